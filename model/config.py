@@ -1,0 +1,434 @@
+"""The stack file as types: every key that a user may write, its meaning and its default.
+
+Only shape is decided here (types, allowed words, unknown keys). Facts that span several entries are rules: model/rules.
+Every default is the safe one: nothing is exported unless declared, mTLS is STRICT, trust-domain aliases do not exist.
+"""
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SecretStr,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class NamespacedName:
+    """A Kubernetes object's `namespace/name`, as users write it.
+
+    Attributes:
+        namespace: RFC 1123 label.
+        name: RFC 1123 label.
+    """
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return the form that stack files use."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def host(self) -> str:
+        """The name by which a Service of this name is reached inside its cluster."""
+        return f"{self.name}.{self.namespace}.svc.cluster.local"
+
+
+def _split_reference(value: object) -> object:
+    if isinstance(value, NamespacedName):
+        return value
+    if not isinstance(value, str) or value.count("/") != 1 or not all(value.split("/")):
+        raise ValueError("write it as namespace/name, for example httpbin/httpbin")
+    namespace, name = value.split("/")
+    return NamespacedName(namespace, name)
+
+
+Reference = Annotated[
+    NamespacedName,
+    BeforeValidator(_split_reference),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": "^[^/]+/[^/]+$", "examples": ["httpbin/httpbin"]}),
+]
+
+
+class Declared(BaseModel):
+    """Base of everything in a stack file: immutable, camelCase keys, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, use_attribute_docstrings=True)
+
+
+class Provisioner(StrEnum):
+    """What makes a cluster."""
+
+    KWOK = "kwok"
+    KIND = "kind"
+    K3D = "k3d"
+    EXISTING = "existing"
+
+
+class LoadBalancer(StrEnum):
+    """What gives Services of type LoadBalancer their address."""
+
+    METALLB = "metallb"
+    CLOUD_PROVIDER_KIND = "cloud-provider-kind"
+    SERVICELB = "servicelb"
+    SIMULATED = "simulated"
+    NONE = "none"
+
+
+class Protocol(StrEnum):
+    """Application protocol of a port, in Istio's words."""
+
+    HTTP = "HTTP"
+    HTTP2 = "HTTP2"
+    HTTPS = "HTTPS"
+    GRPC = "GRPC"
+    GRPC_WEB = "GRPC-WEB"
+    TLS = "TLS"
+    TCP = "TCP"
+    MONGO = "MONGO"
+
+
+class Key(Declared):
+    """Private keys of the certificate authorities."""
+
+    algorithm: Literal["ECDSA", "RSA"] = "ECDSA"
+    """Ed25519 is left out: Envoy does not take it."""
+    curve: Literal["P256", "P384"] = "P256"
+    """Curve of ECDSA keys."""
+    bits: Literal[2048, 3072, 4096] = 4096
+    """Size of RSA keys."""
+
+
+class ProvidedAuthority(Declared):
+    """One cluster's certificate authority, made elsewhere. PEM text, or the path of a PEM file."""
+
+    certificate: str
+    """The intermediate that istiod signs workload certificates with."""
+    key: SecretStr
+    """Its private key, unencrypted PEM. Set it as a Pulumi secret."""
+    chain: str = ""
+    """Further certificates between the intermediate and the root, nearest first."""
+    root: str
+    """The root that this cluster's workloads chain to."""
+
+
+class Trust(Declared):
+    """Who trusts whom."""
+
+    model: Literal["common", "separate", "provided"] = "common"
+    """common: one root, an intermediate a cluster. separate: a root a cluster, all trusted by all. provided: yours."""
+    organization: str = Field(default="mesh-federation", min_length=1, max_length=64)
+    """O of every certificate's subject."""
+    key: Key = Key()
+    """Keys of the authorities that this program makes."""
+    root_days: int = Field(default=3650, ge=1, le=36500)
+    """Lifetime of roots, in days."""
+    intermediate_days: int = Field(default=1825, ge=1, le=36500)
+    """Lifetime of intermediates, in days."""
+    provided: dict[str, ProvidedAuthority] = {}
+    """Model `provided`: the authority of each cluster, by the cluster's name."""
+
+
+class Istio(Declared):
+    """The Istio that every cluster gets."""
+
+    version: str = Field(default="1.31.0", pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
+    """Istio's release."""
+    charts: str = "official"
+    """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway."""
+    hub: str | None = None
+    """Registry and path of Istio's images; the charts' own when left out."""
+    tag: str | None = None
+    """Tag of Istio's images; the charts' own when left out."""
+    revision: str = Field(default="", max_length=40)
+    """Istio revision; empty is the default one."""
+    channel: Literal["default", "stable"] = "default"
+    """stable refuses fields of Istio's API that are not in its stable channel."""
+    ambient: bool = False
+    """Ambient data plane instead of sidecars."""
+    values: dict[str, Any] = {}
+    """Further Helm values of the istiod chart; they win over what this program computes."""
+    gateway_values: dict[str, Any] = {}
+    """Further Helm values of the gateway chart; they win over what this program computes."""
+
+
+class Lab(Declared):
+    """The network in which the clusters of one machine live."""
+
+    network: str = "mesh-federation"
+    """Name of the Docker network."""
+    subnet: IPv4Network = IPv4Network("172.30.0.0/16")
+    """Its addresses: nodes take the lower half, load balancers the upper half."""
+
+
+class EastWestGateway(Declared):
+    """A cluster's east-west gateway: the only door through which other clusters reach it."""
+
+    addresses: tuple[str, ...] = ()
+    """Fixed addresses, or the host names under which others reach it; never both kinds. Empty: computed in the lab
+    network, or, on existing clusters, read from the Service."""
+    port: int = Field(default=15443, ge=1, le=65535)
+    """Port of the auto-passthrough listener."""
+
+
+class Cluster(Declared):
+    """A Kubernetes cluster and its mesh."""
+
+    provisioner: Provisioner = Provisioner.KWOK
+    pod_subnet: IPv4Network = IPv4Network("10.244.0.0/16")
+    service_subnet: IPv4Network = IPv4Network("10.96.0.0/16")
+    network: str = ""
+    """Istio network; left out: the cluster's name with -network. Equal networks mean pods reach each other directly."""
+    mesh_id: str = Field(default="", alias="meshID")
+    """Left out: the cluster's name with -mesh."""
+    trust_domain: str = ""
+    """SPIFFE trust domain; left out: the cluster's name with .local."""
+    load_balancer: LoadBalancer = LoadBalancer.NONE
+    """Left out: what suits the provisioner."""
+    locality: str = ""
+    """region[/zone[/subzone]] of the cluster's gateway as importers see it; left out: the cluster's name."""
+    gateway: EastWestGateway = EastWestGateway()
+    image: str | None = None
+    """Node image of kind and k3d clusters."""
+    nodes: int = Field(default=1, ge=1, le=10)
+    """Nodes of clusters that this program makes."""
+    kubernetes_version: str = Field(default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$")
+    """What charts are rendered for; the version of simulated control planes."""
+    kubeconfig: str | None = None
+    """Provisioner existing: path of the kubeconfig file."""
+    context: str | None = None
+    """Provisioner existing: context in that file; left out: its current context."""
+    adopt: bool = False
+    """Provisioner existing: take over objects that this stack did not make."""
+    istio_version: str | None = Field(default=None, pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
+    """This cluster's Istio release, where it differs from the federation's."""
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The logical name: the key under `clusters`."""
+        return self._name
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file this cluster is declared."""
+        return f"clusters.{self._name}"
+
+
+class Port(Declared):
+    """A port of an exported service."""
+
+    name: str
+    """The Service port's name; Istio maps endpoints by it."""
+    number: int = Field(ge=1, le=65535)
+    protocol: Protocol
+    target_port: int | None = Field(default=None, ge=1, le=65535)
+    """The container's port, where it differs and matters (global host names)."""
+
+
+class Consumer(Declared):
+    """Who may call an exported service from one other cluster."""
+
+    cluster: str
+    service_accounts: tuple[Reference, ...] | None = None
+    """namespace/serviceAccount of each caller. Left out: every workload of that cluster."""
+
+
+class Export(Declared):
+    """A service that one cluster offers to others. Nothing else of that cluster can be reached."""
+
+    cluster: str
+    service: Reference
+    ports: tuple[Port, ...] = Field(min_length=1)
+    to: tuple[Consumer, ...]
+    selector: dict[str, str] = {}
+    """Labels of the pods behind the Service; left out: app=<name of the service>."""
+    service_account: str | None = None
+    """ServiceAccount of those pods, which importers pin; left out: the name of the service."""
+
+    _index: int = PrivateAttr(default=0)
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file this export is declared."""
+        return f"exports[{self._index}]"
+
+    @property
+    def consumers(self) -> frozenset[str]:
+        """Names of the clusters that may import it."""
+        return frozenset(consumer.cluster for consumer in self.to)
+
+    @property
+    def workload_labels(self) -> dict[str, str]:
+        """Labels that select the pods behind the Service."""
+        return self.selector or {"app": self.service.name}
+
+    @property
+    def identity(self) -> NamespacedName:
+        """ServiceAccount that the service's pods run as."""
+        return NamespacedName(self.service.namespace, self.service_account or self.service.name)
+
+
+class ConnectionPool(Declared):
+    """How many connections and requests the importing proxies keep (DestinationRule connectionPool)."""
+
+    max_connections: int | None = Field(default=None, ge=1)
+    connect_timeout_seconds: int | None = Field(default=None, ge=1)
+    max_requests_per_connection: int | None = Field(default=None, ge=1)
+    """Low values spread calls over remote pods: one pooled connection ends at one pod (walk-through 001)."""
+
+
+class Failover(Declared):
+    """Which locality takes over when the nearest has no healthy endpoint. Always brings outlier detection."""
+
+    to: tuple[str, ...] = ()
+    """Localities in order of preference; left out: any."""
+    consecutive_errors: int = Field(default=1, ge=1)
+    interval_seconds: int = Field(default=1, ge=1)
+    base_ejection_seconds: int = Field(default=60, ge=1)
+
+
+class Import(Declared):
+    """A service of another cluster, made reachable in this one."""
+
+    cluster: str
+    source: str = Field(alias="from")
+    """The exporting cluster."""
+    service: Reference
+    mode: Literal["remote", "local", "global"] = Field(default="remote", alias="as")
+    """remote: under its own name. local: beside the Service of that name here. global: as <name>.mesh.global."""
+    via: Literal["direct", "egress"] = "direct"
+    """egress: calls leave through an egress gateway."""
+    api: Literal["istio", "gateway"] = "istio"
+    """Which API carries the routing objects: Istio's own, or the Kubernetes Gateway API."""
+    ports: tuple[Port, ...] = ()
+    """Left out: those of the export. Given: they must be the export's."""
+    locality: str | None = None
+    """Left out: the exporting cluster's."""
+    weight: int | None = Field(default=None, ge=0, le=100)
+    """Share of calls in percent, among all imports of this service in this cluster. Left out: equal shares."""
+    connection_pool: ConnectionPool | None = None
+    failover: Failover | None = None
+
+    _index: int = PrivateAttr(default=0)
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file this import is declared."""
+        return f"imports[{self._index}]"
+
+    @property
+    def host(self) -> str:
+        """Host name under which the importing cluster's workloads call it."""
+        return f"{self.service.name}.mesh.global" if self.mode == "global" else self.service.host
+
+
+class Discovery(Declared):
+    """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust)."""
+
+    cluster: str
+    of: str
+    token_hours: int = Field(default=24 * 365, ge=1)
+
+    _index: int = PrivateAttr(default=0)
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file this link is declared."""
+        return f"discovery[{self._index}]"
+
+
+class Workload(Declared):
+    """A sample workload, to try the federation with."""
+
+    cluster: str
+    sample: Literal["sleep", "httpbin"]
+    namespace: str = ""
+    """Left out: the sample's name."""
+    image: str | None = None
+    replicas: int = Field(default=1, ge=0, le=100)
+
+    _index: int = PrivateAttr(default=0)
+
+    @property
+    def path(self) -> str:
+        """Where in the stack file this workload is declared."""
+        return f"workloads[{self._index}]"
+
+    @property
+    def reference(self) -> NamespacedName:
+        """Namespace and name of its Service, Deployment and ServiceAccount."""
+        return NamespacedName(self.namespace or self.sample, self.sample)
+
+
+DEFAULT_LOAD_BALANCER = {
+    Provisioner.KWOK: LoadBalancer.SIMULATED,
+    Provisioner.KIND: LoadBalancer.METALLB,
+    Provisioner.K3D: LoadBalancer.SERVICELB,
+    Provisioner.EXISTING: LoadBalancer.NONE,
+}
+
+
+class Federation(Declared):
+    """Everything that one stack declares."""
+
+    trust: Trust = Trust()
+    istio: Istio = Istio()
+    lab: Lab = Lab()
+    clusters: dict[str, Cluster] = Field(min_length=1)
+    exports: tuple[Export, ...] = ()
+    imports: tuple[Import, ...] = ()
+    discovery: tuple[Discovery, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+
+    @model_validator(mode="after")
+    def _tell_each_entry_its_place(self) -> Self:
+        for name, cluster in self.clusters.items():
+            self.clusters[name] = _named(name, cluster)
+        for entries in (self.exports, self.imports, self.discovery, self.workloads):
+            for index, entry in enumerate(entries):
+                entry._index = index
+        return self
+
+    def istio_version(self, cluster: str) -> tuple[int, int]:
+        """Return major and minor of the Istio release that this cluster runs."""
+        version = self.clusters[cluster].istio_version or self.istio.version
+        major, minor, *_ = version.split(".")
+        return int(major), int(minor)
+
+
+def _named(name: str, cluster: Cluster) -> Cluster:
+    """Fill what follows from the cluster's name and provisioner where the stack file leaves it out."""
+    follows = {
+        "network": f"{name}-network",
+        "mesh_id": f"{name}-mesh",
+        "trust_domain": f"{name}.local",
+        "load_balancer": DEFAULT_LOAD_BALANCER[cluster.provisioner],
+        "locality": name,
+    }
+    left_out = {field: value for field, value in follows.items() if field not in cluster.model_fields_set}
+    named = cluster.model_copy(update=left_out)
+    named._name = name
+    return named
+
+
+def is_address(value: str) -> bool:
+    """Say whether a gateway's address is an IPv4 address; otherwise it is a host name."""
+    try:
+        IPv4Address(value)
+    except ValueError:
+        return False
+    return True
