@@ -247,7 +247,13 @@ class Consumer(Declared):
     """namespace/serviceAccount of each caller. Left out: every workload of that cluster."""
 
 
-class Export(Declared):
+class Entry(Declared):
+    """An item of one of the stack file's lists; it knows its place there, so that findings can name it."""
+
+    _index: int = PrivateAttr(default=0)
+
+
+class Export(Entry):
     """A service that one cluster offers to others. Nothing else of that cluster can be reached."""
 
     cluster: str
@@ -258,8 +264,6 @@ class Export(Declared):
     """Labels of the pods behind the Service; left out: app=<name of the service>."""
     service_account: str | None = None
     """ServiceAccount of those pods, which importers pin; left out: the name of the service."""
-
-    _index: int = PrivateAttr(default=0)
 
     @property
     def path(self) -> str:
@@ -294,14 +298,14 @@ class ConnectionPool(Declared):
 class Failover(Declared):
     """Which locality takes over when the nearest has no healthy endpoint. Always brings outlier detection."""
 
-    to: tuple[str, ...] = ()
-    """Localities in order of preference; left out: any."""
+    to: str | None = None
+    """Region that takes over; left out: any."""
     consecutive_errors: int = Field(default=1, ge=1)
     interval_seconds: int = Field(default=1, ge=1)
     base_ejection_seconds: int = Field(default=60, ge=1)
 
 
-class Import(Declared):
+class Import(Entry):
     """A service of another cluster, made reachable in this one."""
 
     cluster: str
@@ -323,8 +327,6 @@ class Import(Declared):
     connection_pool: ConnectionPool | None = None
     failover: Failover | None = None
 
-    _index: int = PrivateAttr(default=0)
-
     @property
     def path(self) -> str:
         """Where in the stack file this import is declared."""
@@ -336,14 +338,12 @@ class Import(Declared):
         return f"{self.service.name}.mesh.global" if self.mode == "global" else self.service.host
 
 
-class Discovery(Declared):
+class Discovery(Entry):
     """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust)."""
 
     cluster: str
     of: str
     token_hours: int = Field(default=24 * 365, ge=1)
-
-    _index: int = PrivateAttr(default=0)
 
     @property
     def path(self) -> str:
@@ -351,7 +351,7 @@ class Discovery(Declared):
         return f"discovery[{self._index}]"
 
 
-class Workload(Declared):
+class Workload(Entry):
     """A sample workload, to try the federation with."""
 
     cluster: str
@@ -360,8 +360,6 @@ class Workload(Declared):
     """Left out: the sample's name."""
     image: str | None = None
     replicas: int = Field(default=1, ge=0, le=100)
-
-    _index: int = PrivateAttr(default=0)
 
     @property
     def path(self) -> str:
@@ -398,7 +396,8 @@ class Federation(Declared):
     def _tell_each_entry_its_place(self) -> Self:
         for name, cluster in self.clusters.items():
             self.clusters[name] = _named(name, cluster)
-        for entries in (self.exports, self.imports, self.discovery, self.workloads):
+        lists: tuple[tuple[Entry, ...], ...] = (self.exports, self.imports, self.discovery, self.workloads)
+        for entries in lists:
             for index, entry in enumerate(entries):
                 entry._index = index
         return self

@@ -1,0 +1,111 @@
+"""Helm values of Istio's charts, one cluster at a time.
+
+Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: peers' trust domains are accepted through
+`meshConfig.caCertificates`, and no alias is ever generated. The entries hold no PEM text, because every peer's root is
+already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is known at preview.
+"""
+
+from ipaddress import IPv4Address
+
+from model.config import Cluster, Federation, LoadBalancer, Provisioner
+from model.trust import peers
+
+Values = dict[str, object]
+
+NAMESPACE = "istio-system"
+GATEWAY = "istio-eastwestgateway"
+GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
+NETWORK_LABEL = "topology.istio.io/network"
+ADDRESS_ANNOTATION = "metallb.universe.tf/loadBalancerIPs"
+"""Understood by every MetalLB from 0.13 on, and by the simulated load balancer."""
+
+AUTO_ALLOCATION_DEFAULT = (1, 25)
+"""First Istio release whose istiod gives address-less hosts an address by itself."""
+
+
+def istiod_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the istiod chart."""
+    istio = federation.istio
+    proxy = {"ISTIO_META_DNS_CAPTURE": "true"}
+    if federation.istio_version(cluster.name) < AUTO_ALLOCATION_DEFAULT:
+        proxy["ISTIO_META_DNS_AUTO_ALLOCATE"] = "true"
+    mesh: Values = {
+        "accessLogFile": "/dev/stdout",
+        "trustDomain": cluster.trust_domain,
+        "defaultConfig": {"proxyMetadata": proxy},
+    }
+    if accepted := peers(federation, cluster.name):
+        mesh["caCertificates"] = [{"trustDomains": accepted}]
+    images = {key: value for key, value in {"hub": istio.hub, "tag": istio.tag}.items() if value}
+    computed: Values = {
+        "revision": istio.revision,
+        "autoscaleEnabled": False,
+        "global": {
+            "meshID": cluster.mesh_id,
+            "multiCluster": {"clusterName": cluster.name},
+            "network": cluster.network,
+            # Simulated nodes run no istiod, so nothing would answer the injection webhook.
+            "operatorManageWebhooks": is_simulated(cluster),
+            **images,
+        },
+        "meshConfig": mesh,
+    }
+    return merged(computed, istio.values)
+
+
+def base_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the base chart. CRDs are applied on their own: a megabyte a cluster stays out of state."""
+    validated = "" if is_simulated(cluster) else federation.istio.revision or "default"
+    return {"defaultRevision": validated, "base": {"enableCRDTemplates": False}}
+
+
+def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | None) -> Values:
+    """Decide the values of the gateway chart.
+
+    Only the status port and the TLS port are opened: the chart's own choice for network gateways also offers istiod
+    itself to other clusters.
+
+    Args:
+        federation: the model.
+        cluster: whose gateway.
+        address: the fixed address to ask the load balancer for, if it is known.
+    """
+    service: Values = {
+        "type": "LoadBalancer",
+        "ports": [_port("status-port", 15021), _port("tls", cluster.gateway.port)],
+    }
+    if address:
+        service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
+    computed: Values = {
+        "revision": federation.istio.revision,
+        "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network},
+        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network},
+        "autoscaling": {"enabled": False},
+        # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.
+        "imagePullPolicy": "IfNotPresent",
+        "service": service,
+    }
+    return merged(computed, federation.istio.gateway_values)
+
+
+def is_simulated(cluster: Cluster) -> bool:
+    """Say whether the cluster's pods only exist on paper."""
+    return cluster.provisioner is Provisioner.KWOK
+
+
+def has_lab_address(cluster: Cluster) -> bool:
+    """Say whether the cluster's load balancer hands out addresses of the lab network."""
+    return cluster.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
+
+
+def merged(computed: Values, given: Values) -> Values:
+    """Lay the user's values over the computed ones, key by key; lists and scalars are replaced."""
+    result = dict(computed)
+    for key, value in given.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _port(name: str, number: int) -> Values:
+    return {"name": name, "port": number, "targetPort": number, "protocol": "TCP"}

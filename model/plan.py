@@ -1,0 +1,113 @@
+"""The plan: everything the declared model comes to, decided before anything is created.
+
+Stack file -> model -> plan -> components -> engine. Components read the plan and decide nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from model import mesh, routing, samples, trust
+from model.addresses import gateway_address, pools
+from model.config import Cluster, Federation, Workload
+from model.mesh import Values
+from model.provisioning import Provision, provision
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """One cluster and its mesh.
+
+    Attributes:
+        declared: as in the stack file.
+        provision: how it is made.
+        pool: addresses its load balancer may hand out; None where that is not ours to say.
+        addresses: of its east-west gateway as others reach it; empty when only the running Service can tell.
+        base_values: Helm values of Istio's base chart.
+        istiod_values: Helm values of the istiod chart.
+        gateway_values: Helm values of the gateway chart.
+        exports: what it offers.
+        imports: what it makes reachable.
+        namespaces: bodies of its samples' namespaces.
+        workloads: its samples.
+    """
+
+    declared: Cluster
+    provision: Provision
+    pool: IPv4Network | None
+    addresses: tuple[str, ...]
+    base_values: Values
+    istiod_values: Values
+    gateway_values: Values
+    exports: tuple[routing.ExportPlan, ...]
+    imports: tuple[routing.ImportPlan, ...]
+    namespaces: tuple[routing.Body, ...]
+    workloads: tuple[Workload, ...]
+
+    @property
+    def name(self) -> str:
+        """The cluster's logical name."""
+        return self.declared.name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole federation.
+
+    Attributes:
+        trust: certificate authorities.
+        clusters: by name, sorted.
+    """
+
+    trust: trust.TrustPlan
+    clusters: dict[str, ClusterPlan]
+
+
+def plan(federation: Federation, stack: str) -> Plan:
+    """Decide everything that follows from a valid model.
+
+    Args:
+        federation: a model without findings.
+        stack: name of the Pulumi stack; clusters of two stacks never share a name.
+    """
+    in_lab = [name for name, cluster in federation.clusters.items() if mesh.has_lab_address(cluster)]
+    pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
+    return Plan(
+        trust=trust.plan(federation),
+        clusters={
+            name: _cluster(federation, federation.clusters[name], stack, pool_of.get(name))
+            for name in sorted(federation.clusters)
+        },
+    )
+
+
+def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Network | None) -> ClusterPlan:
+    made = provision(declared, federation.lab, stack)
+    fixed = _fixed_address(declared, pool, made.generation)
+    return ClusterPlan(
+        declared=declared,
+        provision=made,
+        pool=pool,
+        addresses=declared.gateway.addresses or ((str(fixed),) if fixed else ()),
+        base_values=mesh.base_values(federation, declared),
+        istiod_values=mesh.istiod_values(federation, declared),
+        gateway_values=mesh.gateway_values(federation, declared, fixed),
+        exports=tuple(routing.exports(federation, declared.name)),
+        imports=tuple(routing.imports(federation, declared.name)),
+        namespaces=tuple(samples.injected_namespaces(federation, declared.name)),
+        workloads=_sorted_workloads(federation.workloads, declared.name),
+    )
+
+
+def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | None:
+    """Return the address to ask the load balancer for: the declared one, or one of the cluster's pool."""
+    if pool is None:
+        return None
+    if declared.gateway.addresses:
+        return IPv4Address(declared.gateway.addresses[0])
+    return gateway_address(pool, generation)
+
+
+def _sorted_workloads(workloads: Sequence[Workload], cluster: str) -> tuple[Workload, ...]:
+    own = (workload for workload in workloads if workload.cluster == cluster)
+    return tuple(sorted(own, key=lambda workload: workload.reference))

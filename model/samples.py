@@ -1,0 +1,70 @@
+"""Sample workloads to try a federation with: sleep calls, httpbin answers.
+
+Source: the samples of Istio's releases (Service httpbin: port 8000 named http, container port 8080; sleep: port 80).
+"""
+
+from dataclasses import dataclass
+
+from model.config import Federation, Workload
+
+Body = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one kind of sample is made of.
+
+    Attributes:
+        image: container image with tag.
+        port: of the Service, named http.
+        target: port of the container.
+        command: replaces the image's own; empty keeps it.
+    """
+
+    image: str
+    port: int
+    target: int
+    command: tuple[str, ...] = ()
+
+
+SAMPLES = {
+    "sleep": Sample("docker.io/curlimages/curl:8.16.0", 80, 80, ("/bin/sleep", "infinity")),
+    "httpbin": Sample("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080),
+}
+
+
+def injected_namespaces(federation: Federation, cluster: str) -> list[Body]:
+    """Bodies of the namespaces of a cluster's samples, labelled before any pod exists (pitfall 50)."""
+    names = sorted({w.reference.namespace for w in federation.workloads if w.cluster == cluster})
+    revision = federation.istio.revision
+    labels = {"istio.io/rev": revision} if revision else {"istio-injection": "enabled"}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}} for name in names
+    ]
+
+
+def bodies(workload: Workload) -> list[Body]:
+    """Bodies of one sample: ServiceAccount, Service and Deployment, in this order."""
+    sample, where = SAMPLES[workload.sample], workload.reference
+    labels = {"app": where.name}
+    metadata = {"name": where.name, "namespace": where.namespace, "labels": labels}
+    port = {"name": "http", "port": sample.port, "targetPort": sample.target, "protocol": "TCP"}
+    container: Body = {
+        "name": where.name,
+        "image": workload.image or sample.image,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": sample.target, "protocol": "TCP"}],
+    }
+    if sample.command:
+        container["command"] = list(sample.command)
+    pod = {"serviceAccountName": where.name, "terminationGracePeriodSeconds": 1, "containers": [container]}
+    deployment = {
+        "replicas": workload.replicas,
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": {**labels, "version": "v1"}}, "spec": pod},
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": [port]}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
+    ]
