@@ -1,0 +1,85 @@
+"""The machine that the toolchain is installed on: where it looks, where it keeps, how long it waits."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_ARCH = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a publisher, in seconds.
+
+    Attributes:
+        reach: for the first sign of a site, all sites at once.
+        stall: for the next bytes of a file.
+        attempts: how often a broken download is taken up again.
+    """
+
+    reach: float = 3.0
+    stall: float = 30.0
+    attempts: int = 3
+
+
+@dataclass(frozen=True)
+class Host:
+    """Everything that the toolchain reads from its surroundings.
+
+    Attributes:
+        checkout: the project's folder; its pins are the ones that count.
+        cache: folder that outlives the checkout.
+        path: the search path, as in PATH.
+        pulumi_home: the folder in which Pulumi keeps installed plugins.
+        python: interpreter that runs the stand-ins.
+        system: Go's name of the operating system.
+        arch: Go's name of the processor.
+        patience: how long to wait for publishers.
+        go: name or path of the Go command.
+    """
+
+    checkout: Path
+    cache: Path
+    path: str
+    pulumi_home: Path
+    python: str = sys.executable
+    system: str = field(default_factory=lambda: platform.system().lower())
+    arch: str = field(default_factory=lambda: _ARCH.get(platform.machine().lower(), platform.machine().lower()))
+    patience: Patience = Patience()
+    go: str = "go"
+
+    @property
+    def pins(self) -> Path:
+        """File with every version and checksum."""
+        return self.checkout / "toolchain" / "pins.toml"
+
+    @property
+    def modules(self) -> Path:
+        """Folder with the Go modules that programs are built from."""
+        return self.checkout / "toolchain" / "modules"
+
+    @property
+    def launchers(self) -> Path:
+        """Folder of this checkout for the executables that start stand-ins."""
+        return self.checkout / ".mesh" / "bin"
+
+    @classmethod
+    def current(cls, environment: Mapping[str, str] | None = None) -> "Host":
+        """This machine, this checkout."""
+        env = os.environ if environment is None else environment
+        return cls(
+            checkout=Path(__file__).resolve().parent.parent,
+            cache=cache_folder(env),
+            path=env.get("PATH", os.defpath),
+            pulumi_home=Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi"),
+        )
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """`MESH_CACHE`, or the user's cache folder by the XDG rule."""
+    if chosen := environment.get("MESH_CACHE"):
+        return Path(chosen).absolute()
+    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "mesh-federation"

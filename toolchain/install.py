@@ -1,0 +1,304 @@
+"""Gets every piece by the best route that leads: found, official release, Go module, stand-in.
+
+Run twice, the second run finds everything. Run twice at once, one works and the other waits. Interrupted, it goes on.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from toolchain import archive, build, download, launchers, pins
+from toolchain.errors import ToolchainError, Unreachable, from_os
+from toolchain.host import Host
+from toolchain.locate import Entry, Located, Route, Shelf, files, locate, main_file, on_path, shelf, stamps
+from toolchain.pins import Official, Piece, Pins, checked
+
+_PARALLEL_DOWNLOADS = 4
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of an installation.
+
+    Attributes:
+        piece: name of the piece, empty for a wait that concerns all.
+        version: its version.
+        state: whether it begins, is there now, or waits for another run.
+        route: how it comes, where that is known.
+        seconds: how long it took.
+        note: what else there is to say.
+    """
+
+    piece: str
+    version: str
+    state: Literal["begins", "ready", "waits"]
+    route: Route | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A toolchain that is complete for what was asked.
+
+    Attributes:
+        bin: folder with every executable, to be put first on PATH.
+        charts: folder with the charts base/, istiod/ and gateway/.
+        launchers: this checkout's folder with the executables of its stand-ins, None when it needs none.
+        pieces: what is where, and by which route it came.
+    """
+
+    bin: Path
+    charts: Path
+    launchers: Path | None = None
+    pieces: tuple[Located, ...] = ()
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to use this toolchain."""
+        folders = [str(self.bin), *([str(self.launchers)] if self.launchers else [])]
+        rest = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part not in folders]
+        return {
+            "PATH": os.pathsep.join([*folders, *rest]),
+            "MESH_CHARTS": str(self.charts),
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",  # the plugins are on PATH
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A toolchain that is not complete.
+
+    Attributes:
+        pieces: names of what is missing.
+    """
+
+    pieces: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """In words, with the fix."""
+        return f"missing: {', '.join(self.pieces)}; get it with `python -m toolchain`"
+
+
+def ready(provisioners: Collection[str], host: Host | None = None) -> Toolchain | Missing:
+    """The toolchain if it is complete, or what is missing. Asks no network and takes no lock."""
+    host = host or Host.current()
+    pinned = pins.load(host)
+    found = survey(pinned, pinned.needed(checked(provisioners)), host)
+    return _toolchain(found, pinned, host) or Missing(tuple(name for name, place in found.items() if place is None))
+
+
+def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Located | None]:
+    """Where each piece is, by name; None for what is missing."""
+    store = shelf(pinned, host)
+    entries = store.entries()
+    return {piece.name: locate(piece, store, entries, host) for piece in pieces}
+
+
+def install(provisioners: Collection[str], report: Report, host: Host | None = None) -> Toolchain:
+    """Get what is missing for these provisioners.
+
+    Raises:
+        ToolchainError: a piece cannot be got; says what, why, and what to do.
+    """
+    host = host or Host.current()
+    pinned = pins.load(host)
+    needed = pinned.needed(checked(provisioners))
+    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    if complete is not None:
+        return complete
+    store = shelf(pinned, host)
+    with _alone(host.cache / f"{pinned.key}.lock", report):
+        _Installation(pins.load(host), store, host, report).run(needed)
+    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    if complete is None:
+        raise ToolchainError(
+            "the toolchain is not complete", "something was removed while it was installed", "run it again"
+        )
+    return complete
+
+
+def _toolchain(found: Mapping[str, Located | None], pinned: Pins, host: Host) -> Toolchain | None:
+    places = [place for place in found.values() if place is not None]
+    if len(places) < len(found):
+        return None
+    store = shelf(pinned, host)
+    stands_in = any(place.route == "stand-in" for place in places)
+    return Toolchain(store.bin, store.charts, host.launchers if stands_in else None, tuple(places))
+
+
+@contextmanager
+def _alone(lock_file: Path, report: Report) -> Iterator[None]:
+    """Hold the lock of the cache folder; the system frees it when the process ends, however it ends."""
+    from filelock import FileLock, Timeout
+
+    try:
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(lock_file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            report(Progress("", "", "waits", note="another run is installing the toolchain"))
+            lock.acquire()
+    except OSError as error:
+        raise from_os("cannot use the cache folder", lock_file.parent, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Installation:
+    """One run over the pieces, under the lock."""
+
+    def __init__(self, pinned: Pins, store: Shelf, host: Host, report: Report) -> None:
+        self._pinned = pinned
+        self._store = store
+        self._host = host
+        self._report = report
+
+    def run(self, needed: Collection[Piece]) -> None:
+        entries = self._store.entries()
+        rest = [piece for piece in needed if locate(piece, self._store, entries, self._host) is None]
+        rest = [piece for piece in rest if not self._finds(piece)]
+        unreached = self._download(rest)
+        for piece in [piece for piece in rest if piece.name in unreached]:
+            self._without_publisher(piece, unreached[piece.name])
+        for folder in (self._store.downloads, self._store.scratch):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _finds(self, piece: Piece) -> bool:
+        """Use what the machine has, where its version fits."""
+        if piece.standin:  # an official one may have come since the launcher was made
+            launchers.remove(piece, self._host)
+            place = locate(piece, self._store, self._store.entries(), self._host)
+            if place is not None:
+                self._report(Progress(piece.name, place.version, "ready", place.route))
+            return place is not None
+        begun = time.monotonic()
+        found = on_path(piece, self._host)
+        if found is None:
+            return False
+        link = main_file(piece, self._store)
+        scratch = link.with_name(f".{link.name}.new")
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            scratch.unlink(missing_ok=True)
+            scratch.symlink_to(found.path)
+            scratch.replace(link)
+        except OSError as error:
+            raise from_os(f"cannot use {found.path}", link.parent, error) from error
+        self._done(piece, "found", begun, version=found.version, note=str(found.path))
+        return True
+
+    def _download(self, pieces: Collection[Piece]) -> dict[str, str]:
+        """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
+        unreached = {piece.name: "its publisher offers none for this machine" for piece in pieces}
+        by_file: dict[Official, list[Piece]] = {}
+        for piece in pieces:
+            if piece.official:
+                by_file.setdefault(piece.official, []).append(piece)
+        urls = [url for official in by_file for url in (official.url, official.checksums)]
+        sites = download.reachable(urls, self._host.patience)
+        with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
+            jobs = {}
+            for official, group in by_file.items():
+                closed = [url for url in (official.url, official.checksums) if download.site_of(url) not in sites]
+                if closed:
+                    why = f"{download.site_of(closed[0])} cannot be reached"
+                    unreached.update({piece.name: why for piece in group})
+                else:
+                    jobs[pool.submit(self._fetch, official, group)] = group
+            failure: ToolchainError | None = None
+            for job in as_completed(jobs):
+                try:
+                    path, sha256, begun = job.result()
+                    self._unpack(jobs[job], path, sha256, begun)
+                    for piece in jobs[job]:
+                        unreached.pop(piece.name)
+                except Unreachable as error:
+                    unreached.update({piece.name: f"{error.what}: {error.why}" for piece in jobs[job]})
+                except ToolchainError as error:
+                    failure = failure or error  # what else is on its way may come to its end
+        if failure is not None:
+            raise failure
+        return unreached
+
+    def _fetch(self, official: Official, group: list[Piece]) -> tuple[Path, str, float]:
+        begun = time.monotonic()
+        for piece in group:
+            self._report(Progress(piece.name, piece.version, "begins", "official"))
+        recorded = self._pinned.checksums.get(official.url)
+        path, sha256 = download.fetch(official, self._store.downloads, recorded, self._host.patience)
+        return path, sha256, begun
+
+    def _unpack(self, group: list[Piece], path: Path, sha256: str, begun: float) -> None:
+        for piece in group:
+            if piece.chart:
+                target = self._store.charts / piece.chart
+                target.parent.mkdir(parents=True, exist_ok=True)
+                archive.take_folder(path, piece.chart, target)
+            else:
+                archive.take_programs(path, piece.executables, self._store.bin)
+            note = self._record_checksum(piece, sha256)
+            self._done(piece, "official", begun, note=note)
+
+    def _record_checksum(self, piece: Piece, sha256: str) -> str:
+        if piece.official is None or piece.official.url in self._pinned.checksums:
+            return ""
+        try:
+            pins.record_checksum(self._host.pins, piece.official.url, sha256)
+        except OSError as error:
+            return f"checksum not recorded in {self._host.pins.name}: {error.strerror}"
+        return ""
+
+    def _without_publisher(self, piece: Piece, why: str) -> None:
+        begun = time.monotonic()
+        if piece.program:
+            self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
+            with _told(why):
+                build.program(piece.name, piece.program, main_file(piece, self._store), self._store.scratch, self._host)
+            self._done(piece, "module", begun)
+        elif piece.source and piece.chart:
+            self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
+            folder = self._store.charts / piece.chart
+            with _told(why):
+                build.chart(piece.name, piece.source, piece.version, folder, self._store.scratch, self._host)
+            self._done(piece, "module", begun)
+        elif piece.standin:
+            launchers.write(piece, self._host)
+            seconds = time.monotonic() - begun
+            self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
+        else:
+            raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
+
+    def _done(self, piece: Piece, route: Route, begun: float, version: str | None = None, note: str = "") -> None:
+        found = stamps(files(piece, self._store))
+        if found is None:
+            raise ToolchainError(
+                f"{piece.name} vanished while it was installed",
+                f"{main_file(piece, self._store)} is gone",
+                "run it again",
+            )
+        self._store.remember(piece.name, Entry(route, version or piece.version, found))
+        seconds = time.monotonic() - begun
+        self._report(Progress(piece.name, version or piece.version, "ready", route, seconds, note))
+
+
+@contextmanager
+def _told(why: str) -> Iterator[None]:
+    """A failed build also says why there was a build at all."""
+    try:
+        yield
+    except ToolchainError as error:
+        raise ToolchainError(error.what, f"{error.why} (built because {why})", error.fix) from error

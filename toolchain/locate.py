@@ -1,0 +1,211 @@
+"""What is there already: on the search path, in Pulumi's plugin folder, in the cache, in the checkout.
+
+Official plugins always win over stand-ins. Nothing here waits for anything: no network, no locks, no build.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from toolchain import launchers
+from toolchain.errors import from_os
+from toolchain.host import Host
+from toolchain.pins import Piece, Pins
+
+Route = Literal["found", "official", "module", "stand-in"]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A piece that is there.
+
+    Attributes:
+        piece: its name.
+        route: how it came.
+        version: its version, as pinned or as it says itself.
+        path: the executable or the folder.
+    """
+
+    piece: str
+    route: Route
+    version: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the cache remembers of a piece, or of a program that was asked for its version.
+
+    Attributes:
+        route: how it came.
+        version: its version.
+        stamps: size and time of every file, by path; a file that differs is not the one that was installed.
+    """
+
+    route: Route
+    version: str
+    stamps: Mapping[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One cache folder: everything got for one set of pins."""
+
+    root: Path
+
+    @property
+    def bin(self) -> Path:
+        """Folder with every executable."""
+        return self.root / "bin"
+
+    @property
+    def charts(self) -> Path:
+        """Folder with every chart."""
+        return self.root / "charts"
+
+    @property
+    def downloads(self) -> Path:
+        """Folder for what is on its way."""
+        return self.root / "downloads"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for builds."""
+        return self.root / "build"
+
+    def entries(self) -> dict[str, Entry]:
+        """What is remembered; nothing when the record cannot be read."""
+        try:
+            document = json.loads((self.root / "installed.json").read_text())
+            return {name: Entry(**entry) for name, entry in document.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def remember(self, name: str, entry: Entry) -> None:
+        """Add to the record, whole or not at all; the caller holds the lock."""
+        entries = {**self.entries(), name: entry}
+        scratch = self.root / "installed.json.new"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            scratch.write_text(json.dumps({key: asdict(value) for key, value in sorted(entries.items())}, indent=1))
+            scratch.replace(self.root / "installed.json")
+        except OSError as error:
+            raise from_os("cannot keep the record of what is installed", self.root, error) from error
+
+
+def shelf(pins: Pins, host: Host) -> Shelf:
+    """The cache folder of these pins."""
+    return Shelf(host.cache / pins.key)
+
+
+def main_file(piece: Piece, store: Shelf) -> Path:
+    """The executable that is asked for, or a file without which a chart is none."""
+    return store.charts / piece.chart / "Chart.yaml" if piece.chart else store.bin / piece.executables[0]
+
+
+def files(piece: Piece, store: Shelf) -> list[Path]:
+    """Every file that must be in the cache for the piece to be there."""
+    return [main_file(piece, store)] if piece.chart else [store.bin / name for name in piece.executables]
+
+
+def stamps(paths: list[Path]) -> dict[str, list[int]] | None:
+    """Size and time of the files; None when one is missing."""
+    found = {}
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError:
+            return None
+        found[str(path)] = [state.st_size, state.st_mtime_ns]
+    return found
+
+
+def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host) -> Located | None:
+    """Where the piece is, by the best route that is there; None when it has to be got."""
+    if piece.kind in ("plugin", "language") and (official := _official_plugin(piece, host)):
+        stale = (host.launchers / piece.name).exists()
+        return None if stale else official  # a launcher left on the search path would win
+    entry = entries.get(piece.name)
+    if entry is not None and _unchanged(entry, files(piece, store) if entry.route != "found" else []):
+        stale = piece.standin is not None and (host.launchers / piece.name).exists()
+        return None if stale else Located(piece.name, entry.route, entry.version, main_file(piece, store))
+    if piece.standin and launchers.valid(piece, host):
+        return Located(piece.name, "stand-in", piece.version, host.launchers / piece.name)
+    return None
+
+
+def on_path(piece: Piece, host: Host) -> Located | None:
+    """A program of the pinned version on the search path. Runs it to ask, so this is for installing only."""
+    if not piece.probe or (found := _which(piece.executables[0], host)) is None:
+        return None
+    shown = _ask([str(found), *piece.probe], host)
+    version = _version(shown)
+    if version is None or not _fits(piece, version):
+        return None
+    return Located(piece.name, "found", version, found)
+
+
+def ours(path: Path, host: Host) -> bool:
+    """Whether a file is of this toolchain, so that finding it on the search path means nothing."""
+    return path.is_relative_to(host.cache) or launchers.is_launcher(path)
+
+
+def _official_plugin(piece: Piece, host: Host) -> Located | None:
+    """An official plugin where the engine itself looks for one."""
+    if found := _which(piece.name, host):
+        return Located(piece.name, "found", piece.version, found)
+    if piece.kind == "language":
+        engine = _which("pulumi", host)
+        beside = engine.resolve().parent / piece.name if engine else None
+        if beside and os.access(beside, os.X_OK) and not ours(beside, host):
+            return Located(piece.name, "found", piece.version, beside)
+        return None
+    name = piece.name.removeprefix("pulumi-")
+    kept = host.pulumi_home / "plugins" / f"{name}-v{piece.version}" / piece.name
+    # The engine marks an installation that was interrupted with a .partial file beside the folder.
+    if os.access(kept, os.X_OK) and not kept.parent.with_name(f"{kept.parent.name}.partial").exists():
+        return Located(piece.name, "found", piece.version, kept)
+    return None
+
+
+def _which(name: str, host: Host) -> Path | None:
+    """First executable of that name on the search path that is not this toolchain's own."""
+    for folder in host.path.split(os.pathsep):
+        found = shutil.which(name, path=folder) if folder else None
+        if found and not ours(Path(found).resolve(), host):
+            return Path(found)
+    return None
+
+
+def _unchanged(entry: Entry, expected: list[Path]) -> bool:
+    recorded = [Path(path) for path in entry.stamps]
+    return set(map(str, expected)) <= set(entry.stamps) and stamps(recorded) == dict(entry.stamps)
+
+
+def _ask(command: list[str], host: Host) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, env={**os.environ, "PATH": host.path}, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _version(shown: str) -> str | None:
+    match = re.search(r"(?<![\w.])v?(\d+\.\d+\.\d+)(?![\w.-])", shown)
+    return match[1] if match else None
+
+
+def _fits(piece: Piece, version: str) -> bool:
+    """The pinned version exactly; the engine alone may be newer, because it keeps to its protocol."""
+    if piece.kind != "engine":
+        return version == piece.version
+    have, want = ([int(part) for part in text.split(".")] for text in (version, piece.version))
+    return have[0] == want[0] and have >= want

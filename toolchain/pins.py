@@ -1,0 +1,221 @@
+"""The pins: which version of what, from where. Loaded from pins.toml, the only place that names them."""
+
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from toolchain.errors import ToolchainError
+from toolchain.host import Host
+
+Kind = Literal["engine", "language", "plugin", "tool", "chart"]
+
+PROVISIONERS = ("kwok", "kind", "k3d", "existing")
+
+
+@dataclass(frozen=True)
+class Official:
+    """A publisher's own download.
+
+    Attributes:
+        url: the file: a program, or an archive that holds it.
+        checksums: the publisher's list of checksums.
+    """
+
+    url: str
+    checksums: str
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A program that is built from a pinned Go module.
+
+    Attributes:
+        module: folder in toolchain/modules with its go.mod and go.sum.
+        package: import path of its main package.
+        variables: what the linker sets.
+        embeds_module: module whose files must lie beside main.go before it is built.
+        embeds: those files.
+    """
+
+    module: str
+    package: str
+    variables: Mapping[str, str]
+    embeds_module: str | None = None
+    embeds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GoSource:
+    """A folder of a pinned Go module that is used as it is.
+
+    Attributes:
+        module: folder in toolchain/modules with its go.mod and go.sum.
+        package: the module that holds the folder.
+        folder: the folder inside it.
+    """
+
+    module: str
+    package: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing that the toolchain consists of.
+
+    Attributes:
+        name: its name, for programs that of the executable.
+        version: pinned version.
+        kind: what it is to the engine.
+        provisioners: those that need it.
+        executables: the files that it brings; the first is the one that is asked for.
+        probe: arguments with which it prints its version.
+        chart: name of the chart's folder.
+        official: the publisher's download, where there is one for this machine.
+        program: how to build it from a Go module.
+        source: where its folder lies in a Go module.
+        standin: Python module that stands in for it where no other route leads.
+    """
+
+    name: str
+    version: str
+    kind: Kind
+    provisioners: frozenset[str]
+    executables: tuple[str, ...]
+    probe: tuple[str, ...] = ()
+    chart: str | None = None
+    official: Official | None = None
+    program: GoProgram | None = None
+    source: GoSource | None = None
+    standin: str | None = None
+
+
+@dataclass(frozen=True)
+class Pins:
+    """All pins of one checkout for one machine.
+
+    Attributes:
+        pieces: every piece, in the order in which it is got.
+        versions: version by release.
+        checksums: SHA-256 by URL, recorded on first use.
+        key: 12 hex digits that change with any pin; the checksums recorded later are not part of it.
+    """
+
+    pieces: tuple[Piece, ...]
+    versions: Mapping[str, str]
+    checksums: Mapping[str, str]
+    key: str
+
+    def needed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """The pieces that these provisioners need."""
+        return tuple(piece for piece in self.pieces if piece.provisioners & provisioners)
+
+
+def load(host: Host) -> Pins:
+    """Read the pins of the host's checkout."""
+    text = host.pins.read_text()
+    document = tomllib.loads(text)
+    versions: dict[str, str] = document["versions"]
+    tables: dict[str, dict[str, Any]] = document["pieces"]
+    return Pins(
+        pieces=tuple(_piece(name, tables, versions, host) for name in tables),
+        versions=versions,
+        checksums=document.get("checksums", {}),
+        key=_key(host, document),
+    )
+
+
+def record_checksum(pins_file: Path, url: str, sha256: str) -> None:
+    """Write the checksum of an official file into the pins, whole or not at all.
+
+    Only the last table of the file grows, so comments and order stay as they are.
+    """
+    text = pins_file.read_text()
+    if url in tomllib.loads(text).get("checksums", {}):
+        return
+    header = "" if "[checksums]" in text else "\n[checksums]\n"
+    end = "" if text.endswith("\n") else "\n"
+    addition = f"{end}{header}{json.dumps(url)} = {json.dumps(sha256)}\n"
+    handle, scratch = tempfile.mkstemp(dir=pins_file.parent, prefix=".pins-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text + addition)
+        os.chmod(scratch, pins_file.stat().st_mode & 0o777)
+        os.replace(scratch, pins_file)
+    except OSError:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def checked(provisioners: Collection[str]) -> frozenset[str]:
+    """The provisioners as a set, refused when one is not known."""
+    chosen = frozenset(provisioners)
+    if unknown := sorted(chosen - set(PROVISIONERS)):
+        raise ToolchainError(
+            f"unknown provisioner {', '.join(unknown)}",
+            "the toolchain knows what each provisioner needs only for those it has",
+            f"use one of {', '.join(PROVISIONERS)}",
+        )
+    return chosen
+
+
+def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, str], host: Host) -> Piece:
+    table = tables[name]
+    version = versions[table["release"]]
+    major, minor, *_ = version.split(".")
+    words = {**versions, "version": version, "major": major, "minor": minor, "os": host.system, "arch": host.arch}
+    chart: str | None = table.get("chart")
+    return Piece(
+        name=name,
+        version=version,
+        kind=table["kind"],
+        provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
+        executables=() if chart else tuple(table.get("executables", [name])),
+        probe=tuple(table.get("probe", [])),
+        chart=chart,
+        official=_official(table.get("official"), words, host),
+        program=_program(table.get("go"), tables, words),
+        source=GoSource(**table["source"]) if "source" in table else None,
+        standin=table.get("standin"),
+    )
+
+
+def _official(table: dict[str, Any] | None, words: dict[str, str], host: Host) -> Official | None:
+    if table is None or host.system not in table.get("systems", [host.system]):
+        return None
+    words = {**words, "arch": table.get("arch", {}).get(host.arch, host.arch)}
+    return Official(table.get(host.system, table["url"]).format(**words), table["checksums"].format(**words))
+
+
+def _program(
+    table: dict[str, Any] | None, tables: dict[str, dict[str, Any]], words: dict[str, str]
+) -> GoProgram | None:
+    if table is None:
+        return None
+    variables = table.get("variables", {})
+    if isinstance(variables, str):  # the same as those of the piece it names
+        variables = tables[variables]["go"]["variables"]
+    embeds = table.get("embeds", {})
+    return GoProgram(
+        module=table["module"],
+        package=table["package"],
+        variables={name: value.format(**words) for name, value in variables.items()},
+        embeds_module=embeds.get("module"),
+        embeds=tuple(embeds.get("files", [])),
+    )
+
+
+def _key(host: Host, document: dict[str, Any]) -> str:
+    digest = hashlib.sha256(f"{host.system}/{host.arch}".encode())
+    pinned = {name: table for name, table in document.items() if name != "checksums"}
+    digest.update(json.dumps(pinned, sort_keys=True).encode())
+    for pattern in ("go.mod", "go.sum", "*.go"):
+        for file in sorted(host.modules.glob(f"*/{pattern}")):
+            digest.update(file.relative_to(host.modules).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
