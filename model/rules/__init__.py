@@ -1,0 +1,45 @@
+"""Facts that span several entries of a stack file. A rule is a generator of findings; all rules run, all are shown."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from model.config import Federation
+from model.finding import Finding
+from model.rules import addresses, links, names, ports, provided, provisioners, references, trust, versions, weights
+
+Rule = Callable[[Federation], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    *references.RULES,
+    *names.RULES,
+    *addresses.RULES,
+    *provisioners.RULES,
+    *trust.RULES,
+    *versions.RULES,
+    *links.RULES,
+    *ports.RULES,
+    *weights.RULES,
+)
+
+
+def check(federation: Federation, base: Path | None = None) -> tuple[Finding, ...]:
+    """Run every rule and return all findings, in the order of their places in the stack file, each once.
+
+    Args:
+        federation: a model of the right shape.
+        base: the folder that paths of certificate files are relative to; the working directory when left out.
+    """
+    found = [finding for rule in RULES for finding in rule(federation)]
+    found.extend(provided.check(federation, base or Path()))
+    return ordered(found)
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sort findings by place, `exports[2]` before `exports[10]`, and drop repetitions."""
+    return tuple(sorted(dict.fromkeys(findings), key=_place))
+
+
+def _place(finding: Finding) -> tuple[list[tuple[int, int, str]], str, str]:
+    parts = re.split(r"(\d+)", finding.path)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], finding.rule, finding.problem

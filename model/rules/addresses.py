@@ -1,0 +1,217 @@
+"""Subnets and gateway addresses: what may not overlap, and what must fit where."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from model.config import Cluster, Federation, Provisioner, is_address
+from model.finding import Finding
+from model.rules.names import SUBDOMAIN
+
+_MOST_CLUSTERS = 32
+_WIDEST, _FULL, _NARROWEST = 16, 22, 26
+_NODE_PREFIX = 24  # kube-controller-manager gives every node a /24 of the pod subnet
+_WIDEST_SERVICES, _NARROWEST_SERVICES = 12, 28
+
+_UNUSABLE = {
+    "loopback": IPv4Network("127.0.0.0/8"),
+    "link-local": IPv4Network("169.254.0.0/16"),
+    "multicast": IPv4Network("224.0.0.0/4"),
+    "reserved": IPv4Network("240.0.0.0/4"),
+    "this host": IPv4Network("0.0.0.0/8"),
+}
+
+
+def _in_lab(cluster: Cluster) -> bool:
+    return cluster.provisioner is not Provisioner.EXISTING
+
+
+def _subnets(cluster: Cluster) -> tuple[tuple[str, IPv4Network], ...]:
+    return ("podSubnet", cluster.pod_subnet), ("serviceSubnet", cluster.service_subnet)
+
+
+def subnets_are_usable(federation: Federation) -> Iterator[Finding]:
+    """Loopback, link-local and multicast addresses cannot be routed to pods."""
+    places = [("lab.subnet", federation.lab.subnet)]
+    for cluster in federation.clusters.values():
+        places += [(f"{cluster.path}.{key}", network) for key, network in _subnets(cluster)]
+    for path, network in places:
+        for kind, unusable in _UNUSABLE.items():
+            if network.overlaps(unusable):
+                problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"
+                yield Finding(path, "unusable-subnet", problem, "use private addresses, for example 10.10.0.0/16")
+                break
+
+
+def subnets_have_the_right_size(federation: Federation) -> Iterator[Finding]:
+    """Kubernetes has limits on the size of both subnets."""
+    for cluster in federation.clusters.values():
+        if not _in_lab(cluster):
+            continue
+        pods, services = cluster.pod_subnet, cluster.service_subnet
+        room = 2 ** (_NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= _NODE_PREFIX else 0
+        if room < cluster.nodes:
+            widest = _NODE_PREFIX - (cluster.nodes - 1).bit_length()
+            has = f"{pods} has {'no' if room == 0 else f'only {room}'}" if room != 1 else f"{pods} has only one"
+            nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
+            yield Finding(
+                f"{cluster.path}.podSubnet",
+                "subnet-size",
+                f"{has} /{_NODE_PREFIX} for the {nodes} of {cluster.name}; every node takes one for its pods",
+                f"use a /{widest} or larger",
+            )
+        if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES:
+            yield Finding(
+                f"{cluster.path}.serviceSubnet",
+                "subnet-size",
+                f"the services of {cluster.name} cannot live in {services}: API servers take /{_WIDEST_SERVICES} at"
+                f" most, and less than a /{_NARROWEST_SERVICES} has no room for the cluster's own services",
+                f"use a prefix from /{_WIDEST_SERVICES} to /{_NARROWEST_SERVICES}",
+            )
+
+
+def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Finding]:
+    """An address is a pod's, a service's or a node's, never two of them."""
+    for cluster in federation.clusters.values():
+        if cluster.pod_subnet.overlaps(cluster.service_subnet):
+            yield Finding(
+                f"{cluster.path}.serviceSubnet",
+                "subnets-overlap",
+                f"{cluster.service_subnet} overlaps podSubnet {cluster.pod_subnet} of {cluster.name} itself: a pod's"
+                " address could be taken for a service's",
+                "use disjoint subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for services",
+            )
+        if not _in_lab(cluster):
+            continue
+        for key, network in _subnets(cluster):
+            if network.overlaps(federation.lab.subnet):
+                yield Finding(
+                    f"{cluster.path}.{key}",
+                    "subnet-overlaps-lab",
+                    f"{network} overlaps lab.subnet {federation.lab.subnet}, in which the nodes and gateways live:"
+                    f" {cluster.name} could not reach them",
+                    f"move {key} or lab.subnet, for example {key} to 10.10.0.0/16",
+                )
+
+
+def subnets_on_one_network_are_disjoint(federation: Federation) -> Iterator[Finding]:
+    """On one Istio network pods call each other directly, so an address must name one pod."""
+    groups: dict[str, list[Cluster]] = defaultdict(list)
+    for cluster in federation.clusters.values():
+        groups[cluster.network].append(cluster)
+    for network, group in groups.items():
+        for place, later in enumerate(group):
+            for earlier in group[:place]:
+                yield from _overlaps(network, earlier, later)
+
+
+def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Finding]:
+    for key, network in _subnets(later):
+        for other, taken in _subnets(earlier):
+            if network.overlaps(taken):
+                yield Finding(
+                    f"{later.path}.{key}",
+                    "subnets-overlap",
+                    f"{network} overlaps {other} {taken} of cluster {earlier.name}, and both are on the Istio network"
+                    f' "{name}", where pods call each other by address: calls would end in the wrong cluster',
+                    f"use another subnet for {later.name}, or give it a network of its own",
+                )
+
+
+def lab_has_room(federation: Federation) -> Iterator[Finding]:
+    """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
+    prefix = federation.lab.subnet.prefixlen
+    clusters = sum(map(_in_lab, federation.clusters.values()))
+    if not clusters:
+        return
+    if clusters > _MOST_CLUSTERS:
+        yield Finding(
+            "lab.subnet",
+            "lab-too-small",
+            f"{clusters} clusters live in the lab network; it has address pools for {_MOST_CLUSTERS} at most",
+            "move clusters to other machines with provisioner existing, or to another stack",
+        )
+        return
+    needed = next(p for p in range(_NARROWEST, _WIDEST, -1) if _capacity(p) >= clusters)
+    example = IPv4Network(f"{federation.lab.subnet.network_address}/{needed}", strict=False)
+    if prefix > _NARROWEST or _capacity(prefix) < clusters:
+        room = "none" if prefix > _NARROWEST else str(_capacity(prefix))
+        yield Finding(
+            "lab.subnet",
+            "lab-too-small",
+            f"{federation.lab.subnet} must hold nodes and an address pool for each of {clusters} clusters;"
+            f" a /{prefix} has room for {room}",
+            f"use a /{needed} or larger, for example {example}",
+        )
+    elif prefix < _WIDEST:
+        problem = f"{federation.lab.subnet} is larger than the largest subnet that Docker gives a network, a /{_WIDEST}"
+        yield Finding("lab.subnet", "lab-too-large", problem, "use a /16, for example 172.30.0.0/16")
+
+
+def _capacity(prefix: int) -> int:
+    return _MOST_CLUSTERS >> max(0, prefix - _FULL)
+
+
+def gateway_addresses_fit(federation: Federation) -> Iterator[Finding]:
+    """A gateway is reached by addresses or by host names: Istio resolves an entry in one way."""
+    for cluster in federation.clusters.values():
+        path = f"{cluster.path}.gateway.addresses"
+        addresses = [value for value in cluster.gateway.addresses if is_address(value)]
+        hosts = [value for value in cluster.gateway.addresses if not is_address(value)]
+        for host in hosts:
+            if not SUBDOMAIN.fullmatch(host) or len(host) > 253 or host.replace(".", "").isdecimal():
+                problem = f'"{host}" is neither an IPv4 address nor a lower-case host name'
+                yield Finding(path, "bad-gateway-address", problem, "write it as 203.0.113.10 or gateway.example.com")
+        if addresses and hosts:
+            yield Finding(
+                path,
+                "mixed-addresses",
+                f"the gateway of {cluster.name} has the address {addresses[0]} and the host name {hosts[0]}; a"
+                " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
+                "list addresses only, or host names only",
+            )
+        if _in_lab(cluster):
+            yield from _inside_lab(federation, cluster, addresses)
+
+
+def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) -> Iterator[Finding]:
+    lab = federation.lab.subnet
+    if lab.prefixlen >= 31:
+        return
+    upper = list(lab.subnets())[1]
+    for value in addresses:
+        if IPv4Address(value) not in upper:
+            yield Finding(
+                f"{cluster.path}.gateway.addresses",
+                "gateway-outside-lab",
+                f"{value} is not in {upper}, the half of lab.subnet {lab} that load balancers take: nodes of other"
+                f" clusters could not reach the gateway of {cluster.name}, or a node could get the same address",
+                "leave gateway.addresses out, so that it is computed, or use an address of that half",
+            )
+
+
+def gateway_addresses_differ(federation: Federation) -> Iterator[Finding]:
+    """Two gateways with one address cannot both be reached."""
+    seen: dict[tuple[str, int], str] = {}
+    for cluster in federation.clusters.values():
+        for address in cluster.gateway.addresses:
+            first = seen.setdefault((address, cluster.gateway.port), cluster.name)
+            if first != cluster.name:
+                yield Finding(
+                    f"{cluster.path}.gateway.addresses",
+                    "gateway-address-taken",
+                    f"{address}:{cluster.gateway.port} is the gateway of cluster {first} too: calls for {cluster.name}"
+                    f" would arrive in {first}",
+                    "give each gateway its own address",
+                )
+
+
+RULES = (
+    subnets_are_usable,
+    subnets_have_the_right_size,
+    subnets_of_a_cluster_are_disjoint,
+    subnets_on_one_network_are_disjoint,
+    lab_has_room,
+    gateway_addresses_fit,
+    gateway_addresses_differ,
+)

@@ -1,0 +1,190 @@
+"""Names become Kubernetes objects, labels, host names and files: they must be fit for all of them, and unique."""
+
+import re
+from collections.abc import Iterator
+
+from model.config import Federation, NamespacedName
+from model.finding import Finding
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+SERVICE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?{LABEL_VALUE.pattern}")
+DOCKER_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+LABEL_LENGTH = 63
+CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
+RESERVED = frozenset({"istio-system", "kube-system", "kube-public", "kube-node-lease"})
+
+_RFC1123 = "lower-case letters, digits and dashes, starting and ending with a letter or digit (RFC 1123)"
+
+
+def cluster_names_fit(federation: Federation) -> Iterator[Finding]:
+    """A cluster's name is part of host names and of the names of objects."""
+    for name, cluster in federation.clusters.items():
+        if len(name) > CLUSTER_LENGTH:
+            yield Finding(
+                cluster.path,
+                "name-too-long",
+                f"{name} has {len(name)} characters; its node's host name, {name}-xxxxxx-control-plane, must stay"
+                f" below {LABEL_LENGTH + 1}, and names of other objects are longer still",
+                f"give the cluster a name of at most {CLUSTER_LENGTH} characters",
+            )
+        elif not LABEL.fullmatch(name):
+            yield Finding(
+                cluster.path,
+                "invalid-name",
+                f'the cluster name "{name}" is no host name label: its nodes and objects could not be named after it',
+                f"use {_RFC1123}{_suggestion(name)}",
+            )
+
+
+def cluster_names_differ(federation: Federation) -> Iterator[Finding]:
+    """Host names ignore case, so names that differ only in case are one name."""
+    seen: dict[str, str] = {}
+    for name, cluster in federation.clusters.items():
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            yield Finding(
+                cluster.path,
+                "cluster-name-taken",
+                f"clusters {first} and {name} differ only in case; host names and some file systems ignore case",
+                f"rename one of them, for example {name.lower()}-2",
+            )
+
+
+def _suggestion(name: str) -> str:
+    fitting = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+    return f", for example {fitting}" if fitting and fitting != name else ""
+
+
+def services_fit(federation: Federation) -> Iterator[Finding]:
+    """A service's name and namespace are labels of its host name."""
+    for entry in (*federation.exports, *federation.imports):
+        yield from _service(f"{entry.path}.service", entry.service)
+    for export in federation.exports:
+        if export.service_account is not None:
+            yield from _account(f"{export.path}.serviceAccount", export.service_account)
+        for index, consumer in enumerate(export.to):
+            for place, account in enumerate(consumer.service_accounts or ()):
+                path = f"{export.path}.to[{index}].serviceAccounts[{place}]"
+                yield from _label(path, "namespace", account.namespace)
+                yield from _account(path, account.name)
+
+
+def _service(path: str, service: NamespacedName) -> Iterator[Finding]:
+    yield from _label(path, "namespace", service.namespace)
+    if len(service.name) > LABEL_LENGTH:
+        yield _too_long(path, "service name", service.name)
+    elif not SERVICE.fullmatch(service.name):
+        yield Finding(
+            path,
+            "invalid-name",
+            f'the service name "{service.name}" cannot exist: Kubernetes makes it a host name label (RFC 1035)',
+            f"use lower-case letters, digits and dashes, starting with a letter{_suggestion(service.name)}",
+        )
+
+
+def _label(path: str, what: str, value: str) -> Iterator[Finding]:
+    if len(value) > LABEL_LENGTH:
+        yield _too_long(path, what, value)
+    elif not LABEL.fullmatch(value):
+        problem = f'the {what} "{value}" cannot exist: Kubernetes takes host name labels only'
+        yield Finding(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+
+
+def _account(path: str, value: str) -> Iterator[Finding]:
+    if len(value) > 253:
+        yield _too_long(path, "service account", value, 253)
+    elif not SUBDOMAIN.fullmatch(value):
+        problem = f'the service account "{value}" cannot exist: no certificate would carry it, so no call would match'
+        yield Finding(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+
+
+def _too_long(path: str, what: str, value: str, limit: int = LABEL_LENGTH) -> Finding:
+    problem = f"the {what} {value[:20]}... has {len(value)} characters; Kubernetes takes at most {limit}"
+    return Finding(path, "name-too-long", problem, f"use a name of at most {limit} characters")
+
+
+def label_values_fit(federation: Federation) -> Iterator[Finding]:
+    """Istio networks and pod selectors are label values."""
+    for cluster in federation.clusters.values():
+        if cluster.network:
+            yield from _label_value(f"{cluster.path}.network", "network", cluster.network)
+        yield from _label_value(f"{cluster.path}.meshID", "mesh ID", cluster.mesh_id)
+    for export in federation.exports:
+        for key, value in export.selector.items():
+            path = f"{export.path}.selector"
+            if not LABEL_KEY.fullmatch(key):
+                problem = f'"{key}" is no key of a Kubernetes label: no pod can carry it, so nothing would be selected'
+                yield Finding(path, "invalid-name", problem, "use the key as it stands in the pods' labels")
+            if value:
+                yield from _label_value(f"{path}.{key}", "label value", value)
+
+
+def _label_value(path: str, what: str, value: str) -> Iterator[Finding]:
+    if len(value) > LABEL_LENGTH:
+        problem = f"the {what} {value[:20]}... has {len(value)} characters; it becomes a label value, at most 63 long"
+        yield Finding(path, "name-too-long", problem, "use a name of at most 63 characters")
+    elif not LABEL_VALUE.fullmatch(value):
+        problem = f'the {what} "{value}" is no label value, which Kubernetes would refuse'
+        fix = "use letters, digits, dashes, dots and underscores, starting and ending with a letter or digit"
+        yield Finding(path, "invalid-name", problem, fix)
+
+
+def workload_namespaces_fit(federation: Federation) -> Iterator[Finding]:
+    """Sample workloads stay out of the namespaces of Kubernetes and Istio."""
+    for workload in federation.workloads:
+        namespace = workload.reference.namespace
+        yield from _label(f"{workload.path}.namespace", "namespace", namespace)
+        if namespace in RESERVED:
+            yield Finding(
+                f"{workload.path}.namespace",
+                "reserved-namespace",
+                f"{namespace} belongs to {'Istio' if namespace == 'istio-system' else 'Kubernetes'}: it gets no"
+                f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
+                f"use a namespace of its own, for example {workload.sample}",
+            )
+
+
+def workloads_differ(federation: Federation) -> Iterator[Finding]:
+    """A sample is declared once in a namespace of a cluster."""
+    seen: dict[tuple[str, NamespacedName], str] = {}
+    for workload in federation.workloads:
+        first = seen.setdefault((workload.cluster, workload.reference), workload.path)
+        if first != workload.path:
+            yield Finding(
+                workload.path,
+                "duplicate-workload",
+                f"{workload.reference} in {workload.cluster} is declared by {first} too: both are one Deployment",
+                "remove one of them, or give it another namespace",
+            )
+
+
+def lab_network_fits(federation: Federation) -> Iterator[Finding]:
+    """The lab's network is a Docker network."""
+    if not DOCKER_NETWORK.fullmatch(federation.lab.network):
+        problem = f'"{federation.lab.network}" is no name that Docker gives to a network'
+        fix = "use letters, digits, dots, dashes and underscores, starting with a letter or digit"
+        yield Finding("lab.network", "invalid-name", problem, fix)
+
+
+def revision_fits(federation: Federation) -> Iterator[Finding]:
+    """Istio's revision is part of names of objects and a label value."""
+    revision = federation.istio.revision
+    if revision and not LABEL.fullmatch(revision):
+        problem = f'the revision "{revision}" is no host name label; istiod-<revision> is the name of a Service'
+        yield Finding("istio.revision", "invalid-name", problem, f"use {_RFC1123}{_suggestion(revision)}")
+
+
+RULES = (
+    cluster_names_fit,
+    cluster_names_differ,
+    services_fit,
+    label_values_fit,
+    workload_namespaces_fit,
+    workloads_differ,
+    lab_network_fits,
+    revision_fits,
+)

@@ -1,0 +1,68 @@
+"""Shares of calls among several sources of one service."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from model.config import Federation, Import
+from model.finding import Finding
+
+
+def weights_add_up(federation: Federation) -> Iterator[Finding]:
+    """Istio refuses weights whose sum is not 100; `as: local` leaves the rest to the local pods."""
+    for group in _groups(federation):
+        weighted = [link for link in group if link.weight is not None]
+        if not weighted:
+            continue
+        called = f"{group[0].service} in {group[0].cluster}"
+        plain = [link for link in group if link.weight is None]
+        if plain:
+            yield Finding(
+                f"{plain[0].path}.weight",
+                "weight-missing",
+                f"{weighted[0].path} gives {weighted[0].source} a weight of {weighted[0].weight} for {called}, but"
+                f" {plain[0].path} from {plain[0].source} has none",
+                "give every import of this service in this cluster a weight, or none of them",
+            )
+            continue
+        total = sum(link.weight or 0 for link in group)
+        shares = " + ".join(f"{link.source} {link.weight}" for link in group)
+        if group[0].mode == "local" and total > 100:
+            yield Finding(
+                f"{group[0].path}.weight",
+                "weights-sum",
+                f"the weights for {called} are {shares} = {total}; local pods get what is left of 100",
+                "lower them to at most 100 in all",
+            )
+        elif group[0].mode != "local" and total != 100:
+            yield Finding(
+                f"{group[0].path}.weight",
+                "weights-sum",
+                f"the weights for {called} are {shares} = {total}, not 100; Istio refuses such a DestinationRule",
+                "change them so that they add up to 100",
+            )
+
+
+def weights_exclude_failover(federation: Federation) -> Iterator[Finding]:
+    """Istio takes either a distribution or a failover for one host, never both."""
+    for group in _groups(federation):
+        weighted = next((link for link in group if link.weight is not None), None)
+        failing_over = next((link for link in group if link.failover is not None), None)
+        if weighted and failing_over:
+            yield Finding(
+                f"{failing_over.path}.failover",
+                "weights-with-failover",
+                f"{weighted.path} weighs the calls from {weighted.cluster} to {weighted.service}, and"
+                f" {failing_over.path} lets them fail over; Istio takes `distribute` or `failover`, not both",
+                "remove the weights, or remove failover",
+            )
+
+
+def _groups(federation: Federation) -> list[list[Import]]:
+    """Imports that serve the same calls: one host in one cluster."""
+    groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
+    for link in federation.imports:
+        groups[link.cluster, link.host, link.mode].append(link)
+    return list(groups.values())
+
+
+RULES = (weights_add_up, weights_exclude_failover)

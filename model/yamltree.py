@@ -1,0 +1,316 @@
+"""Stack-file text to a plain tree, with the scalars that Pulumi's engine sees (Go's yaml.v3: YAML 1.2 core).
+
+PyYAML's own constructors read YAML 1.1 (`on` is true), keep the last of two equal keys, recurse as deep as the file
+says and expand aliases without limit. So the tree is built here, from the parser's flat list of events.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from model.finding import Finding
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MAX_BYTES = 4_000_000
+MAX_DEPTH = 40
+MAX_NODES = 500_000
+
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|0|[1-9][0-9_]*)")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_MAX_DIGITS = 18
+
+
+class Unreadable(Exception):
+    """Text that is no tree; carries what is wrong with it."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        """Keep the findings."""
+        self.findings = findings
+        super().__init__(*findings)
+
+
+@dataclass
+class _Open:
+    """A mapping or list whose end has not been seen yet."""
+
+    value: Any
+    where: str
+    anchor: str | None
+    key: str | None = None
+    merged: list[Any] = field(default_factory=list)
+    nodes: int = 1
+    """Nodes in it, aliases expanded."""
+
+
+def read(text: bytes) -> object:
+    """Build the tree of the one YAML document in this text.
+
+    Raises:
+        Unreadable: with every problem found, up to the point where the parser could not go on.
+    """
+    if len(text) > MAX_BYTES:
+        problem = f"the file has {len(text):,} bytes; a stack file may have {MAX_BYTES:,}"
+        raise Unreadable(
+            [Finding("", "file-too-large", problem, "declare what differs, and leave out what is default")]
+        )
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text.count(b"\n", 0, error.start) + 1
+        problem = f"byte 0x{text[error.start]:02x} in line {line} is not UTF-8, the only encoding that Pulumi reads"
+        raise Unreadable([Finding("", "not-utf-8", problem, "save the file as UTF-8")]) from None
+    builder = _Builder()
+    try:
+        for event in yaml.parse(decoded, Loader=_Loader):
+            builder.take(event)
+    except yaml.YAMLError as error:
+        raise Unreadable([*builder.findings, _invalid(error, decoded)]) from None
+    if builder.findings:
+        raise Unreadable(builder.findings)
+    return builder.root
+
+
+def _invalid(error: yaml.YAMLError, text: str) -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        reason = getattr(error, "reason", None) or "it holds characters that YAML forbids"
+        return Finding("", "invalid-yaml", f"the file is not YAML: {reason}", "remove control characters")
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    problem = f"line {mark.line + 1}, column {mark.column + 1} is not YAML: {getattr(error, 'problem', error)}"
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return Finding("", "invalid-yaml", problem, "indent with spaces: YAML forbids tabs there")
+    return Finding("", "invalid-yaml", problem, "check indentation, brackets, quotes and colons at and above that line")
+
+
+class _Builder:
+    """Turns parser events into a tree, without recursion, so that no file can exhaust the stack."""
+
+    def __init__(self) -> None:
+        self.root: object = None
+        self.findings: list[Finding] = []
+        self._open: list[_Open] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._documents = 0
+        self._nodes = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Add what this event says to the tree."""
+        match event:
+            case yaml.DocumentStartEvent():
+                self._start_document(event)
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._start(event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._end(event)
+
+    def _find(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
+        self.findings.append(Finding(self._where(), rule, f"line {event.start_mark.line + 1}: {problem}", fix))
+
+    def _stop(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
+        self._find(rule, event, problem, fix)
+        raise Unreadable(self.findings)
+
+    def _where(self) -> str:
+        """Path of the node that comes next."""
+        if not self._open:
+            return ""
+        top = self._open[-1]
+        if isinstance(top.value, list):
+            return f"{top.where}[{len(top.value)}]"
+        return join(top.where, top.key) if top.key is not None else top.where
+
+    def _start_document(self, event: yaml.Event) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._stop(
+                "several-documents",
+                event,
+                "a second YAML document starts here; Pulumi reads the first and ignores the rest without a word",
+                "keep one document: remove the `---` line and what does not belong to this stack",
+            )
+
+    def _start(self, event: Any) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            problem = f"more than {MAX_DEPTH} mappings and lists inside each other; no key of a stack file is that deep"
+            self._stop("too-deep", event, problem, "close brackets where they belong")
+        self._refuse_tag(event)
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        if self._key_is_next():
+            kind = "a mapping" if mapping else "a list"
+            self._find("key-not-text", event, f"{kind} stands where a key belongs", "write the key as text")
+            self._open[-1].key = f"<{kind}>"
+            self._open.append(_Open({} if mapping else [], self._where(), None, nodes=0))
+            self._open[-1].merged.append(None)
+            return
+        self._open.append(_Open({} if mapping else [], self._where(), event.anchor))
+
+    def _end(self, event: yaml.Event) -> None:
+        done = self._open.pop()
+        if done.nodes == 0 or None in done.merged:
+            return  # it stood in a key's place and has been reported
+        if done.merged:
+            self._merge(done)
+        if done.anchor is not None:
+            self._anchors[done.anchor] = (done.value, done.nodes)
+        self._put(done.value, done.nodes, event)
+
+    def _merge(self, done: _Open) -> None:
+        for value in done.merged:
+            for source in value if isinstance(value, list) else [value]:
+                for key, inherited in source.items():
+                    done.value.setdefault(key, inherited)
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        self._refuse_tag(event)
+        plain = event.style is None or event.style == ""
+        value: object = self._plain(event) if plain and event.implicit[0] else event.value
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, 1)
+        if self._key_is_next():
+            self._key(value, event)
+        else:
+            self._put(value, 1, event)
+
+    def _plain(self, event: yaml.ScalarEvent) -> object:
+        text = event.value
+        if text in _NULLS:
+            return None
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        if len(text) <= _MAX_DIGITS + 3 and _INTEGER.fullmatch(text):
+            return _integer(text)
+        if _NOT_FINITE.fullmatch(text):
+            self._find("not-a-number", event, f"{text} is no number that can be used", "write a finite number")
+            return 0
+        if _FLOAT.fullmatch(text):
+            number = float(text)
+            if math.isfinite(number):
+                return number
+            self._find("not-a-number", event, f"{printable(text)} is too large", "write a smaller number")
+            return 0
+        return text
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        if event.anchor not in self._anchors:
+            problem = f"*{event.anchor} refers to no anchor above it"
+            self._stop("unknown-anchor", event, problem, f"put &{event.anchor} on the value meant, above this line")
+        value, nodes = self._anchors[event.anchor]
+        if self._key_is_next():
+            self._key(value, event)
+        else:
+            self._put(value, nodes, event)
+
+    def _key_is_next(self) -> bool:
+        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
+
+    def _key(self, value: object, event: Any) -> None:
+        top = self._open[-1]
+        if not isinstance(value, str):
+            written = printable(getattr(event, "value", None) or "null")
+            problem = f"the key {written} is {kind_of(value)}, not text"
+            fix = f'put it in quotes: "{written}"' if isinstance(value, int | float | bool) else "write the key as text"
+            self._find("key-not-text", event, problem, fix)
+            value = written
+        top.key = value
+        if value in top.value:
+            self._find(
+                "duplicate-key",
+                event,
+                f"{printable(value)} is written twice in this mapping; one of the two values would be lost",
+                "keep one of them, or give the second its own name",
+            )
+
+    def _put(self, value: Any, nodes: int, event: yaml.Event) -> None:
+        self._nodes += nodes
+        if self._nodes > 4 * MAX_NODES or nodes > MAX_NODES:
+            self._stop(
+                "alias-explosion",
+                event,
+                f"with its aliases written out, this file has more than {MAX_NODES:,} values",
+                "write the values out, or refer to each anchor once",
+            )
+        if not self._open:
+            self.root = value
+            return
+        top = self._open[-1]
+        top.nodes += nodes
+        if isinstance(top.value, list):
+            top.value.append(value)
+            return
+        key, top.key = top.key, None
+        if key == "<<":
+            self._inherit(top, value, event)
+        elif key is not None:
+            top.value[key] = value
+
+    def _inherit(self, top: _Open, value: Any, event: yaml.Event) -> None:
+        sources = value if isinstance(value, list) else [value]
+        if all(isinstance(source, dict) for source in sources):
+            top.merged.append(value)
+            return
+        self._find("bad-merge", event, f"<< merges {kind_of(value)}, not a mapping", "refer to a mapping: <<: *anchor")
+
+    def _refuse_tag(self, event: Any) -> None:
+        if event.tag is not None and event.tag != "!":
+            self._find(
+                "yaml-tag",
+                event,
+                f"the tag {printable(event.tag)} asks for a type of its own; stack files are plain data",
+                "remove the tag",
+            )
+
+
+def _integer(text: str) -> int:
+    sign = -1 if text.startswith("-") else 1
+    digits = text.lstrip("+-").replace("_", "")
+    lower = digits.lower()
+    for prefix, base in (("0x", 16), ("0b", 2), ("0o", 8)):
+        if lower.startswith(prefix):
+            return sign * int(lower[2:] or "0", base)
+    return sign * int(digits, 8 if digits.startswith("0") and digits != "0" else 10)
+
+
+_BARE = re.compile(r"[\w<>@:/ -]+", re.ASCII)
+
+
+def join(where: str, key: str) -> str:
+    """Append a key to a path of keys."""
+    shown = key if _BARE.fullmatch(key) else f'"{printable(key)}"'
+    return f"{where}.{shown}" if where else shown
+
+
+def printable(value: object, limit: int = 60) -> str:
+    """Show a value from a file in one short line, without characters that steer a terminal."""
+    text = str(value)
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def kind_of(value: object) -> str:
+    """Name the kind of a value as a person would."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return f"the truth value {str(value).lower()}"
+        case int() | float():
+            return f"the number {printable(value)}"
+        case str():
+            return f'the text "{printable(value)}"'
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+    return "no value of YAML"
