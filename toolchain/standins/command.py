@@ -52,6 +52,7 @@ _LOGGED = {
 _DEFAULT_LOGGING = "stdoutAndStderr"
 _INTERPRETER = ["/bin/sh", "-c"]
 # Masking shorter texts would make the rest of the output unreadable.
+_SHORTEST_MASKED = 4
 _SHORTEST_MASKED_LINE = 8
 
 
@@ -110,7 +111,7 @@ class Mask:
 
     def __init__(self, inputs: Properties) -> None:
         """Collect what must not be shown."""
-        texts = {text for text in secret_texts(inputs) if text.strip()}
+        texts = {text for text in secret_texts(inputs) if len(text.strip()) >= _SHORTEST_MASKED}
         lines = {line.strip() for text in texts for line in text.splitlines()}
         hidden = texts | {line for line in lines if len(line) >= _SHORTEST_MASKED_LINE}
         longest_first = sorted(hidden, key=len, reverse=True)

@@ -2,13 +2,15 @@
 
 import logging
 import os
+import select
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn, Protocol, TypeVar
 
 import grpc
@@ -124,15 +126,16 @@ def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None]) -> 
         register: adds the plugin's services to the server.
         stop: ends what the plugin has running.
     """
-    done = threading.Event()
+    # A handler may only do what cannot wait for a lock: it writes to a pipe that the main thread reads.
+    woken, wake = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, partial(_wake, wake))
     server = grpc.server(ThreadPoolExecutor(_WORKERS), options=GRPC_OPTIONS)
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    _wait(done)
+    _wait(woken)
     stop()
     server.stop(grace=1).wait()
     # Worker threads may still wait for a child's output: they must not keep the process.
@@ -153,10 +156,14 @@ def engine_address() -> str:
     return next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "")
 
 
-def _wait(done: threading.Event) -> None:
+def _wake(pipe: int, number: int, frame: FrameType | None) -> None:
+    os.write(pipe, b".")
+
+
+def _wait(woken: int) -> None:
     parent = os.getppid()
     watched = bool(engine_address())
-    while not done.wait(_ORPHAN_CHECK_SECONDS):
+    while not select.select([woken], [], [], _ORPHAN_CHECK_SECONDS)[0]:
         # An engine that was killed sends no signal.
         if watched and os.getppid() != parent:
             return

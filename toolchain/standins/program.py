@@ -15,6 +15,8 @@ from types import TracebackType
 
 # The message has been shown to the user: the engine must add nothing.
 EXPLAINED = 32
+# What a shell reports for a program that SIGINT ended.
+INTERRUPTED = 130
 _THREADS_PER_OPERATION = 4
 
 
@@ -32,7 +34,9 @@ def main() -> int:
         _run(program, int(settings["parallel"]))
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
-        return 1
+        return EXPLAINED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except Exception as error:
         pulumi.log.error(_explanation(error, program))
         return EXPLAINED

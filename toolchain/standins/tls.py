@@ -74,7 +74,8 @@ class TlsProvider:
 
     def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
         """Everything but `earlyRenewalHours` makes a new resource, and so does a certificate that is due."""
-        change = changed(inputs, news, lambda name: name != "earlyRenewalHours")
+        before, after = _settled(target.type, inputs), _settled(target.type, news)
+        change = changed(before, after, lambda name: name != "earlyRenewalHours")
         if not _due({**state, "earlyRenewalHours": news.get("earlyRenewalHours", 0)}):
             return change
         return Change({**change.paths, "readyForRenewal": "update"}, change.replaces | {"readyForRenewal"})
@@ -133,6 +134,11 @@ def _marked(outputs: Properties, inputs: Properties) -> Properties:
         return Secret(value) if hidden and not isinstance(value, Secret) else value
 
     return {name: mark(name, value) for name, value in outputs.items()}
+
+
+def _settled(kind: str, inputs: Properties) -> Properties:
+    """Inputs with the defaults filled in; an empty list is the same as none."""
+    return {**_DEFAULTS[kind], **{name: value for name, value in inputs.items() if plain(value) != []}}
 
 
 def _due(state: Properties) -> bool:
