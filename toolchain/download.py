@@ -183,7 +183,7 @@ def _append(url: str, partial: Path, patience: Patience) -> None:
         received = 0
         with _writing(partial, "ab" if continued else "wb") as write:
             try:
-                while chunk := response.read(_CHUNK):
+                while chunk := response.read1(_CHUNK):  # what is there now: a stall loses nothing
                     write(chunk)
                     received += len(chunk)
             except http.client.IncompleteRead as error:
@@ -220,6 +220,7 @@ class _Write:
     def __call__(self, chunk: bytes) -> None:
         try:
             self._file.write(chunk)
+            self._file.flush()
         except OSError as error:
             raise from_os(f"cannot keep {self._path.name}", self._path.parent, error) from error
 

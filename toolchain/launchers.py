@@ -13,12 +13,15 @@ MARK = "toolchain.standins."
 
 
 def text(piece: Piece, host: Host) -> str:
-    """Content of the launcher: the checkout's module in the checkout's own interpreter."""
+    """Content of the launcher: the checkout's module in the checkout's own interpreter.
+
+    `-P` keeps the folder that the engine happens to run it in off the import path.
+    """
     return (
         "#!/bin/sh\n"
         f"# Stands in for {piece.name}, whose official release was out of reach; made by `python -m toolchain`.\n"
         f'PYTHONPATH={shlex.quote(str(host.checkout))}"${{PYTHONPATH:+:$PYTHONPATH}}" '
-        f'exec {shlex.quote(host.python)} -m {piece.standin} "$@"\n'
+        f'exec {shlex.quote(host.python)} -P -m {piece.standin} "$@"\n'
     )
 
 

@@ -132,7 +132,7 @@ def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host)
         stale = (host.launchers / piece.name).exists()
         return None if stale else official  # a launcher left on the search path would win
     entry = entries.get(piece.name)
-    if entry is not None and _unchanged(entry, files(piece, store) if entry.route != "found" else []):
+    if entry is not None and _unchanged(entry, files(piece, store)):
         stale = piece.standin is not None and (host.launchers / piece.name).exists()
         return None if stale else Located(piece.name, entry.route, entry.version, main_file(piece, store))
     if piece.standin and launchers.valid(piece, host):

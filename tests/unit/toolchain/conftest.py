@@ -1,0 +1,45 @@
+"""A publisher, a machine and a checkout for one test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.toolchain.publisher import PINS, Publisher, serve
+from toolchain.host import Host, Patience
+from toolchain.install import Progress
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """A publisher for one test."""
+    site = Publisher()
+    with serve(site):
+        yield site
+
+
+@pytest.fixture
+def host(tmp_path: Path, publisher: Publisher) -> Host:
+    """A machine with nothing on it, whose checkout's pins point to the publisher."""
+    checkout = tmp_path / "checkout"
+    for module in ("engine", "istio"):
+        folder = checkout / "toolchain" / "modules" / module
+        folder.mkdir(parents=True)
+        (folder / "go.mod").write_text(f"module {module}\n\ngo 1.21\n")
+    (checkout / "toolchain" / "pins.toml").write_text(PINS.replace("URL", publisher.url))
+    (tmp_path / "path").mkdir()
+    return Host(
+        checkout=checkout,
+        cache=tmp_path / "cache",
+        path=str(tmp_path / "path"),
+        pulumi_home=tmp_path / "pulumi-home",
+        system="linux",
+        arch="amd64",
+        patience=Patience(reach=10, stall=10, attempts=1),
+    )
+
+
+@pytest.fixture
+def told() -> list[Progress]:
+    """What an installation reported."""
+    return []

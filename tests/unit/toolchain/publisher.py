@@ -1,0 +1,246 @@
+"""A publisher with the official layout, on a local port, and a checkout whose pins point to it."""
+
+import hashlib
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
+
+
+@dataclass
+class Publisher:
+    """A local server with files, and with answers that go wrong.
+
+    Attributes:
+        url: its address.
+        files: what it has, by path.
+        answers: how it answers for a path, where not plainly.
+        requests: paths that were asked for with GET, with the Range header.
+        gate: opened by a test to let a held answer go on.
+        held: set when an answer is being held.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    held: threading.Event = field(default_factory=threading.Event)
+
+    def offer(self, path: str, content: bytes, *, checksums: str | None = None) -> None:
+        """Publish a file and its line in a checksum list."""
+        self.files[path] = content
+        name = path.rsplit("/", 1)[-1]
+        listing = checksums or f"{path}.sha256"
+        line = f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+        others = [old for old in self.files.get(listing, b"").splitlines(True) if not old.endswith(line[64:])]
+        self.files[listing] = b"".join([*others, line])
+
+    def asked(self, path: str) -> list[str | None]:
+        """The Range header of every GET for the path."""
+        return [header for asked, header in self.requests if asked == path]
+
+
+def plain(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+    """Answer as a good server does, ranges included."""
+    start = _start(handler)
+    if start and start >= len(content):
+        handler.send_response(416)
+        handler.send_header("Content-Range", f"bytes */{len(content)}")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return
+    handler.send_response(206 if start else 200)
+    handler.send_header("Content-Length", str(len(content) - start))
+    handler.end_headers()
+    handler.wfile.write(content[start:])
+
+
+def truncated(after: int) -> Answer:
+    """Announce all, send so many bytes of what was asked for, and hang up."""
+
+    def answer(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        start = _start(handler)
+        handler.send_response(206 if start else 200)
+        handler.send_header("Content-Length", str(len(content) - start))
+        handler.end_headers()
+        handler.wfile.write(content[start : start + after])
+        handler.close_connection = True
+
+    return answer
+
+
+def held(publisher: Publisher, after: int = 0) -> Answer:
+    """Send so many bytes, then nothing until the gate opens."""
+
+    def answer(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[:after])
+        handler.wfile.flush()
+        publisher.held.set()
+        publisher.gate.wait()
+        handler.wfile.write(content[after:])
+
+    return answer
+
+
+def _start(handler: BaseHTTPRequestHandler) -> int:
+    header = handler.headers.get("Range")
+    return int(header.removeprefix("bytes=").removesuffix("-")) if header else 0
+
+
+@contextmanager
+def serve(site: Publisher) -> Iterator[None]:
+    """Run the publisher until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:  # noqa: N802
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:  # noqa: N802
+            site.requests.append((self.path, self.headers.get("Range")))
+            if self.path not in site.files:
+                self.send_error(404)
+                return
+            try:
+                site.answers.get(self.path, plain)(self, site.files[self.path])
+            except ConnectionError:
+                self.close_connection = True  # the client was killed, or gave up
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield
+    finally:
+        site.gate.set()
+        server.shutdown()
+        server.server_close()
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """A .tar.gz with these files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.mode = 0o755
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+PINS = """
+[versions]
+engine = "3.9.1"
+tls-provider = "5.0.2"
+kubernetes = "1.30.4"
+istio = "1.29.3"
+
+[pieces.pulumi]
+release = "engine"
+kind = "engine"
+probe = ["version"]
+official.url = "URL/sdk/pulumi-v{version}-{os}-{arch}.tar.gz"
+official.checksums = "URL/sdk/pulumi-{version}-checksums.txt"
+official.arch = { amd64 = "x64" }
+go.module = "engine"
+go.package = "."
+go.variables = { "main.version" = "{version}" }
+
+[pieces.pulumi-language-python]
+release = "engine"
+kind = "language"
+executables = ["pulumi-language-python", "pulumi-language-python-exec"]
+official.url = "URL/sdk/pulumi-v{version}-{os}-{arch}.tar.gz"
+official.checksums = "URL/sdk/pulumi-{version}-checksums.txt"
+official.arch = { amd64 = "x64" }
+standin = "toolchain.standins.language"
+
+[pieces.pulumi-resource-tls]
+release = "tls-provider"
+kind = "plugin"
+official.url = "URL/plugins/pulumi-resource-tls-v{version}-{os}-{arch}.tar.gz"
+official.checksums = "URL/tls/pulumi-tls_{version}_checksums.txt"
+standin = "toolchain.standins.tls"
+
+[pieces.kubectl]
+release = "kubernetes"
+kind = "tool"
+probe = ["version", "--client"]
+official.url = "URL/v{version}/bin/{os}/{arch}/kubectl"
+official.checksums = "URL/v{version}/bin/{os}/{arch}/kubectl.sha256"
+
+[pieces.chart-base]
+release = "istio"
+kind = "chart"
+chart = "base"
+official.url = "URL/charts/base-{version}.tgz"
+official.checksums = "URL/charts/index.yaml"
+source.module = "istio"
+source.package = "istio.io/istio"
+source.folder = "manifests/charts/base"
+
+[pieces.etcd]
+release = "kubernetes"
+kind = "tool"
+provisioners = ["kwok"]
+official.url = "URL/etcd/etcd-v{version}-{os}-{arch}.tar.gz"
+official.checksums = "URL/etcd/SHA256SUMS"
+
+# Recorded on first use.
+[checksums]
+"""
+
+ENGINE = "/sdk/pulumi-v3.9.1-linux-x64.tar.gz"
+TLS = "/plugins/pulumi-resource-tls-v5.0.2-linux-amd64.tar.gz"
+KUBECTL = "/v1.30.4/bin/linux/amd64/kubectl"
+CHART = "/charts/base-1.29.3.tgz"
+ETCD = "/etcd/etcd-v1.30.4-linux-amd64.tar.gz"
+
+
+def publish_all(publisher: Publisher) -> None:
+    """Offer every piece, each in its publisher's own layout."""
+    programs = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec", "pulumi-language-go")
+    engine = archive({f"pulumi/{name}": f"#!/bin/sh\necho {name}\n".encode() for name in programs})
+    publisher.offer(ENGINE, engine, checksums="/sdk/pulumi-3.9.1-checksums.txt")
+    tls = archive({"README.md": b"read me", "pulumi-resource-tls": b"tls plugin"})
+    publisher.offer(TLS, tls, checksums="/tls/pulumi-tls_5.0.2_checksums.txt")
+    kubectl = os.urandom(300_000)
+    publisher.files[KUBECTL] = kubectl
+    publisher.files[f"{KUBECTL}.sha256"] = hashlib.sha256(kubectl).hexdigest().encode()  # bare, as dl.k8s.io has it
+    chart = archive({"base/Chart.yaml": b"name: base\nversion: 1.29.3\n", "base/files/crd.yaml": b"kind: CRD\n"})
+    publisher.files[CHART] = chart
+    index = (
+        "apiVersion: v1\nentries:\n  base:\n  - version: 1.29.3\n"
+        f"    digest: {hashlib.sha256(chart).hexdigest()}\n    urls: [base-1.29.3.tgz]\n"
+    )
+    publisher.files["/charts/index.yaml"] = index.encode()
+    publisher.offer(ETCD, archive({"etcd-v1.30.4-linux-amd64/etcd": b"etcd"}), checksums="/etcd/SHA256SUMS")
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    """A shell script on a search path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
