@@ -1,0 +1,259 @@
+"""Which route a piece takes: found, official, Go module, stand-in."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.toolchain.publisher import KUBECTL, TLS, Publisher, program, publish_all
+from toolchain import launchers, pins
+from toolchain.__main__ import line, main
+from toolchain.errors import ToolchainError
+from toolchain.host import Host, cache_folder
+from toolchain.install import Missing, Progress, Toolchain, install, ready
+from toolchain.pins import PROVISIONERS, record_checksum
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def routes(toolchain: Toolchain) -> dict[str, str]:
+    return {place.piece: place.route for place in toolchain.pieces}
+
+
+def without_plugins(publisher: Publisher) -> None:
+    """Everything but the TLS plugin is published."""
+    publish_all(publisher)
+    del publisher.files[TLS]
+
+
+def test_what_is_missing_is_named_with_the_fix(host: Host) -> None:
+    missing = ready({"kwok"}, host)
+    assert isinstance(missing, Missing)
+    assert "kubectl" in missing.pieces and "python -m toolchain" in str(missing)
+
+
+def test_looking_makes_nothing(host: Host) -> None:
+    ready({"kwok"}, host)
+    assert not host.cache.exists() and not host.launchers.exists()
+
+
+def test_an_unknown_provisioner_is_refused_with_those_that_exist(host: Host) -> None:
+    with pytest.raises(ToolchainError, match="kwok, kind, k3d, existing"):
+        ready({"minikube"}, host)
+
+
+def test_an_unreachable_publisher_is_asked_once_for_all_its_pieces(
+    host: Host, publisher: Publisher, told: list[Progress]
+) -> None:
+    host.pins.write_text(host.pins.read_text().replace(publisher.url, "http://127.0.0.1:9"))
+    with pytest.raises(ToolchainError) as failed:
+        install({"kwok"}, told.append, host)
+    assert "pulumi cannot be built" in failed.value.what
+    assert "no Go on this machine" in failed.value.why and "http://127.0.0.1:9 cannot be reached" in failed.value.why
+    assert publisher.requests == []
+
+
+def test_a_program_of_the_pinned_version_on_the_path_is_used(host: Host, publisher: Publisher) -> None:
+    publish_all(publisher)
+    own = program(Path(host.path), "kubectl", "echo Client Version: v1.30.4")
+    toolchain = install({"kwok"}, lambda _: None, host)
+    assert routes(toolchain)["kubectl"] == "found"
+    assert (toolchain.bin / "kubectl").resolve() == own
+    assert publisher.asked(KUBECTL) == []
+    own.unlink()
+    assert not isinstance(ready({"kwok"}, host), Toolchain)
+
+
+@pytest.mark.parametrize("said", ["v1.30.3", "v1.30.4-dispatcher", "v1.30.40", "nothing"])
+def test_a_program_of_another_version_on_the_path_is_left_alone(host: Host, publisher: Publisher, said: str) -> None:
+    publish_all(publisher)
+    program(Path(host.path), "kubectl", f"echo Client Version: {said}")
+    assert routes(install({"kwok"}, lambda _: None, host))["kubectl"] == "official"
+
+
+@pytest.mark.parametrize(
+    ("said", "route"), [("v3.9.1", "found"), ("v3.10.0", "found"), ("v3.8.9", "official"), ("v4.0.0", "official")]
+)
+def test_the_engine_may_be_newer_within_its_major_version(
+    host: Host, publisher: Publisher, said: str, route: str
+) -> None:
+    publish_all(publisher)
+    program(Path(host.path), "pulumi", f"echo {said}")
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi"] == route
+
+
+def plugin_home(host: Host) -> Path:
+    return host.pulumi_home / "plugins" / "resource-tls-v5.0.2"
+
+
+def test_an_official_plugin_that_pulumi_keeps_is_found(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    program(plugin_home(host), "pulumi-resource-tls", "exit 0")
+    toolchain = install({"kwok"}, lambda _: None, host)
+    assert routes(toolchain)["pulumi-resource-tls"] == "found"
+    assert toolchain.launchers is None
+
+
+def test_an_interrupted_installation_of_a_plugin_does_not_count(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    program(plugin_home(host), "pulumi-resource-tls", "exit 0")
+    plugin_home(host).with_name("resource-tls-v5.0.2.partial").touch()
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi-resource-tls"] == "stand-in"
+
+
+def test_an_official_plugin_that_comes_later_wins_over_the_stand_in(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi-resource-tls"] == "stand-in"
+    program(plugin_home(host), "pulumi-resource-tls", "exit 0")
+    assert isinstance(ready({"kwok"}, host), Missing)  # the launcher on the search path would still win
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi-resource-tls"] == "found"
+    assert not (host.launchers / "pulumi-resource-tls").exists()
+
+
+def test_the_launcher_of_another_checkout_is_no_official_plugin(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    piece = next(piece for piece in pins.load(host).pieces if piece.name == "pulumi-resource-tls")
+    other = replace(host, checkout=host.checkout.with_name("other"))
+    launchers.write(piece, other)
+    toolchain = install({"kwok"}, lambda _: None, replace(host, path=str(other.launchers)))
+    assert routes(toolchain)["pulumi-resource-tls"] == "stand-in"
+
+
+def test_the_language_host_beside_a_found_engine_is_used(host: Host, publisher: Publisher, tmp_path: Path) -> None:
+    publish_all(publisher)
+    engine = program(tmp_path / "pulumi", "pulumi", "echo v3.9.1")
+    program(tmp_path / "pulumi", "pulumi-language-python", "exit 0")
+    (Path(host.path) / "pulumi").symlink_to(engine)
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi-language-python"] == "found"
+
+
+def test_a_launcher_starts_the_checkouts_stand_in_with_the_engines_arguments(host: Host, tmp_path: Path) -> None:
+    checkout = tmp_path / "a check'out"  # a quote and a space are names like others
+    module = checkout / "toolchain" / "standins" / "tls.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("import sys\nprint(__file__, sys.argv[1:])\n")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "toolchain" / "standins").mkdir(parents=True)
+    (elsewhere / "toolchain" / "standins" / "tls.py").write_text("raise SystemExit('of another folder')")
+    piece = next(piece for piece in pins.load(host).pieces if piece.name == "pulumi-resource-tls")
+    launcher = launchers.write(piece, replace(host, checkout=checkout))
+    environment = {"PATH": os.defpath}
+    done = subprocess.run(
+        [launcher, "127.0.0.1:1", "a b"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=True
+    )
+    path, _, arguments = done.stdout.strip().rpartition(" [")
+    assert Path(path) == module
+    assert ast.literal_eval(f"[{arguments}") == ["127.0.0.1:1", "a b"]
+
+
+def test_a_launcher_of_an_older_checkout_is_made_anew(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    install({"kwok"}, lambda _: None, host)
+    moved = replace(host, python="/usr/bin/another-python")
+    assert isinstance(ready({"kwok"}, moved), Missing)
+    install({"kwok"}, lambda _: None, moved)
+    assert "another-python" in (host.launchers / "pulumi-resource-tls").read_text()
+
+
+def test_the_environment_puts_the_toolchain_first_and_names_the_charts(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_plugins(publisher)
+    toolchain = install({"kwok"}, lambda _: None, host)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    environment = toolchain.environment()
+    assert environment["PATH"].split(":") == [str(toolchain.bin), str(host.launchers), "/usr/bin", "/bin"]
+    assert environment["MESH_CHARTS"] == str(toolchain.charts)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert toolchain.environment() == environment  # applied twice, it is the same
+
+
+def test_the_cache_folder_is_the_users_choice(tmp_path: Path) -> None:
+    assert cache_folder({"MESH_CACHE": str(tmp_path)}) == tmp_path
+    assert cache_folder({"XDG_CACHE_HOME": str(tmp_path)}) == tmp_path / "mesh-federation"
+    assert cache_folder({}) == Path.home() / ".cache" / "mesh-federation"
+
+
+def test_any_other_pin_is_another_cache_folder(host: Host) -> None:
+    before = pins.load(host).key
+    assert re.fullmatch("[0-9a-f]{12}", before)
+    text = host.pins.read_text()
+    host.pins.write_text(text + "# a comment\n")
+    assert pins.load(host).key == before
+    host.pins.write_text(text.replace("1.30.4", "1.30.5"))
+    changed = pins.load(host).key
+    (host.modules / "engine" / "go.sum").write_text("x")
+    assert len({before, changed, pins.load(host).key}) == 3
+    assert pins.load(replace(host, arch="arm64")).key != pins.load(host).key
+
+
+def test_a_checksum_is_recorded_once_and_the_pins_stay_readable(host: Host) -> None:
+    for _ in range(2):
+        record_checksum(host.pins, "https://x/y", "a" * 64)
+    assert tomllib.loads(host.pins.read_text())["checksums"] == {"https://x/y": "a" * 64}
+    assert [path.name for path in host.pins.parent.glob(".pins-*")] == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"kubectl": 1}', '{"kubectl": {"route": "x"}}'])
+def test_a_damaged_record_means_that_nothing_is_installed(host: Host, publisher: Publisher, damage: str) -> None:
+    publish_all(publisher)
+    toolchain = install({"kwok"}, lambda _: None, host)
+    (toolchain.bin.parent / "installed.json").write_text(damage)
+    assert isinstance(ready({"kwok"}, host), Missing)
+    assert install({"kwok"}, lambda _: None, host).bin == toolchain.bin
+
+
+def test_the_projects_pins_know_a_route_for_every_piece_of_every_provisioner() -> None:
+    host = replace(Host.current({}), system="linux", arch="amd64")
+    pinned = pins.load(host)
+    for piece in pinned.pieces:
+        assert piece.official is not None and "{" not in piece.official.url + piece.official.checksums
+        assert piece.program or piece.source or piece.standin
+        for recipe in (piece.program, piece.source):
+            assert recipe is None or (host.modules / recipe.module / "go.sum").exists()
+    assert {piece.name for piece in pinned.needed(frozenset({"kwok"}))} == {piece.name for piece in pinned.pieces}
+    assert {len(pinned.needed(frozenset({name}))) for name in PROVISIONERS if name != "kwok"} == {10}
+
+
+def test_the_projects_pins_are_the_versions_of_its_python_packages_and_go_modules() -> None:
+    versions = pins.load(Host.current({})).versions
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wanted = {"pulumi": "pulumi", "kubernetes-provider": "pulumi-kubernetes"}
+    wanted |= {"command-provider": "pulumi-command", "tls-provider": "pulumi-tls"}
+    for release, package in wanted.items():
+        assert f"{package}=={versions[release]}" in packages
+    modules = Host.current({}).modules
+    expected = {
+        "pulumi": f"github.com/pulumi/pulumi/pkg/v3 v{versions['pulumi']}",
+        "etcd": f"go.etcd.io/etcd/server/v3 v{versions['etcd']}",
+        "kubernetes": f"k8s.io/kubernetes v{versions['kubernetes']}",
+        "kwok": f"sigs.k8s.io/kwok v{versions['kwok']}",
+        "helm": f"helm.sh/helm/v3 v{versions['helm']}",
+    }
+    for module, requirement in expected.items():
+        assert requirement in (modules / module / "go.mod").read_text()
+
+
+def test_a_line_of_progress_names_the_piece_its_route_and_its_seconds() -> None:
+    shown = line(Progress("kubectl", "1.30.4", "ready", "module", 12.34, "why"))
+    assert shown.split() == ["kubectl", "1.30.4", "built", "from", "its", "Go", "module", "12.3", "s", "why"]
+    assert "another run" in line(Progress("", "", "waits", note="another run is installing"))
+
+
+def test_an_error_on_the_command_line_has_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["minikube"]) == 1
+    output = capsys.readouterr()
+    assert output.err.startswith("error: unknown provisioner minikube")
+    assert "Traceback" not in output.err
+
+
+def test_looking_for_the_toolchain_imports_no_engine() -> None:
+    code = "import sys; from toolchain.install import ready; ready({'kwok'}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not {"pulumi", "grpc", "yaml", "filelock"} & set(done.stdout.split())
