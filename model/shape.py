@@ -1,8 +1,9 @@
 """What pydantic says about a tree of the wrong shape, in words for the person who wrote the tree."""
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from enum import EnumMeta
 from ipaddress import IPv4Network
 from typing import Any, Union, get_args, get_origin
 
@@ -16,8 +17,15 @@ from model.yamltree import join, kind_of, printable
 Location = tuple[int | str, ...]
 
 
-def finding(error: ErrorDetails) -> Finding:
-    """Say what this error means for the stack file."""
+def findings(errors: Iterable[ErrorDetails]) -> list[Finding]:
+    """Say what these errors mean for the stack file."""
+    told = list(errors)
+    # A list whose entries are wrong is also reported as too short: those entries did not count.
+    filled = [e for e in told if e["type"] != "too_short" or not e["input"]]
+    return [_finding(error) for error in filled]
+
+
+def _finding(error: ErrorDetails) -> Finding:
     location = tuple(error["loc"])
     path = path_of(location)
     translate = _TRANSLATIONS.get(error["type"])
@@ -48,7 +56,7 @@ def words(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
 
 
-def _at(location: Location) -> Any:
+def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
     """Return the type that is declared at a location; None where there is none."""
     kind: Any = Federation
     for part in location:
@@ -62,7 +70,7 @@ def _at(location: Location) -> Any:
     return _plain(kind)
 
 
-def _plain(kind: Any) -> Any:
+def _plain(kind: Any) -> Any:  # noqa: ANN401 - a type form
     """Strip `| None`."""
     if get_origin(kind) in (Union, types.UnionType):
         return next(arg for arg in get_args(kind) if arg is not type(None))
@@ -148,7 +156,7 @@ def _allowed(location: Location) -> list[object]:
     kind = _at(location)
     if get_origin(kind) is not None:
         return list(get_args(kind))
-    return list(kind) if isinstance(kind, type) else []
+    return list(kind) if isinstance(kind, EnumMeta) else []
 
 
 def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location], Told]:
@@ -247,6 +255,8 @@ def _pattern(error: ErrorDetails, location: Location) -> Told:
 
 
 def _value(error: ErrorDetails, location: Location) -> Told:
+    if _at(location) is IPv4Network:
+        return _network(error, location)
     reason = str(error.get("ctx", {}).get("error", error["msg"]))
     return "bad-reference", f"{_shown(error, location)} does not name an object in a namespace", reason
 

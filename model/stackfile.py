@@ -10,13 +10,11 @@ from pydantic import ValidationError
 from model import rules, shape, yamltree
 from model.config import Federation
 from model.finding import Finding, InvalidModel
+from model.rules.provided import SEALED
 from model.yamltree import kind_of, printable
 
 PROJECT = "mesh-federation"
 KEY = f"{PROJECT}:federation"
-
-SEALED = "[secret]"
-"""Stands for a value that only the engine can decrypt."""
 
 _EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
 
@@ -30,13 +28,13 @@ def read(path: Path) -> Federation:
     tree = _load(path)
     federation, findings = _federation_of(tree)
     if federation is None:
-        raise InvalidModel(_ordered(findings))
+        raise InvalidModel(rules.ordered(findings))
     try:
         sound = parse(federation, base=path.parent)
     except InvalidModel as invalid:
-        raise InvalidModel(_ordered([*findings, *invalid.findings])) from None
+        raise InvalidModel(rules.ordered([*findings, *invalid.findings])) from None
     if findings:
-        raise InvalidModel(_ordered(findings))
+        raise InvalidModel(rules.ordered(findings))
     return sound
 
 
@@ -61,10 +59,8 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
 
 def _load(path: Path) -> object:
     try:
-        if path.stat().st_size > yamltree.MAX_BYTES:
-            text = b" " * (yamltree.MAX_BYTES + 1)
-        else:
-            text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(yamltree.MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         problem = f"cannot read {path}: {reason}"
@@ -128,8 +124,7 @@ def _shaped(tree: object, where: str) -> Federation:
     try:
         return Federation.model_validate_json(text, strict=True)
     except ValidationError as invalid:
-        found = [shape.finding(error) for error in invalid.errors(include_url=False)]
-        raise InvalidModel(_ordered(found)) from None
+        raise InvalidModel(rules.ordered(shape.findings(invalid.errors(include_url=False)))) from None
 
 
 def _unsealed(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -145,7 +140,3 @@ def _unsealed(tree: Mapping[str, Any]) -> Mapping[str, Any]:
         for name, authority in provided.items()
     }
     return {**tree, "trust": {**trust, "provided": opened}}
-
-
-def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
-    return rules.ordered(findings)

@@ -56,7 +56,7 @@ def read(text: bytes) -> object:
         Unreadable: with every problem found, up to the point where the parser could not go on.
     """
     if len(text) > MAX_BYTES:
-        problem = f"the file has {len(text):,} bytes; a stack file may have {MAX_BYTES:,}"
+        problem = f"the file is larger than {MAX_BYTES:,} bytes; no federation needs that much"
         raise Unreadable(
             [Finding("", "file-too-large", problem, "declare what differs, and leave out what is default")]
         )
@@ -116,7 +116,8 @@ class _Builder:
                 self._end(event)
 
     def _find(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
-        self.findings.append(Finding(self._where(), rule, f"line {event.start_mark.line + 1}: {problem}", fix))
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        self.findings.append(Finding(self._where(), rule, f"line {line}: {problem}", fix))
 
     def _stop(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
         self._find(rule, event, problem, fix)
@@ -141,7 +142,7 @@ class _Builder:
                 "keep one document: remove the `---` line and what does not belong to this stack",
             )
 
-    def _start(self, event: Any) -> None:
+    def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         if len(self._open) >= MAX_DEPTH:
             problem = f"more than {MAX_DEPTH} mappings and lists inside each other; no key of a stack file is that deep"
             self._stop("too-deep", event, problem, "close brackets where they belong")
@@ -203,10 +204,11 @@ class _Builder:
         return text
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        if event.anchor not in self._anchors:
-            problem = f"*{event.anchor} refers to no anchor above it"
-            self._stop("unknown-anchor", event, problem, f"put &{event.anchor} on the value meant, above this line")
-        value, nodes = self._anchors[event.anchor]
+        name = event.anchor or ""
+        if name not in self._anchors:
+            problem = f"*{name} refers to no anchor above it"
+            self._stop("unknown-anchor", event, problem, f"put &{name} on the value meant, above this line")
+        value, nodes = self._anchors[name]
         if self._key_is_next():
             self._key(value, event)
         else:
@@ -215,7 +217,7 @@ class _Builder:
     def _key_is_next(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
 
-    def _key(self, value: object, event: Any) -> None:
+    def _key(self, value: object, event: yaml.Event) -> None:
         top = self._open[-1]
         if not isinstance(value, str):
             written = printable(getattr(event, "value", None) or "null")
@@ -232,7 +234,7 @@ class _Builder:
                 "keep one of them, or give the second its own name",
             )
 
-    def _put(self, value: Any, nodes: int, event: yaml.Event) -> None:
+    def _put(self, value: object, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
         if self._nodes > 4 * MAX_NODES or nodes > MAX_NODES:
             self._stop(
@@ -255,14 +257,14 @@ class _Builder:
         elif key is not None:
             top.value[key] = value
 
-    def _inherit(self, top: _Open, value: Any, event: yaml.Event) -> None:
+    def _inherit(self, top: _Open, value: object, event: yaml.Event) -> None:
         sources = value if isinstance(value, list) else [value]
         if all(isinstance(source, dict) for source in sources):
             top.merged.append(value)
             return
         self._find("bad-merge", event, f"<< merges {kind_of(value)}, not a mapping", "refer to a mapping: <<: *anchor")
 
-    def _refuse_tag(self, event: Any) -> None:
+    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is not None and event.tag != "!":
             self._find(
                 "yaml-tag",

@@ -4,12 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from model.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from model.config import Cluster, Federation, Provisioner, is_address
 from model.finding import Finding
 from model.rules.names import SUBDOMAIN
 
-_MOST_CLUSTERS = 32
-_WIDEST, _FULL, _NARROWEST = 16, 22, 26
 _NODE_PREFIX = 24  # kube-controller-manager gives every node a /24 of the pod subnet
 _WIDEST_SERVICES, _NARROWEST_SERVICES = 12, 28
 
@@ -120,36 +119,33 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Finding]:
 
 def lab_has_room(federation: Federation) -> Iterator[Finding]:
     """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
-    prefix = federation.lab.subnet.prefixlen
+    lab = federation.lab.subnet
     clusters = sum(map(_in_lab, federation.clusters.values()))
     if not clusters:
         return
-    if clusters > _MOST_CLUSTERS:
+    if clusters > MOST_CLUSTERS:
         yield Finding(
             "lab.subnet",
             "lab-too-small",
-            f"{clusters} clusters live in the lab network; it has address pools for {_MOST_CLUSTERS} at most",
+            f"{clusters} clusters live in the lab network; it has address pools for {MOST_CLUSTERS} at most",
             "move clusters to other machines with provisioner existing, or to another stack",
         )
         return
-    needed = next(p for p in range(_NARROWEST, _WIDEST, -1) if _capacity(p) >= clusters)
-    example = IPv4Network(f"{federation.lab.subnet.network_address}/{needed}", strict=False)
-    if prefix > _NARROWEST or _capacity(prefix) < clusters:
-        room = "none" if prefix > _NARROWEST else str(_capacity(prefix))
+    room = capacity(lab) if lab.prefixlen <= SMALLEST_LAB else 0
+    if room < clusters:
+        needed = largest_prefix(clusters)
+        example = IPv4Network((lab.network_address, needed), strict=False)
         yield Finding(
             "lab.subnet",
             "lab-too-small",
-            f"{federation.lab.subnet} must hold nodes and an address pool for each of {clusters} clusters;"
-            f" a /{prefix} has room for {room}",
+            f"{lab} must hold the nodes and an address pool for each of {clusters} clusters; a /{lab.prefixlen} has"
+            f" {f'pools for {room}' if room else 'no room for pools'}",
             f"use a /{needed} or larger, for example {example}",
         )
-    elif prefix < _WIDEST:
-        problem = f"{federation.lab.subnet} is larger than the largest subnet that Docker gives a network, a /{_WIDEST}"
-        yield Finding("lab.subnet", "lab-too-large", problem, "use a /16, for example 172.30.0.0/16")
-
-
-def _capacity(prefix: int) -> int:
-    return _MOST_CLUSTERS >> max(0, prefix - _FULL)
+    elif lab.prefixlen < LARGEST_LAB:
+        problem = f"{lab} is larger than a /{LARGEST_LAB}, the largest network that the lab cuts into pools"
+        fix = f"use a /{LARGEST_LAB}, for example {IPv4Network((lab.network_address, LARGEST_LAB), strict=False)}"
+        yield Finding("lab.subnet", "lab-too-large", problem, fix)
 
 
 def gateway_addresses_fit(federation: Federation) -> Iterator[Finding]:

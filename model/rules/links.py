@@ -1,8 +1,325 @@
-"""Rules that are not written yet."""
+"""Exports, imports and endpoint discovery: both sides must agree, and no host may mean two things."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 
-from model.config import Federation
+from model.config import Export, Federation, Import, NamespacedName, is_address
 from model.finding import Finding
+from model.shape import nearest
 
-RULES: tuple[Callable[[Federation], Iterator[Finding]], ...] = ()
+_LOCALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,2}")
+
+
+def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName], Export]:
+    """Index the exports by cluster and service; of duplicates the first counts."""
+    index: dict[tuple[str, NamespacedName], Export] = {}
+    for export in federation.exports:
+        index.setdefault((export.cluster, export.service), export)
+    return index
+
+
+def links_have_two_ends(federation: Federation) -> Iterator[Finding]:
+    """A cluster is no foreign cluster of its own."""
+    for export in federation.exports:
+        for index, consumer in enumerate(export.to):
+            if consumer.cluster == export.cluster:
+                yield Finding(
+                    f"{export.path}.to[{index}].cluster",
+                    "self-export",
+                    f"{export.cluster} exports {export.service} to itself; its own workloads reach it anyway",
+                    f"remove {export.cluster} from `to`, or name the cluster that shall call it",
+                )
+    for link in federation.imports:
+        if link.cluster == link.source:
+            yield Finding(
+                link.path,
+                "self-import",
+                f"{link.cluster} imports {link.service} from itself; a second entry for its host would hide it",
+                "name the exporting cluster under `from`, or remove the import",
+            )
+
+
+def exports_name_consumers(federation: Federation) -> Iterator[Finding]:
+    """`to` says who may call; nobody may call otherwise, so an empty list is a mistake."""
+    for export in federation.exports:
+        if not export.to:
+            yield Finding(
+                f"{export.path}.to",
+                "empty-consumers",
+                f"{export.cluster} exports {export.service}, but `to` is empty: nobody may call it",
+                "name the clusters that may, for example to: [{cluster: ...}], or remove the export",
+            )
+        seen: set[str] = set()
+        for index, consumer in enumerate(export.to):
+            path = f"{export.path}.to[{index}]"
+            if consumer.service_accounts == ():
+                yield Finding(
+                    f"{path}.serviceAccounts",
+                    "empty-consumers",
+                    f"{export.cluster} exports {export.service} to {consumer.cluster}, but to none of its service"
+                    " accounts: nobody there may call it",
+                    "name the callers as namespace/serviceAccount, or remove the key to admit every workload there",
+                )
+            if consumer.cluster in seen:
+                yield Finding(
+                    path,
+                    "duplicate-consumer",
+                    f"{export.path} names {consumer.cluster} twice as consumer of {export.service}: which service"
+                    " accounts may call would depend on the order",
+                    "put all service accounts of that cluster into one entry",
+                )
+            seen.add(consumer.cluster)
+
+
+def exports_are_declared_once(federation: Federation) -> Iterator[Finding]:
+    """All that is offered of a service stands in one export."""
+    index = exports_by_service(federation)
+    for export in federation.exports:
+        first = index[export.cluster, export.service]
+        if first is not export:
+            yield Finding(
+                export.path,
+                "duplicate-export",
+                f"{export.cluster} exports {export.service} in {first.path} already; both would own the same objects",
+                f"merge its ports and consumers into {first.path}",
+            )
+
+
+def imports_are_consented(federation: Federation) -> Iterator[Finding]:
+    """An import needs an export of that service whose `to` names the importing cluster."""
+    index = exports_by_service(federation)
+    offered: dict[str, list[str]] = defaultdict(list)
+    for cluster, service in index:
+        offered[cluster].append(str(service))
+    for link in federation.imports:
+        known = link.cluster in federation.clusters and link.source in federation.clusters
+        if not known or link.cluster == link.source:
+            continue
+        export = index.get((link.source, link.service))
+        if export is None:
+            meant = nearest(str(link.service), offered[link.source])
+            yield Finding(
+                link.path,
+                "import-without-export",
+                f"{link.cluster} imports {link.service} from {link.source}, which does not export it",
+                f"write {meant}, which {link.source} exports"
+                if meant
+                else f"add an export of {link.service} to cluster {link.source}, or remove the import",
+            )
+        elif link.cluster not in export.consumers:
+            yield Finding(
+                link.path,
+                "import-without-consent",
+                f"{link.source} exports {link.service} but not to {link.cluster}",
+                f"add {link.cluster} under `to` of {export.path}",
+            )
+
+
+def imports_are_declared_once(federation: Federation) -> Iterator[Finding]:
+    """An import is identified by cluster, source, service and mode."""
+    seen: dict[tuple[str, str, NamespacedName, str], Import] = {}
+    for link in federation.imports:
+        first = seen.setdefault((link.cluster, link.source, link.service, link.mode), link)
+        if first is not link:
+            yield Finding(
+                link.path,
+                "duplicate-import",
+                f"{link.cluster} imports {link.service} from {link.source} as {link.mode} in {first.path} already",
+                "remove one of the two",
+            )
+
+
+def hosts_mean_one_thing(federation: Federation) -> Iterator[Finding]:
+    """A host that is both a local Service and a ServiceEntry is undefined in Istio (pitfall 14)."""
+    running = {(w.cluster, w.reference): w.path for w in federation.workloads}
+    exported = exports_by_service(federation)
+    circular = {edge for cycle in _cycles(federation) for edge in cycle}
+    modes: dict[tuple[str, NamespacedName], dict[str, Import]] = defaultdict(dict)
+    for link in federation.imports:
+        modes[link.cluster, link.service].setdefault(link.mode, link)
+    for (cluster, service), first in modes.items():
+        remote, local = first.get("remote"), first.get("local")
+        if remote is None:
+            continue
+        if local is not None:
+            later = max(remote, local, key=lambda link: link._index)
+            yield Finding(
+                later.path,
+                "duplicate-host",
+                f"{remote.path} imports {service} as remote and {local.path} as local, both in {cluster}:"
+                f" {service.host} would be a ServiceEntry and a Service at once, which Istio leaves undefined (pitfall 14)",
+                f"use `as: local` for both where {cluster} runs the service, else `as: remote`",
+            )
+            continue
+        if (cluster, service) in running:
+            here = f"{cluster} runs it too ({running[cluster, service]})"
+        elif (cluster, service) in exported and (cluster, service) not in circular:
+            here = f"{cluster} exports it too ({exported[cluster, service].path})"
+        else:
+            continue
+        yield Finding(
+            remote.path,
+            "duplicate-host",
+            f"{cluster} imports {service} as remote, but {here}: {service.host} would be a ServiceEntry and a Service"
+            " at once, which Istio leaves undefined (pitfall 14)",
+            "write `as: local`, so that calls go to the pods of both, or `as: global` for a host of its own",
+        )
+
+
+def global_hosts_differ(federation: Federation) -> Iterator[Finding]:
+    """<name>.mesh.global has no namespace in it."""
+    seen: dict[tuple[str, str], Import] = {}
+    for link in federation.imports:
+        if link.mode != "global":
+            continue
+        first = seen.setdefault((link.cluster, link.host), link)
+        if first.service != link.service:
+            yield Finding(
+                link.path,
+                "global-host-taken",
+                f"{link.service} would be {link.host} in {link.cluster}, but {first.path} imports {first.service} under"
+                " that host: calls would end in either",
+                "import one of them `as: remote`, or rename its Service",
+            )
+
+
+def services_do_not_go_in_circles(federation: Federation) -> Iterator[Finding]:
+    """A cluster that imports what it exports passes calls on; a circle of such clusters has nobody who answers."""
+    links: dict[tuple[str, str, NamespacedName], Import] = {}
+    for link in federation.imports:
+        if link.mode == "remote":
+            links.setdefault((link.cluster, link.source, link.service), link)
+    for cycle in _cycles(federation):
+        service = cycle[0][1]
+        names = [cluster for cluster, _ in cycle]
+        hops = list(zip(names, names[1:] + names[:1], strict=True))
+        told = ", ".join(f"{a} from {b} ({links[a, b, service].path})" for a, b in hops)
+        first = min((links[a, b, service] for a, b in hops), key=lambda link: link._index)
+        yield Finding(
+            first.path,
+            "re-export-cycle",
+            f"{service} goes in a circle: {told}; each exports it again as its own, so calls would never arrive",
+            "in the cluster that runs it, remove the import or write `as: local`",
+        )
+
+
+def _cycles(federation: Federation) -> list[list[tuple[str, NamespacedName]]]:
+    """Find circles of clusters that import a service as remote and export it: each starts at its least name."""
+    exported = exports_by_service(federation)
+    graph: dict[tuple[str, NamespacedName], set[tuple[str, NamespacedName]]] = defaultdict(set)
+    for link in federation.imports:
+        ends = (link.cluster, link.service), (link.source, link.service)
+        if link.mode == "remote" and link.cluster != link.source and all(end in exported for end in ends):
+            graph[ends[0]].add(ends[1])
+    found = []
+    while (cycle := _cycle(graph)) is not None:
+        found.append(cycle)
+        graph[cycle[0]].discard(cycle[1 % len(cycle)])
+    return found
+
+
+def _cycle(
+    graph: dict[tuple[str, NamespacedName], set[tuple[str, NamespacedName]]],
+) -> list[tuple[str, NamespacedName]] | None:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        # graphlib lists a circle against the direction of our edges, its first node again at the end.
+        nodes: list[tuple[str, NamespacedName]] = list(reversed(error.args[1]))[:-1]
+        start = nodes.index(min(nodes))
+        return nodes[start:] + nodes[:start]
+    return None
+
+
+def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
+    """`as: local` adds a WorkloadEntry to a Service's endpoints: endpoints are IP addresses (pitfall 15)."""
+    for link in federation.imports:
+        source = federation.clusters.get(link.source)
+        hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
+        if source and link.mode == "local" and hosts:
+            yield Finding(
+                link.path,
+                "local-needs-address",
+                f"{link.cluster} imports {link.service} `as: local`, which needs the IP address of {link.source}'s"
+                f" gateway (pitfall 15); {source.path}.gateway.addresses has the host name {hosts[0]}",
+                f"give the gateway of {link.source} an IP address, or write `as: remote`",
+            )
+
+
+def global_imports_cross_networks(federation: Federation) -> Iterator[Finding]:
+    """Istio finds the remote gateway of an address-less entry by its network, which must differ from the local one."""
+    for link in federation.imports:
+        here, there = federation.clusters.get(link.cluster), federation.clusters.get(link.source)
+        if not here or not there or here is there or link.mode != "global":
+            continue
+        if here.network == there.network:
+            yield Finding(
+                link.path,
+                "global-on-one-network",
+                f"{link.cluster} and {link.source} are both on the network {here.network}; `as: global` finds the"
+                " gateway by the name of another network (pitfall 30)",
+                f"give {link.source} a network of its own, or write `as: remote`",
+            )
+
+
+def localities_are_paths(federation: Federation) -> Iterator[Finding]:
+    """A locality is region[/zone[/subzone]]."""
+    places = [(f"{c.path}.locality", c.locality) for c in federation.clusters.values()]
+    places += [(f"{i.path}.locality", i.locality) for i in federation.imports if i.locality is not None]
+    for path, locality in places:
+        if not _LOCALITY.fullmatch(locality):
+            yield Finding(
+                path,
+                "bad-locality",
+                f'"{locality}" is no locality: Istio compares region, zone and subzone, parted by slashes',
+                "write it as region, region/zone or region/zone/subzone, for example eu/west-1",
+            )
+    for link in federation.imports:
+        region = link.failover.to if link.failover else None
+        if region is not None and ("/" in region or not _LOCALITY.fullmatch(region)):
+            yield Finding(
+                f"{link.path}.failover.to",
+                "bad-locality",
+                f'"{region}" is no region; Istio fails over between regions, not zones',
+                f"write the region alone, for example {region.split('/')[0] or 'west'}",
+            )
+
+
+def discovery_stays_in_one_mesh(federation: Federation) -> Iterator[Finding]:
+    """Endpoint discovery joins clusters of one mesh: all services of all namespaces, no consent."""
+    seen: dict[tuple[str, str], str] = {}
+    for link in federation.discovery:
+        here, there = federation.clusters.get(link.cluster), federation.clusters.get(link.of)
+        first = seen.setdefault((link.cluster, link.of), link.path)
+        if first != link.path:
+            problem = f"{link.cluster} discovers {link.of} in {first} already: both are one remote Secret"
+            yield Finding(link.path, "duplicate-discovery", problem, "remove one of the two")
+        if link.cluster == link.of:
+            problem = f"{link.cluster} discovers itself; its istiod reads its own API server anyway"
+            yield Finding(link.path, "self-discovery", problem, "name the other cluster under `of`")
+        elif here and there and here.mesh_id != there.mesh_id:
+            yield Finding(
+                link.path,
+                "discovery-across-meshes",
+                f"{link.cluster} (meshID {here.mesh_id}) would read all endpoints of {link.of} (meshID {there.mesh_id})"
+                ": endpoint discovery makes one mesh of both, without exports or consent",
+                f"give both the same meshID and trustDomain, or export single services of {link.of} instead",
+            )
+
+
+RULES = (
+    links_have_two_ends,
+    exports_name_consumers,
+    exports_are_declared_once,
+    imports_are_consented,
+    imports_are_declared_once,
+    hosts_mean_one_thing,
+    global_hosts_differ,
+    services_do_not_go_in_circles,
+    local_imports_have_addresses,
+    global_imports_cross_networks,
+    localities_are_paths,
+    discovery_stays_in_one_mesh,
+)

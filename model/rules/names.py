@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from model.config import Federation, NamespacedName
+from model.config import Export, Federation, Import, NamespacedName
 from model.finding import Finding
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -61,7 +61,8 @@ def _suggestion(name: str) -> str:
 
 def services_fit(federation: Federation) -> Iterator[Finding]:
     """A service's name and namespace are labels of its host name."""
-    for entry in (*federation.exports, *federation.imports):
+    entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
+    for entry in entries:
         yield from _service(f"{entry.path}.service", entry.service)
     for export in federation.exports:
         if export.service_account is not None:

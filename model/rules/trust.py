@@ -1,8 +1,163 @@
-"""Rules that are not written yet."""
+"""Trust domains, meshes and roots: what must be told apart, and what must be one."""
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from model.config import Federation
+from model.config import Cluster, Export, Federation, NamespacedName
 from model.finding import Finding
 
-RULES: tuple[Callable[[Federation], Iterator[Finding]], ...] = ()
+_TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_LENGTH = 255
+
+
+def trust_domains_are_names(federation: Federation) -> Iterator[Finding]:
+    """The SPIFFE standard limits what a trust domain may look like."""
+    for cluster in federation.clusters.values():
+        domain = cluster.trust_domain
+        if len(domain) > _LENGTH:
+            problem = f"{domain[:20]}... has {len(domain)} characters; SPIFFE allows {_LENGTH}"
+            yield Finding(f"{cluster.path}.trustDomain", "bad-trust-domain", problem, "use a shorter name")
+        elif not _TRUST_DOMAIN.fullmatch(domain):
+            yield Finding(
+                f"{cluster.path}.trustDomain",
+                "bad-trust-domain",
+                f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
+                f"use lower-case letters, digits, dots and dashes, for example {cluster.name.lower()}.local",
+            )
+
+
+def _groups(federation: Federation, key: Callable[[Cluster], str]) -> list[list[Cluster]]:
+    groups: dict[str, list[Cluster]] = defaultdict(list)
+    for cluster in federation.clusters.values():
+        groups[key(cluster)].append(cluster)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Finding]:
+    """Clusters of one trust domain have the same identities, so an export cannot admit one and refuse the other."""
+    for group in _groups(federation, lambda cluster: cluster.trust_domain):
+        names = {cluster.name for cluster in group}
+        for export in federation.exports:
+            if not (names & export.consumers):
+                continue
+            pair = _confused(export, group)
+            if pair is None:
+                continue
+            first, later = pair
+            yield Finding(
+                f"{later.path}.trustDomain",
+                "trust-domain-taken",
+                f"cluster {first.name} has {later.trust_domain} too, and {export.path} of {export.cluster} names"
+                f" consumers: callers of {first.name} and {later.name} could not be told apart",
+                f"give {later.name} a trust domain of its own, for example {later.name}.local",
+            )
+            break
+
+
+Admitted = frozenset[NamespacedName] | None
+
+
+def _confused(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] | None:
+    """Find two clusters of one trust domain whose callers this export treats differently."""
+    admitted: dict[str, Admitted] = {
+        c.cluster: None if c.service_accounts is None else frozenset(c.service_accounts) for c in export.to
+    }
+    admitted[export.cluster] = None  # callers of the exporting cluster itself are never refused
+    first = group[0]
+    for later in group[1:]:
+        if admitted.get(first.name, frozenset()) != admitted.get(later.name, frozenset()):
+            return first, later
+    return None
+
+
+def networks_are_of_one_mesh(federation: Federation) -> Iterator[Finding]:
+    """Clusters share a network to reach each other's pods directly: that takes one mesh."""
+    for group in _groups(federation, lambda cluster: cluster.network):
+        first = group[0]
+        for later in group[1:]:
+            if later.mesh_id != first.mesh_id:
+                yield Finding(
+                    f"{later.path}.network",
+                    "network-of-two-meshes",
+                    f"clusters {first.name} (meshID {first.mesh_id}) and {later.name} (meshID {later.mesh_id}) share"
+                    f' the network "{later.network}": Istio would send calls to pods directly, past the gateways',
+                    f"give {later.name} a network of its own, for example {later.name}-network, or both one meshID",
+                )
+
+
+def meshes_are_of_one_trust(federation: Federation) -> Iterator[Finding]:
+    """Clusters of one mesh accept each other's workloads as their own."""
+    for group in _groups(federation, lambda cluster: cluster.mesh_id):
+        first = group[0]
+        for later in group[1:]:
+            if later.trust_domain != first.trust_domain:
+                yield Finding(
+                    f"{later.path}.trustDomain",
+                    "mesh-of-two-trust-domains",
+                    f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have one"
+                    f" meshID, {later.mesh_id}: workloads of one mesh need one trust domain",
+                    f"write trustDomain: {first.trust_domain}, or give {later.name} a meshID of its own",
+                )
+        if federation.trust.model == "separate":
+            others = " and ".join(cluster.name for cluster in group)
+            yield Finding(
+                "trust.model",
+                "mesh-of-two-roots",
+                f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one mesh"
+                " need one root",
+                "write model: common, or give each cluster a meshID of its own",
+            )
+
+
+def ambient_has_one_root(federation: Federation) -> Iterator[Finding]:
+    """Ztunnel validates peers against one root."""
+    if federation.istio.ambient and federation.trust.model == "separate" and len(federation.clusters) > 1:
+        yield Finding(
+            "istio.ambient",
+            "ambient-with-separate-roots",
+            "ambient meshes with trust.model separate: ztunnel checks peers against its own root only, so every call"
+            " to another cluster would be refused",
+            "write trust.model: common, or use sidecars (ambient: false)",
+        )
+
+
+def provided_names_all_clusters(federation: Federation) -> Iterator[Finding]:
+    """Model `provided` has an authority for every cluster; the other models have none."""
+    trust = federation.trust
+    if trust.model != "provided":
+        if trust.provided:
+            yield Finding(
+                "trust.provided",
+                "provided-unused",
+                f"authorities are given for {', '.join(trust.provided)}, but trust.model is {trust.model}, which makes"
+                " its own: the given ones would be ignored",
+                "write model: provided, or remove trust.provided",
+            )
+        return
+    for name in federation.clusters:
+        if name not in trust.provided:
+            yield Finding(
+                "trust.provided",
+                "provided-incomplete",
+                f"trust.model is provided, but cluster {name} has no authority there, so its istiod could sign nothing",
+                f"add trust.provided.{name} with certificate, key, chain and root",
+            )
+    for name in trust.provided:
+        if name not in federation.clusters:
+            yield Finding(
+                f"trust.provided.{name}",
+                "provided-for-nobody",
+                f"{name} is no cluster of this federation; declared: {', '.join(federation.clusters)}",
+                "write the name of the cluster meant, or remove this authority",
+            )
+
+
+RULES = (
+    trust_domains_are_names,
+    trust_domains_tell_callers_apart,
+    networks_are_of_one_mesh,
+    meshes_are_of_one_trust,
+    ambient_has_one_root,
+    provided_names_all_clusters,
+)

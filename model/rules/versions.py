@@ -1,8 +1,153 @@
-"""Rules that are not written yet."""
+"""Istio releases: which feature needs which, and how far apart clusters may be."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from model.config import Federation
+from model.config import Cluster, Federation
 from model.finding import Finding
 
-RULES: tuple[Callable[[Federation], Iterator[Finding]], ...] = ()
+_OLDEST = (1, 22, 1)
+_GLOBAL = (1, 23)
+_AMBIENT = (1, 27)
+_TRUST_DOMAINS = (1, 30)
+_UNSET_NETWORK = (1, 30)
+_TLS_LISTENERS = (1, 30)
+_SKEW = 2
+_ALPHA_FLAG = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+
+
+def _release(federation: Federation, cluster: Cluster) -> str:
+    return cluster.istio_version or federation.istio.version
+
+
+def _path(cluster: Cluster) -> str:
+    return f"{cluster.path}.istioVersion" if cluster.istio_version else "istio.version"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def releases_are_recent(federation: Federation) -> Iterator[Finding]:
+    """Older releases lose calls when the gateway's listener is created after the STRICT policy."""
+    for cluster in federation.clusters.values():
+        release = _release(federation, cluster)
+        if tuple(int(part) for part in release.split("-")[0].split(".")) < _OLDEST:
+            yield Finding(
+                _path(cluster),
+                "istio-too-old",
+                f"Istio {release} is older than {_dotted(_OLDEST)}: its gateways drop calls from other clusters until"
+                " they restart (istio#50757, pitfall 18)",
+                f"use {_dotted(_OLDEST)} or later",
+            )
+
+
+def releases_are_close(federation: Federation) -> Iterator[Finding]:
+    """Istio tests neighbouring releases together, not more."""
+    clusters = sorted(federation.clusters.values(), key=lambda c: (federation.istio_version(c.name), c.name))
+    oldest, newest = clusters[0], clusters[-1]
+    low, high = federation.istio_version(oldest.name), federation.istio_version(newest.name)
+    if high[1] - low[1] > _SKEW:
+        yield Finding(
+            _path(oldest),
+            "version-skew",
+            f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} {_dotted(high)}: more than {_SKEW} minor"
+            " releases apart, which nobody tests together",
+            f"bring {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
+        )
+
+
+def whole_clusters_can_be_named(federation: Federation) -> Iterator[Finding]:
+    """Policies can match a trust domain as such from one release on."""
+    for export in federation.exports:
+        cluster = federation.clusters.get(export.cluster)
+        if cluster is None or federation.istio_version(cluster.name) >= _TRUST_DOMAINS:
+            continue
+        for index, consumer in enumerate(export.to):
+            if consumer.service_accounts is None:
+                yield Finding(
+                    f"{export.path}.to[{index}]",
+                    "whole-cluster-version",
+                    f"{export.cluster} admits every workload of {consumer.cluster} to {export.service}; policies match"
+                    f" whole trust domains from Istio {_dotted(_TRUST_DOMAINS)} on, and {export.cluster} runs"
+                    f" {_release(federation, cluster)}",
+                    f"name the callers under serviceAccounts, or use Istio {_dotted(_TRUST_DOMAINS)} in"
+                    f" {export.cluster}",
+                )
+
+
+def global_hosts_are_supported(federation: Federation) -> Iterator[Finding]:
+    """Entries without addresses need istiod to find the remote gateway by its network."""
+    for link in federation.imports:
+        cluster = federation.clusters.get(link.cluster)
+        if cluster is None or link.mode != "global" or federation.istio_version(cluster.name) >= _GLOBAL:
+            continue
+        yield Finding(
+            link.path,
+            "global-version",
+            f"{link.cluster} imports {link.service} `as: global`, which needs Istio {_dotted(_GLOBAL)} to find the"
+            f" gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
+            f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote`",
+        )
+
+
+def networks_are_set(federation: Federation) -> Iterator[Finding]:
+    """Before one release, a proxy without network does not use the gateways of others."""
+    for cluster in federation.clusters.values():
+        if not cluster.network and federation.istio_version(cluster.name) < _UNSET_NETWORK:
+            yield Finding(
+                f"{cluster.path}.network",
+                "unset-network-version",
+                f"{cluster.name} has an empty network and runs Istio {_release(federation, cluster)}; before"
+                f" {_dotted(_UNSET_NETWORK)} its proxies would not use the gateways of other networks (pitfall 30)",
+                f"write a name, for example {cluster.name}-network, or leave the key out",
+            )
+
+
+def tls_listeners_are_enabled(federation: Federation) -> Iterator[Finding]:
+    """Up to 1.29, TLS listeners of the Gateway API stand behind a flag, which values must not take back."""
+    pilot = federation.istio.values.get("pilot")
+    env = pilot.get("env") if isinstance(pilot, dict) else None
+    flag = env.get(_ALPHA_FLAG) if isinstance(env, dict) else None
+    if str(flag).lower() != "false":
+        return
+    for link in federation.imports:
+        if link.api != "gateway":
+            continue
+        ends = [federation.clusters.get(name) for name in (link.cluster, link.source)]
+        old = [c for c in ends if c and federation.istio_version(c.name) < _TLS_LISTENERS]
+        if old:
+            yield Finding(
+                f"istio.values.pilot.env.{_ALPHA_FLAG}",
+                "tls-listener-flag",
+                f"false takes back what {link.path} needs: before Istio {_dotted(_TLS_LISTENERS)}, istiod ignores TLS"
+                f" listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
+                f" {_release(federation, old[0])}",
+                f"remove the value, or use Istio {_dotted(_TLS_LISTENERS)}, or write api: istio",
+            )
+            return
+
+
+def ambient_spans_clusters(federation: Federation) -> Iterator[Finding]:
+    """Ambient meshes of several clusters exist from one release on."""
+    if not federation.istio.ambient or len(federation.clusters) < 2:
+        return
+    for cluster in federation.clusters.values():
+        if federation.istio_version(cluster.name) < _AMBIENT:
+            yield Finding(
+                _path(cluster),
+                "ambient-version",
+                f"{cluster.name} runs Istio {_release(federation, cluster)} with istio.ambient: true; ambient meshes"
+                f" reach other clusters from Istio {_dotted(_AMBIENT)} on",
+                f"use Istio {_dotted(_AMBIENT)} or later, or sidecars (ambient: false)",
+            )
+
+
+RULES = (
+    releases_are_recent,
+    releases_are_close,
+    whole_clusters_can_be_named,
+    global_hosts_are_supported,
+    networks_are_set,
+    tls_listeners_are_enabled,
+    ambient_spans_clusters,
+)
