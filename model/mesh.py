@@ -44,8 +44,9 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             "meshID": cluster.mesh_id,
             "multiCluster": {"clusterName": cluster.name},
             "network": cluster.network,
-            # Simulated nodes run no istiod, so nothing would answer the injection webhook.
+            # Simulated nodes run no istiod, so nothing would answer its webhooks.
             "operatorManageWebhooks": is_simulated(cluster),
+            "configValidation": not is_simulated(cluster),
             **images,
         },
         "meshConfig": mesh,
@@ -54,9 +55,8 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
 
 
 def base_values(federation: Federation, cluster: Cluster) -> Values:
-    """Decide the values of the base chart. CRDs are applied on their own: a megabyte a cluster stays out of state."""
-    validated = "" if is_simulated(cluster) else federation.istio.revision or "default"
-    return {"defaultRevision": validated, "base": {"enableCRDTemplates": False}}
+    """Decide the values of the base chart."""
+    return {"defaultRevision": "" if is_simulated(cluster) else federation.istio.revision or "default"}
 
 
 def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | None) -> Values:

@@ -1,0 +1,17 @@
+"""The Pulumi program: load the model, plan, build the federation, export what people need to use it."""
+
+import pulumi
+
+from components.federation import Federation, FederationArgs
+from model.finding import InvalidModel
+from model.plan import plan
+from model.stackfile import parse
+
+try:
+    model = parse(pulumi.Config().require_object("federation"))
+except InvalidModel as invalid:
+    raise pulumi.RunError(str(invalid)) from None
+
+stack = pulumi.get_stack()
+federation = Federation("federation", FederationArgs(plan(model, stack), model.istio.charts, stack))
+pulumi.export("clusters", federation.clusters)

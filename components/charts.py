@@ -1,0 +1,89 @@
+"""Renders Istio's charts to bodies, so that a preview shows every object and an upgrade every change.
+
+A Helm release would show one line, and one killed half-way cannot be repeated (docs/decisions.md).
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import yaml
+
+from components.objects import Body
+
+APPLIED_APART = ("CustomResourceDefinition",)
+"""A megabyte a cluster that stays out of the state: components/istio.py applies them."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its values.
+
+    Attributes:
+        name: base, istiod or gateway.
+        release: name that objects are named after.
+        namespace: of the release.
+        folder: where the charts are.
+        kubernetes_version: what it is rendered for.
+        values: handed to Helm as JSON: YAML would turn a value `n` into false.
+    """
+
+    name: str
+    release: str
+    namespace: str
+    folder: Path
+    kubernetes_version: str
+    values: Mapping[str, object]
+
+
+def folder(charts: str) -> Path:
+    """Return the folder of the charts that the stack file asks for.
+
+    Args:
+        charts: `official`, or a path.
+
+    Raises:
+        pulumi.RunError: the toolchain's charts are not known here.
+    """
+    if charts != "official":
+        return Path(charts).expanduser()
+    if "MESH_CHARTS" not in os.environ:
+        raise pulumi.RunError(
+            'Istio\'s charts are not at hand.\n-> run `./mesh env --install`, then eval "$(./mesh env)"'
+        )
+    return Path(os.environ["MESH_CHARTS"])
+
+
+def render(charts: Sequence[Chart]) -> list[list[Body]]:
+    """Render charts side by side, each to its objects in the order in which Helm would install them."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(_render, charts))
+
+
+def _render(chart: Chart) -> list[Body]:
+    command = ["helm", "template", chart.release, str(chart.folder / chart.name), f"--namespace={chart.namespace}"]
+    command += [f"--kube-version={chart.kubernetes_version}", "--values=-"]
+    values = json.dumps(chart.values)
+    try:
+        done = subprocess.run(command, input=values, capture_output=True, text=True, check=False)
+    except FileNotFoundError as missing:
+        raise pulumi.RunError('helm is not on PATH.\n-> run `eval "$(./mesh env)"` in this shell') from missing
+    if done.returncode:
+        raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}")
+    documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
+    return [_settled(document) for document in documents if document and document["kind"] not in APPLIED_APART]
+
+
+def _settled(body: dict[str, object]) -> Body:
+    """Say what the chart leaves to Helm or to the running istiod, so that nothing changes behind the engine's back."""
+    if body["kind"] == "ValidatingWebhookConfiguration":
+        # istiod turns Ignore into Fail as soon as it runs, and a server-side apply would conflict over it.
+        webhooks = body["webhooks"]
+        assert isinstance(webhooks, list)
+        body["webhooks"] = [{**webhook, "failurePolicy": "Fail"} for webhook in webhooks]
+    return body

@@ -1,0 +1,89 @@
+"""A cluster: made by its provisioner's script, reached through one provider, identified by its creation."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_command import local
+
+from components.objects import Place
+from model.provisioning import Provision
+
+SCRIPTS = "python3 -m components.provisioners"
+"""Run in the project's folder, so that a checkout that moves changes nothing."""
+
+
+@dataclass(frozen=True)
+class ClusterArgs:
+    """Inputs of a Cluster.
+
+    Attributes:
+        provision: how it is made.
+        stack: name of the Pulumi stack.
+    """
+
+    provision: Provision
+    stack: str
+
+
+class Cluster(pulumi.ComponentResource):
+    """**mesh-federation:index:Cluster** - one Kubernetes cluster, new or existing.
+
+    Produces a Command that makes it, a Command that reads its kubeconfig, and the Kubernetes provider for all that is
+    in it. Its identity is the id of the first: replacing it replaces exactly what is in the cluster.
+
+    Attributes:
+        kubeconfig: secret; context and names are the logical name.
+        provider: the only way into the cluster.
+        place: where objects of this cluster are created.
+    """
+
+    kubeconfig: pulumi.Output[str]
+    provider: kubernetes.Provider
+    place: Place
+
+    def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Make the cluster.
+
+        Args:
+            name: its logical name.
+            args: how it is made.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:Cluster", name, None, opts)
+        made = args.provision
+        script = f"{SCRIPTS}.{made.provisioner}"
+        create = local.Command(
+            f"{name}-create",
+            create=f"{script} create",
+            update="true",  # a changed script must not touch a cluster that runs
+            delete=f"{script} delete",
+            environment={"CLUSTER": made.name, **made.environment},
+            stdin=made.config,
+            triggers=[made.generation],
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # A replaced cluster must be read again, and only a property says so to the engine: depends_on does not.
+        read = local.Command(
+            f"{name}-kubeconfig",
+            create=f"{SCRIPTS}.kubeconfig create",
+            update="true",
+            delete=f"{SCRIPTS}.kubeconfig delete",
+            environment={"CLUSTER": made.name, "CONTEXT": name, "STACK": args.stack},
+            triggers=[create.id],
+            logging=local.Logging.NONE,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout", "stderr"]),
+        )
+        self.kubeconfig = pulumi.Output.secret(read.stdout)
+        self.provider = kubernetes.Provider(
+            name,
+            kubeconfig=self.kubeconfig,
+            cluster_identifier=create.id,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.place = Place(name, self.provider, create if made.ours else None)
+        self.register_outputs({"kubeconfig": self.kubeconfig, "provider": self.provider})

@@ -1,0 +1,67 @@
+"""The east-west gateway: the only door through which other clusters reach this one. It opens for exports alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.objects import Body, KubernetesObject, Place, create, create_all
+
+
+@dataclass(frozen=True)
+class GatewayArgs:
+    """Inputs of a Gateway.
+
+    Attributes:
+        objects: rendered gateway chart.
+        addresses: under which others reach it; empty: read from the Service once it has one.
+        place: the cluster.
+        after: what must run before it; the injection webhook fills in its image.
+    """
+
+    objects: Sequence[Body]
+    addresses: Sequence[str]
+    place: Place
+    after: Sequence[pulumi.Resource]
+
+
+class Gateway(pulumi.ComponentResource):
+    """**mesh-federation:index:Gateway** - an Envoy that passes mutual TLS on by server name, without ending it.
+
+    Produces every object of the gateway chart.
+
+    Attributes:
+        addresses: IP addresses or host names, known at preview wherever the model fixes them.
+    """
+
+    addresses: pulumi.Output[Sequence[str]]
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Install the gateway.
+
+        Args:
+            name: of the component.
+            args: what is installed where.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:Gateway", name, None, opts)
+        account = [body for body in args.objects if body["kind"] != "Deployment"]
+        others = create_all(account, args.place, self, args.after)
+        for body in args.objects:
+            if body["kind"] == "Deployment":
+                create(body, args.place, self, [*args.after, *others])
+        [service] = [made for body, made in zip(account, others, strict=True) if body["kind"] == "Service"]
+        self.addresses = _addresses(service, args.addresses)
+        self.register_outputs({"addresses": self.addresses})
+
+
+def _addresses(service: KubernetesObject, known: Sequence[str]) -> pulumi.Output[Sequence[str]]:
+    if known:
+        return pulumi.Output.from_input(list(known))
+    return service.observed.apply(_assigned)
+
+
+def _assigned(status: object) -> list[str]:
+    """Read the addresses that a load balancer gave: IP addresses, or host names on some clouds."""
+    ingress = status["loadBalancer"]["ingress"] if isinstance(status, dict) else []
+    return sorted(entry.get("ip") or entry["hostname"] for entry in ingress)

@@ -1,0 +1,110 @@
+"""Istio's control plane in one cluster: namespace, CRDs, signing certificates, istiod, STRICT mutual TLS."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pulumi
+from pulumi_command import local
+
+from components.authority import Material
+from components.cluster import SCRIPTS
+from components.objects import Body, Place, create, create_all
+from model import routing
+from model.mesh import NAMESPACE, NETWORK_LABEL
+
+CHECKSUM = "mesh-federation/trust"
+"""Annotation on istiod's pods: another value restarts them."""
+
+
+@dataclass(frozen=True)
+class IstioInstallArgs:
+    """Inputs of an IstioInstall.
+
+    Attributes:
+        network: Istio network of the cluster; endpoints without a label of their own take it from the namespace.
+        crds: file with Istio's custom resource definitions.
+        objects: rendered base and istiod charts.
+        material: signing certificates.
+        kubeconfig: of the cluster; secret.
+        place: the cluster.
+    """
+
+    network: str
+    crds: Path
+    objects: Sequence[Body]
+    material: Material
+    kubeconfig: pulumi.Output[str]
+    place: Place
+
+
+class IstioInstall(pulumi.ComponentResource):
+    """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
+
+    Produces the namespace istio-system, the Secret cacerts, a Command that applies the CRDs, every object of the
+    charts base and istiod, and the mesh-wide PeerAuthentication.
+
+    Attributes:
+        ready: what workloads and routing objects must wait for.
+    """
+
+    ready: Sequence[pulumi.Resource]
+
+    def __init__(self, name: str, args: IstioInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Install the control plane.
+
+        Args:
+            name: of the component.
+            args: what is installed where.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
+        place = args.place
+        namespace = create(_namespace(args.network), place, self)
+        certificates = create(args.material.secret(), place, self, [namespace])
+        crds = self._crds(args)
+        istiod = [body for body in args.objects if _is_istiod(body)]
+        rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [namespace])
+        before = [certificates, crds, *rest]
+        running = create_all([_restarted_by(body, args.material) for body in istiod], place, self, before)
+        self.ready = [crds, *running]
+        create(routing.strict_mtls(), place, self, self.ready)
+        self.register_outputs({})
+
+    def _crds(self, args: IstioInstallArgs) -> local.Command:
+        """CRDs outlive the stack on clusters that are not ours: deleting them would delete their users' objects."""
+        version = sha256(args.crds.read_bytes()).hexdigest()[:12]
+        return local.Command(
+            f"{args.place.cluster}-crds",
+            create=f"{SCRIPTS}.crds",
+            environment={"CRDS": str(args.crds)},
+            stdin=args.kubeconfig,
+            triggers=[version, args.place.provider.id],
+            logging=local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
+        )
+
+
+def _namespace(network: str) -> Body:
+    metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: network}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _is_istiod(body: Body) -> bool:
+    return body["kind"] == "Deployment"
+
+
+def _restarted_by(body: Body, material: Material) -> Body:
+    """Put the hash of the certificates on the pods, so that istiod starts anew when they change."""
+    spec = _mapping(body["spec"])
+    template = _mapping(spec["template"])
+    metadata = _mapping(template["metadata"])
+    annotations = {**_mapping(metadata.get("annotations") or {}), CHECKSUM: material.checksum()}
+    return {**body, "spec": {**spec, "template": {**template, "metadata": {**metadata, "annotations": annotations}}}}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, Mapping)
+    return value

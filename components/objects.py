@@ -1,0 +1,110 @@
+"""Kubernetes objects from bodies: one Pulumi resource an object, always in a named cluster.
+
+Generated classes of pulumi-kubernetes differ only in their type token, which a body has already said; registering
+bodies directly keeps every object of a rendered chart on one path and spares their import.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pulumi
+
+Body = Mapping[str, object]
+"""A Kubernetes object, or one whose leaves may be Outputs."""
+
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+"""A Service's own wait takes ten seconds after its last endpoint; the workloads behind it are waited for anyway."""
+
+READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
+"""Deployments that cannot start would hold the engine for ten minutes."""
+
+
+class Place(NamedTuple):
+    """The cluster in which objects are created.
+
+    Attributes:
+        cluster: its logical name; prefixes every resource's name.
+        provider: the only way into it.
+        deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
+    """
+
+    cluster: str
+    provider: pulumi.ProviderResource
+    deleted_with: pulumi.Resource | None
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """One object of the Kubernetes API, registered under pulumi-kubernetes' own type token."""
+
+    def __init__(self, name: str, body: Body, opts: pulumi.ResourceOptions) -> None:
+        """Register the object.
+
+        Args:
+            name: of the resource, unique in the stack.
+            body: with apiVersion and kind.
+            opts: must name a provider.
+        """
+        group_version = str(body["apiVersion"])
+        group_version = group_version if "/" in group_version else f"core/{group_version}"
+        super().__init__(f"kubernetes:{group_version}:{body['kind']}", name, {"status": None, **body}, opts)
+
+    @property
+    def observed(self) -> pulumi.Output[object]:
+        """The object's status, as the API server has it once the object is ready."""
+        status: pulumi.Output[object] = pulumi.get(self, "status")
+        return status
+
+    def translate_output_property(self, prop: str) -> str:
+        """Keep the API's own names."""
+        return prop
+
+    def translate_input_property(self, prop: str) -> str:
+        """Keep the API's own names."""
+        return prop
+
+
+def create(
+    body: Body, place: Place, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+) -> KubernetesObject:
+    """Create one object in a cluster.
+
+    Args:
+        body: the object; Services get the wait that fits them.
+        place: the cluster.
+        parent: component that it belongs to.
+        depends_on: what must exist before it.
+    """
+    opts = pulumi.ResourceOptions(
+        parent=parent,
+        provider=place.provider,
+        deleted_with=place.deleted_with,
+        depends_on=list(depends_on),
+        custom_timeouts=READY_WITHIN if body["kind"] == "Deployment" else None,
+        additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
+    )
+    return KubernetesObject(resource_name(body, place.cluster), _with_wait(body), opts)
+
+
+def create_all(
+    bodies: Sequence[Body], place: Place, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+) -> list[KubernetesObject]:
+    """Create objects that do not depend on each other."""
+    return [create(body, place, parent, depends_on) for body in bodies]
+
+
+def resource_name(body: Body, cluster: str) -> str:
+    """Name a resource after its object: cluster:namespace/name, or cluster:name without a namespace."""
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    namespace = metadata.get("namespace")
+    return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
+
+
+def _with_wait(body: Body) -> Body:
+    if body["kind"] != "Service":
+        return body
+    metadata, spec = body["metadata"], body["spec"]
+    assert isinstance(metadata, Mapping) and isinstance(spec, Mapping)
+    wait = WAIT_FOR_ADDRESS if spec.get("type") == "LoadBalancer" else SKIP_AWAIT
+    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **wait}}}

@@ -1,0 +1,1 @@
+"""How clusters come to be: one script a provisioner, run by Command resources with nothing but the standard library."""

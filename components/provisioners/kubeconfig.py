@@ -1,0 +1,76 @@
+"""Prints a cluster's kubeconfig under its logical name, and keeps a file of it for people.
+
+usage: python3 -m components.provisioners.kubeconfig create|delete
+
+Environment:
+    CLUSTER: the real name. CONTEXT: the logical name. STACK: the Pulumi stack. MESH_HOME: see place.py.
+
+Certificates are embedded: a kubeconfig that names files looks unchanged when they change.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from components.provisioners import place
+
+
+def create(name: str) -> None:
+    """Print the kubeconfig, and write it to kubeconfigs/STACK/CONTEXT, readable by its owner only."""
+    view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
+    done = subprocess.run(
+        [*view, f"--kubeconfig={place.kubeconfig(name)}"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"no kubeconfig for {name}:\n{done.stderr}")
+    text = json.dumps(_renamed(json.loads(done.stdout), os.environ["CONTEXT"]))
+    file = _file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
+        handle.write(text)
+    (file.parent / f".{file.name}.of").write_text(name, encoding="utf-8")
+    print(text)
+
+
+def delete(name: str) -> None:
+    """Remove the file, unless it is already another generation's."""
+    owner = _file().parent / f".{_file().name}.of"
+    if owner.exists() and owner.read_text(encoding="utf-8") == name:
+        _file().unlink(missing_ok=True)
+        owner.unlink()
+
+
+def _file() -> Path:
+    folder: Path = place.home() / "kubeconfigs"
+    return folder / os.environ["STACK"] / os.environ["CONTEXT"]
+
+
+class Named(TypedDict):
+    """An entry of a kubeconfig's lists."""
+
+    name: str
+    context: NotRequired[dict[str, str]]
+
+
+Minified = TypedDict(
+    "Minified",
+    {"clusters": list[Named], "users": list[Named], "contexts": list[Named], "current-context": str},
+)
+"""A kubeconfig cut down to one context."""
+
+
+def _renamed(config: Minified, context: str) -> Minified:
+    """Give the one cluster, user and context the logical name."""
+    for entry in (*config["clusters"], *config["users"], *config["contexts"]):
+        entry["name"] = context
+        if "context" in entry:
+            entry["context"] |= {"cluster": context, "user": context}
+    return {**config, "current-context": context}
+
+
+if __name__ == "__main__":
+    place.run({"create": create, "delete": delete})

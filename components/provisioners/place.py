@@ -1,0 +1,54 @@
+"""Where a cluster's files are, and the rule that actions on one cluster never overlap: shared by all provisioners.
+
+Provisioners are scripts that Pulumi's Command resources run, so they import nothing but the standard library.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the folder for everything that runs: MESH_HOME, or .mesh below the working directory."""
+    return Path(os.environ.get("MESH_HOME", ".mesh")).resolve()
+
+
+def folder(name: str) -> Path:
+    """Return the folder of one cluster, by its real name."""
+    return home() / "clusters" / name
+
+
+def kubeconfig(name: str) -> Path:
+    """Return the kubeconfig file with which provisioners reach one cluster, by its real name."""
+    return folder(name) / "kubeconfig"
+
+
+def answers(name: str) -> bool:
+    """Say whether the cluster's API server is ready."""
+    command = ["kubectl", f"--kubeconfig={kubeconfig(name)}", "get", "--raw=/readyz", "--request-timeout=3s"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; it lapses with the process, however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def run(actions: Mapping[str, Callable[[str], None]]) -> None:
+    """Run the action that the command line names on the cluster that CLUSTER names.
+
+    An engine that is killed leaves its script running: the next script on that cluster waits for it.
+    """
+    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+        sys.exit(f"usage: {sys.argv[0]} {'|'.join(actions)}")
+    name = os.environ["CLUSTER"]
+    with locked(home() / "locks" / name):
+        actions[sys.argv[1]](name)
