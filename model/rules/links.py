@@ -149,7 +149,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Finding]:
                 later.path,
                 "duplicate-host",
                 f"{remote.path} imports {service} as remote and {local.path} as local, both in {cluster}:"
-                f" {service.host} would be a ServiceEntry and a Service at once, which Istio leaves undefined (pitfall 14)",
+                f" {service.host} would be a ServiceEntry and a Service at once, undefined in Istio (pitfall 14)",
                 f"use `as: local` for both where {cluster} runs the service, else `as: remote`",
             )
             continue

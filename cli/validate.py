@@ -1,0 +1,53 @@
+"""`mesh validate`: everything that is wrong with a stack file, with no engine and no cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model import stackfile
+from model.config import Federation
+from model.finding import Finding, InvalidModel
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def validate(stack_file: Path, console: Console) -> int:
+    """Check a stack file and print what is wrong with it.
+
+    Returns:
+        The exit code: 0 when nothing is wrong, else 1.
+    """
+    try:
+        federation = stackfile.read(stack_file)
+    except InvalidModel as invalid:
+        text, code = report(stack_file.name, invalid.findings), 1
+    else:
+        text, code = summary(stack_file.name, federation), 0
+    # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
+    console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def report(name: str, findings: Sequence[Finding]) -> str:
+    """Write findings for the person who has to fix them."""
+    count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
+    blocks = [f"{name}: {count}\n"]
+    for finding in findings:
+        place = f"{finding.path}  " if finding.path else ""
+        blocks.append(f"  {place}{finding.rule}\n    {finding.problem}\n    -> {finding.fix}\n")
+    return "\n".join(blocks)
+
+
+def summary(name: str, federation: Federation) -> str:
+    """Write what a sound stack file declares."""
+    counts = {
+        "cluster": len(federation.clusters),
+        "export": len(federation.exports),
+        "import": len(federation.imports),
+        "workload": len(federation.workloads),
+    }
+    declared = ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in counts.items())
+    return f"{name}: no problems ({declared})\n"
