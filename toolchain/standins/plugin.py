@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -162,21 +163,37 @@ def _wake(pipe: int, number: int, frame: FrameType | None) -> None:
 
 def _wait(woken: int) -> None:
     parent = os.getppid()
-    watched = bool(engine_address())
+    engine = engine_address()
+    # Asked after the parent was noted: an engine that dies later is seen below.
+    if engine and not _answers(engine):
+        return
     while not select.select([woken], [], [], _ORPHAN_CHECK_SECONDS)[0]:
         # An engine that was killed sends no signal.
-        if watched and os.getppid() != parent:
+        if engine and os.getppid() != parent:
             return
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Translates the engine's calls for a Provider."""
 
     def __init__(self, make: Callable[[Log], Provider]) -> None:
+        self._address = ""
         self._engine: engine_pb2_grpc.EngineStub | None = None
         self._provider = make(self._log)
 
     def attach(self, address: str) -> None:
+        if address == self._address:
+            return
+        self._address = address
         channel = grpc.insecure_channel(address, options=GRPC_OPTIONS)
         self._engine = engine_pb2_grpc.EngineStub(channel)
 

@@ -35,8 +35,6 @@ def main() -> int:
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return EXPLAINED
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:
         pulumi.log.error(_explanation(error, program))
         return EXPLAINED
@@ -60,7 +58,11 @@ def _run(program: str, parallel: int) -> None:
     asyncio.set_event_loop(loop)
     with ThreadPoolExecutor(max(parallel, 1) * _THREADS_PER_OPERATION) as executor:
         loop.set_default_executor(executor)
-        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _execute(program)))
+        try:
+            loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _execute(program)))
+        except KeyboardInterrupt:
+            # The executor's threads wait for the engine, which waits for this process.
+            os._exit(INTERRUPTED)
     loop.close()
 
 

@@ -1,5 +1,6 @@
 """A plugin's other side: starts it and calls it in the order in which the engine does."""
 
+import select
 import subprocess
 import threading
 from collections import defaultdict
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 import grpc
 from google.protobuf import empty_pb2
@@ -17,6 +19,11 @@ from toolchain.standins.values import Properties, Value, decode, encode, plain
 
 # Bounds a case against a plugin that hangs; nothing here takes a tenth of it.
 DEADLINE_SECONDS = 60
+
+
+def all_gone(pipe: IO[str]) -> bool:
+    """Whether every process that holds the other end of a pipe ends in time."""
+    return bool(select.select([pipe], [], [], DEADLINE_SECONDS)[0]) and pipe.read() == ""
 
 
 class Refused(Exception):

@@ -2,11 +2,10 @@
 
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.engine.conformance.client import DEADLINE_SECONDS
+from tests.engine.conformance.client import DEADLINE_SECONDS, Engine, all_gone
 from tests.engine.conformance.implementations import official, stand_in
 
 
@@ -30,12 +29,21 @@ def test_stand_in_prints_its_port_first_and_leaves_quietly(name: str, number: si
     assert (process.returncode, *rest) == (0, "", "")
 
 
-def test_stand_in_leaves_when_its_engine_is_killed(tmp_path: Path) -> None:
+def test_stand_in_leaves_when_its_engine_is_killed(engine: Engine) -> None:
     """The plugin holds the pipe: it ends when the plugin is gone."""
     plugin = stand_in("command")
-    script = f"{' '.join(plugin.arguments)} 127.0.0.1:1 & wait"
+    script = f"{' '.join(plugin.arguments)} {engine.address} & wait"
     parent = subprocess.Popen(["/bin/sh", "-c", script], env=plugin.environment, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     parent.stdout.readline()
     parent.kill()
-    assert parent.communicate(timeout=DEADLINE_SECONDS)[0] == ""
+    assert all_gone(parent.stdout)
+    parent.wait(DEADLINE_SECONDS)
+
+
+def test_stand_in_leaves_when_its_engine_is_gone_already() -> None:
+    plugin = stand_in("command")
+    done = subprocess.run(
+        (*plugin.arguments, "127.0.0.1:1"), env=plugin.environment, capture_output=True, timeout=DEADLINE_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.conformance.client import all_gone
 from tests.engine.conformance.implementations import CHECKOUT
 
 STAND_INS = {"resource-command": "command", "resource-tls": "tls", "language-python": "language"}
@@ -257,8 +258,7 @@ def test_interrupt_ends_the_command_and_the_engine(project: Project) -> None:
     with (project.folder / "alive").open() as alive:
         assert alive.readline() == "up\n"
         engine.send_signal(signal.SIGINT)
-        # The pipe ends when the last process that holds it is gone.
-        assert alive.read() == ""
+        assert all_gone(alive)
     assert engine.wait(DEADLINE_SECONDS) != 0
 
 
@@ -277,5 +277,5 @@ def test_killed_engine_leaves_no_command_running(project: Project) -> None:
     with (project.folder / "alive").open() as alive:
         assert alive.readline() == "up\n"
         engine.kill()
-        assert alive.read() == ""
+        assert all_gone(alive)
     engine.wait(DEADLINE_SECONDS)
