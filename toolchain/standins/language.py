@@ -14,9 +14,9 @@ from pathlib import Path
 import grpc
 from google.protobuf import empty_pb2
 from google.protobuf.json_format import MessageToDict
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from toolchain.standins.plugin import engine_address, outer_environment, serve
+from toolchain.standins.protocol import language_pb2, language_pb2_grpc, plugin_pb2
 
 # The official host is released with the CLI and has its version.
 VERSION = "3.259.0"

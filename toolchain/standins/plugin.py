@@ -16,8 +16,8 @@ from typing import NoReturn, Protocol, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from toolchain.standins.protocol import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 from toolchain.standins.values import Properties, decode, encode, property_differences
 
 # The engine sends state and assets in one message and sets no limit of its own.
