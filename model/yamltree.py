@@ -295,9 +295,13 @@ def join(where: str, key: str) -> str:
 
 def printable(value: object, limit: int = 60) -> str:
     """Show a value from a file in one short line, without characters that steer a terminal."""
-    text = str(value)
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
+    text = inert(str(value)[: limit + 1])
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def inert(text: str) -> str:
+    """Replace characters that do not print by their numbers."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def kind_of(value: object) -> str:

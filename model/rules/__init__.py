@@ -7,6 +7,7 @@ from pathlib import Path
 from model.config import Federation
 from model.finding import Finding
 from model.rules import addresses, links, names, ports, provided, provisioners, references, trust, versions, weights
+from model.yamltree import inert
 
 Rule = Callable[[Federation], Iterator[Finding]]
 
@@ -36,8 +37,13 @@ def check(federation: Federation, base: Path | None = None) -> tuple[Finding, ..
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Sort findings by place, `exports[2]` before `exports[10]`, and drop repetitions."""
-    return tuple(sorted(dict.fromkeys(findings), key=_place))
+    """Sort findings by place, `exports[2]` before `exports[10]`, drop repetitions and what steers a terminal."""
+    return tuple(sorted(dict.fromkeys(map(_inert, findings)), key=_place))
+
+
+def _inert(finding: Finding) -> Finding:
+    texts = (finding.path, finding.rule, finding.problem, finding.fix)
+    return finding if all(map(str.isprintable, texts)) else Finding(*(inert(text) for text in texts))
 
 
 def _place(finding: Finding) -> tuple[list[tuple[int, int, str]], str, str]:
