@@ -54,7 +54,7 @@ def folder(charts: str) -> Path:
         return Path(charts).expanduser()
     if "MESH_CHARTS" not in os.environ:
         raise pulumi.RunError(
-            'Istio\'s charts are not at hand.\n-> run `./mesh env --install`, then eval "$(./mesh env)"'
+            'Istio\'s charts are not at hand.\n-> run `./mesh install`, then eval "$(./mesh env)"'
         )
     return Path(os.environ["MESH_CHARTS"])
 

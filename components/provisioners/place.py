@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+SCRIPT_PREFIX = "components.provisioners."
+"""Modules by which Command resources make clusters."""
+
+
 def home() -> Path:
     """Return the folder for everything that runs: MESH_HOME, or .mesh below the working directory."""
     return Path(os.environ.get("MESH_HOME", ".mesh")).resolve()

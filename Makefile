@@ -1,0 +1,52 @@
+# Thin names for ./mesh and the checks. `make help` lists them.
+STACK ?= embedded
+export MESH_REQUIREMENTS = requirements.txt
+.DEFAULT_GOAL := help
+.PHONY: help up down preview validate doctor install dev lint test unit engine bench lock schema clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## Bring the federation of STACK up (default: embedded)
+	@./mesh up --yes --stack $(STACK)
+
+down: ## Remove everything that `make up` made for STACK
+	@./mesh down --yes --stack $(STACK)
+
+preview: ## Show every object that STACK would change; needs no cluster and no network
+	@./mesh preview --stack $(STACK)
+
+validate: ## Check the stack file of STACK
+	@./mesh validate --stack $(STACK)
+
+doctor: ## Show what was found where and what is missing for which provisioner
+	@./mesh doctor
+
+install: ## Get the toolchain
+	@./mesh install
+
+dev: export MESH_REQUIREMENTS = requirements-dev.txt
+dev:
+	@./mesh >/dev/null
+
+lint: dev ## Style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+test: lint install ## Style, types, and every tier of tests that this machine can run
+	@.venv/bin/pytest --cov --cov-report=term-missing:skip-covered
+
+unit: dev ## Tests that need nothing
+	@.venv/bin/pytest tests/unit
+
+engine: dev install ## Tests on the real engine and real API servers
+	@.venv/bin/pytest tests/engine
+
+bench: dev install ## Measure a whole bring-up beside a sequential script
+	@.venv/bin/python -m bench
+
+lock: dev ## Pin the Python packages anew, with hashes
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove the Python environment; clusters and state stay
+	@rm -rf .venv

@@ -1,0 +1,1 @@
+"""What a person types besides `pulumi`: thin commands over the model, the toolchain and the engine."""

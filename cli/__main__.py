@@ -1,0 +1,175 @@
+"""The command `mesh`: each command is a few lines over the rooms that do the work."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cli.engine import Engine
+    from toolchain.install import Toolchain
+
+DEFAULT_STACK = "embedded"
+DEFAULT_PROVISIONER = "kwok"
+app = typer.Typer(
+    help="Federates Istio meshes from one declared model.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+errors = Console(stderr=True)
+
+
+class Refused(Exception):
+    """Something that a person asked for and cannot have."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        """Say what, and what to do instead."""
+        super().__init__(f"{what}\n  -> {fix}")
+
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="Which stack file: Pulumi.<stack>.yaml.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command()
+def up(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
+    """Bring the federation up, or bring it to what the stack file says now."""
+    from cli import clusters, summary
+
+    engine = _engine(stack)
+    flags = ["--refresh"] if clusters.wake(engine, _tell) else []
+    flags += ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
+    _exit_on_failure(engine.stream("up", *flags))
+    summary.summarize(engine, Console())
+
+
+@app.command()
+def preview(stack: Stack = DEFAULT_STACK, diff: Annotated[bool, typer.Option(help="Show bodies.")] = False) -> None:
+    """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
+    engine = _engine(stack)
+    raise typer.Exit(engine.stream("preview", *(["--diff"] if diff else [])))
+
+
+@app.command()
+def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
+    """Remove everything that `up` made."""
+    engine = _engine(stack, valid=False)
+    flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
+    _exit_on_failure(engine.stream("destroy", *flags))
+    engine.close()
+    shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
+    print(f"{stack}: nothing is left")
+
+
+@app.command()
+def validate(stack: Stack = DEFAULT_STACK) -> None:
+    """Check a stack file: types, and every fact that spans clusters. Needs no engine and no cluster."""
+    from cli.validate import validate as check
+
+    raise typer.Exit(check(Workspace.current().stack_file(stack), Console()))
+
+
+@app.command()
+def doctor() -> None:
+    """Show what was found where, and what is missing for which provisioner."""
+    from cli.doctor import doctor as examine
+
+    raise typer.Exit(examine(Console()))
+
+
+@app.command()
+def install(provisioner: Annotated[list[str] | None, typer.Argument(help="kwok, kind, k3d, existing.")] = None) -> None:
+    """Get the toolchain. `up` and `preview` do it by themselves."""
+    from toolchain.__main__ import main
+
+    raise typer.Exit(main(provisioner or [DEFAULT_PROVISIONER]))
+
+
+@app.command()
+def env() -> None:
+    """Print what a shell needs so that `pulumi` works by hand: eval "$(./mesh env)"."""
+    from toolchain.install import Missing, ready
+
+    toolchain = ready([DEFAULT_PROVISIONER])
+    if isinstance(toolchain, Missing):
+        raise Refused(f"the toolchain is not complete: {', '.join(toolchain.pieces)}", "run ./mesh install")
+    workspace = Workspace.current()
+    workspace.prepare(toolchain)
+    for name, value in workspace.environment(toolchain).items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _engine(stack: str, *, valid: bool = True) -> "Engine":
+    """Put everything in place to run the engine on a stack: a sound stack file, the toolchain, a lock that is free."""
+    from cli.engine import Engine
+
+    workspace = Workspace.current()
+    file = workspace.stack_file(stack)
+    if not file.exists():
+        raise Refused(f"there is no {file.name}", f"choose one of: {', '.join(workspace.stacks())}")
+    if valid:
+        _refuse_invalid(file)
+    toolchain = _toolchain()
+    workspace.prepare(toolchain)
+    engine = Engine(workspace, toolchain, stack)
+    engine.open()
+    for pid in engine.clear_stale_lock():
+        _tell(f"a run that was killed (process {pid}) still held the lock of {stack}: cleared")
+    return engine
+
+
+def _refuse_invalid(file: Path) -> None:
+    from cli.validate import report
+    from model import stackfile
+    from model.finding import InvalidModel
+
+    try:
+        stackfile.read(file)
+    except InvalidModel as invalid:
+        errors.print(report(file.name, invalid.findings), end="", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _toolchain() -> "Toolchain":
+    from toolchain.__main__ import show
+    from toolchain.install import Missing, ready
+    from toolchain.install import install as get
+
+    found = ready([DEFAULT_PROVISIONER])
+    if not isinstance(found, Missing):
+        return found
+    _tell("Getting the toolchain, once for all checkouts (half an hour where it must be built):")
+    return get([DEFAULT_PROVISIONER], show)
+
+
+def _exit_on_failure(status: int) -> None:
+    if status:
+        raise typer.Exit(status)
+
+
+def _tell(line: str) -> None:
+    errors.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is told in three parts, never as a traceback."""
+    from cli.engine import EngineError
+    from toolchain.errors import ToolchainError
+
+    try:
+        app()
+    except (Refused, ToolchainError, EngineError) as error:
+        _tell(f"error: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _tell("stopped; run it again: it goes on where it stopped")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Runs the Pulumi engine on one stack, and clears what a killed run leaves in its way."""
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+
+from cli.workspace import PROJECT, Workspace
+from components.provisioners.place import SCRIPT_PREFIX
+from toolchain.install import Toolchain
+
+
+class EngineError(Exception):
+    """The engine could not do what it was asked for; its own words say why."""
+
+
+@dataclass(frozen=True)
+class RecordedCluster:
+    """A cluster as the stack's state has it.
+
+    Attributes:
+        name: the real name.
+        script: module that makes and starts it.
+        config: what the script reads on standard input.
+        environment: settings of the script.
+    """
+
+    name: str
+    script: str
+    config: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Pulumi, for one stack of one checkout.
+
+    Attributes:
+        workspace: the checkout.
+        toolchain: where its programs are.
+        stack: name of the stack.
+    """
+
+    workspace: Workspace
+    toolchain: Toolchain
+    stack: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of every process that works on this stack."""
+        return {**self.workspace.ambient, **self.workspace.environment(self.toolchain)}
+
+    def stream(self, *arguments: str) -> int:
+        """Run Pulumi on the stack with the user's terminal; returns its exit status.
+
+        Ctrl-C reaches the engine, which ends what it has begun; this process only waits for it.
+        """
+        command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
+        process = subprocess.Popen(command, cwd=self.workspace.checkout, env=self.environment)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def ask(self, *arguments: str) -> str:
+        """Run Pulumi quietly and return what it prints.
+
+        Raises:
+            EngineError: it failed.
+        """
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.workspace.projects,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise EngineError(done.stderr.strip() or done.stdout.strip())
+        return done.stdout
+
+    def exists(self) -> bool:
+        """Say whether the backend has the stack."""
+        if self.workspace.uses_own_state():
+            return any((self.workspace.state() / ".pulumi" / "stacks" / PROJECT).glob(f"{self.stack}.json*"))
+        stacks = json.loads(self.ask("stack", "ls", "--json", f"--project={PROJECT}"))
+        return any(entry["name"].split("/")[-1] == self.stack for entry in stacks)
+
+    def open(self) -> None:
+        """Make the stack if there is none, and give the engine the stack file as it is now.
+
+        The salt of the stack's secrets goes into the engine's copy: a checkout stays as it was committed.
+        """
+        declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8")
+        copy = self._config()
+        if "encryptionsalt" in yaml.safe_load(declared):
+            copy.write_text(declared, encoding="utf-8")
+        if not self.exists():
+            self.ask("stack", "init", self.stack, "--no-select")
+        kept = copy.read_text(encoding="utf-8") if copy.exists() else ""
+        salts = [line for line in kept.splitlines() if line.startswith("encryptionsalt:")]
+        copy.write_text("\n".join([*_without_salt(declared), *salts, ""]), encoding="utf-8")
+
+    def close(self) -> None:
+        """Forget the stack."""
+        self.ask("stack", "rm", self.stack, "--yes", "--preserve-config")
+        self._config().unlink(missing_ok=True)
+
+    def _config(self) -> Path:
+        return self.workspace.projects / f"Pulumi.{self.stack}.yaml"
+
+    def clear_stale_lock(self) -> list[int]:
+        """Cancel the locks of engines that are gone; returns their process ids.
+
+        A killed engine keeps its lock in a file backend, and every later run would be refused.
+        """
+        gone = []
+        for lock in self._locks():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(json.loads(lock.read_text(encoding="utf-8"))["pid"])
+                if not psutil.pid_exists(pid):
+                    gone.append(pid)
+        if gone:
+            self.ask("cancel", "--yes", f"--stack={self.stack}")
+        return gone
+
+    def _locks(self) -> Sequence[Path]:
+        if not self.workspace.uses_own_state():
+            return []
+        return list((self.workspace.state() / ".pulumi" / "locks").glob(f"**/{PROJECT}/{self.stack}/*.json"))
+
+    def recorded_clusters(self) -> list[RecordedCluster]:
+        """Return the clusters that the stack's state has, old generations among them."""
+        deployment = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))["deployment"]
+        commands = [r for r in deployment.get("resources", []) if r["type"] == "command:local:Command"]
+        return [_recorded(command["inputs"]) for command in commands if _makes_cluster(command["inputs"])]
+
+
+def _makes_cluster(inputs: dict[str, str]) -> bool:
+    words = str(inputs.get("create", "")).split()
+    return len(words) == 4 and words[2].startswith(SCRIPT_PREFIX) and "stdin" in inputs and words[3] == "create"
+
+
+def _recorded(inputs: dict[str, object]) -> RecordedCluster:
+    environment = inputs["environment"]
+    assert isinstance(environment, dict)
+    return RecordedCluster(
+        name=environment["CLUSTER"],
+        script=str(inputs["create"]).split()[2],
+        config=str(inputs["stdin"]),
+        environment=environment,
+    )
+
+
+def _without_salt(stack_file: str) -> list[str]:
+    return [line for line in stack_file.splitlines() if not line.startswith("encryptionsalt:")]

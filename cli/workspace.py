@@ -1,0 +1,159 @@
+"""A checkout's own folder: where its state, control planes and plugins are, and the environment that Pulumi needs.
+
+Everything that `mesh` makes in a checkout is below one ignored folder, so two checkouts never meet.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain.install import Toolchain
+from toolchain.locate import Located
+
+PROJECT = "mesh-federation"
+BACKEND = "PULUMI_BACKEND_URL"
+PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One checkout.
+
+    Attributes:
+        checkout: the project's folder.
+        home: folder for everything that runs; MESH_HOME.
+        ambient: the environment that `mesh` was started with.
+    """
+
+    checkout: Path
+    home: Path
+    ambient: Mapping[str, str]
+
+    @classmethod
+    def current(cls) -> "Workspace":
+        """Return the checkout that this program is part of."""
+        checkout = Path(__file__).resolve().parent.parent
+        home = Path(os.environ.get("MESH_HOME") or checkout / ".mesh").resolve()
+        return cls(checkout, home, dict(os.environ))
+
+    @property
+    def pulumi_home(self) -> Path:
+        """Pulumi's own folder: plugins and the default stack."""
+        return self.home / "pulumi"
+
+    @property
+    def projects(self) -> Path:
+        """Folder with the stack files that the engine reads: the user's, and the salt of their secrets."""
+        return self.home / "project"
+
+    def stack_file(self, stack: str) -> Path:
+        """The stack file that the user edits."""
+        return self.checkout / f"Pulumi.{stack}.yaml"
+
+    def stacks(self) -> list[str]:
+        """Names of the checkout's stack files."""
+        return sorted(path.name.split(".")[1] for path in self.checkout.glob("Pulumi.*.yaml"))
+
+    def uses_own_state(self) -> bool:
+        """Say whether the state is kept in the checkout: no backend is named, and nobody is logged in to one."""
+        return BACKEND not in self.ambient and not self._logged_in()
+
+    def state(self) -> Path:
+        """Folder of the checkout's own state backend."""
+        return self.home / "state"
+
+    def environment(self, toolchain: Toolchain) -> dict[str, str]:
+        """Return what a shell needs so that `pulumi` works in this checkout.
+
+        The folders and the passphrase it names are made by `prepare`.
+        """
+        python = self.checkout / ".venv" / "bin"
+        tools = toolchain.environment()
+        own = {
+            **tools,
+            "PATH": os.pathsep.join([str(python), str(self.home / "bin"), tools["PATH"]]),
+            "MESH_HOME": str(self.home),
+            "PULUMI_HOME": str(self.pulumi_home),
+            # All plugins are in PULUMI_HOME; the engine warns of each one that it meets on PATH.
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        }
+        if self.uses_own_state():
+            own[BACKEND] = self.state().as_uri()
+        if not any(name in self.ambient for name in PASSPHRASE):
+            own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self._passphrase())
+        return own
+
+    def prepare(self, toolchain: Toolchain) -> None:
+        """Make what `environment` names. Everything in it is readable by its owner only."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.state().mkdir(exist_ok=True)
+        self.projects.mkdir(exist_ok=True)
+        shutil.copyfile(self.checkout / "Pulumi.yaml", self.projects / "Pulumi.yaml")
+        if not self._passphrase().exists():
+            _write_secret(self._passphrase(), secrets.token_urlsafe(32))
+        self._link_credentials()
+        for piece in toolchain.pieces:
+            if piece.piece.startswith("pulumi-resource-"):
+                self._offer_plugin(piece)
+        _hard_link(_path_of("pulumi", toolchain), self.home / "bin" / "pulumi")
+
+    def _passphrase(self) -> Path:
+        return self.home / "passphrase"
+
+    def _offer_plugin(self, piece: Located) -> None:
+        """Put a plugin where the engine looks for installed ones."""
+        kind = piece.piece.removeprefix("pulumi-")
+        folder = self.pulumi_home / "plugins" / f"{kind}-v{piece.version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        _symlink(piece.path, folder / piece.piece)
+
+    def _link_credentials(self) -> None:
+        """Keep the user's login: PULUMI_HOME is ours, so it would be lost."""
+        theirs = self._their_home() / "credentials.json"
+        self.pulumi_home.mkdir(exist_ok=True)
+        if theirs.exists() and not self.uses_own_state():
+            _symlink(theirs, self.pulumi_home / "credentials.json")
+
+    def _logged_in(self) -> bool:
+        try:
+            credentials = json.loads((self._their_home() / "credentials.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(credentials.get("current"))
+
+    def _their_home(self) -> Path:
+        given = self.ambient.get("PULUMI_HOME")
+        return Path(given) if given and Path(given) != self.pulumi_home else Path.home() / ".pulumi"
+
+
+def _path_of(name: str, toolchain: Toolchain) -> Path:
+    return next(piece.path for piece in toolchain.pieces if piece.piece == name)
+
+
+def _symlink(target: Path, link: Path) -> None:
+    if not (link.is_symlink() and link.readlink() == target):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def _hard_link(program: Path, copy: Path) -> None:
+    """Put a program beside the language host's launcher: the engine takes a host that lies beside itself."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    program = program.resolve()
+    if copy.exists() and copy.stat().st_size == program.stat().st_size:
+        return
+    copy.unlink(missing_ok=True)
+    try:
+        copy.hardlink_to(program)
+    except OSError:  # another file system
+        shutil.copy2(program, copy)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
