@@ -4,6 +4,7 @@ import json
 import os
 from typing import TypedDict
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 

@@ -53,9 +53,7 @@ def folder(charts: str) -> Path:
     if charts != "official":
         return Path(charts).expanduser()
     if "MESH_CHARTS" not in os.environ:
-        raise pulumi.RunError(
-            'Istio\'s charts are not at hand.\n-> run `./mesh install`, then eval "$(./mesh env)"'
-        )
+        raise pulumi.RunError('Istio\'s charts are not at hand.\n-> run `./mesh install`, then eval "$(./mesh env)"')
     return Path(os.environ["MESH_CHARTS"])
 
 

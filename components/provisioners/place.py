@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-
 SCRIPT_PREFIX = "components.provisioners."
 """Modules by which Command resources make clusters."""
 
