@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from enum import EnumMeta
 from ipaddress import IPv4Network
 from typing import Any, Union, get_args, get_origin
@@ -47,8 +47,14 @@ def nearest(word: str, words: list[str]) -> str | None:
     """Find the word that was probably meant."""
     by_lower = {known.lower(): known for known in words}
     plain = word.lower().replace("_", "").replace("-", "")
-    close = get_close_matches(word.lower(), by_lower, 1, 0.7) or get_close_matches(plain, by_lower, 1, 0.7)
-    return by_lower[close[0]] if close else None
+    close = get_close_matches(word.lower(), by_lower, 5, 0.7) or get_close_matches(plain, by_lower, 5, 0.7)
+
+    def likeness(known: str) -> tuple[float, bool, bool]:
+        """Among equally near words, swapped letters come first, then the same first letter."""
+        ratio = SequenceMatcher(None, known, word.lower()).ratio()
+        return ratio, sorted(known) == sorted(word.lower()), known[:1] == word.lower()[:1]
+
+    return by_lower[max(close, key=likeness)] if close else None
 
 
 def words(items: list[str]) -> str:
@@ -140,6 +146,8 @@ def _unknown(error: ErrorDetails, location: Location) -> Told:
     known = list(_fields(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
     entry = path_of(location[:-1]) or "the federation"
     meant = nearest(key, known)
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields:
+        meant = kind.model_fields[key].alias  # the program's own word for it
     fix = f"write {meant}" if meant else f"use one of {', '.join(known)}; or remove it"
     return "unknown-key", f"{entry} has no key `{printable(key)}`", fix
 
@@ -164,18 +172,47 @@ def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location],
         value = error.get("input")
         if isinstance(value, Mapping) and list(value) == ["secure"]:
             problem = "the value is encrypted; only the PEM texts under trust.provided may be"
-            return "encrypted-value", problem, f"write it in plain text: {wanted}"
-        fix = f"write {wanted}, for example {example}"
-        if wanted == "text" and isinstance(value, bool | int | float):
+            return "encrypted-value", problem, f"write {wanted} there, not encrypted"
+        fix = f"write {wanted}, for example {_example(location) or example}"
+        if wanted == "a whole number":
+            fix = f"{_range(location)}, as a whole number"
+        if _is_secret(location):
+            return "wrong-type", "a value (not shown: it may be secret) stands where PEM text belongs", "write PEM text"
+        if _at(location) is IPv4Network:
+            fix = "write a subnet, for example 10.10.0.0/16"
+        elif str(location[-1]).lower().endswith("version"):
+            fix = 'write a full release number, for example "1.31.0"'
+        elif wanted == "text" and isinstance(value, bool | int | float):
             fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
         if wanted == "a whole number" and isinstance(value, str) and value.strip().isdecimal():
             fix = f"write it without quotes: {value.strip()[:20]}"
-        if value is None:
+        if value is None and location[0] != "clusters":
             fix += "; or remove the key, to take its default"
-        shown = _shown(error, location) if _is_secret(location) else kind_of(value)
-        return "wrong-type", f"{shown} stands where {wanted} belongs", fix
+        return "wrong-type", f"{kind_of(value)} stands where {wanted} belongs", fix
 
     return told
+
+
+def _example(location: Location) -> str | None:
+    """Show what stands in such a place."""
+    kind = _at(location)
+    if location == ("clusters",):
+        return "{east: {}, west: {}}"
+    if get_origin(kind) is tuple and get_args(kind)[0] is str:
+        return "[172.30.128.10]"
+    return _MAPPINGS.get(kind.__name__) if isinstance(kind, type) else None
+
+
+_MAPPINGS = {
+    "Cluster": "{} for a cluster with all defaults",
+    "Port": "{name: http, number: 8000, protocol: HTTP}",
+    "Consumer": "{cluster: east, serviceAccounts: [sleep/sleep]}",
+    "Import": "{cluster: east, from: west, service: httpbin/httpbin}",
+    "Workload": "{cluster: east, sample: sleep}",
+    "Discovery": "{cluster: east, of: west}",
+    "Failover": "{consecutiveErrors: 5}",
+    "ConnectionPool": "{maxConnections: 100}",
+}
 
 
 def _limit(sentence: str) -> Callable[[ErrorDetails, Location], Told]:

@@ -87,8 +87,10 @@ def _federation_of(tree: object) -> tuple[object, list[Finding]]:
         return None, [Finding("", "not-a-mapping", f"the file holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
     config = tree.get("config")
     if config is None:
-        near = shape.nearest("config", [str(key) for key in tree])
+        near = None if "config" in tree else shape.nearest("config", [str(key) for key in tree])
         problem = f"the file has no `config`{f', but it has `{printable(near)}`' if near else ''}"
+        if "config" in tree:
+            problem = "config is empty: there is no federation to build"
         return None, [Finding("config", "missing-config", problem, f"add {_EXAMPLE}")]
     if not isinstance(config, Mapping):
         return None, [Finding("config", "not-a-mapping", f"config is {kind_of(config)}, not keys", f"write {_EXAMPLE}")]

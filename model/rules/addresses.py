@@ -21,6 +21,9 @@ _UNUSABLE = {
 }
 
 
+_EXAMPLES = {"podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
+
+
 def _in_lab(cluster: Cluster) -> bool:
     return cluster.provisioner is not Provisioner.EXISTING
 
@@ -35,6 +38,11 @@ def subnets_are_usable(federation: Federation) -> Iterator[Finding]:
     for cluster in federation.clusters.values():
         places += [(f"{cluster.path}.{key}", network) for key, network in _subnets(cluster)]
     for path, network in places:
+        if network.prefixlen == 32:
+            problem = f"{network} is a single address: the prefix length is missing or wrong"
+            yield Finding(
+                path, "single-address", problem, f"write the subnet, for example {network.network_address}/16"
+            )
         for kind, unusable in _UNUSABLE.items():
             if network.overlaps(unusable):
                 problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"
@@ -49,7 +57,7 @@ def subnets_have_the_right_size(federation: Federation) -> Iterator[Finding]:
             continue
         pods, services = cluster.pod_subnet, cluster.service_subnet
         room = 2 ** (_NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= _NODE_PREFIX else 0
-        if room < cluster.nodes:
+        if room < cluster.nodes and pods.prefixlen < 32:
             widest = _NODE_PREFIX - (cluster.nodes - 1).bit_length()
             has = f"{pods} has {'no' if room == 0 else f'only {room}'}" if room != 1 else f"{pods} has only one"
             nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
@@ -59,7 +67,7 @@ def subnets_have_the_right_size(federation: Federation) -> Iterator[Finding]:
                 f"{has} /{_NODE_PREFIX} for the {nodes} of {cluster.name}; every node takes one for its pods",
                 f"use a /{widest} or larger",
             )
-        if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES:
+        if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES and services.prefixlen < 32:
             yield Finding(
                 f"{cluster.path}.serviceSubnet",
                 "subnet-size",
@@ -89,7 +97,7 @@ def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Findin
                     "subnet-overlaps-lab",
                     f"{network} overlaps lab.subnet {federation.lab.subnet}, in which the nodes and gateways live:"
                     f" {cluster.name} could not reach them",
-                    f"move {key} or lab.subnet, for example {key} to 10.10.0.0/16",
+                    f"move {key} or lab.subnet, for example {key} to {_EXAMPLES[key]}",
                 )
 
 
@@ -121,7 +129,7 @@ def lab_has_room(federation: Federation) -> Iterator[Finding]:
     """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
     lab = federation.lab.subnet
     clusters = sum(map(_in_lab, federation.clusters.values()))
-    if not clusters:
+    if not clusters or lab.prefixlen == 32:
         return
     if clusters > MOST_CLUSTERS:
         yield Finding(

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from model.config import Export, Federation, Import, NamespacedName, is_address
 from model.finding import Finding
+from model.rules.names import from_name
 from model.shape import nearest
 
 _LOCALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,2}")
@@ -138,6 +139,8 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Finding]:
     circular = {edge for cycle in _cycles(federation) for edge in cycle}
     modes: dict[tuple[str, NamespacedName], dict[str, Import]] = defaultdict(dict)
     for link in federation.imports:
+        if link.cluster == link.source:
+            continue
         modes[link.cluster, link.service].setdefault(link.mode, link)
     for (cluster, service), first in modes.items():
         remote, local = first.get("remote"), first.get("local")
@@ -266,7 +269,7 @@ def global_imports_cross_networks(federation: Federation) -> Iterator[Finding]:
 
 def localities_are_paths(federation: Federation) -> Iterator[Finding]:
     """A locality is region[/zone[/subzone]]."""
-    places = [(f"{c.path}.locality", c.locality) for c in federation.clusters.values()]
+    places = [(f"{c.path}.locality", c.locality) for c in federation.clusters.values() if not from_name(c, c.locality)]
     places += [(f"{i.path}.locality", i.locality) for i in federation.imports if i.locality is not None]
     for path, locality in places:
         if not _LOCALITY.fullmatch(locality):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from model.config import Export, Federation, Import, NamespacedName
+from model.config import Cluster, Export, Federation, Import, NamespacedName
 from model.finding import Finding
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -40,6 +40,17 @@ def cluster_names_fit(federation: Federation) -> Iterator[Finding]:
             )
 
 
+def from_name(cluster: Cluster, value: str) -> bool:
+    """Say whether a value was filled in from the cluster's name: what is wrong with it is wrong with the name."""
+    name = cluster.name
+    return value in (name, f"{name}-network", f"{name}-mesh", f"{name}.local")
+
+
+def fitting(name: str) -> str:
+    """Turn a name into a label that could stand in its place."""
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+
+
 def cluster_names_differ(federation: Federation) -> Iterator[Finding]:
     """Host names ignore case, so names that differ only in case are one name."""
     seen: dict[str, str] = {}
@@ -55,8 +66,8 @@ def cluster_names_differ(federation: Federation) -> Iterator[Finding]:
 
 
 def _suggestion(name: str) -> str:
-    fitting = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
-    return f", for example {fitting}" if fitting and fitting != name else ""
+    label = fitting(name)
+    return f", for example {label}" if label and label != name else ""
 
 
 def services_fit(federation: Federation) -> Iterator[Finding]:
@@ -111,9 +122,10 @@ def _too_long(path: str, what: str, value: str, limit: int = LABEL_LENGTH) -> Fi
 def label_values_fit(federation: Federation) -> Iterator[Finding]:
     """Istio networks and pod selectors are label values."""
     for cluster in federation.clusters.values():
-        if cluster.network:
+        if cluster.network and not from_name(cluster, cluster.network):
             yield from _label_value(f"{cluster.path}.network", "network", cluster.network)
-        yield from _label_value(f"{cluster.path}.meshID", "mesh ID", cluster.mesh_id)
+        if not from_name(cluster, cluster.mesh_id):
+            yield from _label_value(f"{cluster.path}.meshID", "mesh ID", cluster.mesh_id)
     for export in federation.exports:
         for key, value in export.selector.items():
             path = f"{export.path}.selector"

@@ -48,9 +48,9 @@ def keys_act(federation: Federation) -> Iterator[Finding]:
             yield Finding(
                 f"{cluster.path}.{key}",
                 "key-without-effect",
-                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and only"
-                f" {_names(provisioners)} acts on `{key}`",
-                f"remove `{key}`, or set provisioner: {sorted(p.value for p in provisioners)[0]}",
+                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{key}` is"
+                f" for {_names(provisioners)}",
+                f"remove `{key}`, or choose provisioner {_names(provisioners)}",
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from model.config import Cluster, Export, Federation, NamespacedName
 from model.finding import Finding
+from model.rules.names import fitting, from_name
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
@@ -15,6 +16,8 @@ def trust_domains_are_names(federation: Federation) -> Iterator[Finding]:
     """The SPIFFE standard limits what a trust domain may look like."""
     for cluster in federation.clusters.values():
         domain = cluster.trust_domain
+        if from_name(cluster, domain):
+            continue
         if len(domain) > _LENGTH:
             problem = f"{domain[:20]}... has {len(domain)} characters; SPIFFE allows {_LENGTH}"
             yield Finding(f"{cluster.path}.trustDomain", "bad-trust-domain", problem, "use a shorter name")
@@ -23,7 +26,7 @@ def trust_domains_are_names(federation: Federation) -> Iterator[Finding]:
                 f"{cluster.path}.trustDomain",
                 "bad-trust-domain",
                 f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
-                f"use lower-case letters, digits, dots and dashes, for example {cluster.name.lower()}.local",
+                f"use lower-case letters, digits, dots and dashes, for example {fitting(cluster.name) or 'east'}.local",
             )
 
 

@@ -136,7 +136,7 @@ def ambient_spans_clusters(federation: Federation) -> Iterator[Finding]:
             yield Finding(
                 _path(cluster),
                 "ambient-version",
-                f"{cluster.name} runs Istio {_release(federation, cluster)} with istio.ambient: true; ambient meshes"
+                f"Istio {_release(federation, cluster)} with istio.ambient: true: ambient meshes"
                 f" reach other clusters from Istio {_dotted(_AMBIENT)} on",
                 f"use Istio {_dotted(_AMBIENT)} or later, or sidecars (ambient: false)",
             )

@@ -1,0 +1,170 @@
+"""Whatever is in a file, reading it ends in a federation or in findings."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model import rules, schema, stackfile, yamltree
+from model.finding import InvalidModel
+from tests.unit.stackfile.large import federation
+
+CORPUS = Path(__file__).with_name("corpus")
+KEYS = sorted({key for d in schema.schema()["$defs"].values() for key in d.get("properties", {})})  # type: ignore[attr-defined]
+WORDS = st.sampled_from(
+    [*KEYS, "east", "west", "httpbin/httpbin", "10.0.0.0/16", "HTTP", "1.31.0", "kind", "remote", ""]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
+TREES = st.recursive(
+    SCALARS,
+    lambda t: st.lists(t, max_size=4) | st.dictionaries(WORDS | st.text(max_size=5), t, max_size=5),
+    max_leaves=25,
+)
+SOUND = {
+    "clusters": {"east": {}, "west": {}},
+    "exports": [
+        {
+            "cluster": "west",
+            "service": "httpbin/httpbin",
+            "ports": [{"name": "http", "number": 8000, "protocol": "HTTP"}],
+            "to": [{"cluster": "east", "serviceAccounts": ["sleep/sleep"]}],
+        }
+    ],
+    "imports": [{"cluster": "east", "from": "west", "service": "httpbin/httpbin"}],
+}
+
+
+def _parses_or_finds(tree: object) -> None:
+    try:
+        stackfile.parse(tree)
+    except InvalidModel as invalid:
+        assert invalid.findings
+        assert all(text.isprintable() for f in invalid.findings for text in (f.path, f.rule, f.problem, f.fix))
+
+
+def _reads_or_finds(text: bytes, folder: Path) -> None:
+    file = folder / "Pulumi.fuzz.yaml"
+    file.write_bytes(text)
+    try:
+        stackfile.read(file)
+    except InvalidModel as invalid:
+        assert invalid.findings
+
+
+@given(tree=TREES)
+def test_any_tree_gives_a_federation_or_findings(tree: object) -> None:
+    _parses_or_finds(tree)
+
+
+@given(path=st.lists(st.integers(0, 5), max_size=6), value=TREES)
+def test_any_change_of_a_sound_tree_gives_a_federation_or_findings(path: list[int], value: object) -> None:
+    tree: Any = json.loads(json.dumps(SOUND))
+    here = tree
+    for step in path[:-1]:
+        keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+        if not keys or not isinstance(here[keys[step % len(keys)]], dict | list):
+            break
+        here = here[keys[step % len(keys)]]
+    keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+    if keys:
+        here[keys[(path or [0])[-1] % len(keys)]] = value
+    _parses_or_finds(tree)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.binary(max_size=200))
+def test_any_bytes_give_a_federation_or_findings(text: bytes, tmp_path: Path) -> None:
+    _reads_or_finds(text, tmp_path)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text("abk:-[]{},&*#!|>'\"?%@` \n\t0.1<~é", max_size=60))
+def test_any_text_that_looks_like_yaml_gives_a_federation_or_findings(text: str, tmp_path: Path) -> None:
+    _reads_or_finds(text.encode(), tmp_path)
+
+
+PLAIN = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | st.text("abyn-:#1 é", max_size=6)
+
+
+@given(tree=st.lists(st.recursive(PLAIN, st.lists, max_leaves=9)))
+def test_what_is_written_as_yaml_is_read_back(tree: list[object]) -> None:
+    assert yamltree.read(json.dumps(tree).encode()) == tree
+    assert yamltree.read(yaml.safe_dump(tree, allow_unicode=True).encode()) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on", "on"), ("yes", "yes"), ("No", "No"), ("TRUE", True), ("~", None), ("0x1F", 31), ("0o17", 15),
+        ("017", 15), ("1_000", 1000), ("-7", -7), ("1e3", 1000.0), (".5", 0.5), ("2024-01-01", "2024-01-01"), ("12:30", "12:30"),
+        ("1.31.0", "1.31.0"), ("089", 89.0), ("'1'", "1"), ("0x", "0x"), ("<<", "<<"),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_the_engine(text: str, value: object) -> None:
+    read = yamltree.read(text.encode())
+    assert (type(read), read) == (type(value), value)
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000, b"? " * 50_000])
+def test_depth_does_not_exhaust_the_stack(text: bytes, tmp_path: Path) -> None:
+    _reads_or_finds(text, tmp_path)
+
+
+def _rules(tree: object) -> list[str]:
+    with pytest.raises(InvalidModel) as raised:
+        stackfile.parse(tree)
+    return [finding.rule for finding in raised.value.findings]
+
+
+def test_what_is_not_data_is_a_finding() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (object(), b"bytes", float("nan"), {1, 2}, deep):
+        assert _rules({"clusters": {"east": {}}, "istio": {"values": {"a": value}}}) == ["not-plain-data"]
+    assert _rules({"clusters": {"\ud800": {}}}) == ["wrong-value"]
+
+
+def test_files_that_cannot_be_read_are_findings(tmp_path: Path) -> None:
+    large = tmp_path / "large.yaml"
+    large.write_bytes(b"#" * (yamltree.MAX_BYTES + 1))
+    for file, rule in (
+        (tmp_path / "none.yaml", "unreadable-file"),
+        (tmp_path, "unreadable-file"),
+        (large, "file-too-large"),
+    ):
+        with pytest.raises(InvalidModel) as raised:
+            stackfile.read(file)
+        assert [finding.rule for finding in raised.value.findings] == [rule]
+
+
+def test_the_committed_schema_is_that_of_the_types() -> None:
+    assert schema.FILE.read_text() == schema.rendered(), "run python -m model.schema"
+
+
+@pytest.mark.parametrize("file", sorted((CORPUS / "valid").glob("*.yaml")), ids=lambda path: path.stem)
+def test_valid_files_satisfy_the_schema(file: Path) -> None:
+    jsonschema.validate(yamltree.read(file.read_bytes()), schema.schema())
+
+
+@pytest.mark.parametrize("name", ["config-unknown-key", "shape-snake-case", "shape-many-at-once", "shape-no-clusters"])
+def test_misshapen_files_do_not_satisfy_the_schema(name: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yamltree.read((CORPUS / f"{name}.yaml").read_bytes()), schema.schema())
+
+
+def test_a_large_federation_is_sound() -> None:
+    assert len(stackfile.parse(federation()).imports) == 2000
+
+
+def test_findings_come_in_the_order_of_the_file_and_once() -> None:
+    imports = [{"cluster": "east", "from": "west", "service": f"a/s{index}"} for index in range(12)]
+    with pytest.raises(InvalidModel) as raised:
+        stackfile.parse({"clusters": {"east": {}, "west": {}}, "imports": imports})
+    assert [finding.path for finding in raised.value.findings] == [f"imports[{index}]" for index in range(12)]
+    assert rules.ordered(raised.value.findings * 2) == raised.value.findings
