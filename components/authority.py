@@ -10,7 +10,7 @@ import pulumi_tls as tls
 
 from components.objects import Body
 from model import trust
-from model.mesh import NAMESPACE
+from model.mesh import NAMESPACE, certificates
 from model.trust import Intermediate, Root, TrustPlan
 
 HOURS = 24
@@ -33,7 +33,7 @@ class Material:
     bundle: pulumi.Output[str]
 
     def secret(self) -> Body:
-        """Body of the Secret `cacerts`. istiod signs itself a root, silently, when it starts without it (pitfall 7)."""
+        """Body of the Secret `cacerts`."""
         files = {
             "ca-cert.pem": self.certificate,
             "ca-key.pem": self.key,
@@ -43,8 +43,7 @@ class Material:
         data: dict[str, pulumi.Output[str]] = {
             name: pulumi.Output.secret(text.apply(_encoded)) for name, text in files.items()
         }
-        metadata = {"name": "cacerts", "namespace": NAMESPACE}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+        return certificates(data)
 
     def checksum(self) -> pulumi.Output[str]:
         """Hash of all that is public: istiod refuses most changes of its roots while it runs, so it is restarted."""

@@ -1,12 +1,14 @@
 """A cluster: made by its provisioner's script, reached through one provider, identified by its creation."""
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
-from components.objects import Place
+from components.objects import Body, Place
 from model.provisioning import Provision
 
 SCRIPTS = "python3 -m components.provisioners"
@@ -20,10 +22,12 @@ class ClusterArgs:
     Attributes:
         provision: how it is made.
         stack: name of the Pulumi stack.
+        objects: everything that the stack will make in the cluster, where that must not be there yet; else nothing.
     """
 
     provision: Provision
     stack: str
+    objects: Sequence[Body] = ()
 
 
 class Cluster(pulumi.ComponentResource):
@@ -85,5 +89,31 @@ class Cluster(pulumi.ComponentResource):
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.place = Place(name, self.provider, create if made.ours else None)
+        self.place = Place(name, self.provider, args.stack, create if made.ours else None, self._claim(name, args))
         self.register_outputs({"kubeconfig": self.kubeconfig, "provider": self.provider})
+
+    def _claim(self, name: str, args: ClusterArgs) -> local.Command | None:
+        """Refuse to take over what others made, before anything is touched."""
+        if not args.objects:
+            return None
+        identities = sorted((_identity(body) for body in args.objects), key=lambda identity: sorted(identity.items()))
+        return local.Command(
+            f"{name}-claim",
+            create=f"{SCRIPTS}.claim",
+            stdin=json.dumps(identities, indent=1),
+            environment={"CLUSTER": name, "STACK": args.stack, "KUBECONFIG_TEXT": self.kubeconfig},
+            logging=local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def _identity(body: Body) -> dict[str, str]:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    return {
+        "apiVersion": str(body["apiVersion"]),
+        "kind": str(body["kind"]),
+        "namespace": str(metadata.get("namespace", "")),
+        "name": str(metadata["name"]),
+    }

@@ -93,7 +93,8 @@ class Federation(pulumi.ComponentResource):
         self.register_outputs({"clusters": self.clusters})
 
     def _mesh(self, plan: ClusterPlan, objects: "Rendered", folder: Path, material: Material) -> Mesh:
-        cluster = Cluster(plan.name, ClusterArgs(plan.provision, self._stack), self._child)
+        must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
+        cluster = Cluster(plan.name, ClusterArgs(plan.provision, self._stack, must_be_new), self._child)
         istio = IstioInstall(
             f"{plan.name}-istio",
             IstioInstallArgs(
@@ -149,6 +150,10 @@ class Rendered:
 
     control_plane: list[Body]
     gateway: list[Body]
+
+    def all_of(self, plan: ClusterPlan) -> list[Body]:
+        """Everything that is made in the cluster; of `cacerts`, which holds secrets, the name alone."""
+        return [*self.control_plane, *self.gateway, *plan.objects]
 
 
 def _rendered(plan: Plan, folder: Path) -> dict[str, Rendered]:

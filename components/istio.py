@@ -11,8 +11,7 @@ from pulumi_command import local
 from components.authority import Material
 from components.cluster import SCRIPTS
 from components.objects import Body, Place, create, create_all
-from model import routing
-from model.mesh import NAMESPACE, NETWORK_LABEL
+from model import mesh, routing
 
 CHECKSUM = "mesh-federation/trust"
 """Annotation on istiod's pods: another value restarts them."""
@@ -23,7 +22,7 @@ class IstioInstallArgs:
     """Inputs of an IstioInstall.
 
     Attributes:
-        network: Istio network of the cluster; endpoints without a label of their own take it from the namespace.
+        network: Istio network of the cluster.
         crds: file with Istio's custom resource definitions.
         objects: rendered base and istiod charts.
         material: signing certificates.
@@ -61,7 +60,7 @@ class IstioInstall(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         place = args.place
-        namespace = create(_namespace(args.network), place, self)
+        namespace = create(mesh.namespace(args.network), place, self)
         certificates = create(args.material.secret(), place, self, [namespace])
         crds = self._crds(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
@@ -85,11 +84,6 @@ class IstioInstall(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
         )
-
-
-def _namespace(network: str) -> Body:
-    metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: network}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def _is_istiod(body: Body) -> bool:

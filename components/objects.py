@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import pulumi
 
+from components.provisioners.claim import OWNER
+
 Body = Mapping[str, object]
 """A Kubernetes object, or one whose leaves may be Outputs."""
 
@@ -26,12 +28,16 @@ class Place(NamedTuple):
     Attributes:
         cluster: its logical name; prefixes every resource's name.
         provider: the only way into it.
+        stack: name of the Pulumi stack; every object carries it as a label.
         deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
+        claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
     """
 
     cluster: str
     provider: pulumi.ProviderResource
-    deleted_with: pulumi.Resource | None
+    stack: str
+    deleted_with: pulumi.Resource | None = None
+    claim: pulumi.Resource | None = None
 
 
 class KubernetesObject(pulumi.CustomResource):
@@ -79,11 +85,11 @@ def create(
         parent=parent,
         provider=place.provider,
         deleted_with=place.deleted_with,
-        depends_on=list(depends_on),
+        depends_on=[*depends_on, *([place.claim] if place.claim else [])],
         custom_timeouts=READY_WITHIN if body["kind"] == "Deployment" else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
-    return KubernetesObject(resource_name(body, place.cluster), _with_wait(body), opts)
+    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place.stack), opts)
 
 
 def create_all(
@@ -99,6 +105,12 @@ def resource_name(body: Body, cluster: str) -> str:
     assert isinstance(metadata, Mapping)
     namespace = metadata.get("namespace")
     return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
+
+
+def _owned(body: Body, stack: str) -> Body:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    return {**body, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), OWNER: stack}}}
 
 
 def _with_wait(body: Body) -> Body:

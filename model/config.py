@@ -223,6 +223,11 @@ class Cluster(Declared):
         return self._name
 
     @property
+    def must_be_new(self) -> bool:
+        """Say whether nothing that the stack makes in this cluster may be there already."""
+        return self.provisioner is Provisioner.EXISTING and not self.adopt
+
+    @property
     def path(self) -> str:
         """Where in the stack file this cluster is declared."""
         return f"clusters.{self._name}"

@@ -5,6 +5,7 @@ Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: pe
 already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is known at preview.
 """
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from model.config import Cluster, Federation, LoadBalancer, Provisioner
@@ -86,6 +87,22 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "service": service,
     }
     return merged(computed, federation.istio.gateway_values)
+
+
+def namespace(network: str) -> Values:
+    """Body of Istio's namespace; endpoints without a network label of their own take its (pitfall 11)."""
+    metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: network}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def certificates(data: Mapping[str, object]) -> Values:
+    """Body of the Secret that istiod signs with. It signs itself a root, silently, when it starts without (pitfall 7).
+
+    Args:
+        data: of the four files, base64.
+    """
+    metadata = {"name": "cacerts", "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": dict(data)}
 
 
 def is_simulated(cluster: Cluster) -> bool:

@@ -49,6 +49,19 @@ class ClusterPlan:
         """The cluster's logical name."""
         return self.declared.name
 
+    @property
+    def objects(self) -> list[routing.Body]:
+        """Bodies of everything in the cluster that no chart brings; endpoints of imports are left open."""
+        made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls(), *self.namespaces]
+        for offered in self.exports:
+            made += [routing.authorization(offered), routing.gateway(offered)]
+        for link in self.imports:
+            rule = routing.destination_rule(link)
+            made += [routing.service_entry(link, [[] for _ in link.sources]), *([rule] if rule else [])]
+        for workload in self.workloads:
+            made += samples.bodies(workload)
+        return made
+
 
 @dataclass(frozen=True)
 class Plan:
