@@ -261,7 +261,7 @@ def _network(error: ErrorDetails, location: Location) -> Told:
         return (
             "bad-subnet",
             f"{printable(value)} has no prefix length",
-            f"write the subnet, as in {_example_net(value)}",
+            "write it as 10.10.0.0/16",
         )
     try:
         wider = IPv4Network(value, strict=False)
@@ -276,13 +276,6 @@ def _network(error: ErrorDetails, location: Location) -> Told:
     address = value.split("/")[0]
     problem = f"{printable(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
     return "host-bits-set", problem, f"write {wider}, or a longer prefix if {address} was meant to start the subnet"
-
-
-def _example_net(value: str) -> str:
-    try:
-        return str(IPv4Network(f"{value}/16", strict=False))
-    except ValueError:
-        return "10.10.0.0/16"
 
 
 def _pattern(error: ErrorDetails, location: Location) -> Told:

@@ -40,9 +40,8 @@ def subnets_are_usable(federation: Federation) -> Iterator[Finding]:
     for path, network in places:
         if network.prefixlen == 32:
             problem = f"{network} is a single address: the prefix length is missing or wrong"
-            yield Finding(
-                path, "single-address", problem, f"write the subnet, for example {network.network_address}/16"
-            )
+            wider = IPv4Network((network.network_address, 16), strict=False)
+            yield Finding(path, "single-address", problem, f"write a subnet, for example {wider}")
         for kind, unusable in _UNUSABLE.items():
             if network.overlaps(unusable):
                 problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"

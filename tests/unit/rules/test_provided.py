@@ -162,10 +162,9 @@ def test_one_mesh_has_one_root() -> None:
 
 
 def test_ambient_has_one_root() -> None:
-    ambient = {"istio": {"ambient": True}}
-    found = _findings(_tree(_authority("east"), _authority("west", "other root"), **ambient))
+    found = _findings(_tree(_authority("east"), _authority("west", "other root"), istio={"ambient": True}))
     assert [finding.rule for finding in found] == ["ambient-with-separate-roots"]
-    assert _findings(_tree(_authority("east"), **ambient)) == ()
+    assert _findings(_tree(_authority("east"), istio={"ambient": True})) == ()
 
 
 def test_encrypted_parts_are_left_out_of_the_checks() -> None:

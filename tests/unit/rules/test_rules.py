@@ -1,0 +1,68 @@
+"""Limits of rules, at the limit and one beyond it. Messages: tests/unit/stackfile/corpus."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import rules
+from model.addresses import capacity, pools
+from model.config import Federation
+
+
+def _rules(**tree: object) -> set[str]:
+    return {finding.rule for finding in rules.check(Federation.model_validate(tree))}
+
+
+def _clusters(count: int) -> dict[str, object]:
+    return {f"c{index}": {} for index in range(count)}
+
+
+CAPACITY = {16: 32, 17: 32, 18: 32, 19: 32, 20: 32, 21: 32, 22: 32, 23: 16, 24: 8, 25: 4, 26: 2}
+
+
+@pytest.mark.parametrize(("prefix", "most"), CAPACITY.items())
+def test_the_lab_takes_as_many_clusters_as_it_has_pools_for(prefix: int, most: int) -> None:
+    lab = {"subnet": f"172.30.0.0/{prefix}"}
+    assert _rules(lab=lab, clusters=_clusters(most)) == set()
+    assert _rules(lab=lab, clusters=_clusters(most + 1)) == {"lab-too-small"}
+
+
+@given(prefix=st.integers(8, 30), clusters=st.integers(1, 40))
+def test_what_passes_the_rules_has_pools(prefix: int, clusters: int) -> None:
+    federation = Federation.model_validate({"lab": {"subnet": f"172.0.0.0/{prefix}"}, "clusters": _clusters(clusters)})
+    if not any(finding.path == "lab.subnet" for finding in rules.check(federation)):
+        assert clusters <= capacity(federation.lab.subnet)
+        assert len(pools(federation.lab.subnet, federation.clusters)) == clusters
+
+
+def test_existing_clusters_need_no_room_in_the_lab() -> None:
+    existing = {f"e{index}": {"provisioner": "existing", "kubeconfig": "k"} for index in range(40)}
+    assert _rules(lab={"subnet": "172.30.0.0/26"}, clusters={**existing, **_clusters(2)}) == set()
+
+
+@pytest.mark.parametrize("accounts", [None, ("sleep/sleep",)])
+def test_one_trust_domain_needs_exports_that_treat_its_clusters_alike(accounts: tuple[str, ...] | None) -> None:
+    callers = [{"cluster": name, "serviceAccounts": accounts} for name in ("east", "south")]
+    export = {
+        "cluster": "west",
+        "service": "httpbin/httpbin",
+        "ports": [{"name": "http", "number": 8000, "protocol": "HTTP"}],
+    }
+    clusters = {"west": {}, "east": {"trustDomain": "both.local"}, "south": {"trustDomain": "both.local"}}
+    assert _rules(clusters=clusters, exports=[{**export, "to": callers}]) == set()
+    assert _rules(clusters=clusters, exports=[{**export, "to": callers[:1]}]) == {"trust-domain-taken"}
+
+
+@given(weights=st.lists(st.integers(0, 100), min_size=1, max_size=4))
+def test_weights_of_remote_imports_pass_exactly_when_they_add_up_to_100(weights: list[int]) -> None:
+    names = [f"s{index}" for index in range(len(weights))]
+    ports = [{"name": "http", "number": 8000, "protocol": "HTTP"}]
+    found = _rules(
+        clusters={"east": {}, **{name: {} for name in names}},
+        exports=[{"cluster": n, "service": "a/b", "ports": ports, "to": [{"cluster": "east"}]} for n in names],
+        imports=[
+            {"cluster": "east", "from": name, "service": "a/b", "weight": weight}
+            for name, weight in zip(names, weights, strict=True)
+        ],
+    )
+    assert found == (set() if sum(weights) == 100 else {"weights-sum"})
