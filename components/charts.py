@@ -19,6 +19,11 @@ from components.objects import Body
 APPLIED_APART = ("CustomResourceDefinition",)
 """A megabyte a cluster that stays out of the state: components/istio.py applies them."""
 
+CHARTS = (
+    "-> set istio.version to a release whose charts are at hand, or istio.charts to a folder that holds its base, "
+    "istiod and gateway; {version} in that path stands for the release"
+)
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -29,6 +34,7 @@ class Chart:
         release: name that objects are named after.
         namespace: of the release.
         folder: where the charts are.
+        version: Istio release that they must be of.
         kubernetes_version: what it is rendered for.
         values: handed to Helm as JSON: YAML would turn a value `n` into false.
     """
@@ -37,21 +43,23 @@ class Chart:
     release: str
     namespace: str
     folder: Path
+    version: str
     kubernetes_version: str
     values: Mapping[str, object]
 
 
-def folder(charts: str) -> Path:
+def folder(charts: str, version: str) -> Path:
     """Return the folder of the charts that the stack file asks for.
 
     Args:
-        charts: `official`, or a path.
+        charts: `official`, or a path in which `{version}` stands for the Istio release.
+        version: Istio release of the cluster.
 
     Raises:
         pulumi.RunError: the toolchain's charts are not known here.
     """
     if charts != "official":
-        return Path(charts).expanduser()
+        return Path(charts.replace("{version}", version)).expanduser()
     if "MESH_CHARTS" not in os.environ:
         raise pulumi.RunError('Istio\'s charts are not at hand.\n-> run `./mesh install`, then eval "$(./mesh env)"')
     return Path(os.environ["MESH_CHARTS"])
@@ -64,6 +72,7 @@ def render(charts: Sequence[Chart]) -> list[list[Body]]:
 
 
 def _render(chart: Chart) -> list[Body]:
+    _refuse_other_release(chart)
     command = ["helm", "template", chart.release, str(chart.folder / chart.name), f"--namespace={chart.namespace}"]
     command += [f"--kube-version={chart.kubernetes_version}", "--values=-"]
     values = json.dumps(chart.values)
@@ -75,6 +84,17 @@ def _render(chart: Chart) -> list[Body]:
         raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}")
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
     return [_settled(document) for document in documents if document and document["kind"] not in APPLIED_APART]
+
+
+def _refuse_other_release(chart: Chart) -> None:
+    """Charts of another release would install another Istio than the stack file says."""
+    try:
+        about = yaml.safe_load((chart.folder / chart.name / "Chart.yaml").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise pulumi.RunError(f"no chart {chart.name} in {chart.folder} ({error.strerror}).\n{CHARTS}") from error
+    found = str(about["version"])
+    if found != chart.version and not found.startswith(f"{chart.version}-"):
+        raise pulumi.RunError(f"{chart.folder / chart.name} is of Istio {found}, not {chart.version}.\n{CHARTS}")
 
 
 def _settled(body: dict[str, object]) -> Body:

@@ -147,7 +147,8 @@ class Istio(Declared):
     version: str = Field(default="1.31.0", pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
     """Istio's release."""
     charts: str = "official"
-    """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway."""
+    """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway; `{version}`
+    in it stands for a cluster's Istio release."""
     hub: str | None = None
     """Registry and path of Istio's images; the charts' own when left out."""
     tag: str | None = None

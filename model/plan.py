@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from model import mesh, routing, samples, trust
 from model.addresses import gateway_address, pools
-from model.config import Cluster, Federation, Workload
+from model.config import Cluster, Federation, Workload, is_address
 from model.mesh import Values
 from model.provisioning import Provision, provision
 
@@ -21,6 +21,7 @@ class ClusterPlan:
     Attributes:
         declared: as in the stack file.
         provision: how it is made.
+        istio_version: its Istio release.
         pool: addresses its load balancer may hand out; None where that is not ours to say.
         addresses: of its east-west gateway as others reach it; empty when only the running Service can tell.
         base_values: Helm values of Istio's base chart.
@@ -34,6 +35,7 @@ class ClusterPlan:
 
     declared: Cluster
     provision: Provision
+    istio_version: str
     pool: IPv4Network | None
     addresses: tuple[str, ...]
     base_values: Values
@@ -100,6 +102,7 @@ def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Ne
     return ClusterPlan(
         declared=declared,
         provision=made,
+        istio_version=declared.istio_version or federation.istio.version,
         pool=pool,
         addresses=declared.gateway.addresses or ((str(fixed),) if fixed else ()),
         base_values=mesh.base_values(federation, declared),
@@ -116,9 +119,8 @@ def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str)
     """Return the address to ask the load balancer for: the declared one, or one of the cluster's pool."""
     if pool is None:
         return None
-    if declared.gateway.addresses:
-        return IPv4Address(declared.gateway.addresses[0])
-    return gateway_address(pool, generation)
+    given = [address for address in declared.gateway.addresses if is_address(address)]
+    return IPv4Address(given[0]) if given else gateway_address(pool, generation)
 
 
 def _sorted_workloads(workloads: Sequence[Workload], cluster: str) -> tuple[Workload, ...]:
