@@ -60,7 +60,10 @@ class Workspace:
 
     def uses_own_state(self) -> bool:
         """Say whether the state is kept in the checkout: no backend is named, and nobody is logged in to one."""
-        return BACKEND not in self.ambient and not self._logged_in()
+        backend = self.ambient.get(BACKEND)
+        if backend is None:
+            return not self._logged_in()
+        return backend == self.state().as_uri()  # named by `mesh env`
 
     def state(self) -> Path:
         """Folder of the checkout's own state backend."""

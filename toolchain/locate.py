@@ -168,8 +168,11 @@ def _official_plugin(piece: Piece, host: Host) -> Located | None:
         return None
     name = piece.name.removeprefix("pulumi-")
     kept = host.pulumi_home / "plugins" / f"{name}-v{piece.version}" / piece.name
+    # In a shell made by `mesh env` that folder is the checkout's, and holds links to what was located before.
+    if not os.access(kept, os.X_OK) or ours(kept.resolve(), host):
+        return None
     # The engine marks an installation that was interrupted with a .partial file beside the folder.
-    if os.access(kept, os.X_OK) and not kept.parent.with_name(f"{kept.parent.name}.partial").exists():
+    if not kept.parent.with_name(f"{kept.parent.name}.partial").exists():
         return Located(piece.name, "found", piece.version, kept)
     return None
 

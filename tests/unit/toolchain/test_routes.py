@@ -125,6 +125,14 @@ def test_the_launcher_of_another_checkout_is_no_official_plugin(host: Host, publ
     assert routes(toolchain)["pulumi-resource-tls"] == "stand-in"
 
 
+def test_a_launcher_among_pulumis_own_plugins_is_no_official_plugin(host: Host, publisher: Publisher) -> None:
+    without_plugins(publisher)
+    install({"kwok"}, lambda _: None, host)
+    plugin_home(host).mkdir(parents=True)
+    (plugin_home(host) / "pulumi-resource-tls").symlink_to(host.launchers / "pulumi-resource-tls")
+    assert routes(install({"kwok"}, lambda _: None, host))["pulumi-resource-tls"] == "stand-in"
+
+
 def test_the_language_host_beside_a_found_engine_is_used(host: Host, publisher: Publisher, tmp_path: Path) -> None:
     publish_all(publisher)
     engine = program(tmp_path / "pulumi", "pulumi", "echo v3.9.1")
