@@ -85,10 +85,11 @@ class Federation(pulumi.ComponentResource):
             cluster: self._mesh(plan, rendered[cluster], folders[cluster], authority.material[cluster])
             for cluster, plan in args.plan.clusters.items()
         }
-        offered = {cluster: self._exports(mesh) for cluster, mesh in meshes.items()}
+        offered = {
+            cluster: _Offered(mesh, self._exports(mesh), self._samples(mesh)) for cluster, mesh in meshes.items()
+        }
         for mesh in meshes.values():
-            self._imports(mesh, meshes, offered)
-            self._samples(mesh)
+            self._imports(mesh, offered)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
         self.register_outputs({"clusters": self.clusters})
 
@@ -124,24 +125,41 @@ class Federation(pulumi.ComponentResource):
             for plan in mesh.plan.exports
         }
 
-    def _imports(self, mesh: Mesh, meshes: Mapping[str, Mesh], offered: Mapping[str, Mapping[str, Export]]) -> None:
-        """Link a mesh to its sources. An importer must not be pointed at a gateway that does not offer the host yet."""
+    def _samples(self, mesh: Mesh) -> dict[str, Sample]:
+        return {
+            str(workload.reference): Sample(
+                f"{mesh.plan.name}-sample.{workload.reference.name}.{workload.reference.namespace}",
+                SampleArgs(workload, mesh.cluster.place, mesh.ready),
+                self._child,
+            )
+            for workload in mesh.plan.workloads
+        }
+
+    def _imports(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
+        """Link a mesh to its sources, last of all: an importer that moves to a new cluster must be served there."""
         for plan in mesh.plan.imports:
-            sources = [meshes[source.cluster] for source in plan.sources]
-            exports = [offered[source.cluster][str(plan.service)] for source in plan.sources]
+            sources = [offered[source.cluster] for source in plan.sources]
             args = ImportArgs(
                 plan=plan,
-                addresses=[source.gateway.addresses for source in sources],
+                addresses=[source.mesh.gateway.addresses for source in sources],
                 place=mesh.cluster.place,
-                after=[*mesh.ready, *exports],
+                after=[*mesh.ready, *(need for source in sources for need in source.behind(str(plan.service)))],
             )
             Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
 
-    def _samples(self, mesh: Mesh) -> None:
-        for workload in mesh.plan.workloads:
-            reference = workload.reference
-            args = SampleArgs(workload, mesh.cluster.place, mesh.ready)
-            Sample(f"{mesh.plan.name}-sample.{reference.name}.{reference.namespace}", args, self._child)
+
+@dataclass(frozen=True)
+class _Offered:
+    """A mesh with what it offers to others, by the service's namespace/name."""
+
+    mesh: Mesh
+    exports: Mapping[str, Export]
+    samples: Mapping[str, Sample]
+
+    def behind(self, service: str) -> list[pulumi.Resource]:
+        """Return what must run before a call can succeed: gateway, listener, and the sample that is called."""
+        sample = [self.samples[service]] if service in self.samples else []
+        return [self.mesh.gateway, self.exports[service], *sample]
 
 
 @dataclass(frozen=True)
