@@ -7,11 +7,12 @@ from model.finding import InvalidModel
 from model.plan import plan
 from model.stackfile import parse
 
+stack = pulumi.get_stack()
 try:
     model = parse(pulumi.Config().require_object("federation"))
+    planned = plan(model, stack)
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None
 
-stack = pulumi.get_stack()
-federation = Federation("federation", FederationArgs(plan(model, stack), model.istio.charts, stack))
+federation = Federation("federation", FederationArgs(planned, model.istio.charts, stack))
 pulumi.export("clusters", federation.clusters)

@@ -124,15 +124,12 @@ def _engine(stack: str, *, valid: bool = True) -> "Engine":
 
 
 def _refuse_invalid(file: Path) -> None:
-    from cli.validate import report
-    from model import stackfile
-    from model.finding import InvalidModel
+    """Tell what is wrong with a stack file before anything is started for it."""
+    from cli.validate import problems
 
-    try:
-        stackfile.read(file)
-    except InvalidModel as invalid:
-        errors.print(report(file.name, invalid.findings), end="", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+    if found := problems(file):
+        errors.print(found, end="", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _toolchain() -> "Toolchain":

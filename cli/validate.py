@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model import stackfile
+from model import stackfile, unbuilt
 from model.config import Federation
 from model.finding import Finding, InvalidModel
 
@@ -21,14 +21,27 @@ def validate(stack_file: Path, console: Console) -> int:
         The exit code: 0 when nothing is wrong, else 1.
     """
     try:
-        federation = stackfile.read(stack_file)
+        text, code = summary(stack_file.name, _read(stack_file)), 0
     except InvalidModel as invalid:
         text, code = report(stack_file.name, invalid.findings), 1
-    else:
-        text, code = summary(stack_file.name, federation), 0
     # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
     return code
+
+
+def problems(stack_file: Path) -> str:
+    """Return what is wrong with a stack file in the words of `validate`; nothing when it is sound."""
+    try:
+        _read(stack_file)
+    except InvalidModel as invalid:
+        return report(stack_file.name, invalid.findings)
+    return ""
+
+
+def _read(stack_file: Path) -> Federation:
+    federation = stackfile.read(stack_file)
+    unbuilt.refuse(federation)
+    return federation
 
 
 def report(name: str, findings: Sequence[Finding]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from model import mesh, routing, samples, trust
+from model import mesh, routing, samples, trust, unbuilt
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, Workload, is_address
 from model.mesh import Values
@@ -84,7 +84,11 @@ def plan(federation: Federation, stack: str) -> Plan:
     Args:
         federation: a model without findings.
         stack: name of the Pulumi stack; clusters of two stacks never share a name.
+
+    Raises:
+        InvalidModel: the model asks for something that is not built yet.
     """
+    unbuilt.refuse(federation)
     in_lab = [name for name, cluster in federation.clusters.items() if mesh.has_lab_address(cluster)]
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     return Plan(

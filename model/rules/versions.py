@@ -8,7 +8,6 @@ from model.finding import Finding
 _OLDEST = (1, 22, 1)
 _GLOBAL = (1, 23)
 _AMBIENT = (1, 27)
-_TRUST_DOMAINS = (1, 30)
 _UNSET_NETWORK = (1, 30)
 _TLS_LISTENERS = (1, 30)
 _SKEW = 2
@@ -54,25 +53,6 @@ def releases_are_close(federation: Federation) -> Iterator[Finding]:
             " releases apart, which nobody tests together",
             f"bring {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
         )
-
-
-def whole_clusters_can_be_named(federation: Federation) -> Iterator[Finding]:
-    """Policies can match a trust domain as such from one release on."""
-    for export in federation.exports:
-        cluster = federation.clusters.get(export.cluster)
-        if cluster is None or federation.istio_version(cluster.name) >= _TRUST_DOMAINS:
-            continue
-        for index, consumer in enumerate(export.to):
-            if consumer.service_accounts is None:
-                yield Finding(
-                    f"{export.path}.to[{index}]",
-                    "whole-cluster-version",
-                    f"{export.cluster} admits every workload of {consumer.cluster} to {export.service}; policies match"
-                    f" whole trust domains from Istio {_dotted(_TRUST_DOMAINS)} on, and {export.cluster} runs"
-                    f" {_release(federation, cluster)}",
-                    f"name the callers under serviceAccounts, or use Istio {_dotted(_TRUST_DOMAINS)} in"
-                    f" {export.cluster}",
-                )
 
 
 def global_hosts_are_supported(federation: Federation) -> Iterator[Finding]:
@@ -145,7 +125,6 @@ def ambient_spans_clusters(federation: Federation) -> Iterator[Finding]:
 RULES = (
     releases_are_recent,
     releases_are_close,
-    whole_clusters_can_be_named,
     global_hosts_are_supported,
     networks_are_set,
     tls_listeners_are_enabled,

@@ -1,0 +1,43 @@
+"""What the model can say and this program cannot do yet: refused with a finding, never left out in silence."""
+
+from collections.abc import Iterator
+
+from model.config import Federation, Import, Provisioner
+from model.finding import Finding, InvalidModel
+
+RULE = "not-built-yet"
+
+
+def refuse(federation: Federation) -> None:
+    """Refuse a model that asks for something unbuilt.
+
+    Raises:
+        InvalidModel: with a finding for each place that asks for it.
+    """
+    if findings := tuple(_findings(federation)):
+        raise InvalidModel(findings)
+
+
+def _findings(federation: Federation) -> Iterator[Finding]:
+    for cluster in federation.clusters.values():
+        if cluster.provisioner is Provisioner.K3D:
+            yield _finding(f"{cluster.path}.provisioner", "k3d clusters", "use kwok, kind or existing")
+    if federation.istio.ambient:
+        yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
+    for link in federation.imports:
+        yield from _of_import(link)
+    for discovery in federation.discovery:
+        yield _finding(discovery.path, "endpoint discovery", "export the services and import them")
+
+
+def _of_import(link: Import) -> Iterator[Finding]:
+    if link.mode != "remote":
+        yield _finding(f"{link.path}.as", f"imports as {link.mode}", "use as: remote")
+    if link.via != "direct":
+        yield _finding(f"{link.path}.via", "egress gateways", "use via: direct")
+    if link.api != "istio":
+        yield _finding(f"{link.path}.api", "routing through the Gateway API", "use api: istio")
+
+
+def _finding(path: str, what: str, fix: str) -> Finding:
+    return Finding(path, RULE, f"{what} can be declared and checked, but not brought up by this version", fix)

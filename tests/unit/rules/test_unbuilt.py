@@ -1,0 +1,36 @@
+"""What can be declared but not brought up yet is refused in words, place by place."""
+
+import pytest
+
+from model.finding import InvalidModel
+from model.plan import plan
+from model.stackfile import parse
+
+EXPORT = {
+    "cluster": "west",
+    "service": "a/b",
+    "ports": [{"name": "http", "number": 80, "protocol": "HTTP"}],
+    "to": [{"cluster": "east"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"clusters": {"east": {}, "west": {"provisioner": "k3d"}}}, "clusters.west.provisioner"),
+        ({"istio": {"ambient": True}}, "istio.ambient"),
+        ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "as": "local"}]}, "imports[0].as"),
+        ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "via": "egress"}]}, "imports[0].via"),
+        ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "api": "gateway"}]}, "imports[0].api"),
+    ],
+)
+def test_an_unbuilt_feature_is_refused_where_it_is_asked_for(change: dict[str, object], path: str) -> None:
+    declared = {"clusters": {"east": {}, "west": {}}, "exports": [EXPORT], **change}
+    with pytest.raises(InvalidModel) as refused:
+        plan(parse(declared), "test")
+    assert [(finding.path, finding.rule) for finding in refused.value.findings] == [(path, "not-built-yet")]
+
+
+def test_what_is_built_is_not_refused() -> None:
+    link = {"cluster": "east", "from": "west", "service": "a/b"}
+    assert plan(parse({"clusters": {"east": {}, "west": {}}, "exports": [EXPORT], "imports": [link]}), "test").clusters
