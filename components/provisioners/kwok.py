@@ -74,9 +74,10 @@ def delete(name: str) -> None:
     if place.folder(name).exists():
         _kwokctl(name, "delete", "cluster")
         shutil.rmtree(place.folder(name))
-    for slot in _slots().glob("[0-9]*"):
-        if os.readlink(slot) == str(place.folder(name)):
-            slot.unlink()
+    with place.locked(_slots() / ".lock"):  # clusters are deleted side by side
+        for slot in _slots().glob("[0-9]*"):
+            if os.readlink(slot) == str(place.folder(name)):
+                slot.unlink()
 
 
 def _kwokctl(name: str, *arguments: str) -> None:
