@@ -12,11 +12,12 @@ and one day delete, whatever had the same name before.
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import groupby
+
+from components.provisioners import place
 
 OWNER = "mesh-federation/stack"
 """Label on every object of a stack."""
@@ -53,7 +54,7 @@ def _foreign(identities: list[dict[str, str]], kubeconfig: str) -> Iterator[str]
     ]
     get = ["kubectl", f"--kubeconfig={kubeconfig}", "get", "--ignore-not-found", "--output=json", "--filename=-"]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    done = subprocess.run(get, input=text, capture_output=True, text=True, check=False)
+    done = place.ask(get, text)
     if "no matches for kind" in done.stderr:  # its definition is not there yet, so no object is
         return
     if done.returncode:

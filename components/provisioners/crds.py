@@ -8,9 +8,10 @@ Standard input: the cluster's kubeconfig.
 """
 
 import os
-import subprocess
 import sys
 import tempfile
+
+from components.provisioners import place
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = place.ask(command)
     if done.returncode:
         sys.exit(f"{os.environ['CRDS']}: kubectl {command[2]} failed\n{done.stderr}")
 

@@ -10,7 +10,6 @@ Standard input of create: JSON with `kubeconfig` (a file's path) and `context` (
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def create(name: str, config: dict[str, str]) -> None:
     source = Path(config["kubeconfig"]).expanduser()
     context = [f"--context={config['context']}"] if config["context"] else []
     view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", f"--kubeconfig={source}", *context]
-    done = subprocess.run(view, capture_output=True, text=True, check=False)
+    done = place.ask(view)
     if done.returncode:
         sys.exit(f"{source}: no usable context {config['context']!r} for cluster {name}\n{done.stderr}")
     place.folder(name).mkdir(parents=True, exist_ok=True)

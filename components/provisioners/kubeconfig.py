@@ -10,7 +10,6 @@ Certificates are embedded: a kubeconfig that names files looks unchanged when th
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -21,9 +20,7 @@ from components.provisioners import place
 def create(name: str) -> None:
     """Print the kubeconfig, and write it to kubeconfigs/STACK/CONTEXT, readable by its owner only."""
     view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
-    done = subprocess.run(
-        [*view, f"--kubeconfig={place.kubeconfig(name)}"], capture_output=True, text=True, check=False
-    )
+    done = place.ask([*view, f"--kubeconfig={place.kubeconfig(name)}"])
     if done.returncode:
         sys.exit(f"no kubeconfig for {name}:\n{done.stderr}")
     text = json.dumps(_renamed(json.loads(done.stdout), os.environ["CONTEXT"]))

@@ -7,7 +7,7 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,15 @@ def kubeconfig(name: str) -> Path:
 def answers(name: str) -> bool:
     """Say whether the cluster's API server is ready."""
     command = ["kubectl", f"--kubeconfig={kubeconfig(name)}", "get", "--raw=/readyz", "--request-timeout=3s"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return ask(command).returncode == 0
+
+
+def ask(command: Sequence[str], stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run a program of the toolchain to its end; one that is nowhere is told with what to do."""
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        sys.exit(f'{command[0]} is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
 
 
 @contextmanager
