@@ -14,11 +14,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 from components.provisioners import place
 
 TIMEOUT = 600
 """Seconds for a cluster to come up; 40 are usual."""
+START_TIMEOUT = 120
+"""Seconds for the API server of a started cluster to answer; 15 are usual."""
 
 
 def create(name: str, config: str) -> None:
@@ -34,10 +37,18 @@ def create(name: str, config: str) -> None:
 
 
 def start(name: str) -> None:
-    """Start the node containers of a cluster whose machine was restarted."""
+    """Start the node containers of a cluster whose machine was restarted, and wait until it answers."""
+    if place.answers(name):
+        return
     nodes = _run("kind", "get", "nodes", f"--name={name}").split()
-    if nodes:
-        _run("docker", "start", *nodes)
+    if not nodes:
+        sys.exit(f"the nodes of {name} are gone: remove {place.folder(name)} to have it made anew, then run this again")
+    _run("docker", "start", *nodes)
+    deadline = time.monotonic() + START_TIMEOUT
+    while not place.answers(name):
+        if time.monotonic() > deadline:
+            sys.exit(f"{name} was started but does not answer after {START_TIMEOUT} s: see `docker logs {nodes[0]}`")
+        time.sleep(0.5)
 
 
 def delete(name: str) -> None:
