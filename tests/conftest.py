@@ -1,0 +1,40 @@
+"""What all tiers share: no deadlines on shared machines, and a loud word on every tier that did not run."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
+
+TIERS = {
+    "unit": "needs nothing",
+    "engine": "needs the toolchain: ./mesh install",
+    "lab": "needs Docker and kind; its tests are not written yet",
+}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say of each tier how many tests ran, and of one that did not what it needs."""
+    ran: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            tier = _tier(getattr(report, "nodeid", ""))
+            if outcome in ("passed", "failed"):
+                ran[tier] += 1
+            elif outcome == "skipped":
+                skipped[tier] += 1
+    terminalreporter.section("tiers")
+    for tier, needs in TIERS.items():
+        if ran[tier]:
+            terminalreporter.line(f"{tier}: {ran[tier]} ran, {skipped[tier]} skipped")
+        else:
+            terminalreporter.line(f"{tier}: NOT RUN ({needs})", yellow=True, bold=True)
+
+
+def _tier(nodeid: str) -> str:
+    parts = Path(nodeid.split("::")[0]).parts
+    return parts[1] if len(parts) > 1 and parts[0] == "tests" else ""
