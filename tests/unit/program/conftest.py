@@ -1,0 +1,57 @@
+"""Runs of the whole program, each made once a session."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.program.federations import Tree, committed
+from tests.unit.program.recorder import Run, run
+from toolchain import pins
+from toolchain.host import Host
+from toolchain.install import Missing, Toolchain, survey
+from toolchain.locate import shelf
+
+NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway")
+"""All that the program uses at plan time; no engine and no plugin."""
+
+Record = Callable[..., Run]
+
+
+@pytest.fixture(scope="session")
+def tools() -> dict[str, str]:
+    """Environment with Helm and Istio's charts, which the program renders at plan time."""
+    host = Host.current()
+    pinned = pins.load(host)
+    found = survey(pinned, [piece for piece in pinned.pieces if piece.name in NEEDED], host)
+    assert set(found) == set(NEEDED)
+    if missing := tuple(name for name, place in found.items() if place is None):
+        pytest.skip(f"THE WHOLE PROGRAM IS NOT TESTED: {Missing(missing)}")
+    store = shelf(pinned, host)
+    return Toolchain(store.bin, store.charts).environment()
+
+
+@pytest.fixture(scope="session")
+def record(tools: dict[str, str]) -> Record:
+    """Run the program with a federation; equal runs are made once, and nobody changes them."""
+    made: dict[str, Run] = {}
+
+    def recorded(tree: Tree, *, stack: str = "test", preview: bool = False) -> Run:
+        key = json.dumps([tree, stack, preview], sort_keys=True)
+        if key not in made:
+            made[key] = run(tree, stack=stack, preview=preview, environment=tools)
+        return made[key]
+
+    return recorded
+
+
+@pytest.fixture(scope="session")
+def embedded(record: Record) -> Run:
+    """The committed embedded stack, brought up."""
+    return record(committed("embedded"), stack="embedded")
+
+
+@pytest.fixture(scope="session")
+def first_preview(record: Record) -> Run:
+    """The first preview of the committed embedded stack."""
+    return record(committed("embedded"), stack="embedded", preview=True)

@@ -1,0 +1,51 @@
+"""Federations to run the program with, as they stand in stack files."""
+
+import copy
+from typing import Any
+
+import yaml
+
+from tests.unit.program.recorder import ROOT
+
+Tree = dict[str, Any]
+
+STACKS = ("embedded", "east-west", "separate-roots")
+"""The committed stack files."""
+
+
+def committed(stack: str) -> Tree:
+    """Return the federation of a committed stack file."""
+    file = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    tree: Tree = file["config"]["mesh-federation:federation"]
+    return tree
+
+
+def with_trust(model: str) -> Tree:
+    """Return the embedded federation in another trust model."""
+    return {**committed("embedded"), "trust": {"model": model}}
+
+
+def three_clusters() -> Tree:
+    """Two clusters export httpbin to the third, which imports both with failover and a connection pool."""
+    tree = copy.deepcopy(committed("embedded"))
+    tree["clusters"]["north"] = {
+        "provisioner": "kwok",
+        "podSubnet": "10.50.0.0/16",
+        "serviceSubnet": "10.255.50.0/24",
+        "trustDomain": "north.local",
+    }
+    tree["exports"].append({**tree["exports"][0], "cluster": "north"})
+    tree["imports"].append({**tree["imports"][0], "from": "north"})
+    for link in tree["imports"]:
+        link["failover"] = {"to": "north"}
+        link["connectionPool"] = {"maxConnections": 10}
+    tree["workloads"].append({"cluster": "north", "sample": "httpbin"})
+    return tree
+
+
+def not_ours() -> Tree:
+    """The embedded federation on clusters that exist already."""
+    tree = copy.deepcopy(committed("embedded"))
+    for name, cluster in tree["clusters"].items():
+        cluster |= {"provisioner": "existing", "kubeconfig": f"/kubeconfigs/{name}"}
+    return tree
