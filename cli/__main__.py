@@ -112,9 +112,7 @@ def _engine(stack: str, *, valid: bool = True) -> "Engine":
     file = workspace.stack_file(stack)
     if not file.exists():
         raise Refused(f"there is no {file.name}", f"choose one of: {', '.join(workspace.stacks())}")
-    if valid:
-        _refuse_invalid(file)
-    toolchain = _toolchain()
+    toolchain = _toolchain(_provisioners(file) if valid else {DEFAULT_PROVISIONER})
     workspace.prepare(toolchain)
     engine = Engine(workspace, toolchain, stack)
     engine.open()
@@ -123,25 +121,28 @@ def _engine(stack: str, *, valid: bool = True) -> "Engine":
     return engine
 
 
-def _refuse_invalid(file: Path) -> None:
-    """Tell what is wrong with a stack file before anything is started for it."""
-    from cli.validate import problems
+def _provisioners(file: Path) -> set[str]:
+    """Return what a stack file's clusters are made by; ends here, with all findings, when the file is not sound."""
+    from cli.validate import read, report
+    from model.finding import InvalidModel
 
-    if found := problems(file):
-        errors.print(found, end="", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1)
+    try:
+        return {cluster.provisioner.value for cluster in read(file).clusters.values()}
+    except InvalidModel as invalid:
+        _tell(report(file.name, invalid.findings).rstrip("\n"))
+        raise typer.Exit(1) from None
 
 
-def _toolchain() -> "Toolchain":
+def _toolchain(provisioners: set[str]) -> "Toolchain":
     from toolchain.__main__ import show
     from toolchain.install import Missing, ready
     from toolchain.install import install as get
 
-    found = ready([DEFAULT_PROVISIONER])
+    found = ready(provisioners)
     if not isinstance(found, Missing):
         return found
-    _tell("Getting the toolchain, once for all checkouts (half an hour where it must be built):")
-    return get([DEFAULT_PROVISIONER], show)
+    _tell("Getting the toolchain, once for all checkouts (up to half an hour where it must be built):")
+    return get(provisioners, show)
 
 
 def _exit_on_failure(status: int) -> None:
@@ -159,7 +160,7 @@ def main() -> None:
     from toolchain.errors import ToolchainError
 
     try:
-        app()
+        app(prog_name="mesh")
     except (Refused, ToolchainError, EngineError) as error:
         _tell(f"error: {error}")
         sys.exit(1)

@@ -4,11 +4,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from toolchain import build, pins
 from toolchain.errors import ToolchainError
@@ -134,14 +135,21 @@ def _docker(command: str | None) -> Lack | None:
 
 
 def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
-    table = Table("piece", "version", "route", "where", title="Toolchain", title_justify="left", box=None)
+    where = Column("where", overflow="fold")
+    table = Table("piece", "version", "route", where, title="Toolchain", title_justify="left", box=None)
     for piece in pinned.pieces:
         place = found[piece.name]
         if place is None:
             table.add_row(piece.name, piece.version, "[yellow]missing[/yellow]", "")
         else:
-            table.add_row(piece.name, place.version, ROUTES[place.route], escape(str(place.path)))
+            table.add_row(piece.name, place.version, ROUTES[place.route], escape(_short(place.path)))
     return table
+
+
+def _short(path: Path) -> str:
+    """Write a path below the home folder with a tilde."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _machine(machine: Machine, host: Host) -> Table:

@@ -27,7 +27,8 @@ def summarize(engine: Engine, console: Console) -> None:
     """Print the clusters of a stack and the next things to try."""
     output = engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
     clusters: dict[str, Running] = json.loads(output)
-    table = Table("cluster", "real name", "trust domain", "gateway", "kubeconfig", box=SIMPLE_HEAD)
+    table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
+    table.add_column("kubeconfig", overflow="fold")
     for name, cluster in clusters.items():
         gateways = ", ".join(cluster["gateway"])
         table.add_row(name, cluster["name"], cluster["trustDomain"], gateways, _file(engine, cluster))

@@ -21,7 +21,7 @@ def validate(stack_file: Path, console: Console) -> int:
         The exit code: 0 when nothing is wrong, else 1.
     """
     try:
-        text, code = summary(stack_file.name, _read(stack_file)), 0
+        text, code = summary(stack_file.name, read(stack_file)), 0
     except InvalidModel as invalid:
         text, code = report(stack_file.name, invalid.findings), 1
     # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
@@ -29,16 +29,12 @@ def validate(stack_file: Path, console: Console) -> int:
     return code
 
 
-def problems(stack_file: Path) -> str:
-    """Return what is wrong with a stack file in the words of `validate`; nothing when it is sound."""
-    try:
-        _read(stack_file)
-    except InvalidModel as invalid:
-        return report(stack_file.name, invalid.findings)
-    return ""
+def read(stack_file: Path) -> Federation:
+    """Read a stack file that this program can bring up.
 
-
-def _read(stack_file: Path) -> Federation:
+    Raises:
+        InvalidModel: everything that is wrong with it.
+    """
     federation = stackfile.read(stack_file)
     unbuilt.refuse(federation)
     return federation
