@@ -56,12 +56,12 @@ class Workspace:
 
     def stacks(self) -> list[str]:
         """Names of the checkout's stack files."""
-        return sorted(path.name.split(".")[1] for path in self.checkout.glob("Pulumi.*.yaml"))
+        return sorted(path.stem.removeprefix("Pulumi.") for path in self.checkout.glob("Pulumi.*.yaml"))
 
     def uses_own_state(self) -> bool:
         """Say whether the state is kept in the checkout: no backend is named, and nobody is logged in to one."""
         backend = self.ambient.get(BACKEND)
-        if backend is None:
+        if not backend:
             return not self._logged_in()
         return backend == self.state().as_uri()  # named by `mesh env`
 
@@ -94,6 +94,8 @@ class Workspace:
     def prepare(self, toolchain: Toolchain) -> None:
         """Make what `environment` names. Everything in it is readable by its owner only."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.home.parent == self.checkout:
+            self.home.chmod(0o700)  # the toolchain may have made it
         self.state().mkdir(exist_ok=True)
         self.projects.mkdir(exist_ok=True)
         shutil.copyfile(self.checkout / "Pulumi.yaml", self.projects / "Pulumi.yaml")
