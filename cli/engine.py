@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import yaml
 
 from cli.workspace import PROJECT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
@@ -101,13 +100,13 @@ class Engine:
         """
         declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8")
         copy = self._config()
-        if "encryptionsalt" in yaml.safe_load(declared):
+        if _salts(declared):
             copy.write_text(declared, encoding="utf-8")
         if not self.exists():
             self.ask("stack", "init", self.stack, "--no-select")
         kept = copy.read_text(encoding="utf-8") if copy.exists() else ""
-        salts = [line for line in kept.splitlines() if line.startswith("encryptionsalt:")]
-        copy.write_text("\n".join([*_without_salt(declared), *salts, ""]), encoding="utf-8")
+        lines = [line for line in declared.splitlines() if line not in _salts(declared)]
+        copy.write_text("\n".join([*lines, *_salts(kept), ""]), encoding="utf-8")
 
     def close(self) -> None:
         """Forget the stack."""
@@ -160,5 +159,6 @@ def _recorded(inputs: dict[str, object]) -> RecordedCluster:
     )
 
 
-def _without_salt(stack_file: str) -> list[str]:
-    return [line for line in stack_file.splitlines() if not line.startswith("encryptionsalt:")]
+def _salts(stack_file: str) -> list[str]:
+    """Return the line with the salt, read as text: `down` also works on a stack file that is no YAML any more."""
+    return [line for line in stack_file.splitlines() if line.startswith("encryptionsalt:")]
