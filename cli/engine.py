@@ -121,15 +121,14 @@ class Engine:
 
         A killed engine keeps its lock in a file backend, and every later run would be refused.
         """
-        gone = []
+        holders = []
         for lock in self._locks():
-            with contextlib.suppress(OSError, ValueError):
-                pid = int(json.loads(lock.read_text(encoding="utf-8"))["pid"])
-                if not psutil.pid_exists(pid):
-                    gone.append(pid)
-        if gone:
-            self.ask("cancel", "--yes", f"--stack={self.stack}")
-        return gone
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # taken or given back just now
+                holders.append(_holder(lock))
+        if not holders or any(runs for _, runs in holders):  # cancelling drops all locks, a live engine's too
+            return []
+        self.ask("cancel", "--yes", f"--stack={self.stack}")
+        return [pid for pid, _ in holders]
 
     def _locks(self) -> Sequence[Path]:
         if not self.workspace.uses_own_state():
@@ -157,6 +156,15 @@ def _recorded(inputs: dict[str, object]) -> RecordedCluster:
         config=str(inputs["stdin"]),
         environment=environment,
     )
+
+
+def _holder(lock: Path) -> tuple[int, bool]:
+    """Return the process that took a lock, and whether it still runs: its number may be another's since."""
+    pid = int(json.loads(lock.read_text(encoding="utf-8"))["pid"])
+    try:
+        return pid, psutil.Process(pid).create_time() <= lock.stat().st_mtime + 1
+    except psutil.NoSuchProcess:
+        return pid, False
 
 
 def _salts(stack_file: str) -> list[str]:
