@@ -1,0 +1,100 @@
+"""A checkout, a toolchain and an engine of stubs for one test."""
+
+import json
+import stat
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from cli.engine import Engine
+from cli.workspace import Workspace
+from toolchain.install import Toolchain
+from toolchain.locate import Located
+
+STACK = "dev"
+DECLARED = "# by hand\nconfig:\n  mesh-federation:federation: {}\n"
+PULUMI = """#!/bin/sh
+# Records each call, then acts as the files beside it say: NAME.sh for the first word that is not an option.
+here='HERE'
+printf '%s\\n' "$PWD: $*" >> "$here/../calls"
+if [ -f "$here/$1.sh" ]; then . "$here/$1.sh"; fi
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a test of the command line works with.
+
+    Attributes:
+        root: folder of the test.
+        workspace: a checkout in it, with nothing but a stack file.
+        toolchain: one whose pulumi is a stub.
+    """
+
+    root: Path
+    workspace: Workspace
+    toolchain: Toolchain
+
+    def ambient(self, **settings: str) -> "Desk":
+        """The same, started with another environment."""
+        return replace(self, workspace=replace(self.workspace, ambient={"HOME": str(self.root), **settings}))
+
+    @property
+    def engine(self) -> Engine:
+        """The engine on the only stack, in a prepared workspace."""
+        self.workspace.prepare(self.toolchain)
+        return Engine(self.workspace, self.toolchain, STACK)
+
+    @property
+    def stack_file(self) -> Path:
+        """The user's stack file."""
+        return self.workspace.stack_file(STACK)
+
+    @property
+    def copy(self) -> Path:
+        """The engine's copy of it."""
+        return self.workspace.projects / self.stack_file.name
+
+    def on(self, command: str, script: str) -> None:
+        """Say what the stub does, in shell, for a command of pulumi."""
+        (self.toolchain.bin / f"{command}.sh").write_text(script, encoding="utf-8")
+
+    def calls(self) -> list[str]:
+        """What pulumi was called with, without the folder."""
+        return [line.partition(": ")[2] for line in self.raw_calls()]
+
+    def raw_calls(self) -> list[str]:
+        """What pulumi was called with, after the folder it was called in."""
+        log = self.root / "calls"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+    def log_in(self, where: Path | None = None) -> Path:
+        """Leave what `pulumi login` leaves."""
+        file = (where or self.root / ".pulumi") / "credentials.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"current": "https://api.example.org"}), encoding="utf-8")
+        return file
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A checkout with one stack file and a toolchain with a pulumi that records."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    checkout, programs = tmp_path / "checkout", tmp_path / "bin"
+    checkout.mkdir()
+    programs.mkdir()
+    (checkout / "Pulumi.yaml").write_text("name: mesh-federation\nruntime: python\n", encoding="utf-8")
+    (checkout / f"Pulumi.{STACK}.yaml").write_text(DECLARED, encoding="utf-8")
+    for name in ("pulumi", "pulumi-resource-command"):
+        (programs / name).write_text(PULUMI.replace("HERE", str(programs)), encoding="utf-8")
+        (programs / name).chmod(stat.S_IRWXU)
+    pieces = (
+        Located("pulumi", "module", "3.259.0", programs / "pulumi"),
+        Located("pulumi-resource-command", "stand-in", "1.2.1", programs / "pulumi-resource-command"),
+    )
+    toolchain = Toolchain(programs, tmp_path / "charts", None, pieces)
+    return Desk(tmp_path, Workspace(checkout, checkout / ".mesh", {"HOME": str(tmp_path)}), toolchain)

@@ -1,0 +1,277 @@
+"""How the engine is run on a stack: its copy of the stack file, locks of killed runs, clusters in the state."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cli import clusters
+from cli.engine import Engine, EngineError, RecordedCluster
+from tests.unit.cli.conftest import DECLARED, STACK, Desk
+
+SALT = "encryptionsalt: v1:abc:def"
+
+
+def with_stack(desk: Desk) -> None:
+    """Leave what a stack leaves in the checkout's own state."""
+    folder = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
+    folder.mkdir(parents=True)
+    (folder / f"{STACK}.json").touch()
+
+
+def makes_salt(desk: Desk) -> None:
+    """Let `pulumi stack init` write a salt into the stack file of the folder it runs in, as the real one does."""
+    desk.on("stack", f'case "$*" in *init*) echo "{SALT}" >> Pulumi.{STACK}.yaml;; esac')
+
+
+def test_a_stack_is_made_once_and_its_salt_stays_out_of_the_users_file(desk: Desk) -> None:
+    makes_salt(desk)
+    desk.engine.open()
+    assert desk.calls() == [f"stack init {STACK} --no-select --non-interactive"]
+    assert desk.raw_calls()[0].startswith(f"{desk.workspace.projects}: ")
+    assert desk.copy.read_text(encoding="utf-8") == f"{DECLARED}{SALT}\n"
+    assert desk.stack_file.read_text(encoding="utf-8") == DECLARED
+
+
+def test_a_stack_that_exists_keeps_its_salt_and_gets_the_stack_file_as_it_is_now(desk: Desk) -> None:
+    makes_salt(desk)
+    desk.engine.open()
+    with_stack(desk)
+    desk.stack_file.write_text("config: {a: b}\n", encoding="utf-8")
+    desk.engine.open()
+    assert len(desk.calls()) == 1
+    assert desk.copy.read_text(encoding="utf-8") == f"config: {{a: b}}\n{SALT}\n"
+
+
+def test_a_salt_that_the_user_committed_is_the_one(desk: Desk) -> None:
+    with_stack(desk)
+    engine = desk.engine
+    desk.copy.write_text(f"config: {{}}\n{SALT}\n", encoding="utf-8")
+    theirs = "encryptionsalt: v1:of:theirs"
+    desk.stack_file.write_text(f"{theirs}\n{DECLARED}", encoding="utf-8")
+    engine.open()
+    assert desk.copy.read_text(encoding="utf-8") == f"{DECLARED}{theirs}\n"
+    assert desk.stack_file.read_text(encoding="utf-8") == f"{theirs}\n{DECLARED}"
+
+
+@pytest.mark.parametrize("text", ["", "- no mapping\n", "a: [\n", "null\n", "encryptionsalt\n"])
+def test_a_stack_file_that_is_no_mapping_does_not_keep_a_stack_from_being_opened(desk: Desk, text: str) -> None:
+    with_stack(desk)
+    engine = desk.engine
+    desk.copy.write_text(f"{SALT}\n", encoding="utf-8")
+    desk.stack_file.write_text(text, encoding="utf-8")
+    engine.open()
+    assert desk.copy.read_text(encoding="utf-8").splitlines()[-1] == SALT
+
+
+def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
+    other = desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin")
+    listed = json.dumps([{"name": "org/mesh-federation/dev"}, {"name": "test"}])
+    desk.on("stack", f"echo '{listed}'")
+    assert other.engine.exists()
+    assert not Engine(other.workspace, desk.toolchain, "de").exists()
+    assert desk.calls()[0] == "stack ls --json --project=mesh-federation --non-interactive"
+
+
+def test_closing_forgets_the_stack_and_its_salt(desk: Desk) -> None:
+    engine = desk.engine
+    desk.copy.touch()
+    engine.close()
+    assert desk.calls() == [f"stack rm {STACK} --yes --preserve-config --non-interactive"]
+    assert not desk.copy.exists()
+    assert desk.stack_file.exists()
+
+
+def test_what_the_engine_says_when_it_fails_is_the_error(desk: Desk) -> None:
+    desk.on("cancel", "echo 'error: no such stack' >&2; exit 255")
+    with pytest.raises(EngineError, match="^error: no such stack$"):
+        desk.engine.ask("cancel")
+    desk.on("cancel", "echo 'said on standard output'; exit 1")
+    with pytest.raises(EngineError, match="said on standard output"):
+        desk.engine.ask("cancel")
+
+
+def test_a_run_uses_the_checkout_the_stack_and_the_engines_copy_and_returns_its_status(desk: Desk) -> None:
+    desk.on("up", "exit 42")
+    assert desk.engine.stream("up", "--yes") == 42
+    assert desk.raw_calls() == [f"{desk.workspace.checkout}: up --yes --stack={STACK} --config-file={desk.copy}"]
+
+
+# Locks of killed runs.
+
+
+def lock(desk: Desk, content: object, stack: str = STACK, seconds_ago: float = 0) -> Path:
+    folder = desk.workspace.state() / ".pulumi" / "locks" / "organization" / "mesh-federation" / stack
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{len(list(folder.iterdir()))}.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    os.utime(file, (time.time() - seconds_ago,) * 2)
+    return file
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+CANCEL = f"cancel --yes --stack={STACK} --non-interactive"
+
+
+def test_without_a_lock_nothing_is_cancelled(desk: Desk) -> None:
+    assert desk.engine.clear_stale_lock() == []
+    assert desk.calls() == []
+
+
+def test_the_lock_of_a_process_that_is_gone_is_cancelled(desk: Desk, dead: int) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": dead})
+    assert engine.clear_stale_lock() == [dead]
+    assert desk.calls() == [CANCEL]
+
+
+def test_the_lock_of_a_process_that_runs_is_kept(desk: Desk) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": os.getpid()})
+    assert engine.clear_stale_lock() == []
+    assert desk.calls() == []
+
+
+def test_a_lock_that_is_older_than_the_process_with_its_number_is_nobodys(desk: Desk) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": os.getpid()}, seconds_ago=10**8)
+    assert engine.clear_stale_lock() == [os.getpid()]
+    assert desk.calls() == [CANCEL]
+
+
+def test_a_live_lock_protects_the_stack_from_being_cancelled(desk: Desk, dead: int) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": dead})
+    lock(desk, {"pid": os.getpid()})
+    assert engine.clear_stale_lock() == []
+    assert desk.calls() == []
+
+
+def test_locks_of_other_stacks_are_not_looked_at(desk: Desk, dead: int) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": dead}, stack="other")
+    assert engine.clear_stale_lock() == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": null}', '{"pid": "x"}'])
+def test_a_lock_that_cannot_be_read_is_left_to_the_engine(desk: Desk, content: str) -> None:
+    engine = desk.engine
+    lock(desk, content)
+    assert engine.clear_stale_lock() == []
+    assert desk.calls() == []
+
+
+def test_locks_of_another_backend_are_its_own_affair(desk: Desk, dead: int) -> None:
+    other = desk.ambient(PULUMI_BACKEND_URL="s3://states")
+    engine = other.engine
+    lock(desk, {"pid": dead})
+    assert engine.clear_stale_lock() == []
+
+
+# Clusters in the state.
+
+
+def command(create: str, **inputs: object) -> dict[str, object]:
+    environment = {"CLUSTER": "east-1a2b3c"}
+    return {"type": "command:local:Command", "inputs": {"create": create, "environment": environment, **inputs}}
+
+
+KWOK = "python3 -m components.provisioners.kwok create"
+KUBECONFIG = "python3 -m components.provisioners.kubeconfig create"
+
+
+def recorded(desk: Desk, *resources: dict[str, object]) -> list[RecordedCluster]:
+    desk.on("stack", f"cat <<'END'\n{json.dumps({'version': 3, 'deployment': {'resources': resources}})}\nEND")
+    return desk.engine.recorded_clusters()
+
+
+def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: Desk) -> None:
+    assert recorded(desk, command(KWOK, stdin='{"nodes": 1}')) == [
+        RecordedCluster(
+            name="east-1a2b3c",
+            script="components.provisioners.kwok",
+            config='{"nodes": 1}',
+            environment={"CLUSTER": "east-1a2b3c"},
+        )
+    ]
+    assert desk.calls() == [f"stack export --stack={STACK} --non-interactive"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        command(KUBECONFIG),
+        command("python3 -m components.provisioners.crds", stdin="x"),
+        command("python3 -m components.provisioners.kwok delete", stdin="x"),
+        command("python3 -m somebody.elses.script create", stdin="x"),
+        command("true", stdin="x"),
+        {"type": "command:local:Command", "inputs": {}},
+        {"type": "kubernetes:core/v1:Namespace", "inputs": {"create": KWOK, "stdin": "x"}},
+    ],
+    ids=["kubeconfig", "crds", "delete", "foreign", "short", "empty", "no-command"],
+)
+def test_what_makes_no_cluster_is_not_taken_for_one(desk: Desk, other: dict[str, object]) -> None:
+    assert recorded(desk, other) == []
+
+
+def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
+    assert len(recorded(desk, command(KWOK, stdin="a"), command(KWOK, stdin="b") | {"delete": True})) == 2
+
+
+def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
+    desk.on("stack", """echo '{"version": 3, "deployment": {"manifest": {}}}'""")
+    assert desk.engine.recorded_clusters() == []
+
+
+# Waking them.
+
+
+@pytest.fixture
+def scripts(desk: Desk) -> Path:
+    """A provisioner of the checkout that records what it is asked for; it fails where FAIL is set."""
+    package = desk.workspace.checkout / "components" / "provisioners"
+    package.mkdir(parents=True)
+    (package / "kwok.py").write_text(
+        "import os, sys\n"
+        "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
+        "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {sys.stdin.read()}\\n\")\n"
+        "sys.exit(os.environ.get('FAIL'))\n",
+        encoding="utf-8",
+    )
+    return desk.workspace.home / "asked"
+
+
+def told(_: str) -> None:
+    """Tell nobody."""
+
+
+def test_a_cluster_whose_folder_is_there_is_started(desk: Desk, scripts: Path) -> None:
+    recorded(desk, command(KWOK, stdin="config"))
+    (desk.workspace.home / "clusters" / "east-1a2b3c").mkdir(parents=True)
+    assert not clusters.wake(desk.engine, told)
+    assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c config\n"
+
+
+def test_a_cluster_whose_folder_is_gone_is_made_anew_and_said_so(desk: Desk, scripts: Path) -> None:
+    recorded(desk, command(KWOK, stdin="config"))
+    said: list[str] = []
+    assert clusters.wake(desk.engine, said.append)
+    assert scripts.read_text(encoding="utf-8") == "create east-1a2b3c config\n"
+    assert said == ["cluster east-1a2b3c is gone: making it anew"]
+
+
+def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: Desk, scripts: Path) -> None:
+    environment = {"CLUSTER": "east-1a2b3c", "FAIL": "etcd: corrupt"}
+    recorded(desk, command(KWOK, stdin="config", environment=environment))
+    with pytest.raises(EngineError, match="^etcd: corrupt$"):
+        clusters.wake(desk.engine, told)

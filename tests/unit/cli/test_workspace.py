@@ -1,0 +1,161 @@
+"""Where a checkout keeps things, and the environment that it gives to Pulumi."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.workspace import Workspace
+from tests.unit.cli.conftest import DECLARED, Desk
+from toolchain.install import Toolchain
+from toolchain.locate import Located
+
+
+def environment(desk: Desk) -> dict[str, str]:
+    return desk.workspace.environment(desk.toolchain)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_state_is_kept_in_the_checkout_by_default(desk: Desk) -> None:
+    assert environment(desk)["PULUMI_BACKEND_URL"] == (desk.workspace.home / "state").as_uri()
+
+
+def test_a_backend_that_is_named_is_used(desk: Desk) -> None:
+    named = desk.ambient(PULUMI_BACKEND_URL="s3://states")
+    assert not named.workspace.uses_own_state()
+    assert "PULUMI_BACKEND_URL" not in environment(named)
+    assert named.engine.environment["PULUMI_BACKEND_URL"] == "s3://states"
+
+
+def test_a_backend_that_somebody_is_logged_in_to_is_used_with_that_login(desk: Desk) -> None:
+    credentials = desk.log_in()
+    assert "PULUMI_BACKEND_URL" not in environment(desk)
+    desk.workspace.prepare(desk.toolchain)
+    assert (desk.workspace.pulumi_home / "credentials.json").readlink() == credentials
+
+
+def test_a_login_in_another_pulumi_home_counts(desk: Desk) -> None:
+    credentials = desk.log_in(desk.root / "theirs")
+    other = desk.ambient(PULUMI_HOME=str(credentials.parent))
+    assert not other.workspace.uses_own_state()
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '{"current": ""}'])
+def test_who_has_logged_out_or_has_broken_credentials_is_not_logged_in(desk: Desk, text: str) -> None:
+    desk.log_in().write_text(text, encoding="utf-8")
+    assert desk.workspace.uses_own_state()
+    desk.workspace.prepare(desk.toolchain)
+    assert not (desk.workspace.pulumi_home / "credentials.json").exists()
+
+
+def test_an_empty_backend_names_none(desk: Desk) -> None:
+    assert desk.ambient(PULUMI_BACKEND_URL="").workspace.uses_own_state()
+
+
+def test_in_a_shell_that_took_this_environment_nothing_changes(desk: Desk) -> None:
+    given = environment(desk)
+    again = desk.ambient(**given)
+    assert again.workspace.uses_own_state()
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_HOME", "MESH_HOME"):
+        assert again.engine.environment[name] == given[name]
+    assert again.engine.environment["PULUMI_CONFIG_PASSPHRASE_FILE"] == given["PULUMI_CONFIG_PASSPHRASE_FILE"]
+
+
+def test_a_passphrase_is_made_once_and_only_its_owner_reads_it(desk: Desk) -> None:
+    desk.workspace.prepare(desk.toolchain)
+    file = Path(environment(desk)["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    first = file.read_text(encoding="utf-8")
+    assert mode(file) == 0o600
+    assert len(first) >= 32
+    desk.workspace.prepare(desk.toolchain)
+    assert file.read_text(encoding="utf-8") == first
+
+
+@pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
+@pytest.mark.parametrize("value", ["theirs", ""])
+def test_a_passphrase_that_is_given_is_respected(desk: Desk, name: str, value: str) -> None:
+    given = desk.ambient(**{name: value})
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in environment(given)
+    assert given.engine.environment[name] == value
+
+
+def test_only_the_owner_looks_into_the_folder_even_when_the_toolchain_made_it(desk: Desk) -> None:
+    (desk.workspace.home / "bin").mkdir(parents=True)
+    desk.workspace.home.chmod(0o755)
+    desk.workspace.prepare(desk.toolchain)
+    assert mode(desk.workspace.home) == 0o700
+
+
+def test_a_folder_that_is_named_keeps_its_permissions(desk: Desk) -> None:
+    shared = desk.root / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    Workspace(desk.workspace.checkout, shared, {}).prepare(desk.toolchain)
+    assert mode(shared) == 0o755
+
+
+def test_plugins_lie_where_the_engine_looks_for_installed_ones(desk: Desk) -> None:
+    desk.workspace.prepare(desk.toolchain)
+    plugins = desk.workspace.pulumi_home / "plugins"
+    link = plugins / "resource-command-v1.2.1" / "pulumi-resource-command"
+    assert link.readlink() == desk.toolchain.bin / "pulumi-resource-command"
+    assert [folder.name for folder in plugins.iterdir()] == ["resource-command-v1.2.1"]
+
+
+def test_a_plugin_that_moved_is_linked_anew(desk: Desk) -> None:
+    desk.workspace.prepare(desk.toolchain)
+    moved = Located("pulumi-resource-command", "official", "1.2.1", desk.root / "elsewhere")
+    engine = next(piece for piece in desk.toolchain.pieces if piece.piece == "pulumi")
+    desk.workspace.prepare(Toolchain(desk.toolchain.bin, desk.toolchain.charts, None, (engine, moved)))
+    folder = desk.workspace.pulumi_home / "plugins" / "resource-command-v1.2.1"
+    assert (folder / "pulumi-resource-command").readlink() == desk.root / "elsewhere"
+
+
+def test_the_engine_lies_beside_the_launchers_and_is_replaced_when_it_changes(desk: Desk) -> None:
+    ours = desk.workspace.home / "bin" / "pulumi"
+    desk.workspace.prepare(desk.toolchain)
+    program = desk.toolchain.bin / "pulumi"
+    assert ours.samefile(program)
+    program.unlink()
+    program.write_text("another version", encoding="utf-8")
+    desk.workspace.prepare(desk.toolchain)
+    assert ours.read_text(encoding="utf-8") == "another version"
+
+
+def test_the_checkouts_own_programs_come_first_on_the_path(desk: Desk) -> None:
+    first, second, third = environment(desk)["PATH"].split(":")[:3]
+    assert first == str(desk.workspace.checkout / ".venv" / "bin")
+    assert second == str(desk.workspace.home / "bin")
+    assert third == str(desk.toolchain.bin)
+
+
+def test_nothing_beside_the_own_folder_is_written(desk: Desk) -> None:
+    before = {path: path.read_bytes() for path in desk.workspace.checkout.iterdir() if path.is_file()}
+    desk.workspace.prepare(desk.toolchain)
+    assert {path: path.read_bytes() for path in desk.workspace.checkout.iterdir() if path.is_file()} == before
+    assert {path.name for path in desk.workspace.checkout.iterdir()} - {".mesh"} == {path.name for path in before}
+    assert desk.stack_file.read_text(encoding="utf-8") == DECLARED
+
+
+def test_two_checkouts_share_nothing(desk: Desk) -> None:
+    other = Workspace(desk.root / "second", desk.root / "second" / ".mesh", desk.workspace.ambient)
+    one, two = environment(desk), other.environment(desk.toolchain)
+    for name in ("MESH_HOME", "PULUMI_HOME", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        assert one[name] != two[name]
+
+
+def test_stacks_are_named_after_their_files(desk: Desk) -> None:
+    (desk.workspace.checkout / "Pulumi.eu.prod.yaml").touch()
+    assert desk.workspace.stacks() == ["dev", "eu.prod"]
+
+
+def test_the_current_checkout_is_the_one_that_the_program_lies_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MESH_HOME", raising=False)
+    workspace = Workspace.current()
+    assert (workspace.checkout / "cli" / "workspace.py").exists()
+    assert workspace.home == workspace.checkout / ".mesh"
+    monkeypatch.setenv("MESH_HOME", "/somewhere/else")
+    assert Workspace.current().home == Path("/somewhere/else")
