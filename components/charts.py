@@ -65,6 +65,12 @@ def folder(charts: str, version: str) -> Path:
     return Path(os.environ["MESH_CHARTS"])
 
 
+def portable(file: Path) -> str:
+    """Name a file of the toolchain's charts by variable: the state must not differ from one machine to the next."""
+    ours = os.environ.get("MESH_CHARTS")
+    return f"$MESH_CHARTS/{file.relative_to(ours)}" if ours and file.is_relative_to(ours) else str(file)
+
+
 def render(charts: Sequence[Chart]) -> list[list[Body]]:
     """Render charts side by side, each to its objects in the order in which Helm would install them."""
     with ThreadPoolExecutor() as pool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
+from components import charts
 from components.authority import Material
 from components.cluster import SCRIPTS
 from components.objects import Body, Place, create, create_all
@@ -77,7 +78,7 @@ class IstioInstall(pulumi.ComponentResource):
         return local.Command(
             f"{args.place.cluster}-crds",
             create=f"{SCRIPTS}.crds",
-            environment={"CRDS": str(args.crds)},
+            environment={"CRDS": charts.portable(args.crds)},
             stdin=args.kubeconfig,
             triggers=[version, args.place.provider.id],
             logging=local.Logging.STDERR,
