@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from model import rules, shape, yamltree
-from model.config import Federation
+from model.config import Federation, ProvidedAuthority
 from model.finding import Finding, InvalidModel
 from model.rules.provided import SEALED
 from model.yamltree import kind_of, printable
@@ -54,7 +54,29 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     findings = rules.check(federation, base or Path())
     if findings:
         raise InvalidModel(findings)
-    return federation
+    return _with_files_read(federation, base or Path())
+
+
+def _with_files_read(federation: Federation, base: Path) -> Federation:
+    """Put the text of PEM files in the place of their paths; the rules have found them readable."""
+    if federation.trust.model != "provided":
+        return federation
+
+    def text(value: str) -> str:
+        is_path = value not in ("", SEALED) and "-----BEGIN " not in value
+        return (base / value).read_text(encoding="utf-8") if is_path else value
+
+    read = {
+        name: ProvidedAuthority(
+            certificate=text(given.certificate),
+            key=SecretStr(text(given.key.get_secret_value())),
+            chain=text(given.chain),
+            root=text(given.root),
+        )
+        for name, given in federation.trust.provided.items()
+    }
+    trust = federation.trust.model_copy(update={"provided": read})
+    return federation.model_copy(update={"trust": trust})
 
 
 def _load(path: Path) -> object:
