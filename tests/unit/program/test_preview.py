@@ -1,0 +1,124 @@
+"""The first preview: nothing exists, nothing is running, and still every object is listed with its body."""
+
+import re
+
+import pytest
+
+from tests.unit.program.conftest import Record
+from tests.unit.program.federations import STACKS, Tree, committed, not_ours, three_clusters, with_trust
+from tests.unit.program.recorder import Run
+
+UNKNOWN_AT_FIRST = {
+    # What a cluster answers with once it runs.
+    ("command:local:Command", "*-kubeconfig", "triggers[0]"),
+    ("command:local:Command", "*-crds", "stdin"),
+    ("command:local:Command", "*-crds", "triggers[1]"),
+    ("pulumi:providers:kubernetes", "*", "clusterIdentifier"),
+    ("pulumi:providers:kubernetes", "*", "kubeconfig"),
+    # Keys and certificates.
+    ("kubernetes:core/v1:Secret", "*:istio-system/cacerts", "data.ca-cert.pem"),
+    ("kubernetes:core/v1:Secret", "*:istio-system/cacerts", "data.ca-key.pem"),
+    ("kubernetes:core/v1:Secret", "*:istio-system/cacerts", "data.cert-chain.pem"),
+    ("kubernetes:core/v1:Secret", "*:istio-system/cacerts", "data.root-cert.pem"),
+    (
+        "kubernetes:apps/v1:Deployment",
+        "*:istio-system/istiod",
+        "spec.template.metadata.annotations.mesh-federation/trust",
+    ),
+}
+"""Everything that the first preview of clusters of ours does not know; `*` is the cluster."""
+
+UNKNOWN_AUTHORITIES = {
+    ("tls:index/selfSignedCert:SelfSignedCert", "privateKeyPem"),
+    ("tls:index/certRequest:CertRequest", "privateKeyPem"),
+    ("tls:index/locallySignedCert:LocallySignedCert", "caCertPem"),
+    ("tls:index/locallySignedCert:LocallySignedCert", "caPrivateKeyPem"),
+    ("tls:index/locallySignedCert:LocallySignedCert", "certRequestPem"),
+}
+
+UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
+    ("command:local:Command", "*-claim", "environment.KUBECONFIG_TEXT"),
+    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import.httpbin.httpbin", "spec.endpoints"),
+    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import.httpbin.httpbin", "spec.resolution"),
+}
+
+
+def unknown(run: Run) -> set[tuple[str, str, str]]:
+    """All unknown inputs but those of authorities, with `*` for the cluster."""
+    return {
+        (each.type, re.sub(r"^(east|west|north)", "*", each.name), path)
+        for each in run.registered
+        if not each.type.startswith("tls:")
+        for path in each.unknown_paths()
+    }
+
+
+def listed(run: Run) -> set[tuple[str, str]]:
+    return {(each.type, each.name) for each in run.registered}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_first_preview_knows_all_but_what_must_first_be_made(record: Record, stack: str) -> None:
+    assert unknown(record(committed(stack), preview=True)) == UNKNOWN_AT_FIRST
+
+
+def test_a_preview_of_other_peoples_clusters_does_not_know_their_load_balancers(record: Record) -> None:
+    found = unknown(record(not_ours(), preview=True))
+    assert found == UNKNOWN_AT_FIRST | UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS
+
+
+def test_gateways_with_declared_addresses_are_known_on_other_peoples_clusters_too(record: Record) -> None:
+    tree = not_ours()
+    tree["clusters"]["west"]["gateway"] = {"addresses": ["west.example.com"]}
+    run = record(tree, preview=True)
+    spec = run.one("ServiceEntry", "east:istio-system/import.httpbin.httpbin").body["spec"]
+    assert spec["resolution"] == "DNS"
+    assert [endpoint["address"] for endpoint in spec["endpoints"]] == ["west.example.com"]
+
+
+def test_of_an_authority_only_keys_and_what_is_signed_with_them_is_unknown(first_preview: Run) -> None:
+    authorities = [each for each in first_preview.registered if each.type.startswith("tls:")]
+    assert {(each.type, path) for each in authorities for path in each.unknown_paths()} == UNKNOWN_AUTHORITIES
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        pytest.param(committed("embedded"), id="embedded"),
+        pytest.param(committed("east-west"), id="east-west"),
+        pytest.param(with_trust("separate"), id="separate"),
+        pytest.param(three_clusters(), id="three"),
+        pytest.param(not_ours(), id="not-ours"),
+    ],
+)
+def test_a_preview_lists_what_the_update_then_makes(record: Record, tree: Tree) -> None:
+    preview, update = record(tree, preview=True), record(tree)
+    assert listed(preview) == listed(update)
+    assert len(preview.registered) == len(update.registered)
+
+
+def test_what_a_preview_shows_is_what_the_update_makes(first_preview: Run, embedded: Run) -> None:
+    compared = 0
+    for each in first_preview.objects:
+        if not each.unknown_paths():
+            assert each.body == embedded.one(each.kind, each.name).body
+            compared += 1
+    assert compared == len(first_preview.objects) - 4  # cacerts and istiod of two clusters
+
+
+def test_the_update_knows_everything(embedded: Run) -> None:
+    assert unknown(embedded) == set()
+
+
+def test_exports_are_known_at_preview(first_preview: Run, embedded: Run) -> None:
+    assert first_preview.exports == embedded.exports
+
+
+def test_two_runs_of_one_stack_ask_for_the_same(record: Record) -> None:
+    """Nothing random in a plan, or every preview would show changes; keys aside, which a preview does not know."""
+    tree = committed("embedded")
+    one = record(tree, stack="embedded", preview=True)
+    reordered = {key: tree[key] for key in reversed(tree)}
+    reordered["clusters"] = {name: tree["clusters"][name] for name in reversed(tree["clusters"])}
+    other = record(reordered, stack="embedded", preview=True)
+    assert {(e.type, e.name): e.body for e in one.registered} == {(e.type, e.name): e.body for e in other.registered}
