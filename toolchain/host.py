@@ -10,6 +10,15 @@ from pathlib import Path
 _ARCH = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
+def interpreter() -> str:
+    """This interpreter under the one name that every program of an environment can agree on.
+
+    `python`, `python3` and `python3.11` lie side by side, and pytest is started with another than `mesh`.
+    """
+    plain = Path(sys.executable).with_name("python")
+    return str(plain) if plain.exists() else sys.executable
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long to wait for a publisher, in seconds.
@@ -45,7 +54,7 @@ class Host:
     cache: Path
     path: str
     pulumi_home: Path
-    python: str = sys.executable
+    python: str = field(default_factory=interpreter)
     system: str = field(default_factory=lambda: platform.system().lower())
     arch: str = field(default_factory=lambda: _ARCH.get(platform.machine().lower(), platform.machine().lower()))
     patience: Patience = Patience()

@@ -160,6 +160,15 @@ def test_a_launcher_starts_the_checkouts_stand_in_with_the_engines_arguments(hos
     assert ast.literal_eval(f"[{arguments}") == ["127.0.0.1:1", "a b"]
 
 
+def test_all_programs_of_an_environment_name_its_interpreter_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("python", "python3"):
+        (tmp_path / name).touch()
+        monkeypatch.setattr(sys, "executable", str(tmp_path / name))
+        assert Host.current().python == str(tmp_path / "python")
+
+
 def test_a_launcher_of_an_older_checkout_is_made_anew(host: Host, publisher: Publisher) -> None:
     without_plugins(publisher)
     install({"kwok"}, lambda _: None, host)
