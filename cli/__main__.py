@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_STACK = "embedded"
 DEFAULT_PROVISIONER = "kwok"
+INTERRUPTED = 130
+"""Exit status that Typer makes of Ctrl-C."""
 app = typer.Typer(
     help="Federates Istio meshes from one declared model.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
@@ -164,9 +166,10 @@ def main() -> None:
     except (Refused, ToolchainError, EngineError) as error:
         _tell(f"error: {error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        _tell("stopped; run it again: it goes on where it stopped")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _tell("stopped; run it again: it goes on where it stopped")
+        raise
 
 
 if __name__ == "__main__":
