@@ -1,0 +1,306 @@
+"""The command `mesh` as a person meets it: what it starts, what it says, and that it never shows a traceback."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from cli import __main__ as command
+from cli.workspace import Workspace
+from tests.unit.cli.conftest import STACK, Desk
+from toolchain import install
+from toolchain.errors import ToolchainError
+from toolchain.install import Missing
+
+CHECKOUT = Path(command.__file__).resolve().parent.parent
+CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stackfile" / "corpus").glob("*.yaml"))
+SOUND = (CHECKOUT / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        status: its exit status.
+        out: what it printed.
+        err: what it said.
+    """
+
+    status: int
+    out: str
+    err: str
+
+
+Mesh = Callable[..., Ended]
+
+
+@pytest.fixture
+def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
+    """Runs `mesh` in the checkout of the test, with its toolchain."""
+    monkeypatch.setattr(Workspace, "current", lambda: desk.workspace)
+    monkeypatch.setattr(install, "ready", lambda *_: desk.toolchain)
+    monkeypatch.setenv("COLUMNS", "200")
+    desk.stack_file.write_text(SOUND, encoding="utf-8")
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mesh", *arguments])
+        capsys.readouterr()
+        try:
+            command.main()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        printed = capsys.readouterr()
+        return Ended(status, printed.out, printed.err)
+
+    return run
+
+
+STATE: dict[str, object] = {"deployment": {"resources": []}}
+CLUSTERS = {
+    name: {
+        "provisioner": "kwok",
+        "name": f"{name}-1a2b3c",
+        "kubeconfig": f"kubeconfigs/{STACK}/{name}",
+        "gateway": ["10.0.0.1"],
+        "trustDomain": f"{name}.local",
+    }
+    for name in ("east", "west")
+}
+
+
+@pytest.fixture
+def answering(desk: Desk) -> Desk:
+    """The engine has a stack and its outputs."""
+    desk.on(
+        "stack",
+        f"case \"$*\" in *export*) echo '{json.dumps(STATE)}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac",
+    )
+    return desk
+
+
+def test_up_runs_the_engine_and_ends_with_a_table_and_what_to_try_next(mesh: Mesh, answering: Desk) -> None:
+    done = mesh("up", "--yes", "--stack", STACK)
+    assert done.status == 0
+    (run,) = [call for call in answering.calls() if call.startswith("up")]
+    assert run.startswith(f"up --yes --skip-preview --stack={STACK}")
+    for word in ("east-1a2b3c", "west-1a2b3c", "east.local", f"kubeconfigs/{STACK}/east", "Try next:", "./mesh down"):
+        assert word in done.out
+
+
+def test_up_refreshes_only_when_a_cluster_had_to_be_made_anew(
+    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.clusters.wake", lambda *_: True)
+    mesh("up", "--yes", "--stack", STACK)
+    assert any(call.startswith("up --refresh --yes") for call in answering.calls())
+
+
+@pytest.mark.parametrize(("words", "started"), [("up --yes", "up"), ("preview", "preview"), ("down", "destroy")])
+def test_the_exit_status_of_the_engine_is_the_commands(mesh: Mesh, answering: Desk, words: str, started: str) -> None:
+    answering.on(started, "exit 42")
+    done = mesh(*words.split(), "--stack", STACK)
+    assert done.status == 42
+    assert "nothing is left" not in done.out and "Try next" not in done.out
+
+
+def test_preview_shows_bodies_when_asked(mesh: Mesh, answering: Desk) -> None:
+    mesh("preview", "--stack", STACK)
+    mesh("preview", "--diff", "--stack", STACK)
+    plain, full = [call for call in answering.calls() if call.startswith("preview")]
+    assert "--diff" not in plain
+    assert full.startswith("preview --diff ")
+
+
+def test_down_removes_the_stack_and_its_kubeconfigs(mesh: Mesh, answering: Desk) -> None:
+    ours, others = (answering.workspace.home / "kubeconfigs" / stack for stack in (STACK, "other"))
+    for folder in (ours, others):
+        folder.mkdir(parents=True)
+    done = mesh("down", "--yes", "--stack", STACK)
+    assert (done.status, done.out) == (0, f"{STACK}: nothing is left\n")
+    assert [call.split()[0] for call in answering.calls()][-2:] == ["destroy", "stack"]
+    assert f"stack rm {STACK}" in answering.calls()[-1]
+    assert not ours.exists() and others.exists()
+
+
+@pytest.mark.parametrize("text", ["", "a: [\n", "config: {}\n"])
+def test_down_works_on_a_stack_file_that_is_not_sound(mesh: Mesh, answering: Desk, text: str) -> None:
+    answering.stack_file.write_text(text, encoding="utf-8")
+    assert mesh("down", "--yes", "--stack", STACK).status == 0
+    assert any(call.startswith("destroy") for call in answering.calls())
+
+
+def test_a_stack_that_is_not_there_is_answered_with_those_that_are(mesh: Mesh, desk: Desk) -> None:
+    for words in ("up", "preview", "down"):
+        done = mesh(words, "--stack", "prod")
+        assert (done.status, done.out) == (1, "")
+        assert done.err == f"error: there is no Pulumi.prod.yaml\n  -> choose one of: {STACK}\n"
+    assert desk.calls() == []
+
+
+@pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
+def test_a_bad_stack_file_never_reaches_the_engine(mesh: Mesh, desk: Desk, file: Path) -> None:
+    desk.stack_file.write_bytes(file.read_bytes())
+    golden = file.with_suffix(".txt").read_text(encoding="utf-8").replace(file.name, desk.stack_file.name)
+    for words in ("up", "preview"):
+        done = mesh(words, "--stack", STACK)
+        assert (done.status, done.out) == (1, "")
+        assert done.err == golden
+    assert desk.calls() == []
+    assert not desk.workspace.home.exists()
+
+
+def test_there_is_a_corpus_of_bad_stack_files() -> None:
+    assert len(CORPUS) >= 120
+
+
+def test_validate_needs_neither_engine_nor_toolchain(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "ready", lambda *_: pytest.fail("the toolchain was looked for"))
+    sound = mesh("validate", "--stack", STACK)
+    assert (sound.status, sound.out.partition(" (")[0]) == (0, f"{desk.stack_file.name}: no problems")
+    desk.stack_file.write_text("", encoding="utf-8")
+    assert mesh("validate", "--stack", STACK).status == 1
+    assert desk.calls() == []
+
+
+def test_a_lock_of_a_killed_run_is_cleared_and_said_so(
+    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.engine.Engine.clear_stale_lock", lambda _: [4711])
+    done = mesh("preview", "--stack", STACK)
+    assert done.err == f"a run that was killed (process 4711) still held the lock of {STACK}: cleared\n"
+
+
+def test_what_the_engine_refuses_is_told_in_its_words(mesh: Mesh, desk: Desk) -> None:
+    desk.on("stack", "echo 'error: [curly] passphrase is wrong' >&2; exit 255")
+    done = mesh("up", "--yes", "--stack", STACK)
+    assert (done.status, done.err) == (1, "error: error: [curly] passphrase is wrong\n")
+
+
+def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ToolchainError("etcd cannot be built", "no Go on this machine", "install Go 1.26")
+
+    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "install", fails)
+    done = mesh("up", "--yes", "--stack", STACK)
+    assert done.status == 1
+    assert done.err.startswith("Getting the toolchain")
+    assert done.err.endswith("error: etcd cannot be built\n  no Go on this machine\n  -> install Go 1.26\n")
+    assert desk.calls() == []
+
+
+def test_a_toolchain_that_is_not_there_is_got_before_anything_starts(
+    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+
+    def gets(provisioners: set[str], _: object) -> object:
+        asked.append(provisioners)
+        return answering.toolchain
+
+    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "install", gets)
+    assert mesh("preview", "--stack", STACK).status == 0
+    assert asked == [{"kwok"}]
+
+
+def test_who_stops_it_is_told_that_it_goes_on_where_it_stopped(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "ready", stopped)
+    done = mesh("preview", "--stack", STACK)
+    assert done.status == 130
+    assert done.err == "stopped; run it again: it goes on where it stopped\n"
+
+
+def test_an_option_that_does_not_exist_is_a_usage_error(mesh: Mesh) -> None:
+    done = mesh("up", "--force")
+    assert done.status == 2
+    assert "--force" in done.err and "Traceback" not in done.err
+
+
+# Help.
+
+
+def test_help_lists_every_command_with_what_it_does(mesh: Mesh) -> None:
+    done = mesh("--help")
+    assert done.status == 0
+    for name in ("up", "preview", "down", "validate", "doctor", "install", "env"):
+        assert f" {name} " in done.out
+    assert "Bring the federation up" in done.out
+
+
+def test_help_is_what_a_bare_mesh_shows(mesh: Mesh) -> None:
+    assert "preview" in mesh().out + mesh().err
+
+
+# The environment for a shell.
+
+
+def exported(text: str) -> dict[str, str]:
+    """What a POSIX shell has in its environment after it evaluated the text."""
+    show = 'eval "$1"; exec "$2" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    shell = ["/bin/sh", "-euc", show, "sh", text, sys.executable]
+    done = subprocess.run(shell, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return dict(json.loads(done.stdout))
+
+
+def test_env_prints_only_exports_that_a_shell_takes_as_they_are(
+    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = replace(desk.workspace, home=desk.root / 'it\'s a "$HOME" `folder`; exit 1')
+    monkeypatch.setattr(Workspace, "current", lambda: odd)
+    done = mesh("env")
+    assert (done.status, done.err) == (0, "")
+    assert all(line.startswith("export ") for line in done.out.splitlines())
+    shell = exported(done.out)
+    expected = odd.environment(desk.toolchain)
+    assert {name: shell[name] for name in expected} == expected
+
+
+def test_what_env_names_is_there(mesh: Mesh, desk: Desk) -> None:
+    shell = exported(mesh("env").out)
+    assert Path(shell["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text(encoding="utf-8")
+    assert Path(shell["PULUMI_BACKEND_URL"].removeprefix("file://")).is_dir()
+    assert Path(shell["PULUMI_HOME"]).is_dir()
+
+
+def test_env_without_a_toolchain_prints_nothing_to_evaluate(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd", "kwok")))
+    done = mesh("env")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == "error: the toolchain is not complete: etcd, kwok\n  -> run ./mesh install\n"
+
+
+# What a command loads.
+
+HEAVY = ("pulumi", "pulumi_kubernetes", "pulumi_command", "grpc", "google.protobuf")
+
+
+def loaded(code: str) -> set[str]:
+    """Modules of the heavy packages that a fresh interpreter has loaded after the code."""
+    show = f"import sys\n{code}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", show], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+def test_the_command_line_loads_no_engine() -> None:
+    assert loaded("import pulumi") >= {"pulumi"}
+    assert loaded("import cli.__main__") == set()
+
+
+def test_validate_loads_no_engine() -> None:
+    assert loaded("import cli.__main__ as m; m.app(['validate'], standalone_mode=False)") == set()
+
+
+def test_running_the_engine_loads_none_of_its_libraries() -> None:
+    assert loaded("import cli.engine, cli.clusters, cli.summary") == set()

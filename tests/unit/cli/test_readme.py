@@ -1,0 +1,105 @@
+"""Every command that README names exists, so that nobody types one that does not."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+
+from cli import __main__ as command
+
+CHECKOUT = Path(command.__file__).resolve().parent.parent
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+INLINE = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE))
+LINES = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines()]
+SHOWN = [line[2:] for _, text in BLOCKS for line in text.splitlines() if line.startswith("$ ")]
+CODE = [*LINES, *INLINE, *SHOWN]
+
+
+def named(pattern: str) -> list[tuple[str, ...]]:
+    """The words of all commands in README's code that match, each once, without comments."""
+    found = [re.search(pattern, line.partition(" #")[0]) for line in CODE]
+    return sorted({tuple(match[1].split()) for match in found if match})
+
+
+MAKE = named(r"^(make\b.*)")
+MESH = named(r"(\./mesh\b[^)\"]*)")
+TARGETS = re.findall(r"^([a-z]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+"""A make inside `make test` would say which folder it enters."""
+
+
+def dry(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*words, "--dry-run"], cwd=CHECKOUT, env=OUTSIDE, capture_output=True, text=True, check=False)
+
+
+def parsed(words: tuple[str, ...]) -> None:
+    """Have the command line read its arguments, and run nothing."""
+    group = typer.main.get_command(command.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    if words and not words[0].startswith("-"):
+        assert words[0] in group.commands, f"there is no ./mesh {words[0]}"
+        group.commands[words[0]].make_context(words[0], list(words[1:]))
+    elif words:
+        group.make_context("mesh", list(words))
+
+
+def test_readme_shows_the_commands_that_people_need() -> None:
+    assert {("make", "up"), ("make", "down"), ("make", "test"), ("make", "doctor")} <= set(MAKE)
+    assert any(words[:2] == ("./mesh", "env") for words in MESH)
+
+
+@pytest.mark.parametrize("words", MAKE, ids=" ".join)
+def test_every_make_command_of_readme_exists(words: tuple[str, ...]) -> None:
+    done = dry(*words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", MESH, ids=" ".join)
+def test_every_mesh_command_of_readme_exists(words: tuple[str, ...]) -> None:
+    try:
+        parsed(words[1:])
+    except typer.Exit as ended:
+        assert ended.exit_code == 0  # --help
+
+
+def test_a_command_that_does_not_exist_would_be_found() -> None:
+    assert dry("make", "no-such-target").returncode != 0
+    with pytest.raises(AssertionError, match="no-such-command"):
+        parsed(("no-such-command",))
+    with pytest.raises(Exception, match="no-such-option"):
+        parsed(("up", "--no-such-option"))
+
+
+@pytest.mark.parametrize("stack", sorted(set(re.findall(r"(?:STACK=|--stack )([\w-]+)", "\n".join(CODE)))))
+def test_every_stack_that_readme_names_has_its_file(stack: str) -> None:
+    assert (CHECKOUT / f"Pulumi.{stack}.yaml").exists()
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_every_file_that_readme_links_to_exists(link: str) -> None:
+    assert (CHECKOUT / link).exists()
+
+
+def test_help_lists_every_target_that_is_described() -> None:
+    listed = subprocess.run(
+        ["make", "help"], cwd=CHECKOUT, env=OUTSIDE, capture_output=True, text=True, check=True
+    ).stdout
+    assert {line.split()[1] for line in listed.splitlines()} == set(TARGETS)
+    assert {"up", "down", "preview", "doctor", "bench", "test", "help"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_that_is_described_can_be_made(target: str) -> None:
+    assert dry("make", target).returncode == 0
+
+
+@pytest.mark.parametrize("target", ["up", "down", "preview", "validate", "doctor", "install"])
+def test_targets_are_thin_names_for_mesh(target: str) -> None:
+    words = tuple(dry("make", target, "STACK=east-west").stdout.split())
+    assert words[0] == "./mesh"
+    parsed(words[1:])
+    assert "east-west" in words or target in ("doctor", "install")
