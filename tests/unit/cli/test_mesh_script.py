@@ -1,0 +1,125 @@
+"""The shell script `mesh`: it makes the Python environment where it must, and then gets out of the way."""
+
+import shutil
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+PYTHON = """#!/bin/sh
+# A Python that records; as `python -m venv FOLDER` it copies itself there.
+here='HERE'
+printf '%s|%s\\n' "${PYTHONPATH:-}" "$*" >> "$here/calls"
+case "$*" in
+    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+    "-m pip "*) [ ! -e "$here/offline" ] || { echo "no route to the index" >&2; exit 1; } ;;
+    "-c "*) [ ! -e "$here/old" ] ;;
+    "-m cli "*) exit 7 ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A clone with nothing but the script and pinned packages.
+
+    Attributes:
+        folder: where it is.
+    """
+
+    folder: Path
+
+    def mesh(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run the script from somewhere else, as people do."""
+        path = f"{self.folder.parent / 'bin'}:/usr/bin:/bin"
+        return subprocess.run(
+            [str(self.folder / "mesh"), *arguments],
+            cwd="/",
+            env={"PATH": path, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        """What Python was called with, after its search path."""
+        log = self.folder.parent / "calls"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+    def said(self, name: str) -> None:
+        """Let the stub be as told: offline or old."""
+        (self.folder.parent / name).touch()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Fresh:
+    """A clone in a folder whose name has a space."""
+    clone, programs = tmp_path / "a clone", tmp_path / "bin"
+    clone.mkdir()
+    programs.mkdir()
+    shutil.copy(CHECKOUT / "mesh", clone / "mesh")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (clone / name).write_text(f"{name}: pinned\n", encoding="utf-8")
+    for name in ("python3.13", "python3.12", "python3.11", "python3"):
+        (programs / name).write_text(PYTHON.replace("HERE", str(tmp_path)), encoding="utf-8")
+        (programs / name).chmod(stat.S_IRWXU)
+    return Fresh(clone)
+
+
+def installs(fresh: Fresh) -> list[str]:
+    return [call for call in fresh.calls() if "pip install" in call]
+
+
+def test_the_first_run_makes_the_environment_from_hashed_pins_and_then_runs_the_command(fresh: Fresh) -> None:
+    done = fresh.mesh("up", "--stack", "a b")
+    assert done.returncode == 7  # the command's own
+    assert done.stdout == ""
+    (install,) = installs(fresh)
+    assert "--require-hashes" in install and f"--requirement {fresh.folder}/requirements.txt" in install
+    assert fresh.calls()[-1] == f"{fresh.folder}|-m cli up --stack a b"
+
+
+def test_the_next_run_installs_nothing_and_says_nothing(fresh: Fresh) -> None:
+    fresh.mesh("doctor")
+    done = fresh.mesh("doctor")
+    assert len(installs(fresh)) == 1
+    assert done.stderr == ""
+
+
+def test_changed_pins_are_installed(fresh: Fresh) -> None:
+    fresh.mesh("doctor")
+    (fresh.folder / "requirements.txt").write_text("another pin\n", encoding="utf-8")
+    fresh.mesh("doctor")
+    assert len(installs(fresh)) == 2
+
+
+def test_the_packages_for_development_are_a_set_of_their_own(fresh: Fresh) -> None:
+    fresh.mesh("doctor")
+    fresh.mesh("doctor", MESH_REQUIREMENTS="requirements-dev.txt")
+    assert [call.rsplit("/", 1)[-1] for call in installs(fresh)] == ["requirements.txt", "requirements-dev.txt"]
+
+
+def test_without_arguments_help_is_shown(fresh: Fresh) -> None:
+    fresh.mesh()
+    assert fresh.calls()[-1].endswith("|-m cli --help")
+
+
+def test_packages_that_cannot_be_had_are_an_error_with_a_way_out_and_tried_again(fresh: Fresh) -> None:
+    fresh.said("offline")
+    for _ in range(2):
+        done = fresh.mesh("up")
+        assert done.returncode == 1
+        assert "no route to the index" in done.stderr
+        assert "error: the Python packages could not be installed" in done.stderr and "  -> " in done.stderr
+    assert not [call for call in fresh.calls() if "-m cli" in call]
+
+
+def test_a_machine_whose_python_is_too_old_is_told_what_to_install(fresh: Fresh) -> None:
+    fresh.said("old")
+    done = fresh.mesh("up")
+    assert done.returncode == 1
+    assert "error: no Python 3.11 or newer was found\n  -> install it" in done.stderr
+    assert not installs(fresh)
