@@ -4,7 +4,7 @@ The engine's own timestamps are whole seconds, so events are stamped as they arr
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 COMPONENT = "mesh-federation:index:"
@@ -16,9 +16,11 @@ PHASE_OF = {
     "Export": "links",
     "Import": "links",
     "Sample": "workloads",
-    "Federation": "workloads",  # its own objects are the namespaces of the samples
 }
-"""Which phase a resource belongs to, by the component that it is in."""
+"""Which phase a resource belongs to, by the component that it is in.
+
+The namespaces of the samples belong to none: they are made as soon as a cluster runs, long before the first workload.
+"""
 
 PHASES = tuple(dict.fromkeys(PHASE_OF.values()))
 _BEGINS, _ENDS = "resourcePreEvent", "resOutputsEvent"
@@ -101,8 +103,3 @@ def phases(events: Iterable[Event]) -> dict[str, Span]:
 def kubernetes_objects(events: Iterable[Event]) -> list[str]:
     """Return the URNs of all objects of the Kubernetes API that the engine worked on, sorted."""
     return sorted({event.urn for event in events if types(event.urn)[-1].startswith("kubernetes:")})
-
-
-def last_beginning(events: Sequence[Event]) -> float:
-    """Return when the engine began with the last resource."""
-    return max(event.at for event in events if event.begins)

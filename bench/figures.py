@@ -74,6 +74,16 @@ class Round:
         return self.up / self.script
 
     @property
+    def before(self) -> float:
+        """Seconds until the engine began with the first resource of a phase: everything had to be started."""
+        return min(span.start for span in self.phases.values())
+
+    @property
+    def after(self) -> float:
+        """Seconds from the end of the last resource of a phase to the end of `up`."""
+        return self.up - max(span.end for span in self.phases.values())
+
+    @property
     def overhead(self) -> float:
         """Seconds that the engine costs for each Kubernetes object.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,6 +16,8 @@ from bench.machine import Machine
 MEANING = {
     "preview": "first `mesh preview` in a new checkout: nothing exists",
     "up": "first `mesh up --yes` in a new checkout, whole process",
+    "before": "of up: start of command line, engine, plugins and program, charts rendered; no resource yet",
+    "after": "of up: after the last resource; outputs, state, the summary",
     "noop": "second `mesh up --yes`: changes nothing",
     "destroy": "`mesh down --yes`",
     "script": "bench/sequential.sh: the same objects, step after step",
@@ -23,7 +26,8 @@ MEANING = {
     "ratio": "up as a share of script, of the same round",
     "overhead": "(up - its phase clusters - apply) / Kubernetes objects: what the engine costs for each object",
 }
-PHASE = "from its first start to its last end within up; phases overlap, so they do not add up"
+PHASE = "from the first start to the last end of its resources within up; phases overlap, so they do not add up"
+_UP = "up: "
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Report:
         """Return each figure over all rounds; phases are named `up: PHASE`."""
         figures: dict[str, Callable[[Round], float]] = {name: _figure(name) for name in MEANING}
         present = [phase for phase in PHASES if all(phase in each.phases for each in self.rounds)]
-        figures |= {f"up: {phase}": _phase(phase) for phase in present}
+        figures |= {f"{_UP}{phase}": _phase(phase) for phase in present}
         return {name: Spread.of([figure(each) for each in self.rounds]) for name, figure in figures.items()}
 
     def document(self) -> dict[str, object]:
@@ -56,7 +60,9 @@ class Report:
 
     def show(self, console: Console) -> None:
         """Print everything."""
-        console.print(_table(self), _explained(self.memory, self.rounds[0].objects), _where(self.machine))
+        console.print(_table(self))
+        for text in (f"Phases: {PHASE}.", _explained(self.memory, self.rounds[0].objects), _where(self.machine)):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _figure(name: str) -> Callable[[Round], float]:
@@ -76,8 +82,14 @@ def _table(report: Report) -> Table:
     for name, spread in report.spreads().items():
         digits = 2 if name == "ratio" else 3 if name == "overhead" else 1
         numbers = [f"{number:.{digits}f}" for number in (spread.median, spread.min, spread.max)]
-        table.add_row(name, *numbers, MEANING.get(name, PHASE))
+        table.add_row(name, *numbers, MEANING.get(name) or _when(report.rounds, name.removeprefix(_UP)))
     return table
+
+
+def _when(rounds: Sequence[Round], phase: str) -> str:
+    spans = [each.phases[phase] for each in rounds]
+    start, end = median(span.start for span in spans), median(span.end for span in spans)
+    return f"of up: from {start:.1f} to {end:.1f}"
 
 
 def _explained(memory: Memory, objects: int) -> str:
@@ -92,7 +104,7 @@ def _explained(memory: Memory, objects: int) -> str:
 
 
 def _where(machine: Machine) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+    versions = "; ".join(f"{name} {version}" for name, version in machine.versions.items())
     return (
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.kernel}, "
         f"load {machine.load} before the run.\n{versions}"

@@ -31,9 +31,10 @@ def scratch() -> Iterator[Path]:
         yield folder
     finally:
         # A second Ctrl-C must not leave control planes behind.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
         sweep(folder)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def sweep(folder: Path) -> None:

@@ -41,6 +41,12 @@ def test_overhead_is_what_is_left_of_up_without_clusters_and_bare_apply() -> Non
     assert measured(21.0, 40.0).overhead == pytest.approx((21.0 - 6.0 - 5.0) / 50)
 
 
+def test_what_lies_before_and_after_all_phases_is_told_apart() -> None:
+    one = measured(21.0, 40.0, {"clusters": Span(2.0, 8.0), "trust": Span(1.5, 3.0), "links": Span(18.0, 20.0)})
+    assert one.before == pytest.approx(1.5)
+    assert one.after == pytest.approx(1.0)
+
+
 def test_only_phases_of_every_round_are_reported() -> None:
     once = {"clusters": Span(0.0, 1.0), "links": Span(1.0, 2.0)}
     report = Report("test", MACHINE, Memory(1, 2, 3), [measured(20, 40, once), measured(20, 40)])
