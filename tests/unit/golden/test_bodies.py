@@ -1,0 +1,65 @@
+"""The objects that this program writes itself, for the default stack: a change shows as a diff to review."""
+
+from collections.abc import Iterator
+
+import yaml
+
+from model import routing, samples
+from model.plan import ClusterPlan, plan
+from model.routing import Body
+from model.stackfile import parse
+from tests.unit.golden.conftest import Golden
+from tests.unit.program.federations import committed
+
+PLAN = plan(parse(committed("embedded")), "embedded")
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write equal parts out wherever they are."""
+        return True
+
+
+def text(bodies: Iterator[Body]) -> str:
+    written: str = yaml.dump_all(bodies, Dumper=_Plain, sort_keys=False, explicit_start=True)
+    return written
+
+
+def exports(cluster: ClusterPlan) -> Iterator[Body]:
+    for offer in cluster.exports:
+        yield routing.authorization(offer)
+        yield routing.gateway(offer)
+
+
+def imports(cluster: ClusterPlan) -> Iterator[Body]:
+    for link in cluster.imports:
+        yield routing.service_entry(link, [PLAN.clusters[source.cluster].addresses for source in link.sources])
+        if rule := routing.destination_rule(link):
+            yield rule
+
+
+def workloads(cluster: ClusterPlan) -> Iterator[Body]:
+    yield from cluster.namespaces
+    for workload in cluster.workloads:
+        yield from samples.bodies(workload)
+
+
+def test_exports_and_their_policies(golden: Golden) -> None:
+    golden("bodies/west-exports.yaml", text(exports(PLAN.clusters["west"])))
+    assert text(exports(PLAN.clusters["east"])) == ""
+
+
+def test_imports(golden: Golden) -> None:
+    golden("bodies/east-imports.yaml", text(imports(PLAN.clusters["east"])))
+    assert text(imports(PLAN.clusters["west"])) == ""
+
+
+def test_mesh_wide_policy(golden: Golden) -> None:
+    golden("bodies/policy.yaml", text(iter([routing.strict_mtls()])))
+
+
+def test_samples_and_their_namespaces(golden: Golden) -> None:
+    for name, cluster in PLAN.clusters.items():
+        golden(f"bodies/{name}-workloads.yaml", text(workloads(cluster)))

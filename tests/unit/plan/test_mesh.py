@@ -1,0 +1,111 @@
+"""Helm values of Istio's charts."""
+
+import json
+from typing import Any
+
+import pytest
+
+from model.mesh import merged
+from tests.unit.plan.model import Tree, cluster, planned, three, tree
+
+
+def istiod(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
+    return dict(planned(declared, name).istiod_values)
+
+
+def gateway(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
+    return dict(planned(declared, name).gateway_values)
+
+
+@pytest.mark.parametrize("name", ["east", "west"])
+def test_a_mesh_accepts_the_trust_domains_of_those_it_calls_and_serves(name: str) -> None:
+    peer = {"east": "west.local", "west": "east.local"}[name]
+    assert istiod(name=name)["meshConfig"]["caCertificates"] == [{"trustDomains": [peer]}]
+
+
+def test_clusters_without_a_link_accept_none_of_each_other() -> None:
+    assert "caCertificates" not in istiod(tree(exports=[], imports=[]))["meshConfig"]
+    accepted = istiod(three(), "west")["meshConfig"]["caCertificates"]
+    assert accepted == [{"trustDomains": ["east.local"]}], "west and north have no link"
+
+
+def test_several_peers_are_sorted() -> None:
+    accepted = istiod(three())["meshConfig"]["caCertificates"]
+    assert accepted == [{"trustDomains": ["north.local", "west.local"]}]
+
+
+@pytest.mark.parametrize("trust", ["common", "separate"])
+def test_trust_domain_aliases_are_never_generated(trust: str) -> None:
+    for declared in (tree(trust={"model": trust}), {**three(), "trust": {"model": trust}}):
+        for name in declared["clusters"]:
+            plan = planned(declared, name)
+            values = [plan.base_values, plan.istiod_values, plan.gateway_values]
+            assert "alias" not in json.dumps(values).lower()
+
+
+def test_istiod_says_which_cluster_mesh_and_network_it_is() -> None:
+    values = istiod(tree(clusters={"east": cluster(10, meshID="m", network="n"), "west": cluster(30)}))
+    assert values["global"]["meshID"] == "m"
+    assert values["global"]["network"] == "n"
+    assert values["global"]["multiCluster"] == {"clusterName": "east"}
+    assert values["meshConfig"]["trustDomain"] == "east.local"
+
+
+@pytest.mark.parametrize(("version", "allocates"), [("1.24.3", True), ("1.25.0", False), ("1.31.0", False)])
+def test_proxies_resolve_remote_hosts_in_every_release(version: str, allocates: bool) -> None:
+    from model.config import Federation
+    from model.mesh import istiod_values
+
+    model = Federation.model_validate({"istio": {"version": version}, "clusters": {"east": {}}})
+    values: Any = istiod_values(model, model.clusters["east"])
+    metadata = values["meshConfig"]["defaultConfig"]["proxyMetadata"]
+    assert metadata["ISTIO_META_DNS_CAPTURE"] == "true"
+    assert ("ISTIO_META_DNS_AUTO_ALLOCATE" in metadata) is allocates
+
+
+def test_webhooks_are_left_out_only_where_no_istiod_runs() -> None:
+    assert istiod()["global"]["operatorManageWebhooks"] is True
+    kinds = {"east": cluster(10, provisioner="kind"), "west": cluster(30, provisioner="kind")}
+    assert istiod(tree(clusters=kinds))["global"]["operatorManageWebhooks"] is False
+
+
+def test_a_gateway_opens_the_status_and_the_tls_port_and_nothing_else() -> None:
+    assert [port["port"] for port in gateway()["service"]["ports"]] == [15021, 15443]
+
+
+def test_a_gateway_serves_its_own_network() -> None:
+    values = gateway(name="west")
+    assert values["labels"] == {
+        "app": "istio-eastwestgateway",
+        "istio": "eastwestgateway",
+        "topology.istio.io/network": "west-network",
+    }
+    assert values["env"] == {"ISTIO_META_REQUESTED_NETWORK_VIEW": "west-network"}
+
+
+def test_a_gateways_image_is_not_pulled_again_on_each_start() -> None:
+    assert gateway()["imagePullPolicy"] == "IfNotPresent"
+
+
+def test_a_gateway_asks_for_the_address_that_importers_are_told() -> None:
+    plan = planned()
+    service: Any = plan.gateway_values["service"]
+    assert plan.addresses == (service["annotations"]["metallb.universe.tf/loadBalancerIPs"],)
+
+
+def test_values_of_the_user_win_and_leave_the_others_alone() -> None:
+    own = {"meshConfig": {"accessLogFile": ""}, "pilot": {"replicaCount": 2}}
+    values = istiod(tree(istio={"values": own, "gatewayValues": {"service": {"type": "NodePort"}}}))
+    assert values["meshConfig"]["accessLogFile"] == ""
+    assert values["meshConfig"]["trustDomain"] == "east.local"
+    assert values["pilot"] == {"replicaCount": 2}
+    other = gateway(tree(istio={"gatewayValues": {"service": {"type": "NodePort"}}}))
+    assert other["service"]["type"] == "NodePort"
+    assert len(other["service"]["ports"]) == 2
+
+
+def test_laying_values_over_others_changes_neither() -> None:
+    below: dict[str, object] = {"a": {"b": 1}, "list": [1, 2]}
+    above: dict[str, object] = {"a": {"c": 2}, "list": [3]}
+    assert merged(below, above) == {"a": {"b": 1, "c": 2}, "list": [3]}
+    assert (below, above) == ({"a": {"b": 1}, "list": [1, 2]}, {"a": {"c": 2}, "list": [3]})

@@ -1,0 +1,49 @@
+"""Sample workloads."""
+
+from typing import Any
+
+import pytest
+
+from model import samples
+from tests.unit.plan.model import Tree, planned, tree
+
+
+def declared(**given: object) -> Tree:
+    return tree(workloads=[{"cluster": "west", "sample": "httpbin", **given}])
+
+
+def bodies(**given: object) -> list[dict[str, Any]]:
+    [workload] = planned(declared(**given), "west").workloads
+    return samples.bodies(workload)
+
+
+def test_a_sample_is_an_account_a_service_and_a_deployment() -> None:
+    assert [body["kind"] for body in bodies()] == ["ServiceAccount", "Service", "Deployment"]
+    assert {(body["metadata"]["namespace"], body["metadata"]["name"]) for body in bodies()} == {("httpbin", "httpbin")}
+
+
+def test_the_service_finds_the_pods_and_calls_are_made_under_the_accounts_identity() -> None:
+    _, service, deployment = bodies()
+    template = deployment["spec"]["template"]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    assert template["spec"]["serviceAccountName"] == "httpbin"
+    [port] = service["spec"]["ports"]
+    assert port["targetPort"] == template["spec"]["containers"][0]["ports"][0]["containerPort"]
+    assert (port["name"], port["port"]) == ("http", 8000)
+
+
+def test_image_replicas_and_namespace_are_the_declared_ones() -> None:
+    *_, deployment = bodies(image="example.com/x:1", replicas=3, namespace="other")
+    assert deployment["metadata"]["namespace"] == "other"
+    assert deployment["spec"]["replicas"] == 3
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/x:1"
+
+
+@pytest.mark.parametrize(
+    ("revision", "labels"), [("", {"istio-injection": "enabled"}), ("canary", {"istio.io/rev": "canary"})]
+)
+def test_namespaces_ask_for_the_sidecar_of_the_declared_revision(revision: str, labels: dict[str, str]) -> None:
+    [namespace] = planned({**declared(), "istio": {"revision": revision}}, "west").namespaces
+    metadata: Any = namespace["metadata"]
+    assert metadata == {"name": "httpbin", "labels": labels}

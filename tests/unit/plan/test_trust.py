@@ -1,0 +1,65 @@
+"""Which authorities there are, and how their certificates are joined."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import trust
+from model.stackfile import parse
+from tests.unit.plan.model import tree
+
+CERTIFICATES = st.text("ABCDEFabcdef0123456789+/", min_size=4, max_size=40).map(
+    lambda body: f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+)
+
+
+def planned(model: str) -> trust.TrustPlan:
+    return trust.plan(parse(tree(trust={"model": model})))
+
+
+@given(st.lists(CERTIFICATES, max_size=8), st.randoms())
+def test_a_bundle_is_sorted_and_free_of_repetition_in_whatever_order_roots_come(
+    roots: list[str], random: Random
+) -> None:
+    shuffled = [*roots, *roots]
+    random.shuffle(shuffled)
+    bundle = trust.bundle(roots)
+    assert trust.bundle(shuffled) == bundle
+    assert trust.certificates(bundle) == sorted(set(roots))
+
+
+@given(st.lists(CERTIFICATES, max_size=8))
+def test_a_chain_keeps_the_order_of_its_links(links: list[str]) -> None:
+    assert trust.certificates(trust.chain(*links)) == links
+    assert trust.chain("".join(links)) == trust.chain(*links)
+
+
+@given(CERTIFICATES)
+def test_text_around_certificates_and_missing_line_ends_do_not_matter(certificate: str) -> None:
+    wrapped = f"Subject: CN=x\n{certificate.strip()}"
+    assert trust.certificates(wrapped + "\n\n# end") == [certificate]
+    assert trust.bundle([wrapped, certificate]) == certificate
+
+
+def test_clusters_with_a_common_root_have_an_intermediate_each() -> None:
+    plan = planned("common")
+    assert [root.name for root in plan.roots] == ["root"]
+    assert [(signed.cluster, signed.root) for signed in plan.intermediates] == [("east", "root"), ("west", "root")]
+
+
+def test_separate_roots_sign_only_their_own_clusters() -> None:
+    plan = planned("separate")
+    assert [root.name for root in plan.roots] == ["east", "west"]
+    assert [(signed.cluster, signed.root) for signed in plan.intermediates] == [("east", "east"), ("west", "west")]
+
+
+def test_no_two_authorities_share_a_name() -> None:
+    for model in ("common", "separate"):
+        plan = planned(model)
+        names = [*(root.common_name for root in plan.roots), *(signed.common_name for signed in plan.intermediates)]
+        assert len(set(names)) == len(names)
+
+
+def test_authorities_may_sign_certificates() -> None:
+    assert {"cert_signing", "crl_signing"} <= set(trust.CA_USES)
