@@ -96,5 +96,5 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
         Located("pulumi", "module", "3.259.0", programs / "pulumi"),
         Located("pulumi-resource-command", "stand-in", "1.2.1", programs / "pulumi-resource-command"),
     )
-    toolchain = Toolchain(programs, tmp_path / "charts", None, pieces)
+    toolchain = Toolchain(programs, tmp_path / "charts", checkout / ".mesh" / "bin", pieces)
     return Desk(tmp_path, Workspace(checkout, checkout / ".mesh", {"HOME": str(tmp_path)}), toolchain)
