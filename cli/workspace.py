@@ -76,9 +76,10 @@ class Workspace:
         """
         python = self.checkout / ".venv" / "bin"
         tools = toolchain.environment()
+        launchers = [str(toolchain.launchers)] if toolchain.launchers else []
         own = {
             **tools,
-            "PATH": os.pathsep.join([str(python), str(self.home / "bin"), tools["PATH"]]),
+            "PATH": os.pathsep.join([str(python), *launchers, tools["PATH"]]),
             "MESH_HOME": str(self.home),
             "PULUMI_HOME": str(self.pulumi_home),
             # All plugins are in PULUMI_HOME; the engine warns of each one that it meets on PATH.
@@ -105,7 +106,8 @@ class Workspace:
         for piece in toolchain.pieces:
             if piece.piece.startswith("pulumi-resource-"):
                 self._offer_plugin(piece)
-        _hard_link(_path_of("pulumi", toolchain), self.home / "bin" / "pulumi")
+        if toolchain.launchers:
+            _hard_link(_path_of("pulumi", toolchain), toolchain.launchers / "pulumi")
 
     def _passphrase(self) -> Path:
         return self.home / "passphrase"

@@ -43,7 +43,7 @@ class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
     Produces the namespace istio-system, the Secret cacerts, a Command that applies the CRDs, every object of the
-    charts base and istiod, and the mesh-wide PeerAuthentication.
+    charts base and istiod, a Command that waits for its webhooks, and the mesh-wide PeerAuthentication.
 
     Attributes:
         ready: what workloads and routing objects must wait for.
@@ -68,7 +68,7 @@ class IstioInstall(pulumi.ComponentResource):
         rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [namespace])
         before = [certificates, crds, *rest]
         running = create_all([_restarted_by(body, args.material) for body in istiod], place, self, before)
-        self.ready = [crds, *running]
+        self.ready = [crds, self._webhook(args, running)]
         create(routing.strict_mtls(), place, self, self.ready)
         self.register_outputs({})
 
@@ -84,6 +84,19 @@ class IstioInstall(pulumi.ComponentResource):
             logging=local.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
+        )
+
+    def _webhook(self, args: IstioInstallArgs, running: Sequence[pulumi.Resource]) -> local.Command:
+        """Wait for an istiod that answers; again after each restart."""
+        place = args.place
+        return local.Command(
+            f"{place.cluster}-webhook",
+            create=f"{SCRIPTS}.webhook",
+            stdin=args.kubeconfig,
+            triggers=[place.provider.id, args.material.checksum()],
+            logging=local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(running), deleted_with=place.deleted_with),
         )
 
 

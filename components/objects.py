@@ -18,6 +18,9 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
 """A Service's own wait takes ten seconds after its last endpoint; the workloads behind it are waited for anyway."""
 
+DECLARED_WINS = {"pulumi.com/patchForce": "true"}
+"""Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
+
 READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
 """Deployments that cannot start would hold the engine for ten minutes."""
 
@@ -110,7 +113,9 @@ def resource_name(body: Body, cluster: str) -> str:
 def _owned(body: Body, stack: str) -> Body:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
-    return {**body, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), OWNER: stack}}}
+    labels = {**(metadata.get("labels") or {}), OWNER: stack}
+    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS}
+    return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
 def _with_wait(body: Body) -> Body:
