@@ -145,6 +145,10 @@ class Checkout:
         """Run the engine by hand; the stack must have been opened by `mesh` since its file was edited."""
         return self.run(self.pulumi_command(verb, *arguments, stack=stack), self.environment() | environment)
 
+    def ask(self, *arguments: str) -> Result:
+        """Ask the engine about the stack."""
+        return self.run(["pulumi", *arguments, f"--stack={STACK}", "--non-interactive"], self.environment())
+
     def preview(self, stack: str = STACK, *arguments: str) -> list[dict[str, object]]:
         """Every step that the engine would take."""
         opened = self.mesh("preview", "--stack", stack)
@@ -168,7 +172,6 @@ class Checkout:
         """Resources in state, by URN; secrets as the backend keeps them."""
         file = self.home / "state" / ".pulumi" / "stacks" / "mesh-federation" / f"{STACK}.json"
         deployment = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"]
-        assert not deployment.get("pending_operations"), deployment["pending_operations"]
         return {resource["urn"]: resource for resource in deployment.get("resources", [])}
 
     def clusters(self) -> dict[str, dict[str, object]]:
@@ -200,7 +203,7 @@ class Checkout:
 
     def imported_addresses(self) -> list[str]:
         """Where east sends its calls of httpbin."""
-        spec = self.get("east", "serviceentries.networking.istio.io", "import.httpbin.httpbin")["spec"]
+        spec = self.get("east", "serviceentries.networking.istio.io", "import-httpbin-httpbin")["spec"]
         assert isinstance(spec, dict)
         return [endpoint["address"] for endpoint in spec["endpoints"]]
 

@@ -52,10 +52,9 @@ def changed(events: Sequence[Event]) -> dict[str, set[str]]:
 
 
 def position(events: Sequence[Event], kind: str, operation: str, name: str) -> int:
-    """When a step was taken."""
-    [found] = [
+    """When a step was taken; the last one, where several objects have the name."""
+    return max(
         index
         for index, event in enumerate(events)
         if (event.kind, event.operation, event.name) == (kind, operation, name)
-    ]
-    return found
+    )

@@ -7,8 +7,8 @@ def test_objects_of_both_clusters_are_on_their_api_servers(running: Checkout) ->
     for cluster in ("east", "west"):
         deployments = running.kubectl(cluster, "get", "deployments", "--namespace=istio-system", "--output=name").stdout
         assert deployments.split() == ["deployment.apps/istio-eastwestgateway", "deployment.apps/istiod"]
-    assert running.get("west", "authorizationpolicies.security.istio.io", "export.httpbin.httpbin", "httpbin")
-    assert running.get("west", "gateways.networking.istio.io", "export.httpbin.httpbin")
+    assert running.get("west", "authorizationpolicies.security.istio.io", "export-httpbin-httpbin", "httpbin")
+    assert running.get("west", "gateways.networking.istio.io", "export-httpbin-httpbin")
     assert running.get("east", "deployment", "sleep", "sleep")
 
 
