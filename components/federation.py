@@ -22,6 +22,7 @@ from components.objects import Body, create_all
 from components.workload import Sample, SampleArgs
 from model.mesh import GATEWAY, NAMESPACE
 from model.plan import ClusterPlan, Plan
+from model.routing import object_name
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Federation(pulumi.ComponentResource):
     def _samples(self, mesh: Mesh) -> dict[str, Sample]:
         return {
             str(workload.reference): Sample(
-                f"{mesh.plan.name}-sample.{workload.reference.name}.{workload.reference.namespace}",
+                f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
                 SampleArgs(workload, mesh.cluster.place, mesh.ready),
                 self._child,
             )

@@ -5,6 +5,7 @@ Sources: walk-throughs 000 and 001 (objects), pitfalls 10, 12, 13, 15, 19 and 38
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 
 from model.config import ConnectionPool, Export, Failover, Federation, Import, NamespacedName, Port, is_address
@@ -15,6 +16,7 @@ Spec = Mapping[str, object]
 
 NETWORKING = "networking.istio.io/v1"
 SECURITY = "security.istio.io/v1"
+LONGEST_NAME = 63
 TLS_MODE = {"security.istio.io/tlsMode": "istio"}
 """Without it a proxy sends plaintext to the gateway's TLS port, and is reset (pitfall 13)."""
 
@@ -190,8 +192,15 @@ def principal(domain: str, account: NamespacedName) -> str:
 
 
 def object_name(role: str, service: NamespacedName) -> str:
-    """Name an object after the service it serves; unique, because namespaces hold no dots."""
-    return f"{role}.{service.name}.{service.namespace}"
+    """Name an object after the service it serves: an RFC 1123 label, as istiod takes no dots in a Gateway's name.
+
+    Where hyphens could make two services read alike, or the name grows too long, a few digits of a hash keep it unique.
+    """
+    plain = f"{role}-{service.namespace}-{service.name}"
+    if len(plain) <= LONGEST_NAME and "-" not in service.namespace + service.name:
+        return plain
+    digits = sha256(str(service).encode()).hexdigest()[:6]
+    return f"{plain[: LONGEST_NAME - len(digits) - 1].rstrip('-')}-{digits}"
 
 
 def gateway(plan: ExportPlan) -> Body:

@@ -15,8 +15,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from components.provisioners import place
+
+LABEL = "mesh-federation"
+"""On Docker networks that we made, and so remove."""
+
+USERS = "{{range .Containers}}{{.Name}} {{end}}"
 
 TIMEOUT = 600
 """Seconds for a cluster to come up; 40 are usual."""
@@ -52,17 +59,28 @@ def start(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    """Remove the cluster; one that is already gone is no error."""
+    """Remove the cluster, and with the last one the lab's network; what is already gone is no error."""
     _run("kind", "delete", "cluster", f"--name={name}")
     shutil.rmtree(place.folder(name), ignore_errors=True)
+    with _alone_with_network() as network:
+        ours = _run("docker", "network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}").split()
+        if network in ours and not _run("docker", "network", "inspect", network, f"--format={USERS}").strip():
+            _run("docker", "network", "rm", network)
 
 
 def _network() -> None:
     """Make the lab's Docker network, once for all clusters."""
-    network, subnet, nodes = (os.environ[key] for key in ("LAB_NETWORK", "LAB_SUBNET", "LAB_NODE_RANGE"))
-    with place.locked(place.home() / "locks" / f"network-{network}"):
+    addresses = (f"--subnet={os.environ['LAB_SUBNET']}", f"--ip-range={os.environ['LAB_NODE_RANGE']}")
+    with _alone_with_network() as network:
         if network not in _run("docker", "network", "ls", "--format={{.Name}}").split():
-            _run("docker", "network", "create", f"--subnet={subnet}", f"--ip-range={nodes}", network)
+            _run("docker", "network", "create", *addresses, f"--label={LABEL}", network)
+
+
+@contextmanager
+def _alone_with_network() -> Iterator[str]:
+    network = os.environ["LAB_NETWORK"]
+    with place.locked(place.home() / "locks" / f"network-{network}"):
+        yield network
 
 
 def _run(*command: str, stdin: str = "") -> str:

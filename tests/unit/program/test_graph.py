@@ -56,8 +56,8 @@ def test_what_a_cluster_declares_is_in_that_cluster_alone(record: Record, tree: 
         found = (e for e in run.objects if e.kind == kind and e.body["metadata"]["name"] == name)
         return {cluster_of(each) for each in found}
 
-    assert clusters_with("ServiceEntry", "import.httpbin.httpbin") == {i["cluster"] for i in tree["imports"]}
-    assert clusters_with("Gateway", "export.httpbin.httpbin") == {e["cluster"] for e in tree["exports"]}
+    assert clusters_with("ServiceEntry", "import-httpbin-httpbin") == {i["cluster"] for i in tree["imports"]}
+    assert clusters_with("Gateway", "export-httpbin-httpbin") == {e["cluster"] for e in tree["exports"]}
     assert clusters_with("Deployment", "httpbin") == {
         w["cluster"] for w in tree["workloads"] if w["sample"] == "httpbin"
     }
@@ -144,8 +144,8 @@ def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record:
     run = record(tree)
     for export in tree["exports"]:
         name = export["cluster"]
-        gateway = run.one("Gateway", f"{name}:istio-system/export.httpbin.httpbin")
-        policy = run.one("AuthorizationPolicy", f"{name}:httpbin/export.httpbin.httpbin")
+        gateway = run.one("Gateway", f"{name}:istio-system/export-httpbin-httpbin")
+        policy = run.one("AuthorizationPolicy", f"{name}:httpbin/export-httpbin-httpbin")
         assert policy.urn in gateway.dependencies
         assert gateway.urn not in run.before(policy)
 
@@ -154,8 +154,8 @@ def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record:
 def test_importers_move_only_after_every_exporter_offers_the_service(record: Record, tree: Tree) -> None:
     run = record(tree)
     for link in tree["imports"]:
-        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import.httpbin.httpbin")
-        offer = run.one("Gateway", f"{link['from']}:istio-system/export.httpbin.httpbin")
+        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-httpbin-httpbin")
+        offer = run.one("Gateway", f"{link['from']}:istio-system/export-httpbin-httpbin")
         assert offer.urn in run.before(entry)
 
 
@@ -225,7 +225,9 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("Cluster", each.name)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
-                assert above == (("IstioInstall", f"{name}-istio") if role == "crds" else ("Cluster", name))
+                assert above == (
+                    ("IstioInstall", f"{name}-istio") if role in ("crds", "webhook") else ("Cluster", name)
+                )
             case "kubernetes", _:
                 assert above is not None and above[0] != "Cluster"
                 assert above == ("Federation", "federation") or above[1].startswith(f"{cluster_of(each)}-"), each.name
@@ -247,8 +249,8 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
     assert outputs("Cluster", "east") == {"kubeconfig", "provider"}
     assert outputs("CertificateAuthority", "trust") == {"bundle"}
     assert outputs("Gateway", "east-gateway") == {"addresses"}
-    assert outputs("Export", "west-export.httpbin.httpbin") == {"host"}
-    assert outputs("Import", "east-import.httpbin.httpbin") == {"host"}
+    assert outputs("Export", "west-export-httpbin-httpbin") == {"host"}
+    assert outputs("Import", "east-import-httpbin-httpbin") == {"host"}
 
 
 def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(embedded: Run) -> None:
@@ -268,14 +270,14 @@ def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(embedded: Run
 def test_importers_call_the_address_that_the_exporters_gateway_asks_for(embedded: Run) -> None:
     service = embedded.one("Service", "west:istio-system/istio-eastwestgateway").body
     asked = service["metadata"]["annotations"]["metallb.universe.tf/loadBalancerIPs"]
-    entry = embedded.one("ServiceEntry", "east:istio-system/import.httpbin.httpbin").body
+    entry = embedded.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin").body
     assert [endpoint["address"] for endpoint in entry["spec"]["endpoints"]] == [asked]
     assert embedded.exports["clusters"]["west"]["gateway"] == [asked]
 
 
 def test_addresses_of_clusters_that_are_not_ours_come_from_their_load_balancers(record: Record) -> None:
     run = record(not_ours())
-    entry = run.one("ServiceEntry", "east:istio-system/import.httpbin.httpbin")
+    entry = run.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin")
     service = run.one("Service", "west:istio-system/istio-eastwestgateway")
     assert service.urn in entry.dependencies_of("spec")
     assert [endpoint["address"] for endpoint in entry.body["spec"]["endpoints"]] == ["203.0.113.7"]
@@ -294,6 +296,6 @@ def test_a_third_cluster_changes_only_itself_and_its_links(record: Record) -> No
     lasting = [each for each in two.objects if each.kind != "Secret" and not each.name.endswith("/istiod")]
     changed = {each.name for each in lasting if each.body != three.one(each.kind, each.name).body}
     accepts_the_new_peer = {"east:istio-system/istio", "east:istio-system/values"}
-    assert changed == {*accepts_the_new_peer, "east:istio-system/import.httpbin.httpbin"}
+    assert changed == {*accepts_the_new_peer, "east:istio-system/import-httpbin-httpbin"}
     for name in ("east", "west"):
         assert two.one("Command", f"{name}-create").body == three.one("Command", f"{name}-create").body

@@ -13,6 +13,9 @@ UNKNOWN_AT_FIRST = {
     ("command:local:Command", "*-kubeconfig", "triggers[0]"),
     ("command:local:Command", "*-crds", "stdin"),
     ("command:local:Command", "*-crds", "triggers[1]"),
+    ("command:local:Command", "*-webhook", "stdin"),
+    ("command:local:Command", "*-webhook", "triggers[0]"),
+    ("command:local:Command", "*-webhook", "triggers[1]"),
     ("pulumi:providers:kubernetes", "*", "clusterIdentifier"),
     ("pulumi:providers:kubernetes", "*", "kubeconfig"),
     # Keys and certificates.
@@ -38,8 +41,8 @@ UNKNOWN_AUTHORITIES = {
 
 UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
     ("command:local:Command", "*-claim", "environment.KUBECONFIG_TEXT"),
-    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import.httpbin.httpbin", "spec.endpoints"),
-    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import.httpbin.httpbin", "spec.resolution"),
+    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import-httpbin-httpbin", "spec.endpoints"),
+    ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import-httpbin-httpbin", "spec.resolution"),
 }
 
 
@@ -71,7 +74,7 @@ def test_gateways_with_declared_addresses_are_known_on_other_peoples_clusters_to
     tree = not_ours()
     tree["clusters"]["west"]["gateway"] = {"addresses": ["west.example.com"]}
     run = record(tree, preview=True)
-    spec = run.one("ServiceEntry", "east:istio-system/import.httpbin.httpbin").body["spec"]
+    spec = run.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin").body["spec"]
     assert spec["resolution"] == "DNS"
     assert [endpoint["address"] for endpoint in spec["endpoints"]] == ["west.example.com"]
 

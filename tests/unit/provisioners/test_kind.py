@@ -41,7 +41,7 @@ def test_the_labs_network_is_made_with_its_subnet_and_the_range_of_its_nodes(sta
     create(stand)
     assert stand.lines("docker") == [
         "docker network ls --format={{.Name}}",
-        "docker network create --subnet=172.30.0.0/16 --ip-range=172.30.0.0/24 mesh-lab",
+        "docker network create --subnet=172.30.0.0/16 --ip-range=172.30.0.0/24 --label=mesh-federation mesh-lab",
     ]
 
 
@@ -111,8 +111,28 @@ def test_a_kind_that_hangs_is_ended_and_named(stand: Stand, monkeypatch: pytest.
 def test_delete_removes_the_cluster_and_its_folder(stand: Stand) -> None:
     stand.folder(NAME).mkdir(parents=True)
     assert other(stand, "delete").status == 0
-    assert stand.lines() == [f"kind delete cluster --name={NAME}"]
+    assert stand.lines("kind") == [f"kind delete cluster --name={NAME}"]
     assert not stand.folder(NAME).exists()
+
+
+def test_the_labs_network_goes_with_its_last_cluster(stand: Stand) -> None:
+    stand.when("docker", "ls", out="mesh-lab\n")
+    stand.when("docker", "inspect", out="\n")
+    assert other(stand, "delete").status == 0
+    assert stand.lines("docker")[-1] == "docker network rm mesh-lab"
+
+
+def test_a_network_that_a_cluster_still_uses_stays(stand: Stand) -> None:
+    stand.when("docker", "ls", out="mesh-lab\n")
+    stand.when("docker", "inspect", out="west-control-plane \n")
+    assert other(stand, "delete").status == 0
+    assert not [line for line in stand.lines("docker") if "network rm" in line]
+
+
+def test_a_network_that_is_not_ours_stays(stand: Stand) -> None:
+    stand.when("docker", "ls", out="\n")
+    assert other(stand, "delete").status == 0
+    assert not [line for line in stand.lines("docker") if "network rm" in line]
 
 
 def test_deleting_a_cluster_that_is_already_gone_is_no_error(stand: Stand) -> None:
