@@ -90,7 +90,8 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.place = Place(name, self.provider, args.stack, create if made.ours else None, self._claim(name, args))
-        self.register_outputs({"kubeconfig": self.kubeconfig, "provider": self.provider})
+        # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
+        self.register_outputs({"provider": self.provider})
 
     def _claim(self, name: str, args: ClusterArgs) -> local.Command | None:
         """Refuse to take over what others made, before anything is touched."""

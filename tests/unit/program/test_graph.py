@@ -246,7 +246,7 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
         return set(embedded.outputs[embedded.one(kind, name).urn])
 
     assert outputs("Federation", "federation") == {"clusters"}
-    assert outputs("Cluster", "east") == {"kubeconfig", "provider"}
+    assert outputs("Cluster", "east") == {"provider"}
     assert outputs("CertificateAuthority", "trust") == {"bundle"}
     assert outputs("Gateway", "east-gateway") == {"addresses"}
     assert outputs("Export", "west-export-httpbin-httpbin") == {"host"}
