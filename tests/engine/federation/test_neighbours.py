@@ -65,6 +65,8 @@ def theirs(second: Checkout) -> dict[str, Path]:
 
 def federate(one: Checkout, theirs: dict[str, Path]) -> None:
     with one.edited() as federation:
+        # Their nodes are simulated, so no istiod would answer its webhooks.
+        federation["istio"] = {"values": {"global": {"operatorManageWebhooks": True, "configValidation": False}}}
         clusters = federation["clusters"]
         assert isinstance(clusters, dict)
         for number, (name, kubeconfig) in enumerate(theirs.items()):
