@@ -44,8 +44,8 @@ def up(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     from cli import clusters, summary
 
     engine = _engine(stack)
-    flags = ["--refresh"] if clusters.wake(engine, _tell) else []
-    flags += ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
+    clusters.wake(engine, _tell)
+    flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("up", *flags))
     summary.summarize(engine, Console())
 

@@ -1,42 +1,33 @@
-"""Clusters between two runs: after a reboot the processes of simulated ones are gone, or somebody removed a folder."""
+"""Clusters between two runs: after a reboot the processes of simulated ones are gone, or somebody removed a cluster."""
 
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from cli.engine import Engine, EngineError, RecordedCluster
+from components.provisioners.place import GONE
 
 
-def wake(engine: Engine, tell: Callable[[str], None]) -> bool:
-    """Start every cluster of the stack that does not run; one that is gone is made anew, empty.
-
-    Returns:
-        Whether a cluster was made anew: what was in it must be looked for, by a refresh.
+def wake(engine: Engine, tell: Callable[[str], None]) -> None:
+    """Start every cluster of the stack that does not run; one that is gone is forgotten, so that it is made anew.
 
     Raises:
-        EngineError: a cluster neither starts nor can be made; its script's own words.
+        EngineError: a cluster that is there does not start; its script's own words.
     """
     clusters = engine.recorded_clusters()
     with ThreadPoolExecutor() as pool:
-        anew = list(pool.map(lambda cluster: _wake(engine, cluster, tell), clusters))
-    return any(anew)
+        awake = list(pool.map(lambda cluster: _starts(engine, cluster), clusters))
+    gone = [cluster for cluster, runs in zip(clusters, awake, strict=True) if not runs and not cluster.outgoing]
+    for cluster in gone:
+        tell(f"cluster {cluster.name} is gone: it is made anew, with everything in it")
+        engine.forget(cluster)
 
 
-def _wake(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
-    folder = Path(engine.environment["MESH_HOME"]) / "clusters" / cluster.name
-    if folder.exists():
-        _run(engine, cluster, "start")
-        return False
-    tell(f"cluster {cluster.name} is gone: making it anew")
-    _run(engine, cluster, "create")
-    return True
-
-
-def _run(engine: Engine, cluster: RecordedCluster, action: str) -> None:
+def _starts(engine: Engine, cluster: RecordedCluster) -> bool:
+    """Start a cluster; says whether there was one to start."""
     done = subprocess.run(
-        [sys.executable, "-m", cluster.script, action],
+        [sys.executable, "-m", cluster.script, "start"],
         cwd=engine.workspace.checkout,
         env={**engine.environment, **cluster.environment},
         input=cluster.config,
@@ -44,5 +35,6 @@ def _run(engine: Engine, cluster: RecordedCluster, action: str) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
+    return done.returncode == 0

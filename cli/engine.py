@@ -4,9 +4,11 @@ import contextlib
 import json
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -24,16 +26,20 @@ class RecordedCluster:
     """A cluster as the stack's state has it.
 
     Attributes:
+        urn: of the command that made it.
         name: the real name.
         script: module that makes and starts it.
         config: what the script reads on standard input.
         environment: settings of the script.
+        outgoing: a newer generation has taken its place, and the next run deletes it.
     """
 
+    urn: str
     name: str
     script: str
     config: str
     environment: dict[str, str]
+    outgoing: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,7 @@ class Engine:
         if not holders or any(runs for _, runs in holders):  # cancelling drops all locks, a live engine's too
             return []
         self.ask("cancel", "--yes", f"--stack={self.stack}")
+        self.forget_pending_creates()
         return [pid for pid, _ in holders]
 
     def _locks(self) -> Sequence[Path]:
@@ -137,9 +144,32 @@ class Engine:
 
     def recorded_clusters(self) -> list[RecordedCluster]:
         """Return the clusters that the stack's state has, old generations among them."""
-        deployment = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))["deployment"]
-        commands = [r for r in deployment.get("resources", []) if r["type"] == "command:local:Command"]
-        return [_recorded(command["inputs"]) for command in commands if _makes_cluster(command["inputs"])]
+        resources = self._export()["deployment"].get("resources", [])
+        commands = [r for r in resources if r["type"] == "command:local:Command"]
+        return [_recorded(command) for command in commands if _makes_cluster(command["inputs"])]
+
+    def forget(self, cluster: RecordedCluster) -> None:
+        """Drop a cluster that is gone, and all that was in it, from the state: the next run makes both anew.
+
+        What depends on it elsewhere is dropped too, and taken up again by that run.
+        """
+        self.ask("state", "delete", cluster.urn, "--target-dependents", "--yes", f"--stack={self.stack}")
+
+    def forget_pending_creates(self) -> None:
+        """Drop what a killed engine had begun to create: creating is repeatable here, and each run would warn of it."""
+        state = self._export()
+        pending = state["deployment"].get("pending_operations") or []
+        kept = [operation for operation in pending if operation["type"] != "creating"]
+        if len(kept) < len(pending):
+            state["deployment"]["pending_operations"] = kept
+            with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
+                json.dump(state, file)
+                file.flush()
+                self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
+
+    def _export(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
+        return state
 
 
 def _makes_cluster(inputs: dict[str, str]) -> bool:
@@ -147,14 +177,15 @@ def _makes_cluster(inputs: dict[str, str]) -> bool:
     return len(words) == 4 and words[2].startswith(SCRIPT_PREFIX) and "stdin" in inputs and words[3] == "create"
 
 
-def _recorded(inputs: dict[str, object]) -> RecordedCluster:
-    environment = inputs["environment"]
-    assert isinstance(environment, dict)
+def _recorded(command: dict[str, Any]) -> RecordedCluster:
+    inputs = command["inputs"]
     return RecordedCluster(
-        name=environment["CLUSTER"],
-        script=str(inputs["create"]).split()[2],
-        config=str(inputs["stdin"]),
-        environment=environment,
+        urn=command["urn"],
+        name=inputs["environment"]["CLUSTER"],
+        script=inputs["create"].split()[2],
+        config=inputs["stdin"],
+        environment=inputs["environment"],
+        outgoing=bool(command.get("delete")),
     )
 
 

@@ -37,8 +37,9 @@ class Workspace:
     def current(cls) -> "Workspace":
         """Return the checkout that this program is part of."""
         checkout = Path(__file__).resolve().parent.parent
-        home = Path(os.environ.get("MESH_HOME") or checkout / ".mesh").resolve()
-        return cls(checkout, home, dict(os.environ))
+        ambient = _without_other_checkout(os.environ, checkout)
+        home = Path(ambient.get("MESH_HOME") or checkout / ".mesh").resolve()
+        return cls(checkout, home, ambient)
 
     @property
     def pulumi_home(self) -> Path:
@@ -80,11 +81,13 @@ class Workspace:
         own = {
             **tools,
             "PATH": os.pathsep.join([str(python), *launchers, tools["PATH"]]),
+            "MESH_CHECKOUT": str(self.checkout),
             "MESH_HOME": str(self.home),
             "PULUMI_HOME": str(self.pulumi_home),
             # All plugins are in PULUMI_HOME; the engine warns of each one that it meets on PATH.
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "50",
         }
         if self.uses_own_state():
             own[BACKEND] = self.state().as_uri()
@@ -136,6 +139,14 @@ class Workspace:
     def _their_home(self) -> Path:
         given = self.ambient.get("PULUMI_HOME")
         return Path(given) if given and Path(given) != self.pulumi_home else Path.home() / ".pulumi"
+
+
+def _without_other_checkout(ambient: Mapping[str, str], checkout: Path) -> dict[str, str]:
+    """Drop what `mesh env` of another checkout set: its state is not this one's."""
+    other, home = ambient.get("MESH_CHECKOUT"), ambient.get("MESH_HOME")
+    if not other or not home or Path(other) == checkout:
+        return dict(ambient)
+    return {name: value for name, value in ambient.items() if home not in value and other != value}
 
 
 def _path_of(name: str, toolchain: Toolchain) -> Path:

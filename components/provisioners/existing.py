@@ -4,7 +4,7 @@ usage: python3 -m components.provisioners.existing create|start|delete
 
 Environment:
     CLUSTER: the real name. MESH_HOME: see place.py.
-Standard input of create: JSON with `kubeconfig` (a file's path) and `context` (empty: the file's current one).
+Standard input of create and start: JSON with `kubeconfig`, a file's path, and `context`, empty for its current one.
 """
 
 import json
@@ -28,11 +28,6 @@ def create(name: str, config: dict[str, str]) -> None:
     descriptor = os.open(place.kubeconfig(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(done.stdout)
-    start(name)
-
-
-def start(name: str) -> None:
-    """Prove that the cluster answers; starting it is not ours."""
     if not place.answers(name):
         sys.exit(f"the API server of {name} does not answer: check its kubeconfig and that the cluster runs")
 
@@ -43,4 +38,6 @@ def delete(name: str) -> None:
 
 
 if __name__ == "__main__":
-    place.run({"create": lambda name: create(name, json.load(sys.stdin)), "start": start, "delete": delete})
+    # Starting it is not ours; on another machine, or after a change of its kubeconfig, the copy is made anew.
+    taken = {action: lambda name: create(name, json.load(sys.stdin)) for action in ("create", "start")}
+    place.run({**taken, "delete": delete})

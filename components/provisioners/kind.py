@@ -49,7 +49,7 @@ def start(name: str) -> None:
         return
     nodes = _run("kind", "get", "nodes", f"--name={name}").split()
     if not nodes:
-        sys.exit(f"the nodes of {name} are gone: remove {place.folder(name)} to have it made anew, then run this again")
+        place.gone(name)
     _run("docker", "start", *nodes)
     deadline = time.monotonic() + START_TIMEOUT
     while not place.answers(name):

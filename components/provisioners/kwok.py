@@ -42,12 +42,10 @@ TIMEOUT = 120
 def create(name: str, config: dict[str, object]) -> None:
     """Bring the cluster up, whatever an earlier attempt left behind."""
     folder = place.folder(name)
-    if (folder / "made").exists():
+    if _is_there(name):
         start(name)
         return
-    if folder.exists():
-        _kwokctl(name, "delete", "cluster")
-        shutil.rmtree(folder, ignore_errors=True)
+    delete(name)
     folder.mkdir(parents=True)
     with _reserved_ports(name) as ports:
         balancer = folder / "load-balancer.json"
@@ -63,10 +61,17 @@ def create(name: str, config: dict[str, object]) -> None:
 
 def start(name: str) -> None:
     """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
+    if not _is_there(name):
+        place.gone(name)
     if not place.answers(name):
         _kwokctl(name, "stop", "cluster")
         _kwokctl(name, "start", "cluster", "--wait=60s")
     _prove(name)
+
+
+def _is_there(name: str) -> bool:
+    """Say whether the cluster was made to its end and nobody has removed its files."""
+    return (place.folder(name) / "made").exists() and (place.home() / "kwok" / "clusters" / name).exists()
 
 
 def delete(name: str) -> None:

@@ -10,9 +10,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 SCRIPT_PREFIX = "components.provisioners."
 """Modules by which Command resources make clusters."""
+
+
+GONE = 3
+"""Exit status by which a script says that its cluster is no longer there."""
+
+
+def gone(name: str) -> NoReturn:
+    """End, saying that a cluster that should only be started is no longer there."""
+    print(f"cluster {name} is gone", file=sys.stderr)
+    sys.exit(GONE)
 
 
 def home() -> Path:

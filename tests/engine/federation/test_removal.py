@@ -2,8 +2,6 @@
 
 import shutil
 
-import pytest
-
 from tests.engine.federation.checkout import Checkout
 
 
@@ -26,9 +24,6 @@ def lose(checkout: Checkout, cluster: str) -> None:
     shutil.rmtree(checkout.home / "clusters" / name)
 
 
-@pytest.mark.xfail(
-    reason="the state keeps the lost cluster's kubeconfig, so the refresh asks its old port with its old certificates"
-)
 def test_a_cluster_that_somebody_removed_is_made_anew(fresh: Checkout) -> None:
     fresh.up()
     lose(fresh, "west")

@@ -94,14 +94,6 @@ def test_up_runs_the_engine_and_ends_with_a_table_and_what_to_try_next(mesh: Mes
         assert word in done.out
 
 
-def test_up_refreshes_only_when_a_cluster_had_to_be_made_anew(
-    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cli.clusters.wake", lambda *_: True)
-    mesh("up", "--yes", "--stack", STACK)
-    assert any(call.startswith("up --refresh --yes") for call in answering.calls())
-
-
 @pytest.mark.parametrize(("words", "started"), [("up --yes", "up"), ("preview", "preview"), ("down", "destroy")])
 def test_the_exit_status_of_the_engine_is_the_commands(mesh: Mesh, answering: Desk, words: str, started: str) -> None:
     answering.on(started, "exit 42")

@@ -121,6 +121,18 @@ def dead() -> int:
 
 
 CANCEL = f"cancel --yes --stack={STACK} --non-interactive"
+EXPORT = f"stack export --stack={STACK} --non-interactive"
+PENDING = {"pending_operations": [{"type": "creating"}, {"type": "deleting"}]}
+
+
+@pytest.fixture
+def state(desk: Desk) -> Path:
+    """A state that a killed engine left, and the file in which the stub keeps what is imported over it."""
+    kept = desk.root / "imported"
+    exported = json.dumps({"version": 3, "deployment": PENDING})
+    imports = f'for word; do case $word in --file=*) cp "${{word#--file=}}" {kept};; esac; done'
+    desk.on("stack", f"[ $2 = export ] && cat <<'END' || {{ {imports}; }}\n{exported}\nEND")
+    return kept
 
 
 def test_without_a_lock_nothing_is_cancelled(desk: Desk) -> None:
@@ -128,11 +140,18 @@ def test_without_a_lock_nothing_is_cancelled(desk: Desk) -> None:
     assert desk.calls() == []
 
 
-def test_the_lock_of_a_process_that_is_gone_is_cancelled(desk: Desk, dead: int) -> None:
+def test_the_lock_of_a_process_that_is_gone_is_cancelled(desk: Desk, dead: int, state: Path) -> None:
     engine = desk.engine
     lock(desk, {"pid": dead})
     assert engine.clear_stale_lock() == [dead]
-    assert desk.calls() == [CANCEL]
+    assert desk.calls()[:2] == [CANCEL, EXPORT]
+
+
+def test_what_a_killed_run_had_begun_to_create_is_dropped_and_nothing_else(desk: Desk, dead: int, state: Path) -> None:
+    engine = desk.engine
+    lock(desk, {"pid": dead})
+    engine.clear_stale_lock()
+    assert json.loads(state.read_text(encoding="utf-8"))["deployment"] == {"pending_operations": [{"type": "deleting"}]}
 
 
 def test_the_lock_of_a_process_that_runs_is_kept(desk: Desk) -> None:
@@ -142,11 +161,11 @@ def test_the_lock_of_a_process_that_runs_is_kept(desk: Desk) -> None:
     assert desk.calls() == []
 
 
-def test_a_lock_that_is_older_than_the_process_with_its_number_is_nobodys(desk: Desk) -> None:
+def test_a_lock_that_is_older_than_the_process_with_its_number_is_nobodys(desk: Desk, state: Path) -> None:
     engine = desk.engine
     lock(desk, {"pid": os.getpid()}, seconds_ago=10**8)
     assert engine.clear_stale_lock() == [os.getpid()]
-    assert desk.calls() == [CANCEL]
+    assert desk.calls()[0] == CANCEL
 
 
 def test_a_live_lock_protects_the_stack_from_being_cancelled(desk: Desk, dead: int) -> None:
@@ -183,9 +202,14 @@ def test_locks_of_another_backend_are_its_own_affair(desk: Desk, dead: int) -> N
 
 def command(create: str, **inputs: object) -> dict[str, object]:
     environment = {"CLUSTER": "east-1a2b3c"}
-    return {"type": "command:local:Command", "inputs": {"create": create, "environment": environment, **inputs}}
+    return {
+        "urn": URN,
+        "type": "command:local:Command",
+        "inputs": {"create": create, "environment": environment, **inputs},
+    }
 
 
+URN = "urn:pulumi:s::mesh-federation::command:local:Command::east-create"
 KWOK = "python3 -m components.provisioners.kwok create"
 KUBECONFIG = "python3 -m components.provisioners.kubeconfig create"
 
@@ -198,6 +222,7 @@ def recorded(desk: Desk, *resources: dict[str, object]) -> list[RecordedCluster]
 def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: Desk) -> None:
     assert recorded(desk, command(KWOK, stdin='{"nodes": 1}')) == [
         RecordedCluster(
+            urn=URN,
             name="east-1a2b3c",
             script="components.provisioners.kwok",
             config='{"nodes": 1}',
@@ -225,7 +250,8 @@ def test_what_makes_no_cluster_is_not_taken_for_one(desk: Desk, other: dict[str,
 
 
 def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
-    assert len(recorded(desk, command(KWOK, stdin="a"), command(KWOK, stdin="b") | {"delete": True})) == 2
+    both = recorded(desk, command(KWOK, stdin="a"), command(KWOK, stdin="b") | {"delete": True})
+    assert [cluster.outgoing for cluster in both] == [False, True]
 
 
 def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
@@ -245,7 +271,7 @@ def scripts(desk: Desk) -> Path:
         "import os, sys\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
         "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {sys.stdin.read()}\\n\")\n"
-        "sys.exit(os.environ.get('FAIL'))\n",
+        "sys.exit(3 if 'GONE' in os.environ else os.environ.get('FAIL'))\n",
         encoding="utf-8",
     )
     return desk.workspace.home / "asked"
@@ -255,19 +281,30 @@ def told(_: str) -> None:
     """Tell nobody."""
 
 
-def test_a_cluster_whose_folder_is_there_is_started(desk: Desk, scripts: Path) -> None:
+def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) -> None:
     recorded(desk, command(KWOK, stdin="config"))
-    (desk.workspace.home / "clusters" / "east-1a2b3c").mkdir(parents=True)
-    assert not clusters.wake(desk.engine, told)
+    clusters.wake(desk.engine, told)
     assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c config\n"
+    assert not [call for call in desk.calls() if call.startswith("state")]
 
 
-def test_a_cluster_whose_folder_is_gone_is_made_anew_and_said_so(desk: Desk, scripts: Path) -> None:
-    recorded(desk, command(KWOK, stdin="config"))
+def gone(*, outgoing: bool = False) -> dict[str, object]:
+    environment = {"CLUSTER": "east-1a2b3c", "GONE": "1"}
+    return command(KWOK, stdin="config", environment=environment) | ({"delete": True} if outgoing else {})
+
+
+def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so(desk: Desk, scripts: Path) -> None:
+    recorded(desk, gone())
     said: list[str] = []
-    assert clusters.wake(desk.engine, said.append)
-    assert scripts.read_text(encoding="utf-8") == "create east-1a2b3c config\n"
-    assert said == ["cluster east-1a2b3c is gone: making it anew"]
+    clusters.wake(desk.engine, said.append)
+    assert said == ["cluster east-1a2b3c is gone: it is made anew, with everything in it"]
+    assert desk.calls()[-1] == f"state delete {URN} --target-dependents --yes --stack={STACK} --non-interactive"
+
+
+def test_an_old_generation_that_is_gone_is_left_to_the_engine(desk: Desk, scripts: Path) -> None:
+    recorded(desk, gone(outgoing=True))
+    clusters.wake(desk.engine, told)
+    assert not [call for call in desk.calls() if call.startswith("state")]
 
 
 def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: Desk, scripts: Path) -> None:

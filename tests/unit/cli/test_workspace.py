@@ -159,3 +159,12 @@ def test_the_current_checkout_is_the_one_that_the_program_lies_in(monkeypatch: p
     assert workspace.home == workspace.checkout / ".mesh"
     monkeypatch.setenv("MESH_HOME", "/somewhere/else")
     assert Workspace.current().home == Path("/somewhere/else")
+
+
+def test_a_shell_of_another_checkout_does_not_lead_to_its_state(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(desk).items():
+        monkeypatch.setenv(name, value)
+    ours = Workspace.current()
+    assert ours.home == ours.checkout / ".mesh"
+    assert not [name for name, value in ours.ambient.items() if str(desk.workspace.home) in value and name != "PATH"]
+    assert ours.uses_own_state()

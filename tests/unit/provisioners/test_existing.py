@@ -63,11 +63,22 @@ def test_a_cluster_that_does_not_answer_is_refused(stand: Stand) -> None:
     assert failed.err.startswith(f"the API server of {NAME} does not answer: check its kubeconfig")
 
 
-def test_start_only_looks(stand: Stand) -> None:
-    assert stand.run("existing", "start", CLUSTER=NAME).status == 0
-    assert [call.argv[1] for call in stand.calls()] == ["get"]
-    stand.when("kubectl", status=1)
-    assert stand.run("existing", "start", CLUSTER=NAME).status == 1
+def test_start_takes_the_kubeconfig_anew_and_proves_the_cluster(stand: Stand) -> None:
+    """On another machine, or after a change of the user's kubeconfig, the copy is not there or not right."""
+    assert (
+        stand.run(
+            "existing", "start", stdin=json.dumps({"kubeconfig": "/etc/prod.yaml", "context": ""}), CLUSTER=NAME
+        ).status
+        == 0
+    )
+    assert (stand.folder(NAME) / "kubeconfig").exists()
+    stand.when("kubectl", "get", status=1)
+    assert (
+        stand.run(
+            "existing", "start", stdin=json.dumps({"kubeconfig": "/etc/prod.yaml", "context": ""}), CLUSTER=NAME
+        ).status
+        == 1
+    )
 
 
 def test_delete_forgets_the_copy_and_calls_nothing(stand: Stand) -> None:

@@ -30,6 +30,7 @@ def made(stand: Stand, name: str = EAST) -> None:
     """Leave what a finished creation leaves."""
     stand.folder(name).mkdir(parents=True)
     (stand.folder(name) / "made").touch()
+    (stand.home / "kwok" / "clusters" / name).mkdir(parents=True)
 
 
 def configuration(stand: Stand, name: str = EAST) -> dict[str, object]:

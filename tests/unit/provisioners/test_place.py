@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.provisioners import place
+from components.provisioners.place import GONE
 from tests.unit.provisioners.stand import CHECKOUT, Held, Stand, ended, waits_for_lock
 
 SCRIPTS = sorted((CHECKOUT / "components" / "provisioners").glob("*.py"))
@@ -43,7 +44,7 @@ def test_the_lock_lapses_with_a_script_that_is_killed(stand: Stand) -> None:
         assert not waits_for_lock(second)
         opened.write("go")
     ended(first)
-    assert ended(second).status == 0
+    assert ended(second).status == GONE
 
 
 @pytest.mark.parametrize("script", sorted(ACTIONS))
