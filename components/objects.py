@@ -22,7 +22,7 @@ DECLARED_WINS = {"pulumi.com/patchForce": "true"}
 """Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
 
 READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
-"""Deployments that cannot start would hold the engine for ten minutes."""
+"""What never gets ready, or never gets its address, would hold the engine for ten minutes."""
 
 
 class Place(NamedTuple):
@@ -89,7 +89,7 @@ def create(
         provider=place.provider,
         deleted_with=place.deleted_with,
         depends_on=[*depends_on, *([place.claim] if place.claim else [])],
-        custom_timeouts=READY_WITHIN if body["kind"] == "Deployment" else None,
+        custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
     return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place.stack), opts)

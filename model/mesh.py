@@ -56,8 +56,10 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
 
 
 def base_values(federation: Federation, cluster: Cluster) -> Values:
-    """Decide the values of the base chart."""
-    return {"defaultRevision": "" if is_simulated(cluster) else federation.istio.revision or "default"}
+    """Decide the values of the base chart: it registers the default validator, unless validation is off."""
+    settings = istiod_values(federation, cluster)["global"]
+    validated = isinstance(settings, dict) and settings["configValidation"]
+    return {"defaultRevision": (federation.istio.revision or "default") if validated else ""}
 
 
 def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | None) -> Values:

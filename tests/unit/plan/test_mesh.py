@@ -109,3 +109,12 @@ def test_laying_values_over_others_changes_neither() -> None:
     above: dict[str, object] = {"a": {"c": 2}, "list": [3]}
     assert merged(below, above) == {"a": {"b": 1, "c": 2}, "list": [3]}
     assert (below, above) == ({"a": {"b": 1}, "list": [1, 2]}, {"a": {"c": 2}, "list": [3]})
+
+
+def test_no_validator_is_registered_where_none_answers() -> None:
+    off = {"values": {"global": {"configValidation": False}}}
+    on = planned(tree(clusters={"east": cluster(10, provisioner="kind"), "west": cluster(30)}), "east")
+    assert on.base_values == {"defaultRevision": "default"}
+    declared = tree(clusters={"east": cluster(10, provisioner="kind"), "west": cluster(30)}, istio=off)
+    assert planned(declared, "east").base_values == {"defaultRevision": ""}
+    assert planned(declared, "west").base_values == {"defaultRevision": ""}, "simulated nodes run no istiod"
