@@ -64,7 +64,7 @@ class Workspace:
         backend = self.ambient.get(BACKEND)
         if not backend:
             return not self._logged_in()
-        return backend == self.state().as_uri()  # named by `mesh env`
+        return backend == self._backend()  # named by `mesh env`
 
     def state(self) -> Path:
         """Folder of the checkout's own state backend."""
@@ -90,7 +90,7 @@ class Workspace:
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "50",
         }
         if self.uses_own_state():
-            own[BACKEND] = self.state().as_uri()
+            own[BACKEND] = self._backend()
         if not any(name in self.ambient for name in PASSPHRASE):
             own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self._passphrase())
         return own
@@ -111,6 +111,14 @@ class Workspace:
                 self._offer_plugin(piece)
         if toolchain.launchers:
             _hard_link(_path_of("pulumi", toolchain), toolchain.launchers / "pulumi")
+
+    def _backend(self) -> str:
+        """Name the state folder as the engine wants it.
+
+        Without metadata: it is written beside each file in two steps, and an engine killed between them leaves a state
+        that no engine loads ("failed to load checkpoint: EOF").
+        """
+        return f"{self.state().as_uri()}?metadata=skip"
 
     def _passphrase(self) -> Path:
         return self.home / "passphrase"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from tests.engine.conformance.client import all_gone
 from tests.engine.conformance.implementations import CHECKOUT
+from toolchain.install import Toolchain
 
 STAND_INS = {"resource-command": "command", "resource-tls": "tls", "language-python": "language"}
 PASSWORD = "correct-horse-battery-staple"
@@ -66,9 +66,7 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    if shutil.which("pulumi") is None:
-        pytest.skip("no pulumi on PATH: NOTHING was shown through the engine; run `make tools` first")
+def project(tmp_path: Path, toolchain: Toolchain) -> Project:
     tools, folder, state = (tmp_path / name for name in ("bin", "project", "state"))
     for each in (tools, folder, state):
         each.mkdir()
@@ -76,7 +74,7 @@ def project(tmp_path: Path) -> Project:
         _launcher(tools / f"pulumi-{program}", module)
     (folder / "Pulumi.yaml").write_text("name: conformance\nruntime: python\n")
     environment = os.environ | {
-        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(tools), str(toolchain.bin), os.environ["PATH"]]),
         "PULUMI_HOME": str(tmp_path / "home"),
         "PULUMI_BACKEND_URL": state.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "passphrase",

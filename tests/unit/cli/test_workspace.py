@@ -20,7 +20,7 @@ def mode(path: Path) -> int:
 
 
 def test_state_is_kept_in_the_checkout_by_default(desk: Desk) -> None:
-    assert environment(desk)["PULUMI_BACKEND_URL"] == (desk.workspace.home / "state").as_uri()
+    assert environment(desk)["PULUMI_BACKEND_URL"] == f"file://{desk.workspace.home}/state?metadata=skip"
 
 
 def test_a_backend_that_is_named_is_used(desk: Desk) -> None:
