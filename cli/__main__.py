@@ -86,7 +86,7 @@ def doctor() -> None:
 
 @app.command()
 def install(provisioner: Annotated[list[str] | None, typer.Argument(help="kwok, kind, k3d, existing.")] = None) -> None:
-    """Get the toolchain. `up` and `preview` do it by themselves."""
+    """Get the toolchain. Commands that need it do it by themselves."""
     from toolchain.__main__ import main
 
     raise typer.Exit(main(provisioner or [DEFAULT_PROVISIONER]))
@@ -95,11 +95,7 @@ def install(provisioner: Annotated[list[str] | None, typer.Argument(help="kwok, 
 @app.command()
 def env() -> None:
     """Print what a shell needs so that `pulumi` works by hand: eval "$(./mesh env)"."""
-    from toolchain.install import Missing, ready
-
-    toolchain = ready([DEFAULT_PROVISIONER])
-    if isinstance(toolchain, Missing):
-        raise Refused(f"the toolchain is not complete: {', '.join(toolchain.pieces)}", "run ./mesh install")
+    toolchain = _toolchain({DEFAULT_PROVISIONER})
     workspace = Workspace.current()
     workspace.prepare(toolchain)
     for name, value in workspace.environment(toolchain).items():

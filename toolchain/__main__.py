@@ -30,13 +30,15 @@ def line(progress: Progress) -> str:
 
 
 def show(progress: Progress) -> None:
-    """Print it: one line a piece, on a terminal from the moment it begins."""
-    terminal = sys.stdout.isatty()
+    """Print it: one line a piece, on a terminal from the moment it begins.
+
+    On stderr: what `mesh env` says on stdout is for a shell to run.
+    """
     if progress.state == "begins":
-        if terminal:
-            print(line(progress), end="\r", flush=True)
+        if sys.stderr.isatty():
+            print(line(progress), end="\r", file=sys.stderr, flush=True)
         return
-    print(line(progress), flush=True)
+    print(line(progress), file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
