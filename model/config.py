@@ -165,6 +165,19 @@ class Istio(Declared):
     """Further Helm values of the gateway chart; they win over what this program computes."""
 
 
+class Images(Declared):
+    """Where images come from, for machines that pull through a mirror; the publishers' own when left out."""
+
+    node: str | None = None
+    """Node image of kind and k3d clusters that name none of their own."""
+    metallb: str | None = None
+    """Registry and path in front of MetalLB's `controller` and `speaker`."""
+    sleep: str | None = None
+    """Image of the sample sleep: has curl and a shell."""
+    httpbin: str | None = None
+    """Image of the sample httpbin: go-httpbin, port 8080."""
+
+
 class Lab(Declared):
     """The network in which the clusters of one machine live."""
 
@@ -172,6 +185,8 @@ class Lab(Declared):
     """Name of the Docker network."""
     subnet: IPv4Network = IPv4Network("172.30.0.0/16")
     """Its addresses: nodes take the lower half, load balancers the upper half."""
+    metallb_manifest: str = Field(default="official", alias="metallbManifest")
+    """`official`: MetalLB's own manifest, as the toolchain pins it. Else the path of one."""
 
 
 class EastWestGateway(Declared):
@@ -182,6 +197,18 @@ class EastWestGateway(Declared):
     network, or, on existing clusters, read from the Service."""
     port: int = Field(default=15443, ge=1, le=65535)
     """Port of the auto-passthrough listener."""
+
+
+class PublishedPort(Declared):
+    """A port of a cluster's first node that this machine's users reach."""
+
+    container: int = Field(ge=1, le=65535)
+    """Port on the node."""
+    host: int = Field(ge=1, le=65535)
+    """Port on this machine."""
+    address: IPv4Address = IPv4Address("127.0.0.1")
+    """Address on this machine; 0.0.0.0 opens it to others."""
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
 
 class Cluster(Declared):
@@ -202,9 +229,13 @@ class Cluster(Declared):
     """region[/zone[/subzone]] of the cluster's gateway as importers see it; left out: the cluster's name."""
     gateway: EastWestGateway = EastWestGateway()
     image: str | None = None
-    """Node image of kind and k3d clusters."""
+    """Node image of a kind or k3d cluster; left out: that of `images`."""
     nodes: int = Field(default=1, ge=1, le=10)
     """Nodes of clusters that this program makes."""
+    ports: tuple[PublishedPort, ...] = ()
+    """Provisioner kind: ports of the first node that are published on this machine."""
+    ready_within_seconds: int = Field(default=300, ge=30, le=3600)
+    """How long a kind or k3d cluster may take until its nodes are ready; 40 s are usual."""
     kubernetes_version: str = Field(default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$")
     """What charts are rendered for; the version of simulated control planes."""
     kubeconfig: str | None = None
@@ -391,6 +422,7 @@ class Federation(Declared):
 
     trust: Trust = Trust()
     istio: Istio = Istio()
+    images: Images = Images()
     lab: Lab = Lab()
     clusters: dict[str, Cluster] = Field(min_length=1)
     exports: tuple[Export, ...] = ()

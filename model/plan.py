@@ -3,7 +3,6 @@
 Stack file -> model -> plan -> components -> engine. Components read the plan and decide nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -101,7 +100,7 @@ def plan(federation: Federation, stack: str) -> Plan:
 
 
 def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Network | None) -> ClusterPlan:
-    made = provision(declared, federation.lab, stack)
+    made = provision(federation, declared, stack)
     fixed = _fixed_address(declared, pool, made.generation)
     return ClusterPlan(
         declared=declared,
@@ -115,7 +114,7 @@ def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Ne
         exports=tuple(routing.exports(federation, declared.name)),
         imports=tuple(routing.imports(federation, declared.name)),
         namespaces=tuple(samples.injected_namespaces(federation, declared.name)),
-        workloads=_sorted_workloads(federation.workloads, declared.name),
+        workloads=_workloads(federation, declared.name),
     )
 
 
@@ -127,6 +126,9 @@ def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str)
     return IPv4Address(given[0]) if given else gateway_address(pool, generation)
 
 
-def _sorted_workloads(workloads: Sequence[Workload], cluster: str) -> tuple[Workload, ...]:
-    own = (workload for workload in workloads if workload.cluster == cluster)
-    return tuple(sorted(own, key=lambda workload: workload.reference))
+def _workloads(federation: Federation, cluster: str) -> tuple[Workload, ...]:
+    """Return a cluster's samples, sorted, each with the image that it is to have if one is declared anywhere."""
+    mirrored = {"sleep": federation.images.sleep, "httpbin": federation.images.httpbin}
+    own = (workload for workload in federation.workloads if workload.cluster == cluster)
+    imaged = (w.model_copy(update={"image": w.image or mirrored[w.sample]}) for w in own)
+    return tuple(sorted(imaged, key=lambda workload: workload.reference))

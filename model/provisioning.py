@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from model.addresses import node_range
-from model.config import Cluster, Lab, Provisioner
+from model.config import Cluster, Federation, Provisioner
 
 GENERATION_DIGITS = 6
+CONFIG_LABEL = "mesh-federation/config"
+"""Label on the nodes of a kind cluster: a hash of what it was made from, so that no other config adopts it."""
+LABEL_DIGITS = 40
+"""Of 64: a label's value has at most 63 characters."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Provision:
         provisioner: which script under components/provisioners makes it.
         generation: hex digits; another value is another cluster.
         config: what the script reads on standard input (JSON or the provisioner's own format).
-        environment: further settings for the script.
+        environment: further settings for the script; another one does not make another cluster.
         ours: the cluster is made, and so deleted, by this program.
     """
 
@@ -37,73 +41,98 @@ class Provision:
     ours: bool
 
 
-def provision(cluster: Cluster, lab: Lab, stack: str) -> Provision:
+def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision:
     """Decide what the cluster's provisioner is told."""
-    document, environment = _RECIPES[cluster.provisioner](cluster, lab)
-    config = json.dumps(document, indent=2, sort_keys=True)
-    identity = json.dumps([stack, cluster.name, cluster.provisioner, document, environment], sort_keys=True)
-    generation = sha256(identity.encode()).hexdigest()[:GENERATION_DIGITS]
+    document = _RECIPES[cluster.provisioner](federation, cluster)
+    network = _docker_network(federation) if cluster.provisioner in _IN_DOCKER else {}
+    identity = json.dumps([stack, cluster.name, cluster.provisioner, document, network], sort_keys=True)
+    digest = sha256(identity.encode()).hexdigest()
+    generation = digest[:GENERATION_DIGITS]
+    waits = {"READY_WITHIN": str(cluster.ready_within_seconds)} if cluster.provisioner in _IN_DOCKER else {}
     return Provision(
         cluster=cluster.name,
         name=f"{cluster.name}-{generation}",
         provisioner=cluster.provisioner,
         generation=generation,
-        config=config,
-        environment=environment,
+        config=json.dumps(_sealed(document, digest), indent=2, sort_keys=True),
+        environment={**network, **waits},
         ours=cluster.provisioner is not Provisioner.EXISTING,
     )
 
 
-Recipe = tuple[dict[str, object], dict[str, str]]
+Document = dict[str, object]
 
 
-def _kwok(cluster: Cluster, lab: Lab) -> Recipe:
+def _kwok(federation: Federation, cluster: Cluster) -> Document:
     """Real control plane, simulated nodes. Subnets take part, so that changing them is as on real clusters."""
-    document: dict[str, object] = {
+    return {
         "kubernetesVersion": cluster.kubernetes_version,
         "nodes": cluster.nodes,
         "podSubnet": str(cluster.pod_subnet),
         "serviceSubnet": str(cluster.service_subnet),
     }
-    return document, {}
 
 
-def _kind(cluster: Cluster, lab: Lab) -> Recipe:
+def _kind(federation: Federation, cluster: Cluster) -> Document:
     """Source: kind's configuration, v1alpha4; subnets of walk-through 000 section 2.1."""
-    image = {"image": cluster.image} if cluster.image else {}
-    roles = ["control-plane"] + ["worker"] * (cluster.nodes - 1)
-    document: dict[str, object] = {
+    workers: list[Document] = [{"role": "worker", **_image(federation, cluster)} for _ in range(cluster.nodes - 1)]
+    first: Document = {"role": "control-plane", **_image(federation, cluster)}
+    if cluster.ports:
+        first["extraPortMappings"] = [
+            {
+                "containerPort": port.container,
+                "hostPort": port.host,
+                "listenAddress": str(port.address),
+                "protocol": port.protocol,
+            }
+            for port in cluster.ports
+        ]
+    return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"podSubnet": str(cluster.pod_subnet), "serviceSubnet": str(cluster.service_subnet)},
-        "nodes": [{"role": role, **image} for role in roles],
+        "nodes": [first, *workers],
     }
-    return document, _docker_network(lab)
 
 
-def _k3d(cluster: Cluster, lab: Lab) -> Recipe:
+def _k3d(federation: Federation, cluster: Cluster) -> Document:
     """Source: k3d's configuration, v1alpha5; walk-through 003 section 5."""
-    image = {"image": cluster.image} if cluster.image else {}
     subnets = [f"--cluster-cidr={cluster.pod_subnet}", f"--service-cidr={cluster.service_subnet}", "--disable=traefik"]
-    document: dict[str, object] = {
+    return {
         "apiVersion": "k3d.io/v1alpha5",
         "kind": "Simple",
         "servers": 1,
         "agents": cluster.nodes - 1,
-        "network": lab.network,
-        **image,
+        "network": federation.lab.network,
+        **_image(federation, cluster),
         "options": {"k3s": {"extraArgs": [{"arg": arg, "nodeFilters": ["server:*"]} for arg in subnets]}},
     }
-    return document, _docker_network(lab)
 
 
-def _existing(cluster: Cluster, lab: Lab) -> Recipe:
-    return {"kubeconfig": cluster.kubeconfig or "", "context": cluster.context or ""}, {}
+def _existing(federation: Federation, cluster: Cluster) -> Document:
+    return {"kubeconfig": cluster.kubeconfig or "", "context": cluster.context or ""}
 
 
-def _docker_network(lab: Lab) -> dict[str, str]:
+def _image(federation: Federation, cluster: Cluster) -> Document:
+    image = cluster.image or federation.images.node
+    return {"image": image} if image else {}
+
+
+def _docker_network(federation: Federation) -> dict[str, str]:
+    lab = federation.lab
     return {"LAB_NETWORK": lab.network, "LAB_SUBNET": str(lab.subnet), "LAB_NODE_RANGE": str(node_range(lab.subnet))}
 
+
+def _sealed(document: Document, digest: str) -> Document:
+    """Write the hash of a kind cluster's config onto its nodes."""
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list):
+        return document
+    label = {CONFIG_LABEL: digest[:LABEL_DIGITS]}
+    return {**document, "nodes": [{**node, "labels": label} for node in nodes]}
+
+
+_IN_DOCKER = {Provisioner.KIND, Provisioner.K3D}
 
 _RECIPES = {
     Provisioner.KWOK: _kwok,

@@ -13,6 +13,8 @@ _ACTS_ON = {
     "adopt": {Provisioner.EXISTING},
     "image": {Provisioner.KIND, Provisioner.K3D},
     "nodes": _MADE,
+    "ports": {Provisioner.KIND},
+    "ready_within_seconds": {Provisioner.KIND, Provisioner.K3D},
 }
 
 _SUITS = {

@@ -17,7 +17,7 @@ MAKERS = ("kwok", "kind", "k3d")
 def made(provisioner: str = "kwok", stack: str = "test", **given: object) -> Provision:
     declared = {"east": cluster(10, provisioner=provisioner) | given}
     model = Federation.model_validate_json(json.dumps({"clusters": declared}), strict=True)
-    return provision(model.clusters["east"], model.lab, stack)
+    return provision(model, model.clusters["east"], stack)
 
 
 @pytest.mark.parametrize("provisioner", MAKERS)
@@ -116,6 +116,7 @@ def test_nodes_of_docker_clusters_stay_below_the_pools() -> None:
         "LAB_NETWORK": "mesh-federation",
         "LAB_SUBNET": "172.30.0.0/16",
         "LAB_NODE_RANGE": "172.30.0.0/17",
+        "READY_WITHIN": "300",
     }
 
 
@@ -140,3 +141,32 @@ def test_the_address_of_an_existing_clusters_gateway_is_not_ours_to_choose() -> 
     assert (east.pool, east.addresses) == (None, ())
     service: Any = east.gateway_values["service"]
     assert "annotations" not in service
+
+
+def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
+    clusters = {"east": cluster(10, provisioner="kind"), "west": cluster(30, provisioner="kind", image="own:1")}
+    both = plan(parse(tree(clusters=clusters, images={"node": "mirror.example/node:1"})), "test").clusters
+    images = {name: [node["image"] for node in json.loads(both[name].provision.config)["nodes"]] for name in both}
+    assert images == {"east": ["mirror.example/node:1"], "west": ["own:1"]}
+
+
+def test_every_node_of_a_kind_cluster_says_which_config_it_was_made_from() -> None:
+    def labels(**given: Any) -> set[str]:
+        nodes = json.loads(made("kind", nodes=3, **given).config)["nodes"]
+        return {node["labels"]["mesh-federation/config"] for node in nodes}
+
+    assert len(labels()) == 1
+    assert labels() == labels(readyWithinSeconds=60)
+    assert labels() != labels(podSubnet="10.20.0.0/16")
+
+
+def test_how_long_a_cluster_may_take_makes_no_other_cluster() -> None:
+    assert made("kind").generation == made("kind", readyWithinSeconds=900).generation
+    assert made("kind", readyWithinSeconds=900).environment["READY_WITHIN"] == "900"
+
+
+def test_published_ports_are_on_the_first_node_and_on_this_machine_only() -> None:
+    first, second = json.loads(made("kind", nodes=2, ports=[{"container": 80, "host": 8080}]).config)["nodes"]
+    [port] = first["extraPortMappings"]
+    assert port == {"containerPort": 80, "hostPort": 8080, "listenAddress": "127.0.0.1", "protocol": "TCP"}
+    assert "extraPortMappings" not in second
