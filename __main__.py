@@ -14,5 +14,5 @@ try:
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None
 
-federation = Federation("federation", FederationArgs(planned, model.istio.charts, stack))
+federation = Federation("federation", FederationArgs(planned, stack))
 pulumi.export("clusters", federation.clusters)

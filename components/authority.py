@@ -14,6 +14,8 @@ from model.mesh import NAMESPACE, certificates
 from model.trust import Intermediate, Root, TrustPlan
 
 HOURS = 24
+CHECKSUM = "mesh-federation/trust"
+"""Annotation on pods: another value restarts them."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,14 @@ class Material:
 
     def checksum(self) -> pulumi.Output[str]:
         """Hash of all that is public: istiod refuses most changes of its roots while it runs, so it is restarted."""
-        public = pulumi.Output.all(self.certificate, self.chain, self.bundle)
-        return public.apply(lambda texts: sha256("".join(texts).encode()).hexdigest())
+        return _hash(self.certificate, self.chain, self.bundle)
+
+    def roots(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots: proxies learn them with their certificate, and that lives for a day.
+
+        Another intermediate under the same root changes nothing for a running workload.
+        """
+        return _hash(self.bundle)
 
 
 class CertificateAuthority(pulumi.ComponentResource):
@@ -157,6 +165,25 @@ class CertificateAuthority(pulumi.ComponentResource):
         )
         chain = pulumi.Output.all(certificate.cert_pem, root.cert_pem).apply(_chained)
         return Material(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain, bundle)
+
+
+def restarted_by(checksum: pulumi.Output[str], workload: Body) -> Body:
+    """Put a hash on a workload's pods, so that they start anew, one after the other, when it changes."""
+    spec = _mapping(workload["spec"])
+    template = _mapping(spec["template"])
+    metadata = _mapping(template["metadata"])
+    annotations = {**_mapping(metadata.get("annotations") or {}), CHECKSUM: checksum}
+    stamped = {**spec, "template": {**template, "metadata": {**metadata, "annotations": annotations}}}
+    return {**workload, "spec": stamped}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:
+    return pulumi.Output.all(*texts).apply(lambda known: sha256("".join(known).encode()).hexdigest())
 
 
 def _label(root: Root) -> str:

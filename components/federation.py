@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import charts
+from components import charts, manifests
 from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
@@ -18,10 +18,12 @@ from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.imports import Import, ImportArgs
 from components.istio import IstioInstall, IstioInstallArgs
+from components.metallb import MetalLB, MetalLBArgs
 from components.objects import Body, create_all
 from components.workload import Sample, SampleArgs
+from model import metallb
 from model.mesh import GATEWAY, NAMESPACE
-from model.plan import ClusterPlan, Plan
+from model.plan import ClusterPlan, Plan, Sources
 from model.routing import object_name
 
 
@@ -31,12 +33,10 @@ class FederationArgs:
 
     Attributes:
         plan: everything that is to exist.
-        charts: `official`, or the folder of Istio's charts.
         stack: name of the Pulumi stack.
     """
 
     plan: Plan
-    charts: str
     stack: str
 
 
@@ -48,6 +48,7 @@ class Mesh:
     cluster: Cluster
     istio: IstioInstall
     gateway: Gateway
+    roots: pulumi.Output[str]
     namespaces: Sequence[pulumi.Resource]
 
     @property
@@ -79,7 +80,8 @@ class Federation(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Federation", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._stack = args.stack
-        folders = {name: charts.folder(args.charts, plan.istio_version) for name, plan in args.plan.clusters.items()}
+        sources = args.plan.sources
+        folders = {name: charts.folder(sources.charts, plan.istio_version) for name, plan in args.plan.clusters.items()}
         rendered = _rendered(args.plan, folders)
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
         meshes = {
@@ -109,13 +111,22 @@ class Federation(pulumi.ComponentResource):
             ),
             self._child,
         )
+        balancer = self._balancer(plan, objects, cluster)
+        roots = material.roots()
         gateway = Gateway(
             f"{plan.name}-gateway",
-            GatewayArgs(objects.gateway, plan.addresses, cluster.place, istio.ready),
+            GatewayArgs(objects.gateway, plan.addresses, roots, cluster.place, [*istio.ready, *balancer]),
             self._child,
         )
         namespaces = create_all(plan.namespaces, cluster.place, self)
-        return Mesh(plan, cluster, istio, gateway, namespaces)
+        return Mesh(plan, cluster, istio, gateway, roots, namespaces)
+
+    def _balancer(self, plan: ClusterPlan, objects: "Rendered", cluster: Cluster) -> Sequence[pulumi.Resource]:
+        """Give a cluster its load balancer, beside Istio; return what the gateway's Service waits for."""
+        if plan.pool is None or not plan.balanced_by_metallb:
+            return []
+        args = MetalLBArgs(objects.balancer, plan.pool, cluster.kubeconfig, cluster.place)
+        return MetalLB(f"{plan.name}-metallb", args, self._child).ready
 
     def _exports(self, mesh: Mesh) -> dict[str, Export]:
         place = mesh.cluster.place
@@ -130,7 +141,7 @@ class Federation(pulumi.ComponentResource):
         return {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.cluster.place, mesh.ready),
+                SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.ready),
                 self._child,
             )
             for workload in mesh.plan.workloads
@@ -165,14 +176,15 @@ class _Offered:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The objects of one cluster's charts."""
+    """The objects of one cluster's charts and manifests."""
 
     control_plane: list[Body]
     gateway: list[Body]
+    balancer: list[Body]
 
     def all_of(self, plan: ClusterPlan) -> list[Body]:
         """Everything that is made in the cluster; of `cacerts`, which holds secrets, the name alone."""
-        return [*self.control_plane, *self.gateway, *plan.objects]
+        return [*self.control_plane, *self.gateway, *self.balancer, *plan.objects]
 
 
 def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
@@ -180,9 +192,15 @@ def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
     wanted = [chart for cluster in plan.clusters.values() for chart in _charts(cluster, folders[cluster.name])]
     objects = iter(charts.render(wanted))
     return {
-        cluster: Rendered(control_plane=next(objects) + next(objects), gateway=next(objects))
-        for cluster in plan.clusters
+        name: Rendered(next(objects) + next(objects), next(objects), _balancer(plan.sources, cluster))
+        for name, cluster in plan.clusters.items()
     }
+
+
+def _balancer(sources: Sources, cluster: ClusterPlan) -> list[Body]:
+    if not cluster.balanced_by_metallb:
+        return []
+    return [metallb.settled(body, sources.metallb_hub) for body in manifests.metallb(sources.metallb)]
 
 
 def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:

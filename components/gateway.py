@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.authority import restarted_by
 from components.objects import Body, KubernetesObject, Place, create, create_all
 
 
@@ -15,12 +16,14 @@ class GatewayArgs:
     Attributes:
         objects: rendered gateway chart.
         addresses: under which others reach it; empty: read from the Service once it has one.
+        roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
         after: what must run before it; the injection webhook fills in its image.
     """
 
     objects: Sequence[Body]
     addresses: Sequence[str]
+    roots: pulumi.Output[str]
     place: Place
     after: Sequence[pulumi.Resource]
 
@@ -49,7 +52,7 @@ class Gateway(pulumi.ComponentResource):
         others = create_all(account, args.place, self, args.after)
         for body in args.objects:
             if body["kind"] == "Deployment":
-                create(body, args.place, self, [*args.after, *others])
+                create(restarted_by(args.roots, body), args.place, self, [*args.after, *others])
         [service] = [made for body, made in zip(account, others, strict=True) if body["kind"] == "Service"]
         self.addresses = _addresses(service, args.addresses)
         self.register_outputs({"addresses": self.addresses})

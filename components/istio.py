@@ -1,6 +1,6 @@
 """Istio's control plane in one cluster: namespace, CRDs, signing certificates, istiod, STRICT mutual TLS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -8,14 +8,12 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components import charts
-from components.authority import Material
+from components import charts, webhook
+from components.authority import Material, restarted_by
 from components.cluster import SCRIPTS
 from components.objects import Body, Place, create, create_all
+from components.webhook import WebhookArgs
 from model import mesh, routing
-
-CHECKSUM = "mesh-federation/trust"
-"""Annotation on istiod's pods: another value restarts them."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,9 @@ class IstioInstall(pulumi.ComponentResource):
         istiod = [body for body in args.objects if _is_istiod(body)]
         rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [namespace])
         before = [certificates, crds, *rest]
-        running = create_all([_restarted_by(body, args.material) for body in istiod], place, self, before)
-        self.ready = [crds, self._webhook(args, running)]
+        running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
+        waiting = WebhookArgs("istiod", mesh.probe(), args.kubeconfig, place, running, [args.material.checksum()])
+        self.ready = [crds, webhook.answers(f"{place.cluster}-webhook", waiting, self)]
         create(routing.strict_mtls(), place, self, self.ready)
         self.register_outputs({})
 
@@ -86,33 +85,6 @@ class IstioInstall(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
         )
 
-    def _webhook(self, args: IstioInstallArgs, running: Sequence[pulumi.Resource]) -> local.Command:
-        """Wait for an istiod that answers; again after each restart."""
-        place = args.place
-        return local.Command(
-            f"{place.cluster}-webhook",
-            create=f"{SCRIPTS}.webhook",
-            stdin=args.kubeconfig,
-            triggers=[place.provider.id, args.material.checksum()],
-            logging=local.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(running), deleted_with=place.deleted_with),
-        )
-
 
 def _is_istiod(body: Body) -> bool:
     return body["kind"] == "Deployment"
-
-
-def _restarted_by(body: Body, material: Material) -> Body:
-    """Put the hash of the certificates on the pods, so that istiod starts anew when they change."""
-    spec = _mapping(body["spec"])
-    template = _mapping(spec["template"])
-    metadata = _mapping(template["metadata"])
-    annotations = {**_mapping(metadata.get("annotations") or {}), CHECKSUM: material.checksum()}
-    return {**body, "spec": {**spec, "template": {**template, "metadata": {**metadata, "annotations": annotations}}}}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    assert isinstance(value, Mapping)
-    return value

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.authority import restarted_by
 from components.objects import Place, create
 from model import samples
 from model.config import Workload
@@ -16,11 +17,13 @@ class SampleArgs:
 
     Attributes:
         workload: which, and how many.
+        roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
         after: what must run before its pods start; its namespace and the injection webhook among it.
     """
 
     workload: Workload
+    roots: pulumi.Output[str]
     place: Place
     after: Sequence[pulumi.Resource]
 
@@ -42,5 +45,5 @@ class Sample(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Sample", name, None, opts)
         account, service, deployment = samples.bodies(args.workload)
         before = [create(body, args.place, self, args.after) for body in (account, service)]
-        create(deployment, args.place, self, [*args.after, *before])
+        create(restarted_by(args.roots, deployment), args.place, self, [*args.after, *before])
         self.register_outputs({})

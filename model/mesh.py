@@ -107,6 +107,16 @@ def certificates(data: Mapping[str, object]) -> Values:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": dict(data)}
 
 
+def probe() -> Values:
+    """Body of an object that istiod's webhook admits."""
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "mesh-federation-probe", "namespace": NAMESPACE},
+        "spec": {"mtls": {"mode": "STRICT"}},
+    }
+
+
 def is_simulated(cluster: Cluster) -> bool:
     """Say whether the cluster's pods only exist on paper."""
     return cluster.provisioner is Provisioner.KWOK

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from model import mesh, routing, samples, trust, unbuilt
 from model.addresses import gateway_address, pools
-from model.config import Cluster, Federation, Workload, is_address
+from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
 from model.provisioning import Provision, provision
 
@@ -51,6 +51,11 @@ class ClusterPlan:
         return self.declared.name
 
     @property
+    def balanced_by_metallb(self) -> bool:
+        """Say whether this program installs MetalLB in the cluster."""
+        return self.declared.load_balancer is LoadBalancer.METALLB
+
+    @property
     def objects(self) -> list[routing.Body]:
         """Bodies of everything in the cluster that no chart brings; endpoints of imports are left open."""
         made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls(), *self.namespaces]
@@ -65,14 +70,31 @@ class ClusterPlan:
 
 
 @dataclass(frozen=True)
+class Sources:
+    """Where charts and manifests come from.
+
+    Attributes:
+        charts: `official`, or the folder of Istio's charts.
+        metallb: `official`, or the path of MetalLB's manifest.
+        metallb_hub: registry and path of MetalLB's images; None for the publisher's.
+    """
+
+    charts: str
+    metallb: str
+    metallb_hub: str | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A whole federation.
 
     Attributes:
+        sources: of charts and manifests.
         trust: certificate authorities.
         clusters: by name, sorted.
     """
 
+    sources: Sources
     trust: trust.TrustPlan
     clusters: dict[str, ClusterPlan]
 
@@ -91,6 +113,7 @@ def plan(federation: Federation, stack: str) -> Plan:
     in_lab = [name for name, cluster in federation.clusters.items() if mesh.has_lab_address(cluster)]
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     return Plan(
+        sources=Sources(federation.istio.charts, federation.lab.metallb_manifest, federation.images.metallb),
         trust=trust.plan(federation),
         clusters={
             name: _cluster(federation, federation.clusters[name], stack, pool_of.get(name))

@@ -1,14 +1,16 @@
-"""Waits until istiod's webhooks answer: a ready Deployment is not yet an endpoint that the API server reaches.
+"""Waits until an admission webhook answers: a ready Deployment is not yet an endpoint that the API server reaches.
 
 usage: python3 -m components.provisioners.webhook
 
+Environment:
+    WHOSE: how people call the webhook's owner. PROBE: JSON of an object that the webhook admits.
 Standard input: the cluster's kubeconfig.
 
-Asks the API server to validate an object without keeping it. Where no webhook is registered (simulated nodes run no
-istiod) the first answer is yes.
+Asks the API server to admit the object without keeping it. Where no webhook is registered (simulated nodes run none)
+the first answer is yes.
 """
 
-import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,13 +21,6 @@ from components.provisioners import place
 TIMEOUT = 180
 """Seconds; a few are usual."""
 
-PROBE = {
-    "apiVersion": "security.istio.io/v1",
-    "kind": "PeerAuthentication",
-    "metadata": {"name": "mesh-federation-probe", "namespace": "istio-system"},
-    "spec": {"mtls": {"mode": "STRICT"}},
-}
-
 
 def main() -> None:
     """Ask until the answer is yes, or end with the API server's last words."""
@@ -35,13 +30,13 @@ def main() -> None:
         deadline = time.monotonic() + TIMEOUT
         while (answer := _ask(kubeconfig.name)).returncode:
             if time.monotonic() > deadline:
-                sys.exit(f"istiod's webhook does not answer:\n{answer.stderr}")
+                sys.exit(f"{os.environ['WHOSE']}'s webhook does not answer:\n{answer.stderr}")
             time.sleep(0.5)
 
 
 def _ask(kubeconfig: str) -> "subprocess.CompletedProcess[str]":
     command = ["kubectl", f"--kubeconfig={kubeconfig}", "create", "--dry-run=server", "--filename=-"]
-    return place.ask(command, json.dumps(PROBE))
+    return place.ask(command, os.environ["PROBE"])
 
 
 if __name__ == "__main__":

@@ -151,13 +151,13 @@ def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
 
 
 def test_every_node_of_a_kind_cluster_says_which_config_it_was_made_from() -> None:
-    def labels(**given: Any) -> set[str]:
-        nodes = json.loads(made("kind", nodes=3, **given).config)["nodes"]
+    def labels(given: Tree) -> set[str]:
+        nodes = json.loads(made("kind", **{"nodes": 3, **given}).config)["nodes"]
         return {node["labels"]["mesh-federation/config"] for node in nodes}
 
-    assert len(labels()) == 1
-    assert labels() == labels(readyWithinSeconds=60)
-    assert labels() != labels(podSubnet="10.20.0.0/16")
+    assert len(labels({})) == 1
+    assert labels({}) == labels({"readyWithinSeconds": 60})
+    assert labels({}) != labels({"podSubnet": "10.20.0.0/16"})
 
 
 def test_how_long_a_cluster_may_take_makes_no_other_cluster() -> None:

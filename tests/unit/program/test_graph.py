@@ -172,8 +172,9 @@ def test_namespaces_exist_before_what_is_in_them(record: Record, tree: Tree) -> 
 @every_federation
 def test_pods_start_only_after_the_injector_runs(record: Record, tree: Tree) -> None:
     run = record(tree)
+    outside_the_mesh = ("istio-system/istiod", "metallb-system/controller")
     for each in run.of_type("kubernetes:apps/v1:Deployment"):
-        if not each.name.endswith("/istiod"):
+        if not each.name.endswith(outside_the_mesh):
             istiod = run.one("Deployment", f"{cluster_of(each)}:istio-system/istiod")
             assert istiod.urn in run.before(each), each.name
 
@@ -225,9 +226,10 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("Cluster", each.name)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
-                assert above == (
-                    ("IstioInstall", f"{name}-istio") if role in ("crds", "webhook") else ("Cluster", name)
-                )
+                assert above == {
+                    "crds": ("IstioInstall", f"{name}-istio"),
+                    "webhook": ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio"),
+                }.get(role, ("Cluster", name))
             case "kubernetes", _:
                 assert above is not None and above[0] != "Cluster"
                 assert above == ("Federation", "federation") or above[1].startswith(f"{cluster_of(each)}-"), each.name
@@ -237,7 +239,8 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
 def test_components_have_the_published_types_and_register_their_outputs(record: Record, tree: Tree) -> None:
     run = record(tree)
     components = [each for each in run.registered if not each.request.custom]
-    assert {each.type for each in components} == COMPONENTS
+    metallb = {"mesh-federation:index:MetalLB"} if run.of_type("mesh-federation:index:MetalLB") else set()
+    assert {each.type for each in components} == COMPONENTS | metallb
     assert {each.urn for each in components} <= set(run.outputs)
 
 
@@ -292,8 +295,8 @@ def test_another_trust_model_makes_no_new_cluster(record: Record) -> None:
 
 def test_a_third_cluster_changes_only_itself_and_its_links(record: Record) -> None:
     two, three = record(committed("embedded")), record(three_clusters())
-    # Keys are made anew in every run, and istiod's pods carry their hash.
-    lasting = [each for each in two.objects if each.kind != "Secret" and not each.name.endswith("/istiod")]
+    # Keys are made anew in every run, and pods carry their hash.
+    lasting = [each for each in two.objects if each.kind not in ("Secret", "Deployment")]
     changed = {each.name for each in lasting if each.body != three.one(each.kind, each.name).body}
     accepts_the_new_peer = {"east:istio-system/istio", "east:istio-system/values"}
     assert changed == {*accepts_the_new_peer, "east:istio-system/import-httpbin-httpbin"}

@@ -1,0 +1,63 @@
+"""MetalLB in one cluster: made before the gateway asks for its address."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pulumi
+
+from components.objects import Body, Place, create_all
+from components.webhook import WebhookArgs, answers
+from model import metallb
+
+FIRST = ("Namespace", "CustomResourceDefinition")
+LAST = ("Deployment", "DaemonSet")
+
+
+@dataclass(frozen=True)
+class MetalLBArgs:
+    """Inputs of a MetalLB.
+
+    Attributes:
+        objects: of its manifest.
+        pool: addresses that it may hand out.
+        kubeconfig: of the cluster; secret.
+        place: the cluster.
+    """
+
+    objects: Sequence[Body]
+    pool: IPv4Network
+    kubeconfig: pulumi.Output[str]
+    place: Place
+
+
+class MetalLB(pulumi.ComponentResource):
+    """**mesh-federation:index:MetalLB** - gives Services of type LoadBalancer addresses of the lab network.
+
+    Produces every object of MetalLB's manifest, a Command that waits for its webhook, an IPAddressPool and an
+    L2Advertisement.
+
+    Attributes:
+        ready: what a Service that needs an address must wait for.
+    """
+
+    ready: Sequence[pulumi.Resource]
+
+    def __init__(self, name: str, args: MetalLBArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Install it.
+
+        Args:
+            name: of the component.
+            args: what is installed where.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:MetalLB", name, None, opts)
+        place = args.place
+        first = create_all([body for body in args.objects if body["kind"] in FIRST], place, self)
+        rest = [body for body in args.objects if body["kind"] not in (*FIRST, *LAST)]
+        permitted = create_all(rest, place, self, first)
+        running = create_all([body for body in args.objects if body["kind"] in LAST], place, self, permitted)
+        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, place, running)
+        answering = answers(f"{place.cluster}-metallb-webhook", waiting, self)
+        self.ready = create_all([metallb.pool(args.pool), metallb.advertisement()], place, self, [answering])
+        self.register_outputs({})

@@ -1,0 +1,47 @@
+"""Waits for admission webhooks: a ready Deployment is not yet an endpoint that the API server reaches."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import local
+
+from components.cluster import SCRIPTS
+from components.objects import Place
+
+
+@dataclass(frozen=True)
+class WebhookArgs:
+    """What a wait needs to know.
+
+    Attributes:
+        whose: how people call the webhook's owner.
+        probe: an object that the webhook admits; it is never kept.
+        kubeconfig: of the cluster; secret.
+        place: the cluster.
+        running: the resources behind the webhook.
+        triggers: further values whose change makes the owner start anew.
+    """
+
+    whose: str
+    probe: Mapping[str, object]
+    kubeconfig: pulumi.Output[str]
+    place: Place
+    running: Sequence[pulumi.Resource]
+    triggers: Sequence[pulumi.Input[str]] = ()
+
+
+def answers(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Command:
+    """Wait until the webhook admits an object; again whenever its owner starts anew."""
+    place = args.place
+    return local.Command(
+        name,
+        create=f"{SCRIPTS}.webhook",
+        stdin=args.kubeconfig,
+        environment={"WHOSE": args.whose, "PROBE": json.dumps(args.probe, sort_keys=True)},
+        triggers=[place.provider.id, *args.triggers],
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(args.running), deleted_with=place.deleted_with),
+    )
