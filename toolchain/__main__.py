@@ -11,7 +11,7 @@ from toolchain.pins import PROVISIONERS
 WORDS = {
     "found": "found on this machine",
     "official": "official release",
-    "module": "built from its Go module",
+    "module": "from its Go module",
     "stand-in": "stand-in",
 }
 
@@ -22,11 +22,9 @@ def line(progress: Progress) -> str:
         return f"  waiting: {progress.note}"
     name = f"  {progress.piece:<27} {progress.version:<9}"
     route = WORDS.get(progress.route or "", "")
-    if progress.route == "module" and progress.piece.startswith("chart-"):
-        route = "copied from its Go module"
     if progress.state == "begins":
         return f"{name} ..."
-    return f"{name} {route:<26} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}"
+    return f"{name} {route:<22} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}"
 
 
 def show(progress: Progress) -> None:

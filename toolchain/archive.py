@@ -1,4 +1,4 @@
-"""Takes files out of a publisher's archive and lets nothing else out of it."""
+"""Puts what a publisher sent where it belongs; of an archive only the files that are asked for."""
 
 import shutil
 import tarfile
@@ -58,6 +58,13 @@ def take_folder(source: Path, name: str, folder: Path) -> None:
             )
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
+
+
+def take_file(source: Path, target: Path) -> None:
+    """Put a file that is no program in its place."""
+    with _writing(source, target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _place(source.open("rb"), target, 0o644)
 
 
 def _is_archive(source: Path) -> bool:

@@ -1,5 +1,6 @@
 """The Go route: programs built from pinned modules, checked by their go.sum, where official sites are out of reach."""
 
+import hashlib
 import json
 import os
 import re
@@ -50,7 +51,7 @@ def chart(piece: str, recipe: GoSource, version: str, target: Path, scratch: Pat
     staged = target.with_name(f".{target.name}.new")
     try:
         _copy_module(host.modules / recipe.module, folder)
-        origin = _module_folder(piece, recipe.package, folder, host) / recipe.folder
+        origin = _module_folder(piece, recipe.package, folder, host) / recipe.path
         shutil.rmtree(staged, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         _copy_files(origin, staged)
@@ -60,6 +61,27 @@ def chart(piece: str, recipe: GoSource, version: str, target: Path, scratch: Pat
         description.write_text(re.sub(r"^(version|appVersion):.*$", rf"\1: {version}", text, flags=re.MULTILINE))
         shutil.rmtree(target, ignore_errors=True)
         staged.rename(target)
+    except OSError as error:
+        raise from_os(f"cannot stage {piece}", target.parent, error) from error
+
+
+def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scratch: Path, host: Host) -> None:
+    """Copy a manifest out of its module; where the publisher's file is pinned, it must be the same bytes."""
+    ready_to_build(piece, recipe.module, host)
+    folder = scratch / recipe.module
+    staged = target.with_name(f".{target.name}.new")
+    try:
+        _copy_module(host.modules / recipe.module, folder)
+        content = (_module_folder(piece, recipe.package, folder, host) / recipe.path).read_bytes()
+        if pinned is not None and (actual := hashlib.sha256(content).hexdigest()) != pinned:
+            raise ToolchainError(
+                f"{piece} is not the file that is pinned",
+                f"[checksums] in toolchain/pins.toml lists {pinned}, {recipe.path} of {recipe.package} has {actual}",
+                f"find out which one is the publisher's, then correct that line or toolchain/modules/{recipe.module}",
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(content)
+        staged.replace(target)
     except OSError as error:
         raise from_os(f"cannot stage {piece}", target.parent, error) from error
 

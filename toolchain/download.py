@@ -1,4 +1,4 @@
-"""The official route: a publisher's own file, checked against the publisher's own checksum.
+"""The official route: a publisher's own file, checked against the publisher's own checksum or the one that is pinned.
 
 A broken download is kept and taken up where it stopped; a file with a wrong checksum is thrown away.
 """
@@ -57,13 +57,7 @@ def fetch(official: Official, folder: Path, recorded: str | None, patience: Pati
     """
     name = urlsplit(official.url).path.rsplit("/", 1)[-1]
     target = folder / name
-    expected = _publisher_checksum(official, name, patience)
-    if recorded is not None and recorded != expected:
-        raise ToolchainError(
-            f"{official.url} is not the file that it was",
-            f"its publisher now lists {expected}, but {recorded} was recorded when it was first used",
-            "find out why a released file changed; only then remove its line from [checksums] in toolchain/pins.toml",
-        )
+    expected = _expected(official, name, recorded, patience)
     if target.exists() and _sha256(target) == expected:
         return target, expected
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,11 +69,7 @@ def fetch(official: Official, folder: Path, recorded: str | None, patience: Pati
         actual = _complete(official.url, partial, patience)
     if actual != expected:
         partial.unlink()
-        raise ToolchainError(
-            f"wrong checksum for {official.url}",
-            f"its publisher lists {expected}, what arrived has {actual}; the file was thrown away",
-            "run it again; if it stays so, something between here and the publisher changes files: do not go on",
-        )
+        raise _wrong(official, expected, actual)
     partial.replace(target)
     return target, expected
 
@@ -96,8 +86,40 @@ def _knock(site: str, timeout: float, answered: set[str]) -> None:
         return
 
 
-def _publisher_checksum(official: Official, name: str, patience: Patience) -> str:
-    with _explained(official.checksums), _open(official.checksums, {}, patience) as response:
+def _expected(official: Official, name: str, recorded: str | None, patience: Patience) -> str:
+    """The SHA-256 that the file must have; the publisher's and the recorded one must agree."""
+    if official.checksums is None:
+        if recorded is None:
+            raise ToolchainError(
+                f"no checksum for {official.url}",
+                "its publisher lists none, and toolchain/pins.toml pins none",
+                "review that file, then put its URL and its SHA-256 under [checksums] in toolchain/pins.toml",
+            )
+        return recorded
+    listed_now = _publisher_checksum(official.checksums, name, patience)
+    if recorded is not None and recorded != listed_now:
+        raise ToolchainError(
+            f"{official.url} is not the file that it was",
+            f"its publisher now lists {listed_now}, but {recorded} was recorded when it was first used",
+            "find out why a released file changed; only then remove its line from [checksums] in toolchain/pins.toml",
+        )
+    return listed_now
+
+
+def _wrong(official: Official, expected: str, actual: str) -> ToolchainError:
+    who = "its publisher" if official.checksums else "[checksums] in toolchain/pins.toml"
+    fix = "run it again; if it stays so, something between here and the publisher changes files: do not go on"
+    if official.checksums is None:
+        fix += " (if it was you who changed that line or the version, correct the line)"
+    return ToolchainError(
+        f"wrong checksum for {official.url}",
+        f"{who} lists {expected}, what arrived has {actual}; the file was thrown away",
+        fix,
+    )
+
+
+def _publisher_checksum(checksums: str, name: str, patience: Patience) -> str:
+    with _explained(checksums), _open(checksums, {}, patience) as response:
         text = response.read().decode(errors="replace")
     try:
         found = listed(text, name)
@@ -106,7 +128,7 @@ def _publisher_checksum(official: Official, name: str, patience: Patience) -> st
     if found is None:
         raise ToolchainError(
             f"no checksum for {name}",
-            f"{official.checksums} does not list it",
+            f"{checksums} does not list it",
             "see whether the pinned version in toolchain/pins.toml was really released for this machine",
         )
     return found

@@ -55,12 +55,14 @@ class Toolchain:
         charts: folder with the charts base/, istiod/ and gateway/.
         launchers: this checkout's folder with the executables of its stand-ins, None when it needs none.
         pieces: what is where, and by which route it came.
+        manifests: folder with metallb.yaml, None where no provisioner has needed it yet.
     """
 
     bin: Path
     charts: Path
     launchers: Path | None = None
     pieces: tuple[Located, ...] = ()
+    manifests: Path | None = None
 
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to use this toolchain."""
@@ -69,6 +71,7 @@ class Toolchain:
         return {
             "PATH": os.pathsep.join([*folders, *rest]),
             "MESH_CHARTS": str(self.charts),
+            **({"MESH_MANIFESTS": str(self.manifests)} if self.manifests else {}),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",  # the plugins are on PATH
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -81,21 +84,26 @@ class Missing:
 
     Attributes:
         pieces: names of what is missing.
+        provisioners: those that it is missing for.
     """
 
     pieces: tuple[str, ...]
+    provisioners: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In words, with the fix."""
-        return f"missing: {', '.join(self.pieces)}; get it with `python -m toolchain`"
+        command = " ".join(["python -m toolchain", *self.provisioners])
+        return f"missing: {', '.join(self.pieces)}; get it with `{command}`"
 
 
 def ready(provisioners: Collection[str], host: Host | None = None) -> Toolchain | Missing:
     """The toolchain if it is complete, or what is missing. Asks no network and takes no lock."""
     host = host or Host.current()
     pinned = pins.load(host)
-    found = survey(pinned, pinned.needed(checked(provisioners)), host)
-    return _toolchain(found, pinned, host) or Missing(tuple(name for name, place in found.items() if place is None))
+    chosen = checked(provisioners)
+    found = survey(pinned, pinned.needed(chosen), host)
+    missing = tuple(name for name, place in found.items() if place is None)
+    return _toolchain(found, pinned, host) or Missing(missing, tuple(sorted(chosen)))
 
 
 def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Located | None]:
@@ -134,7 +142,15 @@ def _toolchain(found: Mapping[str, Located | None], pinned: Pins, host: Host) ->
         return None
     store = shelf(pinned, host)
     stands_in = any(place.route == "stand-in" for place in places)
-    return Toolchain(store.bin, store.charts, host.launchers if stands_in else None, tuple(places))
+    launched = host.launchers if stands_in else None
+    return Toolchain(store.bin, store.charts, launched, tuple(places), _manifests(pinned, store, host))
+
+
+def _manifests(pinned: Pins, store: Shelf, host: Host) -> Path | None:
+    """Their folder as soon as it is there, whoever needed it: `mesh env` serves every stack and asks for one."""
+    entries = store.entries()
+    there = any(locate(piece, store, entries, host) for piece in pinned.pieces if piece.manifest)
+    return store.manifests if there else None
 
 
 @contextmanager
@@ -208,12 +224,11 @@ class _Installation:
         for piece in pieces:
             if piece.official:
                 by_file.setdefault(piece.official, []).append(piece)
-        urls = [url for official in by_file for url in (official.url, official.checksums)]
-        sites = download.reachable(urls, self._host.patience)
+        sites = download.reachable([url for official in by_file for url in official.urls], self._host.patience)
         with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
             jobs = {}
             for official, group in by_file.items():
-                closed = [url for url in (official.url, official.checksums) if download.site_of(url) not in sites]
+                closed = [url for url in official.urls if download.site_of(url) not in sites]
                 if closed:
                     why = f"{download.site_of(closed[0])} cannot be reached"
                     unreached.update({piece.name: why for piece in group})
@@ -238,9 +253,11 @@ class _Installation:
         begun = time.monotonic()
         for piece in group:
             self._report(Progress(piece.name, piece.version, "begins", "official"))
-        recorded = self._pinned.checksums.get(official.url)
-        path, sha256 = download.fetch(official, self._store.downloads, recorded, self._host.patience)
+        path, sha256 = download.fetch(official, self._store.downloads, self._recorded(official), self._host.patience)
         return path, sha256, begun
+
+    def _recorded(self, official: Official | None) -> str | None:
+        return self._pinned.checksums.get(official.url) if official else None
 
     def _unpack(self, group: list[Piece], path: Path, sha256: str, begun: float) -> None:
         for piece in group:
@@ -248,6 +265,8 @@ class _Installation:
                 target = self._store.charts / piece.chart
                 target.parent.mkdir(parents=True, exist_ok=True)
                 archive.take_folder(path, piece.chart, target)
+            elif piece.manifest:
+                archive.take_file(path, main_file(piece, self._store))
             else:
                 archive.take_programs(path, piece.executables, self._store.bin)
             note = self._record_checksum(piece, sha256)
@@ -264,16 +283,10 @@ class _Installation:
 
     def _without_publisher(self, piece: Piece, why: str) -> None:
         begun = time.monotonic()
-        if piece.program:
+        if piece.program or piece.source:
             self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
             with _told(why):
-                build.program(piece.name, piece.program, main_file(piece, self._store), self._store.scratch, self._host)
-            self._done(piece, "module", begun)
-        elif piece.source and piece.chart:
-            self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
-            folder = self._store.charts / piece.chart
-            with _told(why):
-                build.chart(piece.name, piece.source, piece.version, folder, self._store.scratch, self._host)
+                self._from_module(piece)
             self._done(piece, "module", begun)
         elif piece.standin:
             launchers.write(piece, self._host)
@@ -281,6 +294,16 @@ class _Installation:
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
             raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
+
+    def _from_module(self, piece: Piece) -> None:
+        target, scratch = main_file(piece, self._store), self._store.scratch
+        if piece.program:
+            build.program(piece.name, piece.program, target, scratch, self._host)
+        elif piece.source and piece.chart:
+            build.chart(piece.name, piece.source, piece.version, target.parent, scratch, self._host)
+        elif piece.source:
+            pinned = self._recorded(piece.official)
+            build.manifest(piece.name, piece.source, pinned, target, scratch, self._host)
 
     def _done(self, piece: Piece, route: Route, begun: float, version: str | None = None, note: str = "") -> None:
         found = stamps(files(piece, self._store))
@@ -297,8 +320,8 @@ class _Installation:
 
 @contextmanager
 def _told(why: str) -> Iterator[None]:
-    """A failed build also says why there was a build at all."""
+    """A Go module that fails also says why it was used at all."""
     try:
         yield
     except ToolchainError as error:
-        raise ToolchainError(error.what, f"{error.why} (built because {why})", error.fix) from error
+        raise ToolchainError(error.what, f"{error.why} (its Go module is used because {why})", error.fix) from error

@@ -70,6 +70,11 @@ class Shelf:
         return self.root / "charts"
 
     @property
+    def manifests(self) -> Path:
+        """Folder with every manifest."""
+        return self.root / "manifests"
+
+    @property
     def downloads(self) -> Path:
         """Folder for what is on its way."""
         return self.root / "downloads"
@@ -105,13 +110,17 @@ def shelf(pins: Pins, host: Host) -> Shelf:
 
 
 def main_file(piece: Piece, store: Shelf) -> Path:
-    """The executable that is asked for, or a file without which a chart is none."""
-    return store.charts / piece.chart / "Chart.yaml" if piece.chart else store.bin / piece.executables[0]
+    """The executable that is asked for, the manifest, or the file without which a chart is none."""
+    if piece.chart:
+        return store.charts / piece.chart / "Chart.yaml"
+    if piece.manifest:
+        return store.manifests / piece.manifest
+    return store.bin / piece.executables[0]
 
 
 def files(piece: Piece, store: Shelf) -> list[Path]:
     """Every file that must be in the cache for the piece to be there."""
-    return [main_file(piece, store)] if piece.chart else [store.bin / name for name in piece.executables]
+    return [store.bin / name for name in piece.executables] or [main_file(piece, store)]
 
 
 def stamps(paths: list[Path]) -> dict[str, list[int]] | None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from toolchain.errors import ToolchainError
 from toolchain.host import Host
 
-Kind = Literal["engine", "language", "plugin", "tool", "chart"]
+Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest"]
 
 PROVISIONERS = ("kwok", "kind", "k3d", "existing")
 
@@ -23,12 +23,17 @@ class Official:
     """A publisher's own download.
 
     Attributes:
-        url: the file: a program, or an archive that holds it.
-        checksums: the publisher's list of checksums.
+        url: the file: a program, a manifest, or an archive.
+        checksums: the publisher's list of checksums, None where it has none and the pins hold the file's own.
     """
 
     url: str
-    checksums: str
+    checksums: str | None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Everything that is asked of the publisher."""
+        return (self.url, self.checksums) if self.checksums else (self.url,)
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,17 @@ class GoProgram:
 
 @dataclass(frozen=True)
 class GoSource:
-    """A folder of a pinned Go module that is used as it is.
+    """A folder or a file of a pinned Go module that is used as it is.
 
     Attributes:
         module: folder in toolchain/modules with its go.mod and go.sum.
-        package: the module that holds the folder.
-        folder: the folder inside it.
+        package: the module that holds it.
+        path: where it lies in there.
     """
 
     module: str
     package: str
-    folder: str
+    path: str
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,10 @@ class Piece:
         executables: the files that it brings; the first is the one that is asked for.
         probe: arguments with which it prints its version.
         chart: name of the chart's folder.
+        manifest: name of the manifest's file.
         official: the publisher's download, where there is one for this machine.
         program: how to build it from a Go module.
-        source: where its folder lies in a Go module.
+        source: where it lies in a Go module.
         standin: Python module that stands in for it where no other route leads.
     """
 
@@ -90,6 +96,7 @@ class Piece:
     executables: tuple[str, ...]
     probe: tuple[str, ...] = ()
     chart: str | None = None
+    manifest: str | None = None
     official: Official | None = None
     program: GoProgram | None = None
     source: GoSource | None = None
@@ -103,7 +110,7 @@ class Pins:
     Attributes:
         pieces: every piece, in the order in which it is got.
         versions: version by release.
-        checksums: SHA-256 by URL, recorded on first use.
+        checksums: SHA-256 by URL, recorded on first use or pinned by hand.
         key: 12 hex digits that change with any pin; the checksums recorded later are not part of it.
     """
 
@@ -171,14 +178,16 @@ def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, 
     major, minor, *_ = version.split(".")
     words = {**versions, "version": version, "major": major, "minor": minor, "os": host.system, "arch": host.arch}
     chart: str | None = table.get("chart")
+    manifest: str | None = table.get("manifest")
     return Piece(
         name=name,
         version=version,
         kind=table["kind"],
         provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
-        executables=() if chart else tuple(table.get("executables", [name])),
+        executables=() if chart or manifest else tuple(table.get("executables", [name])),
         probe=tuple(table.get("probe", [])),
         chart=chart,
+        manifest=manifest,
         official=_official(table.get("official"), words, host),
         program=_program(table.get("go"), tables, words),
         source=GoSource(**table["source"]) if "source" in table else None,
@@ -190,7 +199,11 @@ def _official(table: dict[str, Any] | None, words: dict[str, str], host: Host) -
     if table is None or host.system not in table.get("systems", [host.system]):
         return None
     words = {**words, "arch": table.get("arch", {}).get(host.arch, host.arch)}
-    return Official(table.get(host.system, table["url"]).format(**words), table["checksums"].format(**words))
+    checksums: str | None = table.get("checksums")
+    return Official(
+        url=table.get(host.system, table["url"]).format(**words),
+        checksums=checksums.format(**words) if checksums else None,
+    )
 
 
 def _program(

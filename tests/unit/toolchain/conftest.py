@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.toolchain.publisher import PINS, Publisher, serve
+from tests.unit.toolchain.publisher import PINS, Publisher, kind_pins, serve
 from toolchain.host import Host, Patience
 from toolchain.install import Progress
 
@@ -22,7 +22,7 @@ def publisher() -> Iterator[Publisher]:
 def host(tmp_path: Path, publisher: Publisher) -> Host:
     """A machine with nothing on it, whose checkout's pins point to the publisher."""
     checkout = tmp_path / "checkout"
-    for module in ("engine", "istio"):
+    for module in ("engine", "istio", "metallb"):
         folder = checkout / "toolchain" / "modules" / module
         folder.mkdir(parents=True)
         (folder / "go.mod").write_text(f"module {module}\n\ngo 1.21\n")
@@ -37,6 +37,13 @@ def host(tmp_path: Path, publisher: Publisher) -> Host:
         arch="amd64",
         patience=Patience(reach=10, stall=10, attempts=1),
     )
+
+
+@pytest.fixture
+def kind_host(host: Host, publisher: Publisher) -> Host:
+    """The same machine, where the pins also have what only the provisioner kind needs."""
+    host.pins.write_text(kind_pins(publisher.url))
+    return host
 
 
 @pytest.fixture

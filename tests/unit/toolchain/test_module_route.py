@@ -1,7 +1,9 @@
 """The Go route, with a Go that the test wrote and, where there is one, with the real Go."""
 
+import hashlib
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +135,45 @@ def test_a_chart_from_the_module_names_the_release_it_is_and_is_writable(host: H
     assert (target / "files").stat().st_mode & 0o200
     for path in (origin, origin / "files"):
         path.chmod(0o755)  # so that the test's folder can be removed
+
+
+@pytest.fixture
+def copied(host: Host, tmp_path: Path) -> Callable[[str | None], Path]:
+    """Copies a manifest out of a module that holds `kind: Namespace`, held to a checksum."""
+    origin = tmp_path / "module" / "config" / "native.yaml"
+    origin.parent.mkdir(parents=True)
+    origin.write_text("kind: Namespace\n")
+    origin.chmod(0o444)  # as Go leaves its modules
+    go(host, otherwise=f'echo \'{{"Dir": "{tmp_path / "module"}"}}\'')
+    target = tmp_path / "manifests" / "metallb.yaml"
+    recipe = GoSource("metallb", "example.org/metallb", "config/native.yaml")
+
+    def copy(pinned: str | None) -> Path:
+        build.manifest("metallb", recipe, pinned, target, tmp_path / "build", host)
+        return target
+
+    return copy
+
+
+@pytest.mark.parametrize("pinned", [None, hashlib.sha256(b"kind: Namespace\n").hexdigest()])
+def test_a_manifest_from_the_module_is_the_modules_file_and_writable(
+    copied: Callable[[str | None], Path], pinned: str | None
+) -> None:
+    for _ in range(2):  # the second time the copy is there already
+        manifest = copied(pinned)
+    assert manifest.read_text() == "kind: Namespace\n"
+    assert manifest.stat().st_mode & 0o200
+    assert [path.name for path in manifest.parent.iterdir()] == ["metallb.yaml"]
+
+
+def test_a_manifest_of_other_bytes_than_the_publishers_is_refused(
+    copied: Callable[[str | None], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ToolchainError) as refused:
+        copied("0" * 64)
+    assert "0" * 64 in refused.value.why and hashlib.sha256(b"kind: Namespace\n").hexdigest() in refused.value.why
+    assert "toolchain/modules/metallb" in refused.value.fix
+    assert not (tmp_path / "manifests").exists()
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="there is no Go on this machine")

@@ -5,6 +5,7 @@ import io
 import os
 import stat
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,24 @@ QUICK = Patience(reach=10, stall=10, attempts=1)
 
 def official(publisher: Publisher, path: str = "/file") -> Official:
     return Official(publisher.url + path, f"{publisher.url}{path}.sha256")
+
+
+Get = Callable[..., Path]
+
+
+@pytest.fixture(params=["listed by the publisher", "pinned"])
+def get(request: pytest.FixtureRequest, publisher: Publisher, tmp_path: Path) -> Get:
+    """Fetches /file into the test's folder, held to either kind of checksum."""
+
+    def fetched(patience: Patience = QUICK) -> Path:
+        listed = official(publisher)
+        if request.param == "pinned":
+            publisher.files.pop("/file.sha256", None)
+            pinned = hashlib.sha256(publisher.files["/file"]).hexdigest()
+            return fetch(Official(listed.url, None), tmp_path, pinned, patience)[0]
+        return fetch(listed, tmp_path, None, patience)[0]
+
+    return fetched
 
 
 def test_every_piece_comes_from_its_publisher_where_that_answers(
@@ -109,40 +128,42 @@ def test_a_wrong_checksum_never_falls_back_to_another_route(host: Host, publishe
     assert not host.launchers.exists()
 
 
-def test_a_truncated_file_is_taken_up_where_it_stopped(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_truncated_file_is_taken_up_where_it_stopped(get: Get, publisher: Publisher) -> None:
     content = os.urandom(500_000)
     publisher.offer("/file", content)
     publisher.answers["/file"] = truncated(200_000)
     with pytest.raises(Unreachable) as broken:
-        fetch(official(publisher), tmp_path, None, QUICK)
+        get()
     assert "goes on where it stopped" in broken.value.fix
     del publisher.answers["/file"]
-    path, _ = fetch(official(publisher), tmp_path, None, QUICK)
+    path = get()
     assert path.read_bytes() == content
     assert publisher.asked("/file") == [None, "bytes=200000-"]
 
 
-def test_a_line_that_breaks_is_taken_up_in_the_same_run(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_line_that_breaks_is_taken_up_in_the_same_run(get: Get, publisher: Publisher) -> None:
     content = os.urandom(500_000)
     publisher.offer("/file", content)
     publisher.answers["/file"] = truncated(200_000)
-    path, _ = fetch(official(publisher), tmp_path, None, Patience(stall=10, attempts=3))
+    path = get(Patience(stall=10, attempts=3))
     assert path.read_bytes() == content
     assert publisher.asked("/file") == [None, "bytes=200000-", "bytes=400000-"]
 
 
-def test_a_part_of_another_file_is_replaced_by_the_whole(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_part_of_another_file_is_replaced_by_the_whole(get: Get, tmp_path: Path, publisher: Publisher) -> None:
     publisher.offer("/file", b"right" * 100)
     (tmp_path / "file.part").write_bytes(b"wrong" * 10)
-    path, _ = fetch(official(publisher), tmp_path, None, QUICK)
+    path = get()
     assert path.read_bytes() == b"right" * 100
 
 
 @pytest.mark.parametrize("extra", [0, 7])
-def test_a_part_as_long_as_the_file_or_longer_ends_well(tmp_path: Path, publisher: Publisher, extra: int) -> None:
+def test_a_part_as_long_as_the_file_or_longer_ends_well(
+    get: Get, tmp_path: Path, publisher: Publisher, extra: int
+) -> None:
     publisher.offer("/file", b"right" * 100)
     (tmp_path / "file.part").write_bytes(b"right" * 100 + b"x" * extra)
-    path, _ = fetch(official(publisher), tmp_path, None, QUICK)
+    path = get()
     assert path.read_bytes() == b"right" * 100
 
 
@@ -162,11 +183,11 @@ def test_a_piece_with_another_route_does_without_a_missing_file(host: Host, publ
     assert {p.piece: p.route for p in toolchain.pieces}["pulumi-resource-tls"] == "stand-in"
 
 
-def test_a_publisher_that_stalls_is_not_waited_for(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_publisher_that_stalls_is_not_waited_for(get: Get, tmp_path: Path, publisher: Publisher) -> None:
     publisher.offer("/file", b"x" * 1000)
     publisher.answers["/file"] = held(publisher, after=100)
     with pytest.raises(Unreachable) as slow:
-        fetch(official(publisher), tmp_path, None, Patience(stall=0.2, attempts=1))
+        get(Patience(stall=0.2, attempts=1))
     assert "too slow" in slow.value.what
     assert (tmp_path / "file.part").stat().st_size == 100
 

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.toolchain.publisher import ENGINE, ETCD, KUBECTL, Publisher, held, publish_all
+from tests.unit.toolchain.publisher import (
+    ENGINE,
+    ETCD,
+    KIND,
+    KUBECTL,
+    METALLB,
+    Publisher,
+    held,
+    publish_all,
+    publish_for_kind,
+)
 from toolchain.errors import ToolchainError
 from toolchain.host import Host
 from toolchain.install import install
@@ -28,10 +38,11 @@ from toolchain.install import install
 words = json.loads(sys.argv[1])
 if limit := words.pop("limit", None):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+provisioners = words.pop("provisioners", ["kwok"])
 folders = {name: Path(words.pop(name)) for name in ("checkout", "cache", "pulumi_home")}
 host = Host(**folders, **words, patience=Patience(reach=10, stall=60, attempts=1))
 try:
-    install({"kwok"}, lambda step: print(step.piece, step.state, flush=True), host)
+    install(provisioners, lambda step: print(step.piece, step.state, flush=True), host)
 except ToolchainError as error:
     print(error, flush=True)
     sys.exit(1)
@@ -76,6 +87,20 @@ def test_of_two_runs_at_once_one_works_and_the_other_waits(host: Host, publisher
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
     assert {path: len(publisher.asked(path)) for path in (ENGINE, KUBECTL, ETCD)} == {ENGINE: 1, KUBECTL: 1, ETCD: 1}
+
+
+def test_of_two_runs_for_kind_at_once_each_file_is_fetched_by_one(kind_host: Host, publisher: Publisher) -> None:
+    publish_for_kind(publisher)
+    publisher.answers[METALLB] = held(publisher)
+    first = start(kind_host, provisioners=["kind"])
+    assert publisher.held.wait(60)
+    second = start(kind_host, provisioners=["kind"])
+    lines_until(second, "waits")
+    publisher.gate.set()
+    for process in (first, second):
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    assert {path: len(publisher.asked(path)) for path in (KIND, METALLB)} == {KIND: 1, METALLB: 1}
 
 
 def test_a_run_that_was_killed_goes_on_with_what_was_left(host: Host, publisher: Publisher) -> None:
