@@ -14,30 +14,38 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def validate(stack_file: Path, console: Console) -> int:
-    """Check a stack file and print what is wrong with it.
+def validate(stack_file: Path, console: Console, overlay: Path | None = None) -> int:
+    """Check a stack file, with an overlay laid over it, and print what is wrong.
 
     Returns:
         The exit code: 0 when nothing is wrong, else 1.
     """
+    name = named(stack_file, overlay)
     try:
-        text, code = summary(stack_file.name, read(stack_file)), 0
+        text, code = summary(name, read(stack_file, overlay)), 0
     except InvalidModel as invalid:
-        text, code = report(stack_file.name, invalid.findings), 1
+        text, code = report(name, invalid.findings), 1
     # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
     return code
 
 
-def read(stack_file: Path) -> Federation:
+def read(stack_file: Path, overlay: Path | None = None) -> Federation:
     """Read a stack file that this program can bring up.
 
     Raises:
-        InvalidModel: everything that is wrong with it.
+        InvalidModel: everything that is wrong with it and with the overlay.
     """
-    federation = stackfile.read(stack_file)
-    unbuilt.refuse(federation)
+    layers = stackfile.declared(stack_file, overlay)
+    with layers.checked():
+        federation = stackfile.parse(layers.tree, base=stack_file.parent)
+        unbuilt.refuse(federation)
     return federation
+
+
+def named(stack_file: Path, overlay: Path | None) -> str:
+    """Name what was read, so that nobody overlooks an overlay."""
+    return f"{stack_file.name} with {overlay}" if overlay else stack_file.name
 
 
 def report(name: str, findings: Sequence[Finding]) -> str:

@@ -1,7 +1,10 @@
 """From a stack file, or what Pulumi made of it, to a Federation that is known to be sound."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from pydantic import SecretStr, ValidationError
 from model import rules, shape, yamltree
 from model.config import Federation, ProvidedAuthority
 from model.finding import Finding, InvalidModel
+from model.overlay import Tree, additions, load, merged
 from model.rules.provided import SEALED
-from model.yamltree import kind_of, printable
+from model.yamltree import inert, join, kind_of, printable
 
 PROJECT = "mesh-federation"
 KEY = f"{PROJECT}:federation"
@@ -19,23 +23,127 @@ KEY = f"{PROJECT}:federation"
 _EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
 
 
-def read(path: Path) -> Federation:
+@dataclass(frozen=True)
+class Layers:
+    """What a stack file declares, with the overlay in use laid over it.
+
+    Attributes:
+        tree: the federation.
+        stack_file: name of the stack file.
+        overlay: name of the overlay's file; empty where none is used.
+        above: paths of the values that only the overlay has set.
+        findings: what is wrong with the files, whatever federation they declare.
+    """
+
+    tree: object
+    stack_file: str
+    overlay: str = ""
+    above: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Add what is wrong with the files to what is found inside, and say which file each finding is about.
+
+        Raises:
+            InvalidModel: with all findings; those of the stack file come first.
+        """
+        found: tuple[Finding, ...] = ()
+        try:
+            yield
+        except InvalidModel as invalid:
+            found = invalid.findings
+        if findings := rules.ordered([*self.findings, *found]):
+            below = [finding for finding in findings if not self._is_above(finding)]
+            above = [finding for finding in findings if self._is_above(finding)]
+            raise _invalid(self.stack_file, below, self.overlay, above)
+
+    def _is_above(self, finding: Finding) -> bool:
+        ends = [part.start() for part in re.finditer(r"[.[]|$", finding.path)]
+        return any(finding.path[:end] in self.above for end in ends)
+
+
+def _invalid(stack_file: str, below: Iterable[Finding], overlay: str, above: Iterable[Finding]) -> InvalidModel:
+    """Name the file of each finding, where there are two."""
+    if not overlay:
+        return InvalidModel(tuple(below))
+    return InvalidModel((*(_in(stack_file, finding) for finding in below), *(_in(overlay, f) for f in above)))
+
+
+def _in(file: str, finding: Finding) -> Finding:
+    return replace(finding, path=f"{inert(file)}: {finding.path}" if finding.path else inert(file))
+
+
+def read(path: Path, overlay: Path | None = None) -> Federation:
     """Read a stack file, `Pulumi.<stack>.yaml`, and check everything that can be known without an engine.
 
     Raises:
         InvalidModel: with all findings.
     """
-    tree = _load(path)
-    federation, findings = _federation_of(tree)
-    if federation is None:
-        raise InvalidModel(rules.ordered(findings))
-    try:
-        sound = parse(federation, base=path.parent)
-    except InvalidModel as invalid:
-        raise InvalidModel(rules.ordered([*findings, *invalid.findings])) from None
-    if findings:
-        raise InvalidModel(rules.ordered(findings))
-    return sound
+    layers = declared(path, overlay)
+    with layers.checked():
+        federation = parse(layers.tree, base=path.parent)
+    return federation
+
+
+def declared(path: Path, overlay: Path | None = None) -> Layers:
+    """Read a stack file's federation and lay an overlay over it, unchecked.
+
+    Raises:
+        InvalidModel: a file cannot be read as what it is; with all findings about both.
+    """
+    federation, findings = _load(path)
+    return lay(federation, path.name, overlay, findings)
+
+
+def lay(federation: object, stack_file: str, overlay: Path | None, findings: Sequence[Finding] = ()) -> Layers:
+    """Lay an overlay over the federation that a stack file declares.
+
+    Args:
+        federation: as in the file; None where the findings say why there is none.
+        stack_file: name of the stack file.
+        overlay: the overlay's file; None for none.
+        findings: what is wrong with the stack file.
+
+    Raises:
+        InvalidModel: with all findings about both files.
+    """
+    above, unread = load(overlay) if overlay else ({}, [])
+    name = overlay.name if overlay else ""
+    unread = unread or _whole_stack_file(above)
+    if unread or (federation is None and findings):
+        raise _invalid(stack_file, rules.ordered(findings), name, rules.ordered(unread))
+    if not isinstance(federation, Mapping):
+        return Layers(federation, stack_file, name, findings=tuple(findings))
+    known, unknown = _without_unknown_clusters(above, federation)
+    places = frozenset([*additions(federation, known), *(finding.path for finding in unknown)])
+    return Layers(merged(federation, known), stack_file, name, places, (*findings, *unknown))
+
+
+def _without_unknown_clusters(above: Tree, federation: Tree) -> tuple[Tree, list[Finding]]:
+    """Leave out the clusters that the stack does not have: an overlay changes clusters, and makes none."""
+    named, stack = above.get("clusters"), federation.get("clusters")
+    if not isinstance(named, Mapping):
+        return above, []
+    names = list(stack) if isinstance(stack, Mapping) else []
+    known = {name: cluster for name, cluster in named.items() if name in names}
+    rest = {key: value for key, value in above.items() if key != "clusters"}
+    findings = [_unknown_cluster(name, names) for name in named if name not in known]
+    return {**rest, "clusters": known} if known else rest, findings
+
+
+def _unknown_cluster(name: str, names: list[str]) -> Finding:
+    meant = shape.nearest(name, names)
+    problem = f"the stack has no cluster {printable(name)}, and an overlay makes none"
+    fix = f"write {printable(meant)}" if meant else "declare it in the stack file, or remove it here"
+    return Finding(join("clusters", name), "unknown-cluster", problem, fix)
+
+
+def _whole_stack_file(above: Tree) -> list[Finding]:
+    """Find out that an overlay is written like a stack file: it starts one level too high."""
+    problem = f"an overlay is laid over what stands below {KEY}, and holds only that"
+    fix = "start with keys such as images, istio or clusters, at the margin"
+    return [Finding(key, "whole-stack-file", problem, fix) for key in ("config", KEY) if key in above]
 
 
 def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federation:
@@ -79,20 +187,13 @@ def _with_files_read(federation: Federation, base: Path) -> Federation:
     return federation.model_copy(update={"trust": trust})
 
 
-def _load(path: Path) -> object:
+def _load(path: Path) -> tuple[object, list[Finding]]:
+    """Read the federation of a stack file; None where there is none."""
     try:
-        with path.open("rb") as file:
-            text = file.read(yamltree.MAX_BYTES + 1)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        problem = f"cannot read {path}: {reason}"
-        raise InvalidModel(
-            (Finding("", "unreadable-file", problem, "name an existing stack: its file is Pulumi.<stack>.yaml"),)
-        ) from None
-    try:
-        return yamltree.read(text)
+        tree = yamltree.load(path, "name an existing stack: its file is Pulumi.<stack>.yaml")
     except yamltree.Unreadable as unreadable:
-        raise InvalidModel(tuple(dict.fromkeys(_unprefixed(f) for f in unreadable.findings))) from None
+        return None, list(dict.fromkeys(_unprefixed(finding) for finding in unreadable.findings))
+    return _federation_of(tree)
 
 
 def _unprefixed(finding: Finding) -> Finding:

@@ -1,4 +1,4 @@
-"""Stack-file text to a plain tree, with the scalars that Pulumi's engine sees (Go's yaml.v3: YAML 1.2 core).
+"""YAML text to a plain tree, with the scalars that Pulumi's engine sees (Go's yaml.v3: YAML 1.2 core).
 
 PyYAML's own constructors read YAML 1.1 (`on` is true), keep the last of two equal keys, recurse as deep as the file
 says and expand aliases without limit. So the tree is built here, from the parser's flat list of events.
@@ -7,6 +7,7 @@ says and expand aliases without limit. So the tree is built here, from the parse
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,6 +50,25 @@ class _Open:
     """Nodes in it, aliases expanded."""
 
 
+def load(file: Path, fix: str) -> object:
+    """Build the tree of the one YAML document in this file.
+
+    Args:
+        file: where it is.
+        fix: what to do when it cannot be read.
+
+    Raises:
+        Unreadable: with every problem found, up to the point where the parser could not go on.
+    """
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise Unreadable([Finding("", "unreadable-file", f"cannot read {file}: {reason}", fix)]) from None
+    return read(text)
+
+
 def read(text: bytes) -> object:
     """Build the tree of the one YAML document in this text.
 
@@ -64,7 +84,7 @@ def read(text: bytes) -> object:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        problem = f"byte 0x{text[error.start]:02x} in line {line} is not UTF-8, the only encoding that Pulumi reads"
+        problem = f"byte 0x{text[error.start]:02x} in line {line} is not UTF-8, the only encoding that is read"
         raise Unreadable([Finding("", "not-utf-8", problem, "save the file as UTF-8")]) from None
     builder = _Builder()
     try:
@@ -138,13 +158,13 @@ class _Builder:
             self._stop(
                 "several-documents",
                 event,
-                "a second YAML document starts here; Pulumi reads the first and ignores the rest without a word",
-                "keep one document: remove the `---` line and what does not belong to this stack",
+                "a second YAML document starts here; the first is read, and the rest ignored without a word",
+                "keep one document: remove the `---` line and what does not belong to this file",
             )
 
     def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         if len(self._open) >= MAX_DEPTH:
-            problem = f"more than {MAX_DEPTH} mappings and lists inside each other; no key of a stack file is that deep"
+            problem = f"more than {MAX_DEPTH} mappings and lists inside each other; no key is that deep"
             self._stop("too-deep", event, problem, "close brackets where they belong")
         self._refuse_tag(event)
         mapping = isinstance(event, yaml.MappingStartEvent)
@@ -269,7 +289,7 @@ class _Builder:
             self._find(
                 "yaml-tag",
                 event,
-                f"the tag {printable(event.tag)} asks for a type of its own; stack files are plain data",
+                f"the tag {printable(event.tag)} asks for a type of its own; only plain data is read",
                 "remove the tag",
             )
 

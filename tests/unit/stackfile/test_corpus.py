@@ -16,6 +16,7 @@ from model import stackfile
 from model.finding import InvalidModel
 
 CORPUS = Path(__file__).with_name("corpus")
+OVERLAYS = Path(__file__).with_name("overlays")
 MODEL = Path(stackfile.__file__).parent
 BAD = sorted(CORPUS.glob("*.yaml"))
 VALID = sorted((CORPUS / "valid").glob("*.yaml"))
@@ -62,13 +63,14 @@ def _ids(*files: Path) -> Iterator[str]:
 
 
 RULES = sorted(set(_ids(*(f for f in (MODEL / "rules").glob("*.py") if f.name != "provided.py"))))
-READING = sorted(set(_ids(*(MODEL / f"{name}.py" for name in ("stackfile", "shape", "yamltree")))))
+READING = sorted(set(_ids(*(MODEL / f"{name}.py" for name in ("stackfile", "overlay", "shape", "yamltree")))))
 NOT_IN_THE_CORPUS = {"file-too-large", "unreadable-file", "not-plain-data", "wrong-value"}
 """Tested in test_stackfile.py: they need something else than a small file."""
 
 
 def _fired() -> set[str]:
-    lines = [line for file in CORPUS.glob("*.txt") for line in file.read_text(encoding="utf-8").splitlines()]
+    goldens = [*CORPUS.glob("*.txt"), *OVERLAYS.glob("*.txt")]
+    lines = [line for file in goldens for line in file.read_text(encoding="utf-8").splitlines()]
     return {line.split()[-1] for line in lines if line.startswith("  ") and not line.startswith("   ")}
 
 
