@@ -1,5 +1,7 @@
 # Thin names for ./mesh and the checks. `make help` lists them.
 STACK ?= embedded
+OVERLAY ?=
+laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
 .PHONY: help up down preview validate doctor install dev lint test unit engine bench lock schema clean
@@ -7,17 +9,17 @@ export MESH_REQUIREMENTS = requirements.txt
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## Bring the federation of STACK up (default: embedded)
-	@./mesh up --yes --stack $(STACK)
+up: ## Bring the federation of STACK up (default: embedded), with the file OVERLAY laid over it if one is given
+	@./mesh up --yes --stack $(STACK)$(laid)
 
 down: ## Remove everything that `make up` made for STACK
 	@./mesh down --yes --stack $(STACK)
 
 preview: ## Show every object that STACK would change; needs no cluster and no network
-	@./mesh preview --stack $(STACK)
+	@./mesh preview --stack $(STACK)$(laid)
 
 validate: ## Check the stack file of STACK
-	@./mesh validate --stack $(STACK)
+	@./mesh validate --stack $(STACK)$(laid)
 
 doctor: ## Show what was found where and what is missing for which provisioner
 	@./mesh doctor

@@ -1,16 +1,20 @@
 """The Pulumi program: load the model, plan, build the federation, export what people need to use it."""
 
+import os
+
 import pulumi
 
 from components.federation import Federation, FederationArgs
 from model.finding import InvalidModel
+from model.overlay import chosen
 from model.plan import plan
-from model.stackfile import parse
+from model.stackfile import lay, parse
 
 stack = pulumi.get_stack()
 try:
-    model = parse(pulumi.Config().require_object("federation"))
-    planned = plan(model, stack)
+    layers = lay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
+    with layers.checked():
+        planned = plan(parse(layers.tree), stack)
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None
 

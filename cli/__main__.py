@@ -35,26 +35,37 @@ class Refused(Exception):
 
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="Which stack file: Pulumi.<stack>.yaml.")]
+Overlay = Annotated[
+    Path | None,
+    typer.Option("--overlay", "-o", help="Lay this file over the stack file; MESH_OVERLAY does the same."),
+]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Compare with what the clusters really hold first.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command()
-def up(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
+def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False) -> None:
     """Bring the federation up, or bring it to what the stack file says now."""
     from cli import clusters, summary
 
-    engine = _engine(stack)
+    engine = _engine(stack, overlay)
     clusters.wake(engine, _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
-    _exit_on_failure(engine.stream("up", *flags))
+    _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else [])))
+    if engine.workspace.overlay:
+        print(f"{stack} is up with {engine.workspace.overlay} laid over its stack file")
     summary.summarize(engine, Console())
 
 
 @app.command()
-def preview(stack: Stack = DEFAULT_STACK, diff: Annotated[bool, typer.Option(help="Show bodies.")] = False) -> None:
+def preview(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False,
+    diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
+) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
-    engine = _engine(stack)
-    raise typer.Exit(engine.stream("preview", *(["--diff"] if diff else [])))
+    engine = _engine(stack, overlay)
+    flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
+    raise typer.Exit(engine.stream("preview", *flags))
 
 
 @app.command()
@@ -69,11 +80,12 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
 
 
 @app.command()
-def validate(stack: Stack = DEFAULT_STACK) -> None:
+def validate(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
     """Check a stack file: types, and every fact that spans clusters. Needs no engine and no cluster."""
     from cli.validate import validate as check
 
-    raise typer.Exit(check(Workspace.current().stack_file(stack), Console()))
+    workspace = Workspace.current().laying(overlay)
+    raise typer.Exit(check(workspace.stack_file(stack), Console(), workspace.overlay))
 
 
 @app.command()
@@ -102,15 +114,17 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-def _engine(stack: str, *, valid: bool = True) -> "Engine":
+def _engine(stack: str, overlay: Path | None = None, *, valid: bool = True) -> "Engine":
     """Put everything in place to run the engine on a stack: a sound stack file, the toolchain, a lock that is free."""
     from cli.engine import Engine
 
-    workspace = Workspace.current()
+    workspace = Workspace.current().laying(overlay)
     file = workspace.stack_file(stack)
     if not file.exists():
         raise Refused(f"there is no {file.name}", f"choose one of: {', '.join(workspace.stacks())}")
-    toolchain = _toolchain(_provisioners(file) if valid else {DEFAULT_PROVISIONER})
+    toolchain = _toolchain(_provisioners(file, workspace.overlay) if valid else {DEFAULT_PROVISIONER})
+    if valid and workspace.overlay:
+        _tell(f"{workspace.overlay} is laid over {file.name}")
     workspace.prepare(toolchain)
     engine = Engine(workspace, toolchain, stack)
     engine.open()
@@ -119,15 +133,15 @@ def _engine(stack: str, *, valid: bool = True) -> "Engine":
     return engine
 
 
-def _provisioners(file: Path) -> set[str]:
+def _provisioners(file: Path, overlay: Path | None) -> set[str]:
     """Return what a stack file's clusters are made by; ends here, with all findings, when the file is not sound."""
-    from cli.validate import read, report
+    from cli.validate import named, read, report
     from model.finding import InvalidModel
 
     try:
-        return {cluster.provisioner.value for cluster in read(file).clusters.values()}
+        return {cluster.provisioner.value for cluster in read(file, overlay).clusters.values()}
     except InvalidModel as invalid:
-        _tell(report(file.name, invalid.findings).rstrip("\n"))
+        _tell(report(named(file, overlay), invalid.findings).rstrip("\n"))
         raise typer.Exit(1) from None
 
 

@@ -8,9 +8,11 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from model.overlay import VARIABLE as OVERLAY
+from model.overlay import chosen
 from toolchain.install import Toolchain
 from toolchain.locate import Located
 
@@ -51,6 +53,15 @@ class Workspace:
         """Folder with the stack files that the engine reads: the user's, and the salt of their secrets."""
         return self.home / "project"
 
+    @property
+    def overlay(self) -> Path | None:
+        """The file that is laid over every stack file; None where none is named."""
+        return chosen(self.ambient)
+
+    def laying(self, file: Path | None) -> "Workspace":
+        """Return the same checkout with this overlay; without a file, with the one that the environment names."""
+        return replace(self, ambient={**self.ambient, OVERLAY: str(file)}) if file else self
+
     def stack_file(self, stack: str) -> Path:
         """The stack file that the user edits."""
         return self.checkout / f"Pulumi.{stack}.yaml"
@@ -89,6 +100,8 @@ class Workspace:
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
             "PULUMI_LOG_ROTATION_MAX_TOTAL_MB": "50",
         }
+        if self.overlay:
+            own[OVERLAY] = str(self.overlay)
         if self.uses_own_state():
             own[BACKEND] = self._backend()
         if not any(name in self.ambient for name in PASSPHRASE):

@@ -2,17 +2,22 @@
 
 import json
 import stat
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from cli import __main__ as command
 from cli.engine import Engine
 from cli.workspace import Workspace
+from toolchain import install
 from toolchain.install import Toolchain
 from toolchain.locate import Located
 
 STACK = "dev"
+SOUND = (Path(command.__file__).parent.parent / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
 DECLARED = "# by hand\nconfig:\n  mesh-federation:federation: {}\n"
 PULUMI = """#!/bin/sh
 # Records each call, then acts as the files beside it say: NAME.sh for the first word that is not an option.
@@ -82,7 +87,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A checkout with one stack file and a toolchain with a pulumi that records."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+    theirs = ("PULUMI_BACKEND_URL", "PULUMI_HOME", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+    for name in (*theirs, "MESH_OVERLAY"):
         monkeypatch.delenv(name, raising=False)
     checkout, programs = tmp_path / "checkout", tmp_path / "bin"
     checkout.mkdir()
@@ -98,3 +104,66 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     )
     toolchain = Toolchain(programs, tmp_path / "charts", checkout / ".mesh" / "bin", pieces)
     return Desk(tmp_path, Workspace(checkout, checkout / ".mesh", {"HOME": str(tmp_path)}), toolchain)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        status: its exit status.
+        out: what it printed.
+        err: what it said.
+    """
+
+    status: int
+    out: str
+    err: str
+
+
+Mesh = Callable[..., Ended]
+
+
+@pytest.fixture
+def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
+    """Runs `mesh` in the checkout of the test, with its toolchain."""
+    monkeypatch.setattr(Workspace, "current", lambda: desk.workspace)
+    monkeypatch.setattr(install, "ready", lambda *_: desk.toolchain)
+    monkeypatch.setenv("COLUMNS", "200")
+    desk.stack_file.write_text(SOUND, encoding="utf-8")
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mesh", *arguments])
+        capsys.readouterr()
+        try:
+            command.main()
+            status = 0
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+        printed = capsys.readouterr()
+        return Ended(status, printed.out, printed.err)
+
+    return run
+
+
+STATE: dict[str, object] = {"deployment": {"resources": []}}
+CLUSTERS = {
+    name: {
+        "provisioner": "kwok",
+        "name": f"{name}-1a2b3c",
+        "kubeconfig": f"kubeconfigs/{STACK}/{name}",
+        "gateway": ["10.0.0.1"],
+        "trustDomain": f"{name}.local",
+    }
+    for name in ("east", "west")
+}
+
+
+@pytest.fixture
+def answering(desk: Desk) -> Desk:
+    """The engine has a stack and its outputs."""
+    desk.on(
+        "stack",
+        f"case \"$*\" in *export*) echo '{json.dumps(STATE)}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac",
+    )
+    return desk

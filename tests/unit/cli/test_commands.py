@@ -5,84 +5,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli import __main__ as command
 from cli.workspace import Workspace
-from tests.unit.cli.conftest import STACK, Desk
+from tests.unit.cli.conftest import STACK, Desk, Mesh
 from toolchain import install
 from toolchain.errors import ToolchainError
 from toolchain.install import Missing, Progress
 
 CHECKOUT = Path(command.__file__).resolve().parent.parent
 CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stackfile" / "corpus").glob("*.yaml"))
-SOUND = (CHECKOUT / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended.
-
-    Attributes:
-        status: its exit status.
-        out: what it printed.
-        err: what it said.
-    """
-
-    status: int
-    out: str
-    err: str
-
-
-Mesh = Callable[..., Ended]
-
-
-@pytest.fixture
-def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
-    """Runs `mesh` in the checkout of the test, with its toolchain."""
-    monkeypatch.setattr(Workspace, "current", lambda: desk.workspace)
-    monkeypatch.setattr(install, "ready", lambda *_: desk.toolchain)
-    monkeypatch.setenv("COLUMNS", "200")
-    desk.stack_file.write_text(SOUND, encoding="utf-8")
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["mesh", *arguments])
-        capsys.readouterr()
-        try:
-            command.main()
-            status = 0
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-        printed = capsys.readouterr()
-        return Ended(status, printed.out, printed.err)
-
-    return run
-
-
-STATE: dict[str, object] = {"deployment": {"resources": []}}
-CLUSTERS = {
-    name: {
-        "provisioner": "kwok",
-        "name": f"{name}-1a2b3c",
-        "kubeconfig": f"kubeconfigs/{STACK}/{name}",
-        "gateway": ["10.0.0.1"],
-        "trustDomain": f"{name}.local",
-    }
-    for name in ("east", "west")
-}
-
-
-@pytest.fixture
-def answering(desk: Desk) -> Desk:
-    """The engine has a stack and its outputs."""
-    desk.on(
-        "stack",
-        f"case \"$*\" in *export*) echo '{json.dumps(STATE)}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac",
-    )
-    return desk
 
 
 def test_up_runs_the_engine_and_ends_with_a_table_and_what_to_try_next(mesh: Mesh, answering: Desk) -> None:
@@ -295,12 +231,12 @@ def test_env_without_a_toolchain_to_be_had_prints_nothing_to_evaluate(
 
 # What a command loads.
 
-HEAVY = ("pulumi", "pulumi_kubernetes", "pulumi_command", "grpc", "google.protobuf")
+ENGINE = ("pulumi", "pulumi_kubernetes", "pulumi_command", "grpc", "google.protobuf")
 
 
 def loaded(code: str) -> set[str]:
     """Modules of the heavy packages that a fresh interpreter has loaded after the code."""
-    show = f"import sys\n{code}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    show = f"import sys\n{code}\nprint([name for name in {(*ENGINE, 'pydantic')!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", show], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     return set(ast.literal_eval(done.stdout.splitlines()[-1]))
 
@@ -310,9 +246,14 @@ def test_the_command_line_loads_no_engine() -> None:
     assert loaded("import cli.__main__") == set()
 
 
+def test_a_command_that_reads_no_stack_file_loads_no_model() -> None:
+    assert "pydantic" in loaded("import model.config")
+    assert loaded("import cli.__main__ as m; m.Workspace.current().overlay") == set()
+
+
 def test_validate_loads_no_engine() -> None:
-    assert loaded("import cli.__main__ as m; m.app(['validate'], standalone_mode=False)") == set()
+    assert not loaded("import cli.__main__ as m; m.app(['validate'], standalone_mode=False)") & set(ENGINE)
 
 
 def test_running_the_engine_loads_none_of_its_libraries() -> None:
-    assert loaded("import cli.engine, cli.clusters, cli.summary") == set()
+    assert not loaded("import cli.engine, cli.clusters, cli.summary") & set(ENGINE)
