@@ -4,7 +4,7 @@ OVERLAY ?=
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down preview validate doctor install dev lint test unit engine bench lock schema clean
+.PHONY: help up down preview validate doctor install dev lint test unit engine bench lock schema clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ doctor: ## Show what was found where and what is missing for which provisioner
 install: ## Get the toolchain
 	@./mesh install
 
+tools: # What the tests run, and kind stacks are previewed with
+	@./mesh install kwok kind
+
 dev: export MESH_REQUIREMENTS = requirements-dev.txt
 dev:
 	@./mesh >/dev/null
@@ -34,13 +37,13 @@ dev:
 lint: dev ## Style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-test: lint install ## Style, types, and every tier of tests that this machine can run
+test: lint tools ## Style, types, and the tests of the tiers unit and engine
 	@.venv/bin/pytest --cov --cov-report=term-missing:skip-covered
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit
 
-engine: dev install ## Tests on the real engine and real API servers
+engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine
 
 bench: dev install ## Measure a whole bring-up beside a sequential script

@@ -41,7 +41,8 @@ class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
     Produces the namespace istio-system, the Secret cacerts, a Command that applies the CRDs, every object of the
-    charts base and istiod, a Command that waits for its webhooks, and the mesh-wide PeerAuthentication.
+    charts base and istiod, Commands that wait for its webhooks and for its roots to be known, and the mesh-wide
+    PeerAuthentication.
 
     Attributes:
         ready: what workloads and routing objects must wait for.
@@ -67,7 +68,8 @@ class IstioInstall(pulumi.ComponentResource):
         before = [certificates, crds, *rest]
         running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
         waiting = WebhookArgs("istiod", mesh.probe(), args.kubeconfig, place, running, [args.material.checksum()])
-        self.ready = [crds, webhook.answers(f"{place.cluster}-webhook", waiting, self)]
+        answering = webhook.answers(f"{place.cluster}-webhook", waiting, self)
+        self.ready = [crds, answering, self._roots(args, answering)]
         create(routing.strict_mtls(), place, self, self.ready)
         self.register_outputs({})
 
@@ -83,6 +85,20 @@ class IstioInstall(pulumi.ComponentResource):
             logging=local.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
+        )
+
+    def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
+        """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
+        place, roots = args.place, args.material.roots()
+        return local.Command(
+            f"{place.cluster}-roots",
+            create=f"{SCRIPTS}.roots",
+            stdin=args.kubeconfig,
+            environment={"ROOTS": roots},
+            triggers=[place.provider.id, roots],
+            logging=local.Logging.STDERR,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[answering], deleted_with=place.deleted_with),
         )
 
 

@@ -47,8 +47,8 @@ def test_another_trust_model_replaces_no_cluster_and_deletes_no_object(running: 
 
 
 def is_certificate(urn: str) -> bool:
-    """Or the proof that a restarted istiod answers."""
-    return "CertificateAuthority$tls:" in urn or urn.endswith("-webhook")
+    """Or the proof that a restarted istiod answers, and that every namespace knows the roots."""
+    return "CertificateAuthority$tls:" in urn or urn.endswith(("-webhook", "-roots"))
 
 
 def pod_subnet(running: Checkout, cluster: str, subnet: str) -> None:
@@ -102,7 +102,7 @@ def everything_of(running: Checkout, cluster: str) -> set[str]:
         for urn, resource in running.state().items()
         if resource.get("custom") and "CertificateAuthority" not in urn
     }
-    own = (f"{cluster}:", *(f"{cluster}-{part}" for part in ("create", "kubeconfig", "crds", "webhook")))
+    own = (f"{cluster}:", *(f"{cluster}-{part}" for part in ("create", "kubeconfig", "crds", "webhook", "roots")))
     return {name for name in names if name.startswith(own) or name == cluster}
 
 

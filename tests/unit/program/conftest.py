@@ -12,7 +12,7 @@ from toolchain.host import Host
 from toolchain.install import Missing, Toolchain, survey
 from toolchain.locate import shelf
 
-NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway")
+NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb")
 """All that the program uses at plan time; no engine and no plugin."""
 
 Record = Callable[..., Run]
@@ -28,7 +28,7 @@ def tools() -> dict[str, str]:
     if missing := tuple(name for name, place in found.items() if place is None):
         pytest.skip(f"THE WHOLE PROGRAM IS NOT TESTED: {Missing(missing)}")
     store = shelf(pinned, host)
-    return Toolchain(store.bin, store.charts).environment()
+    return Toolchain(store.bin, store.charts, manifests=store.manifests).environment()
 
 
 @pytest.fixture(scope="session")

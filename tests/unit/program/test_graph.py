@@ -180,6 +180,15 @@ def test_pods_start_only_after_the_injector_runs(record: Record, tree: Tree) -> 
 
 
 @every_federation
+def test_pods_start_only_after_every_namespace_knows_the_roots(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    outside_the_mesh = ("istio-system/istiod", "metallb-system/controller")
+    for each in run.of_type("kubernetes:apps/v1:Deployment"):
+        if not each.name.endswith(outside_the_mesh):
+            assert run.one("Command", f"{cluster_of(each)}-roots").urn in run.before(each), each.name
+
+
+@every_federation
 def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: Tree) -> None:
     run = record(tree)
     home = {each.urn: cluster_of(each) for each in run.objects}
@@ -228,6 +237,7 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 name, role = each.name.rsplit("-", 1)
                 assert above == {
                     "crds": ("IstioInstall", f"{name}-istio"),
+                    "roots": ("IstioInstall", f"{name}-istio"),
                     "webhook": ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio"),
                 }.get(role, ("Cluster", name))
             case "kubernetes", _:

@@ -1,0 +1,54 @@
+"""Waits until istiod has told every namespace which roots are trusted now.
+
+usage: python3 -m components.provisioners.roots
+
+Environment:
+    ROOTS: SHA-256 of the bundle.
+Standard input: the cluster's kubeconfig.
+
+A restarted istiod writes them a few seconds after it answers. A pod that starts before does not trust it, and hangs
+until the kubelet renews its files (44 s were seen). Namespaces that were told nothing yet do not count: their pods wait
+by themselves, and on simulated nodes there is nobody to tell them.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from hashlib import sha256
+
+from components.provisioners import place
+
+TIMEOUT = 120
+"""Seconds; a few are usual."""
+
+GET = ("get", "configmaps", "--all-namespaces", "--field-selector=metadata.name=istio-ca-root-cert", "--output=json")
+
+
+def main() -> None:
+    """Look until no namespace has other roots, or end with the names of those that have."""
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
+        kubeconfig.write(sys.stdin.read())
+        kubeconfig.flush()
+        deadline = time.monotonic() + TIMEOUT
+        while outdated := _outdated(kubeconfig.name):
+            if time.monotonic() > deadline:
+                sys.exit(f"istiod has not told these namespaces which roots are trusted now: {', '.join(outdated)}")
+            time.sleep(0.5)
+
+
+def _outdated(kubeconfig: str) -> list[str]:
+    done = place.ask(["kubectl", f"--kubeconfig={kubeconfig}", *GET])
+    if done.returncode:
+        sys.exit(f"cannot look for istiod's ConfigMaps:\n{done.stderr}")
+    maps = json.loads(done.stdout)["items"]
+    return sorted(each["metadata"]["namespace"] for each in maps if _hash(each["data"]) != os.environ["ROOTS"])
+
+
+def _hash(data: dict[str, str]) -> str:
+    return sha256(data.get("root-cert.pem", "").encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
