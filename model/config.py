@@ -360,7 +360,10 @@ class Import(Entry):
     locality: str | None = None
     """Left out: the exporting cluster's."""
     weight: int | None = Field(default=None, ge=0, le=100)
-    """Share of calls in percent, among all imports of this service in this cluster. Left out: equal shares."""
+    """Share of calls in percent, among all imports of this service in this cluster. `as: local`: the rest goes to the
+    pods here. Left out: equal shares; `as: local`: every pod here and every gateway address is called alike."""
+    service_account: str | None = None
+    """`as: local`: ServiceAccount of the pods here, which callers pin too; left out: that of the export."""
     connection_pool: ConnectionPool | None = None
     failover: Failover | None = None
 

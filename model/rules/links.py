@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from model.config import Export, Federation, Import, NamespacedName, is_address
+from model.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from model.finding import Finding
 from model.rules.names import from_name
+from model.samples import SAMPLES
 from model.shape import nearest
 
 _LOCALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,2}")
@@ -251,6 +252,56 @@ def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
             )
 
 
+def local_imports_fit_the_sample(federation: Federation) -> Iterator[Finding]:
+    """`as: local` joins a Service by its port names and selector, and callers pin its ServiceAccount (pitfall 15)."""
+    running = {(w.cluster, w.reference): w for w in federation.workloads}
+    exports = exports_by_service(federation)
+    for link in federation.imports:
+        workload = running.get((link.cluster, link.service))
+        export = exports.get((link.source, link.service))
+        if link.mode != "local" or workload is None or export is None:
+            continue
+        for problem, fix in _misfits(link, export, workload):
+            told = f"{link.cluster} imports {link.service} `as: local` beside its sample {workload.path}, but {problem}"
+            yield Finding(link.path, "local-sample-differs", told, fix)
+
+
+def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
+    port = SAMPLES[workload.sample].port
+    strange = [p for p in link.ports or export.ports if (p.name, p.number) != ("http", port)]
+    if strange:
+        yield (
+            f"the Service of the sample has port http {port}, not {strange[0].name} {strange[0].number}: no call would"
+            " reach the remote pods",
+            f"import the port http {port} alone, or remove {workload.path}",
+        )
+    if export.workload_labels.get("app") != workload.sample:
+        yield (
+            f"the Service of the sample selects app={workload.sample}, which the labels of {export.path} lack: the"
+            " remote pods would never join it",
+            f"add app: {workload.sample} to the selector of {export.path}, or remove {workload.path}",
+        )
+    account = link.service_account or export.identity.name
+    if account != workload.sample:
+        yield (
+            f"its pods run as {workload.sample}, and callers would expect {account}: they would refuse the local pods",
+            f"add serviceAccount: {workload.sample} to {link.path}",
+        )
+
+
+def local_keys_stand_on_local_imports(federation: Federation) -> Iterator[Finding]:
+    """Only an import as local has pods of its own cluster behind the host."""
+    for link in federation.imports:
+        if link.service_account is not None and link.mode != "local":
+            yield Finding(
+                f"{link.path}.serviceAccount",
+                "key-without-effect",
+                f"{link.service_account} has no effect: {link.cluster} imports {link.service} as {link.mode}, and"
+                " `serviceAccount` names that of local pods",
+                f"remove it; that of the remote pods is `serviceAccount` of {link.source}'s export",
+            )
+
+
 def global_imports_cross_networks(federation: Federation) -> Iterator[Finding]:
     """Istio finds the remote gateway of an address-less entry by its network, which must differ from the local one."""
     for link in federation.imports:
@@ -322,6 +373,8 @@ RULES = (
     global_hosts_differ,
     services_do_not_go_in_circles,
     local_imports_have_addresses,
+    local_imports_fit_the_sample,
+    local_keys_stand_on_local_imports,
     global_imports_cross_networks,
     localities_are_paths,
     discovery_stays_in_one_mesh,

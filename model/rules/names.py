@@ -75,9 +75,9 @@ def services_fit(federation: Federation) -> Iterator[Finding]:
     entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
     for entry in entries:
         yield from _service(f"{entry.path}.service", entry.service)
+        if entry.service_account is not None:
+            yield from _account(f"{entry.path}.serviceAccount", entry.service_account)
     for export in federation.exports:
-        if export.service_account is not None:
-            yield from _account(f"{export.path}.serviceAccount", export.service_account)
         for index, consumer in enumerate(export.to):
             for place, account in enumerate(consumer.service_accounts or ()):
                 path = f"{export.path}.to[{index}].serviceAccounts[{place}]"

@@ -57,6 +57,37 @@ def weights_exclude_failover(federation: Federation) -> Iterator[Finding]:
             )
 
 
+def shares_and_failover_tell_places_apart(federation: Federation) -> Iterator[Finding]:
+    """Beside a local Service, Istio weighs localities and prefers the own one: no two places may be the same one.
+
+    Source: Istio refuses a `distribute` whose localities overlap (validateLocalities).
+    """
+    for group in _groups(federation):
+        here = federation.clusters.get(group[0].cluster)
+        acts = any(link.weight is not None or link.failover is not None for link in group)
+        if group[0].mode != "local" or here is None or not acts:
+            continue
+        places = [(f"the pods of {here.name}", here.locality)]
+        for link in group:
+            there = federation.clusters.get(link.source)
+            locality = link.locality or (there.locality if there else "")
+            same = next((f"{name} ({other})" for name, other in places if _overlap(locality, other)), None)
+            if same is not None:
+                yield Finding(
+                    f"{link.path}.locality",
+                    "local-in-one-locality",
+                    f"{link.source} ({locality}) and {same} are in one locality; weights and failover act between"
+                    f" localities, so calls of {link.service} could not be told apart",
+                    f"give {link.path} a locality of its own, for example locality: {link.source}",
+                )
+            places.append((link.source, locality))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Say whether one of two localities is the other or lies in it."""
+    return all(a == b for a, b in zip(one.split("/"), other.split("/"), strict=False))
+
+
 def _groups(federation: Federation) -> list[list[Import]]:
     """Imports that serve the same calls: one host in one cluster."""
     groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
@@ -65,4 +96,4 @@ def _groups(federation: Federation) -> list[list[Import]]:
     return list(groups.values())
 
 
-RULES = (weights_add_up, weights_exclude_failover)
+RULES = (weights_add_up, weights_exclude_failover, shares_and_failover_tell_places_apart)
