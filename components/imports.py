@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 
@@ -29,8 +30,9 @@ class ImportArgs:
 class Import(pulumi.ComponentResource):
     """**mesh-federation:index:Import** - a service of other clusters under a name that callers here can use.
 
-    Produces a ServiceEntry whose endpoints are the exporters' gateways, and a DestinationRule where a connection pool
-    or failover is asked for.
+    As remote: produces a ServiceEntry whose endpoints are the exporters' gateways, and a DestinationRule where a
+    connection pool or failover is asked for. As local: a DestinationRule and, after it, a WorkloadEntry for each
+    address of those gateways, beside the pods of the Service that is there already.
 
     Attributes:
         host: name under which it is called.
@@ -47,8 +49,17 @@ class Import(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Import", name, None, opts)
-        plan = args.plan
-        addresses = pulumi.Output.all(*args.addresses)
+        rule = routing.destination_rule(args.plan)
+        ruled = [create(rule, args.place, self, args.after)] if rule else []
+        if args.plan.is_local:
+            self._workload_entries(args, ruled)
+        else:
+            self._service_entry(args)
+        self.host = pulumi.Output.from_input(args.plan.host)
+        self.register_outputs({"host": self.host})
+
+    def _service_entry(self, args: ImportArgs) -> None:
+        plan, addresses = args.plan, pulumi.Output.all(*args.addresses)
         body = routing.service_entry(plan, [[] for _ in plan.sources])
         spec = body["spec"]
         assert isinstance(spec, dict)
@@ -57,7 +68,18 @@ class Import(pulumi.ComponentResource):
             "resolution": addresses.apply(routing.resolution),
         }
         create({**body, "spec": {**spec, **reached}}, args.place, self, args.after)
-        if rule := routing.destination_rule(plan):
-            create(rule, args.place, self, args.after)
-        self.host = pulumi.Output.from_input(plan.host)
-        self.register_outputs({"host": self.host})
+
+    def _workload_entries(self, args: ImportArgs, ruled: Sequence[pulumi.Resource]) -> None:
+        """Add the remote instances once callers accept their identities: until then every call of them would fail."""
+        for source, addresses in zip(args.plan.sources, args.addresses, strict=True):
+            for door in range(source.doors):
+                address = addresses.apply(partial(_entry_address, args.plan, source, door))
+                entry = routing.workload_entry(args.plan, source, door, address)
+                create(entry, args.place, self, [*args.after, *ruled])
+
+
+def _entry_address(plan: routing.ImportPlan, source: routing.Source, door: int, addresses: Sequence[str]) -> str:
+    try:
+        return routing.entry_address(plan, source, addresses[door])
+    except ValueError as unusable:
+        raise pulumi.RunError(str(unusable)) from None

@@ -62,8 +62,7 @@ class ClusterPlan:
         for offered in self.exports:
             made += [routing.authorization(offered), routing.gateway(offered)]
         for link in self.imports:
-            rule = routing.destination_rule(link)
-            made += [routing.service_entry(link, [[] for _ in link.sources]), *([rule] if rule else [])]
+            made += routing.opened(link)
         for workload in self.workloads:
             made += samples.bodies(workload)
         return made

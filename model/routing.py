@@ -1,6 +1,8 @@
 """What an export and an import mean, as bodies of Istio objects.
 
 Sources: walk-throughs 000 and 001 (objects), pitfalls 10, 12, 13, 15, 19 and 38; docs/decisions.md for the policy.
+An import as remote is a ServiceEntry. An import as local adds WorkloadEntries to the Service that is there already; its
+DestinationRule stands beside that Service, where Istio looks for the rules of every caller in the cluster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +10,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 
-from model.config import ConnectionPool, Export, Failover, Federation, Import, NamespacedName, Port, is_address
+from model.config import (
+    Cluster,
+    ConnectionPool,
+    Export,
+    Failover,
+    Federation,
+    Import,
+    NamespacedName,
+    Port,
+    is_address,
+)
 from model.mesh import GATEWAY_LABELS, NAMESPACE
 
 Body = dict[str, object]
@@ -51,16 +63,18 @@ class Source:
         cluster: its name.
         network: its Istio network.
         port: of its gateway.
+        doors: how many addresses its gateway has; one where only the running Service can tell.
         locality: of its endpoints as the importer sees them.
-        weight: share in percent.
+        weight: share in percent; None where local pods and all doors are called alike.
         principal: SPIFFE identity of the service's workloads.
     """
 
     cluster: str
     network: str
     port: int
+    doors: int
     locality: str
-    weight: int
+    weight: int | None
     principal: str
 
 
@@ -70,26 +84,28 @@ class ImportPlan:
 
     Attributes:
         cluster: the importing one.
-        region: of its own locality.
+        locality: its own.
         service: the service.
         mode: remote, local or global.
         host: name under which it is called.
-        ports: of the export.
+        ports: of the export, or those of them that the imports list.
         labels: that select the service's workloads.
         sources: exporting clusters, sorted by name.
+        own: SPIFFE identities of the service's pods in the importing cluster; none unless imported as local.
         visible_to: namespaces of the importing cluster that see the name; `*` is all.
         connection_pool: of the importing proxies.
         failover: between localities.
     """
 
     cluster: str
-    region: str
+    locality: str
     service: NamespacedName
     mode: str
     host: str
     ports: tuple[Port, ...]
     labels: dict[str, str]
     sources: tuple[Source, ...]
+    own: tuple[str, ...]
     visible_to: tuple[str, ...]
     connection_pool: ConnectionPool | None
     failover: Failover | None
@@ -98,6 +114,21 @@ class ImportPlan:
     def name(self) -> str:
         """Name of the objects of this import."""
         return object_name("import", self.service)
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether remote instances join a Service of the importing cluster."""
+        return self.mode == "local"
+
+    @property
+    def namespace(self) -> str:
+        """Where its objects live: beside the Service that it extends, or with istiod."""
+        return self.service.namespace if self.is_local else NAMESPACE
+
+    @property
+    def pinned(self) -> list[str]:
+        """Every identity that callers accept, as it stands in certificates (pitfall 19)."""
+        return sorted({f"spiffe://{identity}" for identity in (*self.own, *(s.principal for s in self.sources))})
 
 
 def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
@@ -132,20 +163,24 @@ def imports(federation: Federation, cluster: str) -> list[ImportPlan]:
 
 def _import_plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
     first = links[0]
+    importer = federation.clusters[first.cluster]
+    local = first.mode == "local"
     offers = [_export_of(federation, link) for link in links]
-    weights = shares([link.weight for link in links])
+    declared = [link.weight for link in links]
+    weights = declared if local else shares(declared)
     return ImportPlan(
         cluster=first.cluster,
-        region=federation.clusters[first.cluster].locality.split("/")[0],
+        locality=importer.locality,
         service=first.service,
         mode=first.mode,
         host=first.host,
-        ports=offers[0].ports,
+        ports=first.ports or offers[0].ports,
         labels=offers[0].workload_labels,
         sources=tuple(
             _source(federation, link, offer, weight) for link, offer, weight in zip(links, offers, weights, strict=True)
         ),
-        visible_to=_visible_to(first.cluster, offers),
+        own=_own(importer, links, offers) if local else (),
+        visible_to=("*",) if local else _visible_to(first.cluster, offers),
         connection_pool=next((link.connection_pool for link in links if link.connection_pool), None),
         failover=next((link.failover for link in links if link.failover), None),
     )
@@ -155,12 +190,22 @@ def _export_of(federation: Federation, link: Import) -> Export:
     return next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
 
 
-def _source(federation: Federation, link: Import, offer: Export, weight: int) -> Source:
+def _own(importer: Cluster, links: Sequence[Import], offers: Sequence[Export]) -> tuple[str, ...]:
+    """Identities of the local pods: the export's account, unless an import names another, in the own trust domain."""
+    accounts = {
+        NamespacedName(link.service.namespace, link.service_account or offer.identity.name)
+        for link, offer in zip(links, offers, strict=True)
+    }
+    return tuple(principal(importer.trust_domain, account) for account in sorted(accounts))
+
+
+def _source(federation: Federation, link: Import, offer: Export, weight: int | None) -> Source:
     exporter = federation.clusters[link.source]
     return Source(
         cluster=link.source,
         network=exporter.network,
         port=exporter.gateway.port,
+        doors=max(1, len(exporter.gateway.addresses)),
         locality=link.locality or exporter.locality,
         weight=weight,
         principal=principal(exporter.trust_domain, offer.identity),
@@ -191,15 +236,21 @@ def principal(domain: str, account: NamespacedName) -> str:
     return f"{domain}/ns/{account.namespace}/sa/{account.name}"
 
 
-def object_name(role: str, service: NamespacedName) -> str:
+def object_name(role: str, service: NamespacedName, *others: str) -> str:
     """Name an object after the service it serves: an RFC 1123 label, as istiod takes no dots in a Gateway's name.
 
     Where hyphens could make two services read alike, or the name grows too long, a few digits of a hash keep it unique.
+
+    Args:
+        role: what the object is for.
+        service: the service.
+        others: what else tells it apart from objects of the same role and service.
     """
-    plain = f"{role}-{service.namespace}-{service.name}"
-    if len(plain) <= LONGEST_NAME and "-" not in service.namespace + service.name:
+    told = (service.namespace, service.name, *others)
+    plain = "-".join((role, *told))
+    if len(plain) <= LONGEST_NAME and "-" not in "".join(told):
         return plain
-    digits = sha256(str(service).encode()).hexdigest()[:6]
+    digits = sha256("/".join(told).encode()).hexdigest()[:6]
     return f"{plain[: LONGEST_NAME - len(digits) - 1].rstrip('-')}-{digits}"
 
 
@@ -233,6 +284,16 @@ def strict_mtls() -> Body:
     return _body(SECURITY, "PeerAuthentication", "default", NAMESPACE, {"mtls": {"mode": "STRICT"}})
 
 
+def opened(plan: ImportPlan) -> list[Body]:
+    """Bodies of everything that an import makes, addresses left open."""
+    rule = destination_rule(plan)
+    if plan.is_local:
+        entries = [workload_entry(plan, source, door, "") for source in plan.sources for door in range(source.doors)]
+    else:
+        entries = [service_entry(plan, [[] for _ in plan.sources])]
+    return [*entries, *([rule] if rule else [])]
+
+
 def service_entry(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> Body:
     """Body of the ServiceEntry that makes a remote service known under its own name.
 
@@ -246,26 +307,60 @@ def service_entry(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> Body:
         "location": "MESH_INTERNAL",
         "ports": [{"number": p.number, "name": p.name, "protocol": p.protocol.value} for p in plan.ports],
         "resolution": resolution(addresses),
-        "subjectAltNames": sorted({f"spiffe://{source.principal}" for source in plan.sources}),
+        "subjectAltNames": plan.pinned,
         "endpoints": endpoints(plan, addresses),
     }
-    return _body(NETWORKING, "ServiceEntry", plan.name, NAMESPACE, spec)
+    return _body(NETWORKING, "ServiceEntry", plan.name, plan.namespace, spec)
 
 
 def endpoints(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> list[Body]:
-    """Return one endpoint an address of each source's gateway; every port name leads to the gateway's port."""
+    """Return one endpoint an address of each source's gateway; none of weight 0, which Istio takes for 1."""
     return [
-        {
-            "address": address,
-            "ports": {port.name: source.port for port in plan.ports},
-            "network": source.network,
-            "locality": source.locality,
-            "labels": {**plan.labels, **TLS_MODE},
-            "weight": source.weight,
-        }
+        {**_endpoint(plan, source, address), "weight": source.weight}
         for source, known in zip(plan.sources, addresses, strict=True)
         for address in known
+        if source.weight
     ]
+
+
+def workload_entry(plan: ImportPlan, source: Source, door: int, address: object) -> Body:
+    """Body of the entry that puts one gateway address of a source beside the pods of the local Service.
+
+    Args:
+        plan: an import as local.
+        source: one of its sources.
+        door: which of the gateway's addresses, from 0.
+        address: that address, or what stands for it until it is known.
+    """
+    further = (str(door + 1),) if door else ()
+    name = object_name("import", plan.service, source.cluster, *further)
+    return _body(NETWORKING, "WorkloadEntry", name, plan.namespace, _endpoint(plan, source, address))
+
+
+def entry_address(plan: ImportPlan, source: Source, address: str) -> str:
+    """Return an address that a Kubernetes Service can have among its endpoints.
+
+    Raises:
+        ValueError: it is a host name, which istiod would leave out in silence (pitfall 15).
+    """
+    if is_address(address):
+        return address
+    raise ValueError(
+        f"{plan.cluster} imports {plan.service} as local, but the gateway of {source.cluster} got the host name"
+        f" {address} from its load balancer, and endpoints of a Service are IP addresses.\n"
+        f"-> give that gateway an IP address (clusters.{source.cluster}.gateway.addresses), or write `as: remote`"
+    )
+
+
+def _endpoint(plan: ImportPlan, source: Source, address: object) -> Body:
+    """Describe a source's gateway as an endpoint of the service: every port name leads to the gateway's port."""
+    return {
+        "address": address,
+        "ports": {port.name: source.port for port in plan.ports},
+        "network": source.network,
+        "locality": source.locality,
+        "labels": {**plan.labels, **TLS_MODE},
+    }
 
 
 def resolution(addresses: Sequence[Sequence[str]]) -> str:
@@ -274,11 +369,15 @@ def resolution(addresses: Sequence[Sequence[str]]) -> str:
 
 
 def destination_rule(plan: ImportPlan) -> Body | None:
-    """Body of the rule for connection pool and failover, or None where neither is asked for.
+    """Body of the rule for identities, connection pool, shares and failover, or None where nothing asks for one.
 
-    Failover does nothing without outlier detection (istio#48084), so the one always brings the other.
+    Beside a local Service it is needed to pin identities: a WorkloadEntry has no field for them, and Istio would accept
+    those of the own trust domain alone. Failover does nothing without outlier detection (istio#48084), so the one
+    always brings the other.
     """
     policy: Body = {}
+    if plan.is_local:
+        policy["tls"] = {"mode": "ISTIO_MUTUAL", "subjectAltNames": plan.pinned}
     if pool := plan.connection_pool:
         policy["connectionPool"] = _pool(pool)
     if failover := plan.failover:
@@ -288,14 +387,30 @@ def destination_rule(plan: ImportPlan) -> Body | None:
             "baseEjectionTime": f"{failover.base_ejection_seconds}s",
             "maxEjectionPercent": 100,
         }
-        setting: Body = {"enabled": True}
-        if failover.to:
-            setting["failover"] = [{"from": plan.region, "to": failover.to}]
+    if setting := _locality_setting(plan):
         policy["loadBalancer"] = {"localityLbSetting": setting}
     if not policy:
         return None
     spec = {"host": plan.host, "exportTo": list(plan.visible_to), "trafficPolicy": policy}
-    return _body(NETWORKING, "DestinationRule", plan.name, NAMESPACE, spec)
+    return _body(NETWORKING, "DestinationRule", plan.name, plan.namespace, spec)
+
+
+def _locality_setting(plan: ImportPlan) -> Body:
+    """Say how localities share calls or stand in for each other; a rule of the model keeps the two apart."""
+    if failover := plan.failover:
+        own = plan.locality.split("/")[0]
+        return {"enabled": True, **({"failover": [{"from": own, "to": failover.to}]} if failover.to else {})}
+    weights = {source.locality: source.weight for source in plan.sources if source.weight is not None}
+    if plan.is_local and weights:
+        return {"enabled": True, "distribute": [_distribution(plan.locality, weights)]}
+    return {}
+
+
+def _distribution(own: str, weights: Mapping[str, int]) -> Body:
+    """Send each source its share and leave the rest to the own locality; Istio takes no share of 0."""
+    here = own if own.count("/") == 2 else f"{own}/*"
+    to = {here: 100 - sum(weights.values()), **weights}
+    return {"from": here, "to": {locality: share for locality, share in to.items() if share}}
 
 
 def _pool(pool: ConnectionPool) -> Body:

@@ -31,8 +31,8 @@ def _findings(federation: Federation) -> Iterator[Finding]:
 
 
 def _of_import(link: Import) -> Iterator[Finding]:
-    if link.mode != "remote":
-        yield _finding(f"{link.path}.as", f"imports as {link.mode}", "use as: remote")
+    if link.mode == "global":
+        yield _finding(f"{link.path}.as", "imports as global", "use as: remote")
     if link.via != "direct":
         yield _finding(f"{link.path}.via", "egress gateways", "use via: direct")
     if link.api != "istio":

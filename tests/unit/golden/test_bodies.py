@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
+import pytest
 import yaml
 
 from model import routing, samples
-from model.plan import ClusterPlan, plan
+from model.plan import ClusterPlan, Plan, plan
 from model.routing import Body
 from model.stackfile import parse
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.federations import committed
+from tests.unit.program.federations import as_local, committed
 
 PLAN = plan(parse(committed("embedded")), "embedded")
 
@@ -40,6 +41,15 @@ def imports(cluster: ClusterPlan) -> Iterator[Body]:
             yield rule
 
 
+def imports_as_local(planned: Plan) -> Iterator[Body]:
+    for link in planned.clusters["east"].imports:
+        for source in link.sources:
+            for door, address in enumerate(planned.clusters[source.cluster].addresses):
+                yield routing.workload_entry(link, source, door, address)
+        if rule := routing.destination_rule(link):
+            yield rule
+
+
 def workloads(cluster: ClusterPlan) -> Iterator[Body]:
     yield from cluster.namespaces
     for workload in cluster.workloads:
@@ -54,6 +64,13 @@ def test_exports_and_their_policies(golden: Golden) -> None:
 def test_imports(golden: Golden) -> None:
     golden("bodies/east-imports.yaml", text(imports(PLAN.clusters["east"])))
     assert text(imports(PLAN.clusters["west"])) == ""
+
+
+@pytest.mark.parametrize("given", [{}, {"weight": 30}, {"failover": {"to": "west"}}], ids=lambda given: "-".join(given))
+def test_imports_as_local(golden: Golden, given: dict[str, object]) -> None:
+    planned = plan(parse(as_local(**given)), "embedded")
+    name = "-".join(("east-imports-as-local", *given))
+    golden(f"bodies/{name}.yaml", text(imports_as_local(planned)))
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:

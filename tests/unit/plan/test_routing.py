@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import routing
+from model.config import NamespacedName
 from model.routing import ExportPlan, ImportPlan, shares
+from model.rules.names import LABEL
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, federation, link, planned, three, tree
 
 ADDRESS = ["172.30.200.9"]
+LOCAL: dict[str, object] = {"as": "local"}
 
 
 def offered(**given: object) -> ExportPlan:
@@ -35,6 +38,22 @@ def rule(plan: ImportPlan) -> dict[str, Any]:
     spec = body["spec"]
     assert isinstance(spec, dict)
     return spec
+
+
+def beside_pods(declared: Tree | None = None) -> ImportPlan:
+    return imported(tree(imports=[link(**LOCAL)]) if declared is None else declared)
+
+
+def entries(plan: ImportPlan) -> dict[str, dict[str, Any]]:
+    """Specs of the WorkloadEntries of an import, by their names, with addresses that tell where they were put."""
+    made = {}
+    for source in plan.sources:
+        for door in range(source.doors):
+            body: Any = routing.workload_entry(plan, source, door, f"{source.cluster} {door}")
+            assert (body["kind"], body["metadata"]["namespace"]) == ("WorkloadEntry", "httpbin")
+            assert body["metadata"]["name"] not in made
+            made[body["metadata"]["name"]] = body["spec"]
+    return made
 
 
 def denied(plan: ExportPlan) -> dict[str, Any]:
@@ -195,3 +214,176 @@ def test_another_gateway_port_is_used_on_both_sides() -> None:
     spec: Any = routing.gateway(export_plan)["spec"]
     assert spec["servers"][0]["port"]["number"] == 16443
     assert entry(imported(declared))["endpoints"][0]["ports"] == {"http": 16443}
+
+
+def test_remote_instances_join_the_local_service_by_its_labels_and_port_names() -> None:
+    ports = tree(exports=[export(ports=[HTTP, GRPC])], imports=[link(**LOCAL)])
+    assert entries(beside_pods(ports)) == {
+        "import-httpbin-httpbin-west": {
+            "address": "west 0",
+            "ports": {"http": 15443, "grpc": 15443},
+            "network": "west-network",
+            "locality": "west",
+            "labels": {"app": "httpbin", "security.istio.io/tlsMode": "istio"},
+        }
+    }
+
+
+def test_an_import_as_local_makes_no_service_entry_and_no_service() -> None:
+    kinds = [body["kind"] for body in routing.opened(beside_pods())]
+    assert sorted(map(str, kinds)) == ["DestinationRule", "WorkloadEntry"]
+    assert [body["kind"] for body in routing.opened(imported())] == ["ServiceEntry"]
+
+
+def test_every_gateway_address_of_every_source_is_an_instance() -> None:
+    declared = three(**LOCAL)
+    existing = {"provisioner": "existing", "kubeconfig": "k", "gateway": {"addresses": ["192.0.2.1", "192.0.2.2"]}}
+    declared["clusters"]["west"] = cluster(30, **existing)
+    found = {name: spec["address"] for name, spec in entries(beside_pods(declared)).items()}
+    assert found == {
+        "import-httpbin-httpbin-north": "north 0",
+        "import-httpbin-httpbin-west": "west 0",
+        "import-httpbin-httpbin-west-2": "west 1",
+    }
+
+
+def test_a_gateway_whose_addresses_only_a_running_service_tells_counts_as_one() -> None:
+    declared = tree(imports=[link(**LOCAL)])
+    declared["clusters"]["west"] = cluster(30, provisioner="existing", kubeconfig="k")
+    assert len(entries(beside_pods(declared))) == 1
+
+
+def test_a_host_name_never_becomes_an_endpoint_of_a_service() -> None:
+    plan = beside_pods()
+    [source] = plan.sources
+    assert routing.entry_address(plan, source, "192.0.2.1") == "192.0.2.1"
+    with pytest.raises(
+        ValueError, match=r"gateway of west got the host name lb\.example\.com(.|\n)*-> give that gateway"
+    ):
+        routing.entry_address(plan, source, "lb.example.com")
+
+
+NAME = st.from_regex(r"[a-z]([a-z-]{0,20}[a-z])?", fullmatch=True)
+
+
+@given(st.lists(st.tuples(NAME, NAME, NAME), min_size=2, max_size=2, unique=True))
+def test_names_of_entries_are_labels_and_differ_where_their_services_or_sources_do(
+    told: list[tuple[str, str, str]],
+) -> None:
+    names = [routing.object_name("import", NamespacedName(space, name), source) for space, name, source in told]
+    assert len(set(names)) == 2
+    assert all(LABEL.fullmatch(name) and len(name) <= 63 for name in names)
+
+
+def test_callers_accept_the_local_pods_and_each_source_and_nobody_else() -> None:
+    tls = rule(beside_pods(three(**LOCAL)))["trafficPolicy"]["tls"]
+    assert tls == {
+        "mode": "ISTIO_MUTUAL",
+        "subjectAltNames": [
+            "spiffe://east.local/ns/httpbin/sa/httpbin",
+            "spiffe://north.local/ns/httpbin/sa/httpbin",
+            "spiffe://west.local/ns/httpbin/sa/httpbin",
+        ],
+    }
+
+
+@pytest.mark.parametrize(("given_account", "local"), [({}, "server"), ({"serviceAccount": "own"}, "own")])
+def test_local_pods_run_as_the_export_says_unless_the_import_names_an_account(
+    given_account: dict[str, object], local: str
+) -> None:
+    declared = tree(exports=[export(serviceAccount="server")], imports=[link(**LOCAL, **given_account)])
+    assert rule(beside_pods(declared))["trafficPolicy"]["tls"]["subjectAltNames"] == [
+        f"spiffe://east.local/ns/httpbin/sa/{local}",
+        "spiffe://west.local/ns/httpbin/sa/server",
+    ]
+
+
+def test_the_rule_of_a_local_service_stands_beside_it_and_holds_for_every_caller() -> None:
+    body: Any = routing.destination_rule(beside_pods())
+    assert body["metadata"] == {"name": "import-httpbin-httpbin", "namespace": "httpbin"}
+    assert body["spec"]["exportTo"] == ["*"]
+    assert body["spec"]["host"] == "httpbin.httpbin.svc.cluster.local"
+
+
+def test_without_weights_local_pods_and_gateways_are_called_alike() -> None:
+    plan = beside_pods(three(**LOCAL))
+    assert "loadBalancer" not in rule(plan)["trafficPolicy"]
+    assert not [name for name, spec in entries(plan).items() if "weight" in spec]
+
+
+def shared_out(plan: ImportPlan) -> dict[str, int]:
+    setting = rule(plan)["trafficPolicy"]["loadBalancer"]["localityLbSetting"]
+    assert setting["enabled"] is True
+    [distribution] = setting["distribute"]
+    to: dict[str, int] = distribution["to"]
+    assert distribution["from"] == "east/*"
+    return to
+
+
+def weighed(north: int, west: int) -> ImportPlan:
+    declared = three(**LOCAL)
+    declared["imports"][0]["weight"] = west
+    declared["imports"][1]["weight"] = north
+    return beside_pods(declared)
+
+
+def test_weights_are_the_remote_shares_and_local_pods_get_the_rest() -> None:
+    assert shared_out(weighed(north=20, west=30)) == {"east/*": 50, "north": 20, "west": 30}
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_shares_of_a_local_service_are_what_istio_takes(north: int, rest: int) -> None:
+    west = rest * (100 - north) // 100
+    to = shared_out(weighed(north, west))
+    assert sum(to.values()) == 100
+    assert all(1 <= share <= 100 for share in to.values())
+    assert (to.get("north", 0), to.get("west", 0)) == (north, west)
+
+
+@pytest.mark.parametrize(
+    ("locality", "own"), [("eu", "eu/*"), ("eu/a", "eu/a/*"), ("eu/a/1", "eu/a/1")], ids=["region", "zone", "subzone"]
+)
+def test_the_own_locality_is_as_wide_as_the_cluster_declares_it(locality: str, own: str) -> None:
+    declared = tree(imports=[link(**LOCAL, weight=25)])
+    declared["clusters"]["east"]["locality"] = locality
+    [distribution] = rule(beside_pods(declared))["trafficPolicy"]["loadBalancer"]["localityLbSetting"]["distribute"]
+    assert distribution == {"from": own, "to": {own: 75, "west": 25}}
+
+
+def test_failover_of_a_local_service_prefers_its_own_pods() -> None:
+    policy = rule(beside_pods(three(**LOCAL, failover={"to": "north"})))["trafficPolicy"]
+    assert policy["loadBalancer"] == {
+        "localityLbSetting": {"enabled": True, "failover": [{"from": "east", "to": "north"}]}
+    }
+    assert policy["outlierDetection"]["maxEjectionPercent"] == 100
+    assert policy["tls"]["mode"] == "ISTIO_MUTUAL"
+
+
+def test_a_connection_pool_stands_beside_the_identities() -> None:
+    policy = rule(beside_pods(tree(imports=[link(**LOCAL, connectionPool={"maxRequestsPerConnection": 1})])))
+    assert set(policy["trafficPolicy"]) == {"tls", "connectionPool"}
+
+
+@pytest.mark.parametrize("mode", ["remote", "local"])
+def test_an_import_carries_only_the_ports_that_it_lists(mode: str) -> None:
+    plan = imported(tree(exports=[export(ports=[HTTP, GRPC])], imports=[link(**{"as": mode}, ports=[GRPC])]))
+    assert [port.name for port in plan.ports] == ["grpc"]
+
+
+def test_a_remote_source_of_weight_0_is_called_by_nobody() -> None:
+    declared = three()
+    declared["imports"][0] |= {"weight": 100}
+    declared["imports"][1] |= {"weight": 0}
+    assert [(e["network"], e["weight"]) for e in entry(imported(declared))["endpoints"]] == [("west-network", 100)]
+
+
+def test_objects_of_a_cluster_name_every_object_of_its_imports() -> None:
+    def named(objects: list[routing.Body]) -> set[tuple[object, object]]:
+        metadata: list[tuple[Any, Any]] = [(body["kind"], body["metadata"]) for body in objects]
+        return {(kind, data["name"]) for kind, data in metadata}
+
+    assert named(planned(three(**LOCAL)).objects) >= {
+        ("WorkloadEntry", "import-httpbin-httpbin-north"),
+        ("WorkloadEntry", "import-httpbin-httpbin-west"),
+        ("DestinationRule", "import-httpbin-httpbin"),
+    }

@@ -43,6 +43,14 @@ def three_clusters() -> Tree:
     return tree
 
 
+def as_local(**given: object) -> Tree:
+    """The embedded federation, with pods of httpbin in east too, which those in west join."""
+    tree = copy.deepcopy(committed("embedded"))
+    tree["imports"] = [{**link, "as": "local", **given} for link in tree["imports"]]
+    tree["workloads"].append({"cluster": "east", "sample": "httpbin"})
+    return tree
+
+
 def not_ours() -> Tree:
     """The embedded federation on clusters that exist already."""
     tree = copy.deepcopy(committed("embedded"))

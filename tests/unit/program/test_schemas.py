@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, Tree, committed, not_ours, three_clusters
+from tests.unit.program.federations import STACKS, Tree, as_local, committed, not_ours, three_clusters
 from tests.unit.program.recorder import Run
 
 Schemas = Mapping[tuple[str, str, str], dict[str, Any]]
@@ -96,6 +96,11 @@ FEDERATIONS: dict[str, Tree] = {
     "not-ours": not_ours(),
     "host-names": at_host_names(),
 }
+LOCAL: dict[str, Tree] = {
+    "local": as_local(),
+    "local-weighted": as_local(weight=30, connectionPool={"maxRequestsPerConnection": 1}),
+    "local-failing-over": as_local(failover={"to": "west"}),
+}
 
 
 @pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in FEDERATIONS.items()])
@@ -104,6 +109,13 @@ def test_istio_objects_satisfy_the_definitions_of_the_pinned_charts(
 ) -> None:
     bodies = istio_objects(record(tree))
     assert {"ServiceEntry", "Gateway", "AuthorizationPolicy", "PeerAuthentication"} <= {b["kind"] for b in bodies}
+    assert not [problem for body in bodies for problem in problems(body, schemas)]
+
+
+@pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in LOCAL.items()])
+def test_imports_as_local_satisfy_the_definitions_too(record: Record, schemas: Schemas, tree: Tree) -> None:
+    bodies = istio_objects(record(tree))
+    assert {"WorkloadEntry", "DestinationRule"} <= {body["kind"] for body in bodies}
     assert not [problem for body in bodies for problem in problems(body, schemas)]
 
 

@@ -19,7 +19,7 @@ EXPORT = {
     [
         ({"clusters": {"east": {}, "west": {"provisioner": "k3d"}}}, "clusters.west.provisioner"),
         ({"istio": {"ambient": True}}, "istio.ambient"),
-        ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "as": "local"}]}, "imports[0].as"),
+        ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "as": "global"}]}, "imports[0].as"),
         ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "via": "egress"}]}, "imports[0].via"),
         ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "api": "gateway"}]}, "imports[0].api"),
     ],
@@ -31,6 +31,7 @@ def test_an_unbuilt_feature_is_refused_where_it_is_asked_for(change: dict[str, o
     assert [(finding.path, finding.rule) for finding in refused.value.findings] == [(path, "not-built-yet")]
 
 
-def test_what_is_built_is_not_refused() -> None:
-    link = {"cluster": "east", "from": "west", "service": "a/b"}
+@pytest.mark.parametrize("mode", ["remote", "local"])
+def test_what_is_built_is_not_refused(mode: str) -> None:
+    link = {"cluster": "east", "from": "west", "service": "a/b", "as": mode}
     assert plan(parse({"clusters": {"east": {}, "west": {}}, "exports": [EXPORT], "imports": [link]}), "test").clusters
