@@ -1,10 +1,11 @@
 # Thin names for ./mesh and the checks. `make help` lists them.
 STACK ?= embedded
+LAB ?= east-west
 OVERLAY ?=
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down preview validate doctor install dev lint test unit engine bench lock schema clean tools
+.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench lock schema clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +18,13 @@ down: ## Remove everything that `make up` made for STACK
 
 preview: ## Show every object that STACK would change; needs no cluster and no network
 	@./mesh preview --stack $(STACK)$(laid)
+
+lab: ## Two kind clusters, two meshes, and a real request between them; needs Docker
+	@./mesh up --yes --stack $(LAB)$(laid)
+	@./mesh call --stack $(LAB)$(laid)
+
+lab-down: ## Remove everything that `make lab` made
+	@./mesh down --yes --stack $(LAB)
 
 validate: ## Check the stack file of STACK
 	@./mesh validate --stack $(STACK)$(laid)
@@ -38,10 +46,13 @@ lint: dev ## Style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint tools ## Style, types, and the tests of the tiers unit and engine
-	@.venv/bin/pytest --cov --cov-report=term-missing:skip-covered
+	@.venv/bin/pytest tests/unit tests/engine --cov --cov-report=term-missing:skip-covered
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit
+
+lab-test: dev tools ## Tests on real clusters and real traffic; needs Docker
+	@.venv/bin/pytest tests/lab
 
 engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine

@@ -13,6 +13,7 @@ from cli.workspace import Workspace
 
 if TYPE_CHECKING:
     from cli.engine import Engine
+    from model.config import Federation
     from toolchain.install import Toolchain
 
 DEFAULT_STACK = "embedded"
@@ -48,7 +49,7 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     """Bring the federation up, or bring it to what the stack file says now."""
     from cli import clusters, summary
 
-    engine = _engine(stack, overlay)
+    engine = _engine(*_declared(stack, overlay))
     clusters.wake(engine, _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else [])))
@@ -63,15 +64,28 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
-    engine = _engine(stack, overlay)
+    engine = _engine(*_declared(stack, overlay))
     flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
     raise typer.Exit(engine.stream("preview", *flags))
 
 
 @app.command()
+def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
+    """Make a real request for each import that a sample may call, and show both identities."""
+    from cli.call import call as make
+
+    workspace = _workspace(stack, overlay)
+    federation = _sound(workspace, stack)
+    environment = workspace.environment(_toolchain(_provisioners(federation)))
+    kubeconfigs = workspace.home / "kubeconfigs" / stack
+    raise typer.Exit(make(federation, kubeconfigs, {**workspace.ambient, **environment}, Console()))
+
+
+@app.command()
 def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     """Remove everything that `up` made."""
-    engine = _engine(stack, valid=False)
+    workspace = _workspace(stack, None)
+    engine = _engine(workspace, stack, _needed_to_remove(workspace, stack))
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
     engine.close()
@@ -114,35 +128,62 @@ def env() -> None:
         print(f"export {name}={shlex.quote(value)}")
 
 
-def _engine(stack: str, overlay: Path | None = None, *, valid: bool = True) -> "Engine":
-    """Put everything in place to run the engine on a stack: a sound stack file, the toolchain, a lock that is free."""
-    from cli.engine import Engine
-
+def _workspace(stack: str, overlay: Path | None) -> Workspace:
     workspace = Workspace.current().laying(overlay)
     file = workspace.stack_file(stack)
     if not file.exists():
         raise Refused(f"there is no {file.name}", f"choose one of: {', '.join(workspace.stacks())}")
-    toolchain = _toolchain(_provisioners(file, workspace.overlay) if valid else {DEFAULT_PROVISIONER})
-    if valid and workspace.overlay:
-        _tell(f"{workspace.overlay} is laid over {file.name}")
+    return workspace
+
+
+def _sound(workspace: Workspace, stack: str) -> "Federation":
+    """Read what a stack declares; ends here, with all findings, when it is not sound."""
+    from cli.validate import named, read, report
+    from model.finding import InvalidModel
+
+    file = workspace.stack_file(stack)
+    try:
+        return read(file, workspace.overlay)
+    except InvalidModel as invalid:
+        _tell(report(named(file, workspace.overlay), invalid.findings).rstrip("\n"))
+        raise typer.Exit(1) from None
+
+
+def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, str, set[str]]:
+    """Return a checkout with a sound stack, and what the stack's clusters are made by."""
+    workspace = _workspace(stack, overlay)
+    provisioners = _provisioners(_sound(workspace, stack))
+    if workspace.overlay:
+        _tell(f"{workspace.overlay} is laid over {workspace.stack_file(stack).name}")
+    return workspace, stack, provisioners
+
+
+def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
+    """Return what a stack's clusters are made by; a stack file that is no longer sound must not keep them alive."""
+    from cli.validate import read
+    from model.finding import InvalidModel
+
+    try:
+        return _provisioners(read(workspace.stack_file(stack), workspace.overlay))
+    except InvalidModel:
+        return {DEFAULT_PROVISIONER}
+
+
+def _provisioners(federation: "Federation") -> set[str]:
+    return {cluster.provisioner.value for cluster in federation.clusters.values()}
+
+
+def _engine(workspace: Workspace, stack: str, provisioners: set[str]) -> "Engine":
+    """Put everything in place to run the engine on a stack: the toolchain, the state, a lock that is free."""
+    from cli.engine import Engine
+
+    toolchain = _toolchain(provisioners)
     workspace.prepare(toolchain)
     engine = Engine(workspace, toolchain, stack)
     engine.open()
     for pid in engine.clear_stale_lock():
         _tell(f"a run that was killed (process {pid}) still held the lock of {stack}: cleared")
     return engine
-
-
-def _provisioners(file: Path, overlay: Path | None) -> set[str]:
-    """Return what a stack file's clusters are made by; ends here, with all findings, when the file is not sound."""
-    from cli.validate import named, read, report
-    from model.finding import InvalidModel
-
-    try:
-        return {cluster.provisioner.value for cluster in read(file, overlay).clusters.values()}
-    except InvalidModel as invalid:
-        _tell(report(named(file, overlay), invalid.findings).rstrip("\n"))
-        raise typer.Exit(1) from None
 
 
 def _toolchain(provisioners: set[str]) -> "Toolchain":

@@ -8,9 +8,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from cli.call import calls
 from cli.engine import Engine
 from model import stackfile
-from model.config import Federation, Import, Provisioner
+from model.config import Import
 
 
 class Running(TypedDict):
@@ -43,30 +44,28 @@ def _file(engine: Engine, cluster: Running) -> str:
 
 
 def _next(engine: Engine, clusters: dict[str, Running]) -> list[str]:
-    federation = stackfile.read(engine.workspace.stack_file(engine.stack))
-    steps = [step for link in federation.imports[:1] for step in _look_at(federation, link, engine, clusters)]
+    overlay = engine.workspace.overlay
+    federation = stackfile.read(engine.workspace.stack_file(engine.stack), overlay)
+    which = f"--stack {engine.stack}{f' --overlay {overlay}' if overlay else ''}"
+    steps = (
+        [("a request across the meshes, with both identities", f"./mesh call {which}")]
+        if any(calls(federation))
+        else []
+    )
+    steps += [step for link in federation.imports[:1] for step in _look_at(link, engine, clusters)]
     steps += [
-        (
-            f"./mesh preview --stack {engine.stack}",
-            f"what a change of Pulumi.{engine.stack}.yaml would do",
-        ),
-        (f"./mesh down --stack {engine.stack}", "remove everything"),
+        (f"what a change of Pulumi.{engine.stack}.yaml would do", f"./mesh preview {which}"),
+        ("remove everything", f"./mesh down --stack {engine.stack}"),
     ]
-    return ["Try next:", *(line for command, about in steps for line in (f"  # {about}", f"  {command}"))]
+    return ["Try next:", *(line for about, command in steps for line in (f"  # {about}", f"  {command}"))]
 
 
-def _look_at(
-    federation: Federation, link: Import, engine: Engine, clusters: dict[str, Running]
-) -> list[tuple[str, str]]:
+def _look_at(link: Import, engine: Engine, clusters: dict[str, Running]) -> list[tuple[str, str]]:
     kubectl = f"kubectl --kubeconfig {_file(engine, clusters[link.cluster])}"
-    about = f"{link.service} of {link.source}, as {link.cluster} sees it"
-    steps = [('eval "$(./mesh env)"', "kubectl, helm and pulumi for this shell")]
-    steps += [(f"{kubectl} get serviceentries -n istio-system -o yaml", about)]
-    caller = next((w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")), None)
-    if caller and federation.clusters[link.cluster].provisioner is not Provisioner.KWOK:
-        export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
-        call = f"curl -s http://{link.host}:{export.ports[0].number}/headers"
-        steps += [
-            (f"{kubectl} -n {caller.namespace} exec deploy/{caller.name} -- {call}", "a request across the meshes")
-        ]
-    return steps
+    return [
+        ("kubectl, helm and pulumi for this shell", 'eval "$(./mesh env)"'),
+        (
+            f"{link.service} of {link.source}, as {link.cluster} sees it",
+            f"{kubectl} get serviceentries,workloadentries -A -o yaml",
+        ),
+    ]

@@ -20,6 +20,9 @@ NETWORK_LABEL = "topology.istio.io/network"
 ADDRESS_ANNOTATION = "metallb.universe.tf/loadBalancerIPs"
 """Understood by every MetalLB from 0.13 on, and by the simulated load balancer."""
 
+RELEASES = "docker.io/istio"
+"""Registry and path of the images of every Istio release."""
+
 AUTO_ALLOCATION_DEFAULT = (1, 25)
 """First Istio release whose istiod gives address-less hosts an address by itself."""
 
@@ -37,7 +40,6 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     }
     if accepted := peers(federation, cluster.name):
         mesh["caCertificates"] = [{"trustDomains": accepted}]
-    images = {key: value for key, value in {"hub": istio.hub, "tag": istio.tag}.items() if value}
     computed: Values = {
         "revision": istio.revision,
         "autoscaleEnabled": False,
@@ -48,11 +50,22 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             # Simulated nodes run no istiod, so nothing would answer its webhooks.
             "operatorManageWebhooks": is_simulated(cluster),
             "configValidation": not is_simulated(cluster),
-            **images,
+            **_images(federation, cluster),
         },
         "meshConfig": mesh,
     }
     return merged(computed, istio.values)
+
+
+def _images(federation: Federation, cluster: Cluster) -> Values:
+    """Say where Istio's images come from: what is declared, else its release, else what a chart of one's own says.
+
+    Charts that come with Istio's Go module name the images of its tests, not those of a release.
+    """
+    istio = federation.istio
+    released = {"hub": RELEASES, "tag": cluster.istio_version or istio.version} if istio.charts == "official" else {}
+    declared = {key: value for key, value in {"hub": istio.hub, "tag": istio.tag}.items() if value}
+    return {**released, **declared}
 
 
 def base_values(federation: Federation, cluster: Cluster) -> Values:

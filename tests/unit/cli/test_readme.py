@@ -27,7 +27,7 @@ def named(pattern: str) -> list[tuple[str, ...]]:
 
 MAKE = named(r"^(make\b.*)")
 MESH = named(r"(\./mesh\b[^)\"]*)")
-TARGETS = re.findall(r"^([a-z]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 """A make inside `make test` would say which folder it enters."""
 

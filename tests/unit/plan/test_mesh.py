@@ -118,3 +118,21 @@ def test_no_validator_is_registered_where_none_answers() -> None:
     declared = tree(clusters={"east": cluster(10, provisioner="kind"), "west": cluster(30)}, istio=off)
     assert planned(declared, "east").base_values == {"defaultRevision": ""}
     assert planned(declared, "west").base_values == {"defaultRevision": ""}, "simulated nodes run no istiod"
+
+
+def images(**istio: object) -> dict[str, object]:
+    values: Any = planned(tree(istio=istio), "east").istiod_values["global"]
+    return {key: values[key] for key in ("hub", "tag") if key in values}
+
+
+def test_images_are_those_of_the_release_not_of_istios_own_tests() -> None:
+    assert images(version="1.31.0") == {"hub": "docker.io/istio", "tag": "1.31.0"}
+
+
+def test_images_of_a_mirror_are_taken_from_there() -> None:
+    assert images(hub="mirror.example/istio") == {"hub": "mirror.example/istio", "tag": "1.31.0"}
+
+
+def test_charts_of_ones_own_say_where_their_images_are() -> None:
+    assert images(charts="/charts") == {}
+    assert images(charts="/charts", tag="custom") == {"tag": "custom"}

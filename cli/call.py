@@ -1,0 +1,152 @@
+"""`mesh call`: one real request for each import that a sample can make, with who called and who answered.
+
+The identities are those that the server's own proxy saw (X-Forwarded-Client-Cert), not those that the model hopes for.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from model.config import Federation, Import, NamespacedName, Provisioner
+
+PATIENCE = 60
+"""Seconds until a call must succeed: proxies learn of a change within a few."""
+
+_IDENTITY = re.compile(r"\b(By|URI)=(spiffe://[^;,\"]+)")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request from a sample to an imported service.
+
+    Attributes:
+        cluster: the importing cluster.
+        caller: namespace and name of the sample that calls.
+        source: the exporting cluster.
+        url: what it asks for.
+    """
+
+    cluster: str
+    caller: NamespacedName
+    source: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: of HTTP; 0 when there was none.
+        seconds: from the request to the answer's last byte.
+        body: of the answer, or the caller's complaint.
+    """
+
+    status: int
+    seconds: float
+    body: str
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """SPIFFE identities of the caller (URI) and the server (By), as the server's proxy saw them."""
+        return dict(_IDENTITY.findall(self.body))
+
+
+def calls(federation: Federation) -> Iterator[Call]:
+    """Decide who can call what: each import that a sample of its cluster may use, on clusters that run pods."""
+    for link in federation.imports:
+        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+            continue
+        export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
+        if callers := _callers(federation, link):
+            yield Call(link.cluster, callers[0], link.source, f"http://{link.host}:{export.ports[0].number}/headers")
+
+
+def _callers(federation: Federation, link: Import) -> Sequence[NamespacedName]:
+    """Return the samples whose identity the export admits."""
+    export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
+    consumers = [consumer for consumer in export.to if consumer.cluster == link.cluster]
+    return [
+        workload.reference
+        for workload in federation.workloads
+        if (workload.cluster, workload.sample) == (link.cluster, "sleep")
+        and any(c.service_accounts is None or workload.reference in c.service_accounts for c in consumers)
+    ]
+
+
+def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, str], console: Console) -> int:
+    """Make every call that can be made and print what came of it.
+
+    Args:
+        federation: the model.
+        kubeconfigs: folder with a kubeconfig for each cluster.
+        environment: in which kubectl is found.
+        console: to print on.
+
+    Returns:
+        0 when every call was answered with 200, 1 when one was not, 2 when there was none to make.
+    """
+    wanted = list(calls(federation))
+    if not wanted:
+        _say(
+            console, "nothing can be called: no import has a sample `sleep` that may use it on a cluster that runs pods"
+        )
+        return 2
+    failed = 0
+    for each in wanted:
+        answer = _settled(each, kubeconfigs / each.cluster, environment, console)
+        failed += answer.status != 200
+        _say(console, report(each, answer))
+    return 1 if failed else 0
+
+
+def report(made: Call, answer: Answer) -> str:
+    """Write what came of a call for a person."""
+    head = f"{made.cluster}: {made.caller} calls {made.url}"
+    if answer.status != 200:
+        said = answer.body.strip() or "no answer"
+        hint = "./mesh up --refresh repairs what somebody changed; ./mesh doctor looks at this machine"
+        return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint}"
+    seen = answer.identities
+    return (
+        f"{head}\n  200 from {made.source} in {answer.seconds:.3f} s\n"
+        f"  caller, as the server saw it  {seen.get('URI', 'unknown')}\n"
+        f"  server                        {seen.get('By', 'unknown')}"
+    )
+
+
+def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], console: Console) -> Answer:
+    """Call until it is answered with 200, or long enough."""
+    deadline = time.monotonic() + PATIENCE
+    with console.status(f"{made.cluster} calls {made.source} ..."):
+        while (answer := _request(made, kubeconfig, environment)).status != 200 and time.monotonic() < deadline:
+            time.sleep(0.5)
+    return answer
+
+
+def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> Answer:
+    pod = ["exec", f"--namespace={made.caller.namespace}", f"deployment/{made.caller.name}", "-c", made.caller.name]
+    curl = ["curl", "--silent", "--show-error", "--max-time", "10", "--write-out", "\n%{json}", made.url]
+    try:
+        done = subprocess.run(
+            ["kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=15s", *pod, "--", *curl],
+            env=dict(environment), capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return Answer(0, 30, f"cluster {made.cluster} did not answer within 30 s")
+    body, _, told = done.stdout.rpartition("\n")
+    try:
+        figures = json.loads(told)
+        return Answer(int(figures["http_code"]), float(figures["time_total"]), body or done.stderr)
+    except (ValueError, KeyError, TypeError):
+        return Answer(0, 0.0, done.stderr)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,110 @@
+"""`mesh call`: who may call what, and what a person reads of it."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli import call as calling
+from cli.call import Answer, Call, call, calls, report
+from model.config import Federation, NamespacedName
+from model.stackfile import parse
+from tests.unit.plan.model import Tree, cluster, export, tree
+
+SLEEP = NamespacedName("sleep", "sleep")
+SEEN = 'By=spiffe://west.local/ns/httpbin/sa/httpbin;Hash=0;Subject="";URI=spiffe://east.local/ns/sleep/sa/sleep'
+
+
+def federation(provisioner: str = "kind", **given: object) -> Federation:
+    clusters = {name: cluster(place, provisioner=provisioner) for name, place in (("east", 10), ("west", 30))}
+    workloads = [{"cluster": "east", "sample": "sleep"}, {"cluster": "west", "sample": "httpbin"}]
+    declared: Tree = {"clusters": clusters, "workloads": workloads, **given}
+    return parse(tree(**declared))
+
+
+def test_a_sample_calls_what_it_is_admitted_to() -> None:
+    assert list(calls(federation())) == [
+        Call("east", SLEEP, "west", "http://httpbin.httpbin.svc.cluster.local:8000/headers")
+    ]
+
+
+def test_a_sample_that_the_export_does_not_name_makes_no_call() -> None:
+    others = export(to=[{"cluster": "east", "serviceAccounts": ["other/other"]}])
+    assert list(calls(federation(exports=[others]))) == []
+
+
+def test_an_export_to_a_whole_cluster_admits_its_samples() -> None:
+    assert [made.caller for made in calls(federation(exports=[export(to=[{"cluster": "east"}])]))] == [SLEEP]
+
+
+def test_simulated_nodes_run_nothing_that_could_call() -> None:
+    assert list(calls(federation("kwok"))) == []
+
+
+def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
+    answer = Answer(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
+    made = Call("east", SLEEP, "west", "http://x:1/headers")
+    assert report(made, answer).splitlines() == [
+        "east: sleep/sleep calls http://x:1/headers",
+        "  200 from west in 0.012 s",
+        "  caller, as the server saw it  spiffe://east.local/ns/sleep/sa/sleep",
+        "  server                        spiffe://west.local/ns/httpbin/sa/httpbin",
+    ]
+
+
+def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
+    told = report(Call("east", SLEEP, "west", "http://x:1/headers"), Answer(403, 0.01, "RBAC: access denied"))
+    assert "  403: RBAC: access denied" in told
+    assert "-> " in told
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubectl that prints the file `answer` and counts its calls."""
+    program = tmp_path / "kubectl"
+    program.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\ncat {tmp_path}/answer\n', encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(calling, "PATIENCE", 0)
+    return tmp_path
+
+
+def made(kubectl: Path, model: Federation, answer: str) -> tuple[int, str]:
+    """Exit status and text of a run."""
+    (kubectl / "answer").write_text(answer, encoding="utf-8")
+    console = Console(record=True, width=200)
+    environment = {**os.environ, "PATH": f"{kubectl}:/usr/bin:/bin"}
+    return call(model, kubectl / "kubeconfigs", environment, console), console.export_text()
+
+
+def test_a_call_that_is_answered_ends_well(kubectl: Path) -> None:
+    status, text = made(kubectl, federation(), f'{SEEN}\n{{"http_code": 200, "time_total": 0.01}}')
+    assert status == 0
+    assert "spiffe://east.local/ns/sleep/sa/sleep" in text
+    asked = (kubectl / "calls").read_text(encoding="utf-8")
+    assert f"--kubeconfig={kubectl}/kubeconfigs/east" in asked
+    assert "--namespace=sleep deployment/sleep -c sleep -- curl" in asked
+    assert asked.count("--kubeconfig") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ('no healthy upstream\n{"http_code": 503, "time_total": 0.01}', "503: no healthy upstream"),
+        ("", "failed: no answer"),
+        ("nonsense", "failed: no answer"),
+    ],
+)
+def test_a_call_that_is_not_answered_fails(kubectl: Path, answer: str, said: str) -> None:
+    status, text = made(kubectl, federation(), answer)
+    assert status == 1
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_where_nothing_can_be_called_that_is_said_and_not_passed_over(kubectl: Path) -> None:
+    status, text = made(kubectl, federation("kwok"), "")
+    assert status == 2
+    assert text.startswith("nothing can be called")
