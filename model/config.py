@@ -150,9 +150,9 @@ class Istio(Declared):
     """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway; `{version}`
     in it stands for a cluster's Istio release."""
     hub: str | None = None
-    """Registry and path of Istio's images; the charts' own when left out."""
+    """Registry and path of Istio's images. Left out: those of the release; with charts of one's own, what they say."""
     tag: str | None = None
-    """Tag of Istio's images; the charts' own when left out."""
+    """Tag of Istio's images. Left out: the release; with charts of one's own, what they say."""
     revision: str = Field(default="", max_length=40)
     """Istio revision; empty is the default one."""
     channel: Literal["default", "stable"] = "default"
