@@ -1,101 +1,192 @@
-"""Makes and removes a kind cluster: real nodes in Docker containers.
+"""Makes, starts and removes a kind cluster: real nodes in Docker containers.
 
 usage: python3 -m components.provisioners.kind create|start|delete
 
 Environment:
-    CLUSTER: the real name. MESH_HOME: see place.py.
-    LAB_NETWORK, LAB_SUBNET, LAB_NODE_RANGE: the Docker network with its addresses; nodes take theirs from the range.
-Standard input of create: kind's configuration.
-
-The cluster's name carries a hash of its configuration, so one that exists under the name was made from the same.
+    CLUSTER: the real name. MESH_HOME: see place.py. READY_WITHIN: see readiness.py.
+    LAB_NETWORK, LAB_SUBNET, LAB_NODE_RANGE: see network.py.
+Standard input of create: kind's configuration as JSON; its nodes carry a hash of what they were made from.
 """
 
+import json
 import os
-import shutil
-import subprocess
+import re
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from typing import NoReturn, NotRequired, TypedDict
 
-from components.provisioners import place
+from components.provisioners import docker, generations, limits, network, ownership, place, ports, readiness
 
-LABEL = "mesh-federation"
-"""On Docker networks that we made, and so remove."""
-
-USERS = "{{range .Containers}}{{.Name}} {{end}}"
-
-TIMEOUT = 600
-"""Seconds for a cluster to come up; 40 are usual."""
-START_TIMEOUT = 120
-"""Seconds for the API server of a started cluster to answer; 15 are usual."""
+LABEL = "io.x-k8s.kind.cluster"
+"""By which kind knows its containers."""
+TIMEOUT = 900
+"""Seconds for kind to do one thing, its wait left out: enough for a node image over a slow line."""
 
 
-def create(name: str, config: str) -> None:
-    """Create the cluster, or adopt it when it answers; a half-made one is made anew."""
-    if place.answers(name):
-        return
-    _network()
-    if name in _run("kind", "get", "clusters").split():
-        delete(name)
-    place.folder(name).mkdir(parents=True, exist_ok=True)
-    files = (f"--kubeconfig={place.kubeconfig(name)}", "--config=-")
-    _run("kind", "create", "cluster", f"--name={name}", "--wait=180s", *files, stdin=config)
+class _PortMapping(TypedDict):
+    hostPort: int
+
+
+class _ConfiguredNode(TypedDict):
+    labels: dict[str, str]
+    extraPortMappings: NotRequired[list[_PortMapping]]
+
+
+class Config(TypedDict):
+    """The part of kind's configuration that counts here."""
+
+    nodes: list[_ConfiguredNode]
+
+
+def create(name: str, text: str) -> None:
+    """Make the cluster, or adopt the one that this checkout made from the same configuration."""
+    config: Config = json.loads(text)
+    with docker.alone(name):
+        nodes = docker.nodes(LABEL, name)
+        match ownership.of(name, nodes):
+            case ownership.Stands.OURS:
+                _wake(name, nodes)
+                _refuse_other_config(name, config)
+            case ownership.Stands.FOREIGN:
+                _refuse_foreign(name, config)
+            case ownership.Stands.HALF:
+                _remove(name)
+                _make(name, config, text)
+            case ownership.Stands.NOT:
+                _make(name, config, text)
 
 
 def start(name: str) -> None:
-    """Start the node containers of a cluster whose machine was restarted, and wait until it answers."""
-    if place.answers(name):
-        return
-    nodes = _run("kind", "get", "nodes", f"--name={name}").split()
-    if not nodes:
+    """Start what stopped, reconnect what lost its network, and wait until every node is ready; often all is well."""
+    nodes = docker.nodes(LABEL, name)
+    if ownership.of(name, nodes) is not ownership.Stands.OURS:
         place.gone(name)
-    _run("docker", "start", *nodes)
-    deadline = time.monotonic() + START_TIMEOUT
-    while not place.answers(name):
-        if time.monotonic() > deadline:
-            sys.exit(f"{name} was started but does not answer after {START_TIMEOUT} s: see `docker logs {nodes[0]}`")
-        time.sleep(0.5)
+    _wake(name, nodes)
 
 
 def delete(name: str) -> None:
-    """Remove the cluster, and with the last one the lab's network; what is already gone is no error."""
-    _run("kind", "delete", "cluster", f"--name={name}")
-    shutil.rmtree(place.folder(name), ignore_errors=True)
-    with _alone_with_network() as network:
-        ours = _run("docker", "network", "ls", f"--filter=label={LABEL}", "--format={{.Name}}").split()
-        if network in ours and not _run("docker", "network", "inspect", network, f"--format={USERS}").strip():
-            _run("docker", "network", "rm", network)
+    """Remove the cluster if it is there and ours, and with the last one the lab's network."""
+    with docker.alone(name):
+        stands = ownership.of(name, docker.nodes(LABEL, name))
+        if stands in (ownership.Stands.OURS, ownership.Stands.HALF):
+            generations.let_importers_move(name)
+            _remove(name)
+        if stands is ownership.Stands.FOREIGN:
+            what = f"cluster {name} is left alone: what has that name now was not made by this checkout"
+            print(docker.Trouble(what, f"if nobody needs it: kind delete cluster --name={name}"), file=sys.stderr)
+        ownership.forget(name)
+    network.remove()
 
 
-def _network() -> None:
-    """Make the lab's Docker network, once for all clusters."""
-    addresses = (f"--subnet={os.environ['LAB_SUBNET']}", f"--ip-range={os.environ['LAB_NODE_RANGE']}")
-    with _alone_with_network() as network:
-        if network not in _run("docker", "network", "ls", "--format={{.Name}}").split():
-            _run("docker", "network", "create", *addresses, f"--label={LABEL}", network)
-
-
-@contextmanager
-def _alone_with_network() -> Iterator[str]:
-    network = os.environ["LAB_NETWORK"]
-    with place.locked(place.home() / "locks" / f"network-{network}"):
-        yield network
-
-
-def _run(*command: str, stdin: str = "") -> str:
-    environment = {**os.environ, "KIND_EXPERIMENTAL_DOCKER_NETWORK": os.environ.get("LAB_NETWORK", "")}
-    try:
-        done = subprocess.run(
-            command, env=environment, input=stdin, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-    except FileNotFoundError:
-        sys.exit(f"{command[0]} is not on PATH: provisioner kind needs Docker and kind (`./mesh doctor` tells)")
-    except subprocess.TimeoutExpired:
-        sys.exit(f"{' '.join(command)} did not end within {TIMEOUT} s")
+def _make(name: str, config: Config, text: str) -> None:
+    _refuse_without_memory(name)
+    wait = os.environ["READY_WITHIN"]
+    with network.in_use():
+        ownership.begin(name)
+        # kind takes lateness for success, and waits for control planes only: readiness has the last word.
+        done = _kind("create", name, f"--wait={wait}s", "--config=-", stdin=text, timeout=TIMEOUT + int(wait))
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}")
-    return done.stdout
+        _withdraw(name, done)
+        _explain(name, config, done)
+    nodes = docker.nodes(LABEL, name)
+    readiness.wait(name, nodes)
+    ownership.complete(name, network.addresses(nodes))
+
+
+def _remove(name: str) -> None:
+    done = _kind("delete", name)
+    if done.returncode:
+        docker.fail(done)
+
+
+def _kind(action: str, name: str, *options: str, stdin: str = "", timeout: int = TIMEOUT) -> docker.Done:
+    """Run kind with Docker, though it would take podman as well, and with our kubeconfig instead of the user's."""
+    settings = {"KIND_EXPERIMENTAL_PROVIDER": "docker", "KIND_EXPERIMENTAL_DOCKER_NETWORK": network.name()}
+    command = ("kind", action, "cluster", f"--name={name}", f"--kubeconfig={place.kubeconfig(name)}", *options)
+    return docker.ask(*command, stdin=stdin, settings=settings, timeout=timeout)
+
+
+def _wake(name: str, nodes: list[docker.Node]) -> None:
+    addresses = ownership.addresses(name)
+    unwell = [node for node in nodes if node.id in addresses and not network.is_well(node)]
+    if unwell:
+        with network.in_use():
+            for node in unwell:
+                network.mend(node, addresses[node.id])
+    readiness.wait(name, nodes)
+
+
+def _withdraw(name: str, failed: docker.Done) -> None:
+    """Claim nothing where nothing is left of ours: another checkout may take the name before we try again.
+
+    kind removes what it began, and begins nothing where the name is taken.
+    """
+    if "already exist for a cluster" in failed.stderr or not docker.nodes(LABEL, name):
+        ownership.forget(name)
+    network.remove()
+
+
+def _refuse_without_memory(name: str) -> None:
+    shortage = limits.memory(limits.read())
+    if shortage and shortage.fatal:
+        sys.exit(str(docker.Trouble(f"cluster {name} is not begun: {shortage.what}", shortage.fix)))
+
+
+def _refuse_other_config(name: str, config: Config) -> None:
+    """Adopt nothing that was made from another configuration: the name carries only a part of the hash."""
+    wanted = config["nodes"][0]["labels"]
+    for member in readiness.members(name):
+        found = readiness.labels(member, wanted)
+        if found != wanted:
+            what = (
+                f"cluster {name} was made from another configuration\n"
+                f"  {member['metadata']['name']} has: {_written(found)}\n  the stack file asks for: {_written(wanted)}"
+            )
+            fix = f"remove it with `kind delete cluster --name={name}` and run again, or give the cluster another name"
+            sys.exit(str(docker.Trouble(what, fix)))
+
+
+def _refuse_foreign(name: str, config: Config) -> NoReturn:
+    wanted = config["nodes"][0]["labels"]
+    inside = ("docker", "exec", f"{name}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+    asked = docker.ask(*inside, "get", "--raw=/api/v1/nodes")
+    members = [] if asked.returncode else readiness.parse(asked.stdout)
+    found = _written(readiness.labels(members[0], wanted)) if members else "unknown: it does not answer"
+    what = (
+        f"there is a cluster {name} that this checkout did not make: another checkout or a person did\n"
+        f"  it has: {found}\n  the stack file asks for: {_written(wanted)}"
+    )
+    fix = (
+        "go on in that checkout, or give the stack or the cluster another name here;"
+        f" if nobody needs it, remove it with `kind delete cluster --name={name}` and run again"
+    )
+    sys.exit(str(docker.Trouble(what, fix)))
+
+
+def _written(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "no such label"
+
+
+def _explain(name: str, config: Config, failed: docker.Done) -> NoReturn:
+    """End with what a failed creation means to the person who wrote the stack file."""
+    port = ports.taken(failed.stderr)
+    if port in _published(config):
+        sys.exit(str(ports.conflict(name, port)))
+    if docker.trouble(failed.stderr):
+        docker.fail(failed)
+    if image := re.search(r'failed to pull image "(.+?)".*Command Output: ([^\n]*)', failed.stderr, re.DOTALL):
+        what = f"cluster {name} cannot get its node image {image[1]}: {image[2]}"
+        key = f"clusters.{generations.logical(name)}.image"
+        fix = f"set {key} or images.node to an image that `docker pull` gets or `docker images` shows"
+        sys.exit(str(docker.Trouble(what, fix)))
+    if shortages := limits.inotify(limits.read()):
+        hint = docker.Trouble(f"This may be why: {'; '.join(short.what for short in shortages)}", shortages[0].fix)
+        sys.exit(f"{docker.last_words(failed)}\n{hint}")
+    docker.fail(failed)
+
+
+def _published(config: Config) -> set[int]:
+    return {mapping["hostPort"] for node in config["nodes"] for mapping in node.get("extraPortMappings", [])}
 
 
 if __name__ == "__main__":

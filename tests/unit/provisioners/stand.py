@@ -28,7 +28,7 @@ for word in argv:
 call = {{"program": program, "argv": argv, "stdin": sys.stdin.read(), "env": dict(os.environ), "files": files}}
 rules = [json.loads(line) for line in (root / "rules").read_text().splitlines()]
 fits = lambda rule, call: rule["program"] == call["program"] and all(word in call["argv"] for word in rule["words"])
-rule = next((rule for rule in reversed(rules) if fits(rule, call)), {{"statuses": [0], "out": "", "err": ""}})
+rule = next((rule for rule in reversed(rules) if fits(rule, call)), {{"statuses": [0], "outs": [""], "err": ""}})
 with (root / "calls").open("a+") as log:
     fcntl.flock(log, fcntl.LOCK_EX)
     log.seek(0)
@@ -36,9 +36,10 @@ with (root / "calls").open("a+") as log:
     log.write(json.dumps(call) + "\\n")
 if rule.get("gate"):
     Path(rule["gate"]).read_text()
-sys.stdout.write(rule["out"])
+nth = lambda values: values[min(before, len(values) - 1)]
+sys.stdout.write(nth(rule["outs"]))
 sys.stderr.write(rule["err"])
-sys.exit(rule["statuses"][min(before, len(rule["statuses"]) - 1)])
+sys.exit(nth(rule["statuses"]))
 """
 """Without site packages, so that it starts at once. The last rule whose words are all in the call is the one."""
 
@@ -118,9 +119,17 @@ class Stand:
         (self.root / "bin" / program).unlink()
 
     def when(
-        self, program: str, *words: str, status: int | Sequence[int] = 0, out: str = "", err: str = "", hold: str = ""
+        self,
+        program: str,
+        *words: str,
+        status: int | Sequence[int] = 0,
+        out: str | Sequence[str] = "",
+        err: str = "",
+        hold: str = "",
     ) -> Path:
-        """Say how a program acts on calls with all these words; several statuses are those of its successive calls.
+        """Say how a program acts on calls with all these words.
+
+        Several statuses or outputs are those of its successive calls; the last one stays.
 
         Returns:
             The gate, a pipe that holds the program until something is written to it, when `hold` names one.
@@ -129,7 +138,8 @@ class Stand:
         if hold:
             os.mkfifo(gate)
         statuses = [status] if isinstance(status, int) else list(status)
-        rule = {"program": program, "words": words, "statuses": statuses, "out": out, "err": err}
+        outs = [out] if isinstance(out, str) else list(out)
+        rule = {"program": program, "words": words, "statuses": statuses, "outs": outs, "err": err}
         with (self.root / "rules").open("a", encoding="utf-8") as rules:
             rules.write(json.dumps(rule | ({"gate": str(gate)} if hold else {})) + "\n")
         return gate
