@@ -2,8 +2,10 @@
 
 import json
 
+import pulumi
 import pytest
 
+from tests.unit.program import recorder
 from tests.unit.program.conftest import Record
 from tests.unit.program.federations import Tree, as_local, committed, not_ours
 from tests.unit.program.recorder import CLOUD_ADDRESS, Registered, Run
@@ -71,6 +73,14 @@ def test_unknown_addresses_count_as_one(record: Record, preview: bool) -> None:
     assert entry.unknown_paths() == ({"spec.address"} if preview else set())
     if not preview:
         assert entry.body["spec"]["address"] == CLOUD_ADDRESS
+
+
+def test_a_load_balancer_that_answers_with_a_host_name_is_refused_in_words(
+    tools: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "CLOUD_ADDRESS", "lb.example.com")
+    with pytest.raises(pulumi.RunError, match=r"gateway of west got the host name lb\.example\.com"):
+        recorder.run(elsewhere(), environment=tools)
 
 
 def test_each_declared_address_is_an_entry_of_its_own(record: Record) -> None:

@@ -1,0 +1,80 @@
+"""Imports as local on real API servers: what comes, in which order, and what goes again."""
+
+from tests.engine.federation.checkout import Checkout
+from tests.engine.federation.events import BEGUN, ENDED, Event, changed, position
+
+SERVICE_ENTRY = "east:istio-system/import-httpbin-httpbin"
+ENTRY, RULE = "east:httpbin/import-httpbin-httpbin-west", "east:httpbin/import-httpbin-httpbin"
+LOCAL_PODS = {"east:httpbin", "east:httpbin/httpbin"}
+
+
+def import_as_local(running: Checkout) -> list[Event]:
+    """Switch the import, and give east pods of its own to go with it."""
+    with running.edited() as federation:
+        imports, workloads = federation["imports"], federation["workloads"]
+        assert isinstance(imports, list) and isinstance(workloads, list)
+        imports[0]["as"] = "local"
+        workloads.append({"cluster": "east", "sample": "httpbin"})
+    return applied(running)
+
+
+def applied(running: Checkout) -> list[Event]:
+    done, events = running.events()
+    assert done.code == 0, done.text
+    return events
+
+
+def listed(running: Checkout, kind: str) -> list[str]:
+    """Objects of one of Istio's kinds in east, as its API server has them."""
+    done = running.kubectl("east", "get", f"{kind}.networking.istio.io", "--all-namespaces", "--output=name")
+    assert done.code == 0, done.text
+    return [line.rpartition("/")[2] for line in done.stdout.splitlines()]
+
+
+def test_one_up_turns_a_remote_import_into_a_local_one(running: Checkout) -> None:
+    events = import_as_local(running)
+    operations = changed(events)
+    assert operations.pop("delete") == {SERVICE_ENTRY}
+    created = {name for name in operations.pop("create") if ":" in name}
+    assert created == {ENTRY, RULE, *LOCAL_PODS}
+    assert not {name for names in operations.values() for name in names if ":" in name}
+    assert position(events, ENDED, "create", RULE) < position(events, BEGUN, "create", ENTRY)
+    assert listed(running, "serviceentries") == []
+    assert listed(running, "workloadentries") == ["import-httpbin-httpbin-west"]
+    spec = running.get("east", "workloadentries.networking.istio.io", "import-httpbin-httpbin-west", "httpbin")["spec"]
+    assert isinstance(spec, dict)
+    assert spec["address"] == running.gateway_address("west")
+    assert set(running.up().changes()) == {"unchanged"}
+
+
+def test_callers_pin_both_identities_for_all_of_the_cluster(running: Checkout) -> None:
+    import_as_local(running)
+    found = running.get("east", "destinationrules.networking.istio.io", "import-httpbin-httpbin", "httpbin")["spec"]
+    assert isinstance(found, dict)
+    assert found["exportTo"] == ["*"]
+    assert found["trafficPolicy"]["tls"]["subjectAltNames"] == [
+        "spiffe://east.local/ns/httpbin/sa/httpbin",
+        "spiffe://west.local/ns/httpbin/sa/httpbin",
+    ]
+
+
+def test_a_local_import_that_is_removed_leaves_the_local_pods_alone(running: Checkout) -> None:
+    import_as_local(running)
+    with running.edited() as federation:
+        federation["imports"] = []
+    events = applied(running)
+    assert {name for name in changed(events)["delete"] if ":" in name} == {ENTRY, RULE}
+    assert position(events, ENDED, "delete", ENTRY) < position(events, BEGUN, "delete", RULE)
+    assert listed(running, "workloadentries") == listed(running, "destinationrules") == []
+    assert running.get("east", "service", "httpbin", "httpbin")
+    assert running.get("east", "deployment", "httpbin", "httpbin")
+
+
+def test_a_local_import_becomes_remote_again_in_one_up(running: Checkout) -> None:
+    committed = running.declared()
+    import_as_local(running)
+    running.declare(committed)
+    operations = changed(applied(running))
+    assert {name for name in operations["delete"] if ":" in name} == {ENTRY, RULE, *LOCAL_PODS}
+    assert {name for name in operations["create"] if ":" in name} == {SERVICE_ENTRY}
+    assert running.imported_addresses() == [running.gateway_address("west")]
