@@ -8,7 +8,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
-from components.objects import Body, Place
+from components.objects import Body, Place, patch
+from model import locality
 from model.provisioning import Provision
 
 SCRIPTS = "python3 -m components.provisioners"
@@ -22,19 +23,22 @@ class ClusterArgs:
     Attributes:
         provision: how it is made.
         stack: name of the Pulumi stack.
+        locality: of its nodes, `region[/zone[/subzone]]`.
         objects: everything that the stack will make in the cluster, where that must not be there yet; else nothing.
     """
 
     provision: Provision
     stack: str
+    locality: str
     objects: Sequence[Body] = ()
 
 
 class Cluster(pulumi.ComponentResource):
     """**mesh-federation:index:Cluster** - one Kubernetes cluster, new or existing.
 
-    Produces a Command that makes it, a Command that reads its kubeconfig, and the Kubernetes provider for all that is
-    in it. Its identity is the id of the first: replacing it replaces exactly what is in the cluster.
+    Produces a Command that makes it, a Command that reads its kubeconfig, the Kubernetes provider for all that is in
+    it, and a NodePatch for each node of ours, by which Istio knows where its pods are. Its identity is the id of the
+    first: replacing it replaces exactly what is in the cluster.
 
     Attributes:
         kubeconfig: secret; context and names are the logical name.
@@ -90,6 +94,8 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.place = Place(name, self.provider, args.stack, create if made.ours else None, self._claim(name, args))
+        for index, node in enumerate(made.nodes):
+            patch(f"{name}:node-{index}", locality.node(node, args.locality), self.place, self)
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
 

@@ -98,7 +98,9 @@ class Federation(pulumi.ComponentResource):
 
     def _mesh(self, plan: ClusterPlan, objects: "Rendered", folder: Path, material: Material) -> Mesh:
         must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
-        cluster = Cluster(plan.name, ClusterArgs(plan.provision, self._stack, must_be_new), self._child)
+        declared = plan.declared
+        args = ClusterArgs(plan.provision, self._stack, declared.locality, must_be_new)
+        cluster = Cluster(plan.name, args, self._child)
         istio = IstioInstall(
             f"{plan.name}-istio",
             IstioInstallArgs(

@@ -46,6 +46,8 @@ class Place(NamedTuple):
 class KubernetesObject(pulumi.CustomResource):
     """One object of the Kubernetes API, registered under pulumi-kubernetes' own type token."""
 
+    token_suffix = ""
+
     def __init__(self, name: str, body: Body, opts: pulumi.ResourceOptions) -> None:
         """Register the object.
 
@@ -56,7 +58,8 @@ class KubernetesObject(pulumi.CustomResource):
         """
         group_version = str(body["apiVersion"])
         group_version = group_version if "/" in group_version else f"core/{group_version}"
-        super().__init__(f"kubernetes:{group_version}:{body['kind']}", name, {"status": None, **body}, opts)
+        token = f"kubernetes:{group_version}:{body['kind']}{self.token_suffix}"
+        super().__init__(token, name, {"status": None, **body}, opts)
 
     @property
     def observed(self) -> pulumi.Output[object]:
@@ -71,6 +74,12 @@ class KubernetesObject(pulumi.CustomResource):
     def translate_input_property(self, prop: str) -> str:
         """Keep the API's own names."""
         return prop
+
+
+class KubernetesPatch(KubernetesObject):
+    """Some fields of an object that others made; its other fields are theirs."""
+
+    token_suffix = "Patch"
 
 
 def create(
@@ -93,6 +102,19 @@ def create(
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
     return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place.stack), opts)
+
+
+def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> KubernetesPatch:
+    """Set some fields of an object that the cluster itself brings.
+
+    Args:
+        name: of the resource.
+        body: the object's name and those fields.
+        place: the cluster.
+        parent: component that it belongs to.
+    """
+    opts = pulumi.ResourceOptions(parent=parent, provider=place.provider, deleted_with=place.deleted_with)
+    return KubernetesPatch(name, _owned(body, place.stack), opts)
 
 
 def create_all(

@@ -30,6 +30,7 @@ class Provision:
         config: what the script reads on standard input (JSON or the provisioner's own format).
         environment: further settings for the script; another one does not make another cluster.
         ours: the cluster is made, and so deleted, by this program.
+        nodes: names of the nodes that it will have; empty where they are not ours to label.
     """
 
     cluster: str
@@ -39,6 +40,7 @@ class Provision:
     config: str
     environment: dict[str, str]
     ours: bool
+    nodes: tuple[str, ...]
 
 
 def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision:
@@ -49,14 +51,16 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
     digest = sha256(identity.encode()).hexdigest()
     generation = digest[:GENERATION_DIGITS]
     waits = {"READY_WITHIN": str(cluster.ready_within_seconds)} if cluster.provisioner in _IN_DOCKER else {}
+    name = f"{cluster.name}-{generation}"
     return Provision(
         cluster=cluster.name,
-        name=f"{cluster.name}-{generation}",
+        name=name,
         provisioner=cluster.provisioner,
         generation=generation,
         config=json.dumps(_sealed(document, digest), indent=2, sort_keys=True),
         environment={**network, **waits},
         ours=cluster.provisioner is not Provisioner.EXISTING,
+        nodes=_NODES[cluster.provisioner](name, cluster.nodes),
     )
 
 
@@ -132,6 +136,19 @@ def _sealed(document: Document, digest: str) -> Document:
     return {**document, "nodes": [{**node, "labels": label} for node in nodes]}
 
 
+def _kwok_nodes(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"node-{index:06}" for index in range(count))
+
+
+def _kind_nodes(name: str, count: int) -> tuple[str, ...]:
+    workers = (f"{name}-worker{index if index > 1 else ''}" for index in range(1, count))
+    return (f"{name}-control-plane", *workers)
+
+
+def _unknown_nodes(name: str, count: int) -> tuple[str, ...]:
+    return ()
+
+
 _IN_DOCKER = {Provisioner.KIND, Provisioner.K3D}
 
 _RECIPES = {
@@ -139,4 +156,11 @@ _RECIPES = {
     Provisioner.KIND: _kind,
     Provisioner.K3D: _k3d,
     Provisioner.EXISTING: _existing,
+}
+
+_NODES = {
+    Provisioner.KWOK: _kwok_nodes,
+    Provisioner.KIND: _kind_nodes,
+    Provisioner.K3D: _unknown_nodes,
+    Provisioner.EXISTING: _unknown_nodes,
 }

@@ -11,7 +11,9 @@ from model.rules.names import from_name
 from model.samples import SAMPLES
 from model.shape import nearest
 
-_LOCALITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,2}")
+_LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
+"""Nodes carry each part as a label."""
 
 
 def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName], Export]:

@@ -240,6 +240,8 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                     "roots": ("IstioInstall", f"{name}-istio"),
                     "webhook": ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio"),
                 }.get(role, ("Cluster", name))
+            case "kubernetes", "NodePatch":
+                assert above == ("Cluster", cluster_of(each))
             case "kubernetes", _:
                 assert above is not None and above[0] != "Cluster"
                 assert above == ("Federation", "federation") or above[1].startswith(f"{cluster_of(each)}-"), each.name
