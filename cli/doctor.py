@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from components.provisioners import limits
+from components.provisioners.docker import INSTALL, trouble
+from components.provisioners.limits import GIB, Limits, Shortage
 from toolchain import build, pins
 from toolchain.errors import ToolchainError
 from toolchain.host import Host
@@ -19,7 +21,6 @@ from toolchain.locate import Located
 from toolchain.pins import PROVISIONERS, Pins
 
 DEFAULT = "kwok"
-GIB = 2**30
 ROUTES = {
     "found": "found on this machine",
     "official": "official release",
@@ -27,19 +28,14 @@ ROUTES = {
     "stand-in": "stand-in",
 }
 # Free memory, in GiB, with which two clusters come up.
-MEMORY = {"kwok": 2, "kind": 6, "k3d": 4, "existing": 1}
+MEMORY = {"kwok": 2, "kind": 2 * limits.NODE_MEMORY / GIB, "k3d": 2 * limits.NODE_MEMORY / GIB, "existing": 1}
 # What a provisioner needs that the toolchain does not install.
 TOOLS = {"kind": ("docker", "kind"), "k3d": ("docker", "k3d")}
-INSTALL = {
-    "docker": "install Docker: https://docs.docker.com/engine/install/",
-    "kind": "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
-    "k3d": "install k3d: https://k3d.io/#installation",
-}
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that a provisioner cannot do without.
+    """Something that a provisioner cannot do without, or that it may run out of.
 
     Attributes:
         what: what is missing.
@@ -55,13 +51,13 @@ class Machine:
     """What doctor sees of the machine.
 
     Attributes:
-        memory: bytes that are free to use.
+        limits: what its kernel gives.
         docker: why Docker cannot be used, None when it can.
         go: version of Go, None when there is none.
         tools: where each program is that the toolchain does not install, None when it is nowhere.
     """
 
-    memory: int
+    limits: Limits
     docker: Lack | None
     go: tuple[int, int, int] | None
     tools: Mapping[str, str | None]
@@ -80,8 +76,9 @@ def doctor(console: Console) -> int:
     console.print(_pieces(pinned, found))
     console.print(_machine(machine, host))
     lacks = {name: lacking(name, pinned, found, machine) for name in PROVISIONERS}
-    console.print(_provisioners(lacks))
-    for fix in dict.fromkeys(lack.fix for group in lacks.values() for lack in group):
+    doubts = {name: doubtful(name, machine) for name in PROVISIONERS}
+    console.print(_provisioners(lacks, doubts))
+    for fix in dict.fromkeys(lack.fix for group in (*lacks.values(), *doubts.values()) for lack in group):
         console.print(f"  -> {fix}", markup=False, highlight=False, soft_wrap=True)
     return 1 if lacks[DEFAULT] else 0
 
@@ -90,7 +87,7 @@ def look(host: Host) -> Machine:
     """Ask the machine."""
     tools = {name: shutil.which(name, path=host.path) for name in INSTALL}
     return Machine(
-        memory=psutil.virtual_memory().available,
+        limits=limits.read(),
         docker=_docker(tools["docker"]),
         go=build.go_version(host),
         tools=tools,
@@ -106,15 +103,25 @@ def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None],
             lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
         elif tool == "docker" and machine.docker:
             lacks.append(machine.docker)
-    if machine.memory < MEMORY[provisioner] * GIB:
-        needed = MEMORY[provisioner]
+    memory, needed = machine.limits.memory, MEMORY[provisioner]
+    if memory is not None and memory < needed * GIB:
         lacks.append(
             Lack(
-                f"{machine.memory / GIB:.1f} GiB of memory free, {needed} needed",
-                f"free some memory: {needed} GiB for two clusters of {provisioner}",
+                f"{memory / GIB:.1f} GiB of memory free, {needed:g} needed",
+                f"free some memory: {needed:g} GiB for two clusters of {provisioner}",
             )
         )
-    return lacks
+    return lacks + [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if short.fatal]
+
+
+def doubtful(provisioner: str, machine: Machine) -> list[Lack]:
+    """What may keep a provisioner from running more than a small lab: many machines do well with it."""
+    return [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if not short.fatal]
+
+
+def _inotify(provisioner: str, machine: Machine) -> list[Shortage]:
+    """Programs in containers share the machine's inotify limits; those of simulated nodes do not exist."""
+    return limits.inotify(machine.limits) if "docker" in TOOLS.get(provisioner, ()) else []
 
 
 def _docker(command: str | None) -> Lack | None:
@@ -129,9 +136,9 @@ def _docker(command: str | None) -> Lack | None:
         return Lack(f"docker cannot be run: {error.strerror}", INSTALL["docker"])
     if done.returncode == 0:
         return None
-    if "permission denied" in done.stderr.lower():
-        return Lack("Docker refuses this user", "add yourself to the group docker, then log in again")
-    return Lack("Docker does not run", "start Docker (for example `sudo systemctl start docker`)")
+    if known := trouble(done.stderr):
+        return Lack(known.what, known.fix)
+    return Lack("Docker cannot be used", f"run `docker version`, which says: {done.stderr.strip() or 'nothing'}")
 
 
 def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
@@ -154,7 +161,9 @@ def _short(path: Path) -> str:
 
 def _machine(machine: Machine, host: Host) -> Table:
     table = Table("what", "found", title="\nMachine", title_justify="left", box=None)
-    table.add_row("memory free", f"{machine.memory / GIB:.1f} GiB")
+    memory, instances, watches = machine.limits.memory, machine.limits.instances, machine.limits.watches
+    table.add_row("memory free", "unknown" if memory is None else f"{memory / GIB:.1f} GiB")
+    table.add_row("inotify", f"{_or_unknown(instances)} instances, {_or_unknown(watches)} watches")
     nearest = next(path for path in (host.cache, *host.cache.parents) if path.exists())
     table.add_row("disk free", f"{shutil.disk_usage(nearest).free / GIB:.1f} GiB in {escape(str(host.cache))}")
     table.add_row("Docker", escape(machine.docker.what) if machine.docker else "reachable")
@@ -165,10 +174,20 @@ def _machine(machine: Machine, host: Host) -> Table:
     return table
 
 
-def _provisioners(lacks: Mapping[str, list[Lack]]) -> Table:
-    table = Table("provisioner", "state", "missing", title="\nProvisioners", title_justify="left", box=None)
+def _or_unknown(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
+
+
+def _provisioners(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]) -> Table:
+    table = Table("provisioner", "state", "missing or low", title="\nProvisioners", title_justify="left", box=None)
     for name, group in lacks.items():
-        state = "[yellow]lacks something[/yellow]" if group else "[green]ready[/green]"
         label = f"{name} (default)" if name == DEFAULT else name
-        table.add_row(label, state, escape("; ".join(lack.what for lack in group)))
+        told = "; ".join(lack.what for lack in (*group, *doubts[name]))
+        table.add_row(label, _state(group, doubts[name]), escape(told))
     return table
+
+
+def _state(lacks: list[Lack], doubts: list[Lack]) -> str:
+    if lacks:
+        return "[yellow]lacks something[/yellow]"
+    return "[yellow]ready for a small lab[/yellow]" if doubts else "[green]ready[/green]"

@@ -8,14 +8,16 @@ import pytest
 from rich.console import Console
 
 from cli import doctor
-from cli.doctor import GIB, Lack, Machine, lacking
+from cli.doctor import Lack, Machine, doubtful, lacking
+from components.provisioners.limits import GIB, Limits
 from tests.unit.toolchain.publisher import Publisher, program, publish_all
 from toolchain import pins
 from toolchain.host import Host
 from toolchain.install import install, survey
 
+ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
 GOOD = Machine(
-    memory=16 * GIB, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker", "kind": "/bin/kind", "k3d": "/bin/k3d"}
+    limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker", "kind": "/bin/kind", "k3d": "/bin/k3d"}
 )
 
 
@@ -38,7 +40,7 @@ def test_a_machine_with_everything_is_ready_for_every_provisioner(
     install({"kwok"}, lambda _: None, host)
     code, text = shown(host, GOOD, monkeypatch)
     assert code == 0
-    assert text.count("ready") == 4 and "missing" in text and "->" not in text
+    assert text.count("ready") == 4 and "missing or low" in text and "->" not in text
     assert "official release" in text and "1.26.0" in text
 
 
@@ -70,12 +72,55 @@ def test_a_tool_that_the_toolchain_does_not_install_is_named(
     assert [lack.what for lack in lacks(host, machine, provisioner)] == [f"{tool} is not on PATH"]
 
 
-def test_too_little_memory_is_named_with_what_is_needed(host: Host, publisher: Publisher) -> None:
+@pytest.mark.parametrize(("provisioner", "needed"), [("kwok", "2"), ("kind", "3"), ("k3d", "3")])
+def test_too_little_memory_is_named_with_what_is_needed(
+    host: Host, publisher: Publisher, provisioner: str, needed: str
+) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    assert [lack.what for lack in lacks(host, replace(GOOD, memory=GIB), "kwok")] == [
-        "1.0 GiB of memory free, 2 needed"
+    tight = replace(GOOD, limits=replace(ROOMY, memory=GIB * 19 // 10))
+    assert [lack.what for lack in lacks(host, tight, provisioner)] == [f"1.9 GiB of memory free, {needed} needed"]
+
+
+def test_a_machine_that_does_not_tell_its_limits_lacks_none(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(publisher)
+    install({"kwok"}, lambda _: None, host)
+    code, text = shown(host, replace(GOOD, limits=Limits()), monkeypatch)
+    assert code == 0 and text.count("ready") == 4 and text.count("unknown") == 3
+
+
+@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
+def test_inotify_limits_too_low_for_any_node_are_missing(host: Host, publisher: Publisher, provisioner: str) -> None:
+    publish_all(publisher)
+    install({"existing"}, lambda _: None, host)
+    machine = replace(GOOD, limits=replace(ROOMY, instances=64))
+    assert [lack.what for lack in lacks(host, machine, provisioner)] == [
+        "fs.inotify.max_user_instances is 64, kind wants 512"
     ]
+    assert doubtful(provisioner, machine) == []
+
+
+def test_inotify_limits_below_what_kind_wants_are_shown_and_no_failure(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(publisher)
+    install({"kwok"}, lambda _: None, host)
+    code, text = shown(host, replace(GOOD, limits=replace(ROOMY, instances=128, watches=65536)), monkeypatch)
+    assert code == 0
+    assert "128 instances, 65536 watches" in text
+    assert text.count("ready for a small lab") == 2
+    assert text.count("fs.inotify.max_user_instances is 128, kind wants 512; fs.inotify.max_user_watches is 65536") == 2
+    fix = "-> sudo sysctl -w fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288"
+    assert text.count(fix) == 1
+
+
+def test_simulated_nodes_watch_no_files(host: Host, publisher: Publisher) -> None:
+    publish_all(publisher)
+    install({"kwok"}, lambda _: None, host)
+    machine = replace(GOOD, limits=replace(ROOMY, instances=1, watches=1))
+    assert lacks(host, machine, "kwok") == doubtful("kwok", machine) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +128,11 @@ def test_too_little_memory_is_named_with_what_is_needed(host: Host, publisher: P
     [
         ("echo 28.2.2", None),
         ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "Docker does not run"),
-        ("echo 'permission denied while trying' >&2; exit 1", "Docker refuses this user"),
+        (
+            "echo 'permission denied while trying to connect to the Docker daemon' >&2; exit 1",
+            "Docker refuses this user",
+        ),
+        ("echo 'the moon is full' >&2; exit 1", "Docker cannot be used"),
     ],
 )
 def test_docker_is_asked_whether_it_can_be_used(host: Host, script: str, why: str | None) -> None:
