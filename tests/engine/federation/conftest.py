@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.federation.checkout import Checkout, checkout
+from tests.checkout import Checkout, checkout
 from toolchain.install import Toolchain
 
 

@@ -1,7 +1,7 @@
 """Imports as local on real API servers: what comes, in which order, and what goes again."""
 
-from tests.engine.federation.checkout import Checkout
-from tests.engine.federation.events import BEGUN, ENDED, Event, changed, position
+from tests.checkout import Checkout
+from tests.events import BEGUN, ENDED, Event, changed, position
 
 SERVICE_ENTRY = "east:istio-system/import-httpbin-httpbin"
 ENTRY, RULE = "east:httpbin/import-httpbin-httpbin-west", "east:httpbin/import-httpbin-httpbin"

@@ -3,8 +3,8 @@
 import base64
 from collections.abc import Sequence
 
-from tests.engine.federation.checkout import Checkout, eventually
-from tests.engine.federation.events import BEGUN, ENDED, Event, changed, position
+from tests.checkout import Checkout, eventually
+from tests.events import BEGUN, ENDED, Event, changed, position
 
 ENTRY = "east:istio-system/import-httpbin-httpbin"
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.engine.federation.checkout import DEADLINE_SECONDS, Checkout, eventually, interrupt
+from tests.checkout import DEADLINE_SECONDS, Checkout, eventually, interrupt
 
 CONSECUTIVE = (2, 6, 4, 9, 14, 20, 3)
 """After how many reported steps the engine is killed, run after run, in one checkout: each goes on from the last."""

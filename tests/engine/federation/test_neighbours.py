@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from model.config import Cluster
-from tests.engine.federation.checkout import Checkout, checkout
+from tests.checkout import Checkout, checkout
 from toolchain.install import Toolchain
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.federation.checkout import Checkout, steps
+from tests.checkout import Checkout, steps
 
 GATEWAYS = {f"{cluster}:istio-system/istio-eastwestgateway" for cluster in ("east", "west")}
 CPU = "11m"

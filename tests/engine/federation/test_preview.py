@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.federation.checkout import Checkout, steps
+from tests.checkout import Checkout, steps
 
 ISOLATED = ("unshare", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 """Loopback stays: the engine talks to its plugins over it."""

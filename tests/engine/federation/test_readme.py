@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.engine.federation.checkout import PROJECT, Checkout
+from tests.checkout import PROJECT, Checkout
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)

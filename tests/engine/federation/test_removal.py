@@ -2,7 +2,7 @@
 
 import shutil
 
-from tests.engine.federation.checkout import Checkout
+from tests.checkout import Checkout
 
 
 def assert_nothing_is_left(checkout: Checkout) -> None:

@@ -4,7 +4,7 @@ import base64
 import json
 from pathlib import Path
 
-from tests.engine.federation.checkout import Checkout
+from tests.checkout import Checkout
 
 NOT_THE_ENGINES = ("passphrase", "kubeconfigs", "clusters", "kwok", "bin", "project")
 """Folders of the home that are meant to hold secrets, or cannot; the rest is what the engine keeps."""

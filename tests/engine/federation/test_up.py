@@ -1,6 +1,6 @@
 """What a person gets who types `make up`, and what a second time does."""
 
-from tests.engine.federation.checkout import Checkout
+from tests.checkout import Checkout
 
 
 def test_objects_of_both_clusters_are_on_their_api_servers(running: Checkout) -> None:

@@ -19,14 +19,14 @@ from pathlib import Path
 import psutil
 import yaml
 
-from tests.engine.federation.events import Event, read
+from tests.events import Event, read
 from toolchain.install import Toolchain
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[1]
 STACK = "embedded"
 FEDERATION = "mesh-federation:federation"
-DEADLINE_SECONDS = 300
-"""Bounds a run that hangs; none takes a tenth of it."""
+DEADLINE_SECONDS = 900
+"""Bounds a run that hangs; on simulated clusters none takes a tenth of it."""
 
 FOREIGN = ("PULUMI_", "MESH_HOME", "MESH_CHARTS", "MESH_MANIFESTS", "MESH_OVERLAY", "KUBECONFIG")
 """Settings of the person who runs the tests that would lead a checkout to another's state."""
@@ -65,11 +65,13 @@ class Checkout:
         folder: where it is.
         toolchain: the machine's.
         ambient: the environment that its commands are started in.
+        stack: the one that it is about.
     """
 
     folder: Path
     toolchain: Toolchain
     ambient: dict[str, str]
+    stack: str = STACK
     _pulumi: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -82,11 +84,11 @@ class Checkout:
         """The project's interpreter, by the checkout's own name of it."""
         return str(self.folder / ".venv" / "bin" / "python")
 
-    def stack_file(self, stack: str = STACK) -> Path:
+    def stack_file(self, stack: str = "") -> Path:
         """The file that a user edits."""
-        return self.folder / f"Pulumi.{stack}.yaml"
+        return self.folder / f"Pulumi.{stack or self.stack}.yaml"
 
-    def declared(self, stack: str = STACK) -> dict[str, object]:
+    def declared(self, stack: str = "") -> dict[str, object]:
         """What the stack file declares."""
         document = yaml.safe_load(self.stack_file(stack).read_text(encoding="utf-8"))
         federation = document["config"][FEDERATION]
@@ -114,13 +116,13 @@ class Checkout:
 
     def up(self, *arguments: str, **environment: str) -> Result:
         """Bring the federation up; it must come up."""
-        done = self.mesh("up", "--yes", *arguments, **environment)
+        done = self.mesh("up", "--yes", f"--stack={self.stack}", *arguments, **environment)
         assert done.code == 0, done.text
         return done
 
     def down(self) -> Result:
         """Remove everything; it must go."""
-        done = self.mesh("down", "--yes")
+        done = self.mesh("down", "--yes", f"--stack={self.stack}")
         assert done.code == 0, done.text
         return done
 
@@ -136,22 +138,23 @@ class Checkout:
         # The engine hides the event log and plans behind these.
         return self.ambient | self._pulumi | {"PULUMI_DEBUG_COMMANDS": "true", "PULUMI_EXPERIMENTAL": "true"}
 
-    def pulumi_command(self, verb: str, *arguments: str, stack: str = STACK) -> list[str]:
+    def pulumi_command(self, verb: str, *arguments: str, stack: str = "") -> list[str]:
         """Command line of the engine, as README tells people to call it."""
+        stack = stack or self.stack
         config = self.home / "project" / f"Pulumi.{stack}.yaml"
         return ["pulumi", verb, *arguments, f"--stack={stack}", f"--config-file={config}", "--non-interactive"]
 
-    def pulumi(self, verb: str, *arguments: str, stack: str = STACK, **environment: str) -> Result:
+    def pulumi(self, verb: str, *arguments: str, stack: str = "", **environment: str) -> Result:
         """Run the engine by hand; the stack must have been opened by `mesh` since its file was edited."""
         return self.run(self.pulumi_command(verb, *arguments, stack=stack), self.environment() | environment)
 
     def ask(self, *arguments: str) -> Result:
         """Ask the engine about the stack."""
-        return self.run(["pulumi", *arguments, f"--stack={STACK}", "--non-interactive"], self.environment())
+        return self.run(["pulumi", *arguments, f"--stack={self.stack}", "--non-interactive"], self.environment())
 
-    def preview(self, stack: str = STACK, *arguments: str) -> list[dict[str, object]]:
+    def preview(self, stack: str = "", *arguments: str) -> list[dict[str, object]]:
         """Every step that the engine would take."""
-        opened = self.mesh("preview", "--stack", stack)
+        opened = self.mesh("preview", "--stack", stack or self.stack)
         assert opened.code == 0, opened.text
         done = self.pulumi("preview", "--json", *arguments, stack=stack)
         assert done.code == 0, done.text
@@ -159,7 +162,7 @@ class Checkout:
 
     def events(self, *arguments: str, **environment: str) -> tuple[Result, list[Event]]:
         """Bring the federation up by hand and return what the engine says that it did, in order."""
-        opened = self.mesh("preview")
+        opened = self.mesh("preview", f"--stack={self.stack}")
         assert opened.code == 0, opened.text
         log = self.folder.with_name(f"{self.folder.name}.events")
         try:
@@ -170,7 +173,7 @@ class Checkout:
 
     def state(self) -> dict[str, dict[str, object]]:
         """Resources in state, by URN; secrets as the backend keeps them."""
-        file = self.home / "state" / ".pulumi" / "stacks" / "mesh-federation" / f"{STACK}.json"
+        file = self.home / "state" / ".pulumi" / "stacks" / "mesh-federation" / f"{self.stack}.json"
         deployment = json.loads(file.read_text(encoding="utf-8"))["checkpoint"]["latest"]
         return {resource["urn"]: resource for resource in deployment.get("resources", [])}
 
@@ -189,7 +192,7 @@ class Checkout:
 
     def kubectl(self, cluster: str, *arguments: str, kubeconfig: Path | None = None) -> Result:
         """Ask a cluster's API server."""
-        file = kubeconfig or self.home / "kubeconfigs" / STACK / cluster
+        file = kubeconfig or self.home / "kubeconfigs" / self.stack / cluster
         command = [str(self.toolchain.bin / "kubectl"), f"--kubeconfig={file}", "--request-timeout=10s"]
         return self.run([*command, *arguments], self.ambient)
 
@@ -261,7 +264,7 @@ class Checkout:
         """Take everything away, however a test ended."""
         try:
             if self.stack_exists():
-                self.mesh("down", "--yes")
+                self.mesh("down", "--yes", f"--stack={self.stack}")
         finally:
             self.kill(self.processes())
             for slot in self.reservations():
@@ -274,7 +277,7 @@ class Checkout:
 
 
 @contextmanager
-def checkout(toolchain: Toolchain) -> Iterator[Checkout]:
+def checkout(toolchain: Toolchain, stack: str = STACK) -> Iterator[Checkout]:
     """Copy the project, edits included, to a short path; sockets below it have room for 100 characters."""
     folder = Path(tempfile.mkdtemp(prefix="mesh-"))
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".", ":!tests"]
@@ -285,7 +288,7 @@ def checkout(toolchain: Toolchain) -> Iterator[Checkout]:
             shutil.copy2(PROJECT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     ambient = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    made = Checkout(folder, toolchain, ambient | {"PYTHONPATH": str(folder)})
+    made = Checkout(folder, toolchain, ambient | {"PYTHONPATH": str(folder)}, stack)
     try:
         _commit(made)
         yield made
