@@ -369,7 +369,10 @@ def test_a_node_image_that_cannot_be_pulled_is_told_with_the_keys_that_name_it(s
             "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.",
             "Docker does not run\n  -> start Docker",
         ),
-        ("write /var/lib/docker/x: no space left on device", "Docker's disk is full\n  -> "),
+        (
+            'failed to pull image "kindest/node:v0"\n\nCommand Output: write /x: no space left on device',
+            "Docker's disk is full\n  -> ",
+        ),
         (
             "failed to create fsnotify watcher: too many open files",
             "The machine's inotify limits are used up\n  -> sudo",

@@ -27,7 +27,7 @@ def there(stand: Stand, *subnets: str, ours: bool = True, name: str = "mesh-lab"
     """A network of that name exists."""
     found = {
         "Name": name,
-        "Labels": {"mesh-federation": ""} if ours else {},
+        "Labels": {"mesh-federation": ""} if ours else {"com.example.owner": "someone"},
         "IPAM": {"Config": [{"Subnet": subnet} for subnet in subnets]},
     }
     stand.when("docker", "network", "inspect", name, out=json.dumps([found]))
