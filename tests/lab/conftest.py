@@ -1,0 +1,79 @@
+"""The lab: two kind clusters, brought up once for all tests; each test leaves them as it found them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Checkout, checkout
+from tests.lab.lab import STACK, Lab, kit, write_overlay
+from toolchain.install import Toolchain, install
+
+NETWORK, SUBNET = "mesh-federation-test", "172.28.0.0/16"
+"""Of these tests alone: a lab that a person has on this machine stays as it is."""
+
+WORKLOADS = [
+    {"cluster": "east", "sample": "sleep"},
+    {"cluster": "east", "sample": "sleep", "namespace": "stranger"},
+    {"cluster": "west", "sample": "httpbin"},
+    {"cluster": "west", "sample": "sleep"},
+]
+"""A caller that the export names, one that it does not, and one of the same namespace and account in the other mesh."""
+
+
+@pytest.fixture(scope="session")
+def docker_here() -> None:
+    """Docker, or a loud skip."""
+    found = shutil.which("docker")
+    if not found or subprocess.run([found, "version"], capture_output=True, check=False).returncode:
+        pytest.skip("NOTHING was run on real clusters: no Docker answers on this machine")
+
+
+@pytest.fixture(scope="session")
+def toolchain(docker_here: None) -> Toolchain:
+    """Everything that a kind federation needs."""
+    return install(["kwok", "kind"], lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """What this machine's kit of images needs; None where the public ones are used."""
+    if not kit():
+        return None
+    file = tmp_path_factory.mktemp("overlay") / "kit.yaml"
+    write_overlay(file, kit())
+    return file
+
+
+@pytest.fixture(scope="session")
+def prepared(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
+    """A checkout whose kind stack also has the callers of these tests; nothing runs yet."""
+    with checkout(toolchain, STACK) as made:
+        if overlay:
+            made.ambient["MESH_OVERLAY"] = str(overlay)
+        made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
+        with made.edited() as federation:
+            federation["lab"] = {"network": NETWORK, "subnet": SUBNET}
+            federation["workloads"] = WORKLOADS
+        yield made
+
+
+@pytest.fixture(scope="session")
+def brought_up(prepared: Checkout) -> Lab:
+    """The lab, as committed but for its network and callers."""
+    prepared.up()
+    return Lab(prepared)
+
+
+@pytest.fixture
+def lab(brought_up: Lab) -> Iterator[Lab]:
+    """The lab; a test that changes what it declares finds it, and leaves it, as it was."""
+    stack_file = brought_up.checkout.stack_file()
+    declared = stack_file.read_text(encoding="utf-8")
+    yield brought_up
+    if stack_file.read_text(encoding="utf-8") != declared:
+        stack_file.write_text(declared, encoding="utf-8")
+        brought_up.checkout.up("--refresh")

@@ -1,0 +1,191 @@
+"""Two real clusters with real traffic between them, and the questions that tests ask of them."""
+
+import contextlib
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.checkout import Checkout, Result
+
+STACK = "east-west"
+URL = "http://httpbin.httpbin.svc.cluster.local:8000"
+SNI = "outbound_.{port}_._.{host}"
+"""How Istio asks a gateway for a service; any other name, port or ALPN gets no certificate."""
+
+SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a call came to.
+
+    Attributes:
+        status: of HTTP; 0 when the connection failed.
+        body: of the answer.
+        error: why the connection failed.
+    """
+
+    status: int
+    body: str
+    error: str = ""
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """The caller (URI) and the server (By) as the server's proxy saw them."""
+        return dict(re.findall(r"\b(By|URI)=(spiffe://[^;,\"]+)", self.body))
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A federation on kind clusters.
+
+    Attributes:
+        checkout: from which it is run.
+    """
+
+    checkout: Checkout
+
+    def call(self, cluster: str, namespace: str, url: str = f"{URL}/headers", deployment: str = "sleep") -> Reply:
+        """Make one request from a sample, on a new connection to its own proxy."""
+        return self.calls(cluster, namespace, 1, url, deployment)[0]
+
+    def calls(
+        self, cluster: str, namespace: str, count: int, url: str = f"{URL}/headers", deployment: str = "sleep"
+    ) -> list[Reply]:
+        """Make requests from a sample, one after the other, in one go."""
+        script = (
+            'for i in $(seq "$1"); do curl -sS -m 5 -o /tmp/body -w "%{http_code}" "$2" 2>/tmp/error || true;'
+            ' printf "\\037"; cat /tmp/body; printf "\\037"; cat /tmp/error; printf "\\036"; rm -f /tmp/body; done'
+        )
+        pod = ["exec", f"--namespace={namespace}", f"deployment/{deployment}", "-c", "sleep"]
+        done = self.kubectl(cluster, *pod, "--", "sh", "-c", script, "sh", str(count), url, limit="0")
+        assert done.code == 0, done.text
+        replies = [part.split("\x1f") for part in done.stdout.split("\x1e") if part]
+        return [Reply(int(status), body, error) for status, body, error in replies]
+
+    def servers(self, cluster: str, namespace: str, count: int) -> Counter[str]:
+        """Count which pods answered a number of calls; empty name: no answer."""
+        replies = self.calls(cluster, namespace, count, f"{URL}/hostname")
+        return Counter(json.loads(each.body)["hostname"] if each.status == 200 else "" for each in replies)
+
+    def kubectl(self, cluster: str, *arguments: str, limit: str = "20s", stdin: str = "") -> Result:
+        """Ask a cluster's API server."""
+        made = self.checkout
+        file = made.home / "kubeconfigs" / made.stack / cluster
+        command = [str(made.toolchain.bin / "kubectl"), f"--kubeconfig={file}", f"--request-timeout={limit}"]
+        done = subprocess.run(
+            [*command, *arguments], env=made.ambient, input=stdin, capture_output=True, text=True, timeout=900,
+            check=False,
+        )  # fmt: skip
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def ask(self, cluster: str, *arguments: str, limit: str = "20s", stdin: str = "") -> str:
+        """Ask a cluster's API server for something that must succeed."""
+        done = self.kubectl(cluster, *arguments, limit=limit, stdin=stdin)
+        assert done.code == 0, done.text
+        return done.stdout
+
+    def pods(self, cluster: str) -> dict[str, str]:
+        """Pods that are there to stay, by namespace/name, with their identity."""
+        items = json.loads(self.ask(cluster, "get", "pods", "--all-namespaces", "--output=json"))["items"]
+        staying = (item["metadata"] for item in items if "deletionTimestamp" not in item["metadata"])
+        return {f"{each['namespace']}/{each['name']}": each["uid"] for each in staying}
+
+    def scaled(self, cluster: str, namespace: str, deployment: str, replicas: int) -> None:
+        """Scale by hand, and wait until the pods are there or gone."""
+        self.ask(cluster, "scale", f"--namespace={namespace}", f"deployment/{deployment}", f"--replicas={replicas}")
+        self.ask(cluster, "rollout", "status", f"--namespace={namespace}", f"deployment/{deployment}", "--timeout=120s")
+
+    def node(self, cluster: str) -> str:
+        """Name of the container of a cluster's first node."""
+        return f"{self.checkout.real_name(cluster)}-control-plane"
+
+    def gateway(self, cluster: str) -> str:
+        """Address of a cluster's gateway, as the stack's output has it."""
+        gateways = self.checkout.clusters()[cluster]["gateway"]
+        assert isinstance(gateways, list)
+        return str(gateways[0])
+
+    def certificate(self, cluster: str, host: str, port: int, alpn: str = "istio") -> bytes | None:
+        """Ask a gateway for a service, from outside all clusters; None when it shows no certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols([alpn])
+        with contextlib.suppress(OSError), self._handshake(context, cluster, host, port) as secured:
+            return secured.getpeercert(binary_form=True)
+        return None
+
+    def refuses(self, cluster: str, host: str, port: int, certificate: Path, key: Path) -> bool:
+        """Say whether a service behind a gateway ends the connection of a client with this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["istio"])
+        context.load_cert_chain(certificate, key)
+        try:
+            with self._handshake(context, cluster, host, port) as secured:
+                secured.sendall(b"GET /headers HTTP/1.1\r\nHost: httpbin\r\n\r\n")
+                return not secured.recv(1)
+        except OSError:
+            return True
+
+    @contextmanager
+    def _handshake(self, context: ssl.SSLContext, cluster: str, host: str, port: int) -> Iterator[ssl.SSLSocket]:
+        name = SNI.format(port=port, host=host)
+        with (
+            socket.create_connection((self.gateway(cluster), 15443), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            yield secured
+
+    @contextmanager
+    def edited(self) -> Iterator[dict[str, object]]:
+        """Change what the stack declares."""
+        federation = self.checkout.declared()
+        yield federation
+        self.checkout.declare(federation)
+
+
+def docker(*arguments: str) -> str:
+    """Run Docker's command line; it must succeed."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def write_overlay(file: Path, kit: Mapping[str, str]) -> None:
+    """Write the overlay of a machine whose images come from a kit: its Envoy has none of Istio's own extensions."""
+    without_extensions = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
+    overlay = {
+        "images": {
+            "node": kit["MESH_LAB_NODE_IMAGE"],
+            "sleep": kit["MESH_LAB_IMAGE_CURL"],
+            "httpbin": kit["MESH_LAB_IMAGE_HTTPBIN"],
+        },
+        "istio": {
+            "charts": kit["MESH_LAB_CHARTS"],
+            "values": {
+                "telemetry": {"enabled": False},
+                "env": without_extensions,
+                "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
+                "global": {"proxy": {"resources": SMALL}},
+            },
+            "gatewayValues": {"resources": SMALL},
+        },
+        "lab": {"metallbManifest": kit["MESH_LAB_METALLB_MANIFEST"]},
+    }
+    file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
+
+
+def kit() -> Mapping[str, str]:
+    """Settings of this machine's kit of images; empty where the public ones are used."""
+    return {name: value for name, value in os.environ.items() if name.startswith("MESH_LAB_")}
