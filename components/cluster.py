@@ -66,7 +66,7 @@ class Cluster(pulumi.ComponentResource):
             create=f"{script} create",
             update="true",  # a changed script must not touch a cluster that runs
             delete=f"{script} delete",
-            environment={"CLUSTER": made.name, **made.environment},
+            environment={"CLUSTER": made.name, "STACK": args.stack, **made.environment},
             stdin=made.config,
             triggers=[made.generation],
             add_previous_output_in_env=False,

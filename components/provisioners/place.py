@@ -72,5 +72,8 @@ def run(actions: Mapping[str, Callable[[str], None]]) -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in actions:
         sys.exit(f"usage: {sys.argv[0]} {'|'.join(actions)}")
     name = os.environ["CLUSTER"]
-    with locked(home() / "locks" / name):
-        actions[sys.argv[1]](name)
+    try:
+        with locked(home() / "locks" / name):
+            actions[sys.argv[1]](name)
+    except KeyboardInterrupt:
+        sys.exit(f"{sys.argv[1]} of {name} was interrupted; the next run goes on where it stopped")
