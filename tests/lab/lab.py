@@ -95,6 +95,12 @@ class Lab:
         assert done.code == 0, done.text
         return done.stdout
 
+    def proxy_count(self, cluster: str, namespace: str, counter: str) -> int:
+        """Sum a counter of a sample's proxy over all services that it calls."""
+        pod = ["exec", f"--namespace={namespace}", "deployment/sleep", "-c", "istio-proxy"]
+        told = self.ask(cluster, *pod, "--", "pilot-agent", "request", "GET", f"stats?filter={counter}$&format=json")
+        return sum(int(stat["value"]) for stat in json.loads(told)["stats"] if "value" in stat)
+
     def pods(self, cluster: str) -> dict[str, str]:
         """Pods that are there to stay, by namespace/name, with their identity."""
         items = json.loads(self.ask(cluster, "get", "pods", "--all-namespaces", "--output=json"))["items"]
