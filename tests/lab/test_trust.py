@@ -40,4 +40,5 @@ def test_a_switch_of_the_trust_model_restarts_what_it_concerns_and_nothing_else(
             lasting = {name: uid for name, uid in pods.items() if after.get(name) == uid}
             assert {deployment(name) for name in lasting} & CONCERNED == set()
             assert {name for name in pods if deployment(name) not in CONCERNED} == set(lasting)
+        eventually(lambda: lab.call("east", "sleep").status == 200)
         assert [reply.status for reply in lab.calls("east", "sleep", 20)] == [200] * 20
