@@ -17,15 +17,15 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
     """
     clusters = engine.recorded_clusters()
     with ThreadPoolExecutor() as pool:
-        awake = list(pool.map(lambda cluster: _starts(engine, cluster), clusters))
+        awake = list(pool.map(lambda cluster: _starts(engine, cluster, tell), clusters))
     gone = [cluster for cluster, runs in zip(clusters, awake, strict=True) if not runs and not cluster.outgoing]
     for cluster in gone:
         tell(f"cluster {cluster.name} is gone: it is made anew, with everything in it")
         engine.forget(cluster)
 
 
-def _starts(engine: Engine, cluster: RecordedCluster) -> bool:
-    """Start a cluster; says whether there was one to start."""
+def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
+    """Start a cluster and tell what had to be mended; says whether there was one to start."""
     done = subprocess.run(
         [sys.executable, "-m", cluster.script, "start"],
         cwd=engine.workspace.checkout,
@@ -37,4 +37,8 @@ def _starts(engine: Engine, cluster: RecordedCluster) -> bool:
     )
     if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
-    return done.returncode == 0
+    if done.returncode == GONE:
+        return False
+    for line in done.stderr.splitlines():
+        tell(line)
+    return True

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -15,6 +16,9 @@ import psutil
 from cli.workspace import PROJECT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
 from toolchain.install import Toolchain
+
+STATE_FILES = (".json", ".json.gz")
+"""How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
 
 
 class EngineError(Exception):
@@ -67,12 +71,22 @@ class Engine:
         Ctrl-C reaches the engine, which ends what it has begun; this process only waits for it.
         """
         command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
-        process = subprocess.Popen(command, cwd=self.workspace.checkout, env=self.environment)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            return process.wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
+        with self._scratch() as scratch:
+            environment = {**self.environment, "TMPDIR": scratch}
+            process = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment)
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            try:
+                return process.wait()
+            finally:
+                signal.signal(signal.SIGINT, before)
+
+    def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
+        """Make a folder that goes with the run: the Kubernetes provider leaves kubeconfigs in its TMPDIR."""
+        self._scratches().mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=self._scratches(), ignore_cleanup_errors=True)
+
+    def _scratches(self) -> Path:
+        return self.workspace.home / "runs" / self.stack
 
     def ask(self, *arguments: str) -> str:
         """Run Pulumi quietly and return what it prints.
@@ -95,7 +109,7 @@ class Engine:
     def exists(self) -> bool:
         """Say whether the backend has the stack."""
         if self.workspace.uses_own_state():
-            return any((self.workspace.state() / ".pulumi" / "stacks" / PROJECT).glob(f"{self.stack}.json*"))
+            return any((self._states() / f"{self.stack}{ending}").exists() for ending in STATE_FILES)
         stacks = json.loads(self.ask("stack", "ls", "--json", f"--project={PROJECT}"))
         return any(entry["name"].split("/")[-1] == self.stack for entry in stacks)
 
@@ -115,9 +129,15 @@ class Engine:
         copy.write_text("\n".join([*lines, *_salts(kept), ""]), encoding="utf-8")
 
     def close(self) -> None:
-        """Forget the stack."""
+        """Forget the stack, with what the engine and runs that were killed leave of it."""
         self.ask("stack", "rm", self.stack, "--yes", "--preserve-config")
         self._config().unlink(missing_ok=True)
+        shutil.rmtree(self._scratches(), ignore_errors=True)
+        for ending in STATE_FILES:
+            (self._states() / f"{self.stack}{ending}.bak").unlink(missing_ok=True)
+
+    def _states(self) -> Path:
+        return self.workspace.state() / ".pulumi" / "stacks" / PROJECT
 
     def _config(self) -> Path:
         return self.workspace.projects / f"Pulumi.{self.stack}.yaml"

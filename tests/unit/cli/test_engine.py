@@ -57,6 +57,18 @@ def test_a_salt_that_the_user_committed_is_the_one(desk: Desk) -> None:
     assert desk.stack_file.read_text(encoding="utf-8") == f"{theirs}\n{DECLARED}"
 
 
+@pytest.mark.parametrize(
+    ("file", "there"), [(".json", True), (".json.gz", True), (".json.bak", False), (".json.gz.bak", False)]
+)
+def test_a_stack_is_there_when_its_state_is_and_not_when_only_a_copy_is_left(
+    desk: Desk, file: str, there: bool
+) -> None:
+    folder = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
+    folder.mkdir(parents=True)
+    (folder / f"{STACK}{file}").touch()
+    assert desk.engine.exists() is there
+
+
 @pytest.mark.parametrize("text", ["", "- no mapping\n", "a: [\n", "null\n", "encryptionsalt\n"])
 def test_a_stack_file_that_is_no_mapping_does_not_keep_a_stack_from_being_opened(desk: Desk, text: str) -> None:
     with_stack(desk)
@@ -85,6 +97,17 @@ def test_closing_forgets_the_stack_and_its_salt(desk: Desk) -> None:
     assert desk.stack_file.exists()
 
 
+def test_closing_clears_copies_of_the_state_and_what_killed_runs_left_but_no_other_stacks(desk: Desk) -> None:
+    states = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
+    ours = [states / f"{STACK}.json.bak", desk.workspace.home / "runs" / STACK / "killed" / "kubeconfig1"]
+    others = [states / "other.json.bak", desk.workspace.home / "runs" / "other" / "alive" / "kubeconfig1"]
+    for file in (*ours, *others):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    desk.engine.close()
+    assert [file.exists() for file in (*ours, *others)] == [False, False, True, True]
+
+
 def test_what_the_engine_says_when_it_fails_is_the_error(desk: Desk) -> None:
     desk.on("cancel", "echo 'error: no such stack' >&2; exit 255")
     with pytest.raises(EngineError, match="^error: no such stack$"):
@@ -98,6 +121,13 @@ def test_a_run_uses_the_checkout_the_stack_and_the_engines_copy_and_returns_its_
     desk.on("up", "exit 42")
     assert desk.engine.stream("up", "--yes") == 42
     assert desk.raw_calls() == [f"{desk.workspace.checkout}: up --yes --stack={STACK} --config-file={desk.copy}"]
+
+
+def test_kubeconfigs_that_a_provider_forgets_in_its_temporary_folder_go_with_the_run(desk: Desk) -> None:
+    desk.on("up", 'echo secret > "$TMPDIR/kubeconfig1"; echo "$TMPDIR" > "$here/../where"')
+    assert desk.engine.stream("up") == 0
+    where = Path((desk.root / "where").read_text(encoding="utf-8").strip())
+    assert where.is_relative_to(desk.workspace.home) and not where.exists()
 
 
 # Locks of killed runs.
@@ -271,6 +301,7 @@ def scripts(desk: Desk) -> Path:
         "import os, sys\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
         "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {sys.stdin.read()}\\n\")\n"
+        "print(os.environ.get('MENDED', ''), end='', file=sys.stderr)\n"
         "sys.exit(3 if 'GONE' in os.environ else os.environ.get('FAIL'))\n",
         encoding="utf-8",
     )
@@ -286,6 +317,14 @@ def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) 
     clusters.wake(desk.engine, told)
     assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c config\n"
     assert not [call for call in desk.calls() if call.startswith("state")]
+
+
+def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -> None:
+    environment = {"CLUSTER": "east-1a2b3c", "MENDED": "node-1 did not run: restarted\n"}
+    recorded(desk, command(KWOK, stdin="config", environment=environment))
+    said: list[str] = []
+    clusters.wake(desk.engine, said.append)
+    assert said == ["node-1 did not run: restarted"]
 
 
 def gone(*, outgoing: bool = False) -> dict[str, object]:
