@@ -70,13 +70,11 @@ class Node:
         id: Docker's, of this container and no later one of the same name.
         name: the node's and the container's.
         running: whether its programs run.
-        networks: Docker networks that it is connected to.
     """
 
     id: str
     name: str
     running: bool
-    networks: frozenset[str]
 
 
 def ask(*command: str, stdin: str = "", settings: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Done:
@@ -127,10 +125,10 @@ def alone(cluster: str) -> Iterator[None]:
 
 def nodes(label: str, cluster: str) -> list[Node]:
     """Return a cluster's containers, stopped ones too; the label is the one its maker knows it by."""
-    columns = "{{.ID}} {{.Names}} {{.State}} {{.Networks}}"
+    columns = "{{.ID}} {{.Names}} {{.State}}"
     listed = run("docker", "ps", "--all", "--no-trunc", f"--filter=label={label}={cluster}", f"--format={columns}")
-    rows = [(*line.split(), "")[:4] for line in listed.splitlines()]
-    return [Node(id, name, state == "running", frozenset(joined.split(","))) for id, name, state, joined in rows]
+    rows = (line.split() for line in listed.splitlines())
+    return [Node(id, name, state == "running") for id, name, state in rows]
 
 
 def locks() -> Path:

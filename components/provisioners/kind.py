@@ -15,7 +15,17 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn, NotRequired, TypedDict
 
-from components.provisioners import docker, generations, limits, network, ownership, place, ports, readiness
+from components.provisioners import (
+    attachment,
+    docker,
+    generations,
+    limits,
+    network,
+    ownership,
+    place,
+    ports,
+    readiness,
+)
 
 LABEL = "io.x-k8s.kind.cluster"
 """By which kind knows its containers."""
@@ -90,7 +100,7 @@ def _make(name: str, config: Config, text: str) -> None:
         _explain(name, config, done)
     nodes = docker.nodes(LABEL, name)
     readiness.wait(name, nodes)
-    ownership.complete(name, network.addresses(nodes))
+    ownership.complete(name, attachment.addresses(nodes))
 
 
 def _remove(name: str) -> None:
@@ -107,12 +117,7 @@ def _kind(action: str, name: str, *options: str, stdin: str = "", timeout: int =
 
 
 def _wake(name: str, nodes: list[docker.Node]) -> None:
-    addresses = ownership.addresses(name)
-    unwell = [node for node in nodes if node.id in addresses and not network.is_well(node)]
-    if unwell:
-        with network.in_use():
-            for node in unwell:
-                network.mend(node, addresses[node.id])
+    attachment.mend(nodes, ownership.addresses(name))
     readiness.wait(name, nodes)
 
 

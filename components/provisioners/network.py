@@ -61,37 +61,6 @@ def remove() -> None:
             docker.fail(removed)
 
 
-def addresses(nodes: list[docker.Node]) -> dict[str, str]:
-    """Return each node's address in the network, by the container's id."""
-    column = f'{{{{.Id}}}} {{{{(index .NetworkSettings.Networks "{name()}").IPAddress}}}}'
-    listed = docker.run("docker", "inspect", f"--format={column}", *(node.id for node in nodes))
-    return dict(line.split() for line in listed.splitlines())
-
-
-def is_well(node: docker.Node) -> bool:
-    """Say whether a node runs and is in the network."""
-    return node.running and name() in node.networks
-
-
-def mend(node: docker.Node, address: str) -> None:
-    """Put a node into the network under the address it had, and restart it.
-
-    Docker keeps no address for a container that is stopped or cut off, and a start fails once the network was pruned
-    and made anew. Where another container has the address by now, a restarted node makes do with a new one.
-    """
-    done = _rejoin(node, f"--ip={address}")
-    if "already in use" in done.stderr:
-        done = _rejoin(node)
-    if done.returncode:
-        docker.fail(done)
-
-
-def _rejoin(node: docker.Node, *options: str) -> docker.Done:
-    docker.ask("docker", "network", "disconnect", "--force", name(), node.name)  # refused where it is not in: no matter
-    joined = docker.ask("docker", "network", "connect", *options, name(), node.name)
-    return joined if joined.returncode else docker.ask("docker", "restart", node.name)
-
-
 def _make() -> None:
     subnet = ip_network(os.environ["LAB_SUBNET"])
     network = _inspect()

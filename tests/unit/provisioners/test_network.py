@@ -7,13 +7,11 @@ import sys
 import pytest
 
 from components.provisioners import network
-from components.provisioners.docker import Node
 from tests.unit.provisioners.stand import CHECKOUT, Held, Stand, waits_for_lock
 
 LAB = {"LAB_NETWORK": "mesh-lab", "LAB_SUBNET": "172.30.0.0/16", "LAB_NODE_RANGE": "172.30.0.0/17"}
 CREATION = "docker network create --subnet=172.30.0.0/16 --ip-range=172.30.0.0/17 --label=mesh-federation mesh-lab"
 ABSENT = "Error response from daemon: network mesh-lab not found\n"
-NODE = Node("id-1", "east-control-plane", running=False, networks=frozenset())
 
 
 @pytest.fixture(autouse=True)
@@ -179,27 +177,3 @@ def test_a_network_that_cannot_be_removed_is_told(stand: Stand) -> None:
     stand.when("docker", "network", "rm", status=1, err="the moon is full\n")
     with pytest.raises(SystemExit, match="the moon is full"):
         network.remove()
-
-
-@pytest.mark.parametrize("step", ["connect", "restart"])
-def test_a_node_whose_address_another_container_has_by_now_gets_a_new_one(stand: Stand, step: str) -> None:
-    stand.when("docker", step, status=[1, 0], err="Error response from daemon: Address already in use\n")
-    network.mend(NODE, "172.30.0.2")
-    assert stand.lines()[-3:] == [
-        "docker network disconnect --force mesh-lab east-control-plane",
-        "docker network connect mesh-lab east-control-plane",
-        "docker restart east-control-plane",
-    ]
-
-
-def test_a_node_that_was_in_no_network_is_connected_all_the_same(stand: Stand) -> None:
-    stand.when("docker", "disconnect", status=1, err="container is not connected to the network\n")
-    network.mend(NODE, "172.30.0.2")
-    assert stand.lines()[-1] == "docker restart east-control-plane"
-
-
-@pytest.mark.parametrize("step", ["connect", "restart"])
-def test_a_node_that_cannot_be_mended_is_told(stand: Stand, step: str) -> None:
-    stand.when("docker", step, status=1, err="the moon is full\n")
-    with pytest.raises(SystemExit, match="the moon is full"):
-        network.mend(NODE, "172.30.0.2")

@@ -12,7 +12,7 @@ MADE = {"a": "172.30.0.2", "b": "172.30.0.3"}
 
 
 def nodes(*ids: str) -> list[Node]:
-    return [Node(id, f"east-1-{id}", running=True, networks=frozenset()) for id in ids]
+    return [Node(id, f"east-1-{id}", running=True) for id in ids]
 
 
 @pytest.mark.parametrize(
