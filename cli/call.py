@@ -18,6 +18,26 @@ from model.config import Federation, Import, NamespacedName, Provisioner
 PATIENCE = 60
 """Seconds until a call must succeed: proxies learn of a change within a few."""
 
+REPAIRS = "./mesh up --refresh puts back what somebody removed or changed"
+STARTS = "./mesh up starts what stopped and makes anew what is gone"
+MEANINGS = {
+    "RBAC: access denied": "{source} refuses {caller}: name it under `to` of the export, then ./mesh up",
+    "CERTIFICATE_VERIFY_FAILED|TLS_error": (
+        "{cluster} and {source} do not accept each other's certificates: ./mesh up applies what is declared;"
+        f" {REPAIRS}"
+    ),
+    "Could not resolve host": f"{{cluster}} does not know the host: ./mesh up applies the import; {REPAIRS}",
+    "upstream connect error|no healthy upstream|upstream request timeout|timed out": (
+        f"{{cluster}} does not reach the gateway of {{source}}: {STARTS}, and reconnects it; {REPAIRS};"
+        " where neither helps, look for a firewall between their nodes"
+    ),
+    "connect to the server|connection to the server|dialing backend|did not answer": (
+        f"cluster {{cluster}} does not answer: {STARTS}"
+    ),
+}
+"""What it means that a call fails, by a pattern of what curl, Envoy or kubectl says then."""
+ANYTHING = f"{REPAIRS}; ./mesh doctor looks at this machine"
+
 _IDENTITY = re.compile(r"\b(By|URI)=(spiffe://[^;,\"]+)")
 
 
@@ -106,13 +126,18 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     return 1 if failed else 0
 
 
+def hint(made: Call, said: str) -> str:
+    """Tell what to do about a call that failed, by what came back instead of an answer."""
+    meaning = next((known for sign, known in MEANINGS.items() if re.search(sign, said)), ANYTHING)
+    return meaning.format(cluster=made.cluster, source=made.source, caller=made.caller)
+
+
 def report(made: Call, answer: Answer) -> str:
     """Write what came of a call for a person."""
     head = f"{made.cluster}: {made.caller} calls {made.url}"
     if answer.status != 200:
         said = answer.body.strip() or "no answer"
-        hint = "./mesh up --refresh repairs what somebody changed; ./mesh doctor looks at this machine"
-        return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint}"
+        return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint(made, said)}"
     seen = answer.identities
     return (
         f"{head}\n  200 from {made.source} in {answer.seconds:.3f} s\n"

@@ -61,6 +61,26 @@ def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
     assert "-> " in told
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("RBAC: access denied", "west refuses sleep/sleep: name it under `to` of the export"),
+        ("upstream connect error ... TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+         "east and west do not accept each other's certificates"),
+        ("curl: (6) Could not resolve host: httpbin", "east does not know the host"),
+        ("upstream connect error or disconnect/reset before headers", "east does not reach the gateway of west"),
+        ("no healthy upstream", "east does not reach the gateway of west"),
+        ("curl: (28) Operation timed out after 10000 milliseconds", "east does not reach the gateway of west"),
+        ("Unable to connect to the server: EOF", "cluster east does not answer: ./mesh up starts what stopped"),
+        ("cluster east did not answer within 30 s", "cluster east does not answer"),
+        ("the moon is full", "./mesh up --refresh puts back what somebody removed or changed; ./mesh doctor"),
+    ],
+)  # fmt: skip
+def test_a_call_that_fails_is_told_with_what_it_means(said: str, told: str) -> None:
+    made = Call("east", SLEEP, "west", "http://x:1/headers")
+    assert report(made, Answer(503, 0.01, said)).splitlines()[-1].startswith(f"  -> {told}")
+
+
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A kubectl that prints the file `answer` and counts its calls."""
