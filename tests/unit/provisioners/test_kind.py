@@ -588,12 +588,3 @@ def test_nobody_waits_for_a_replaced_cluster_that_is_gone_already(
     note(stand, "dev", "east-999999")
     on_pause(monkeypatch, lambda _: pytest.fail("waited"))
     kind.delete(NAME)
-
-
-def test_a_moment_is_a_few_seconds(monkeypatch: pytest.MonkeyPatch, stand: Stand, here: Here) -> None:
-    here()
-    note(stand, "dev", "east-999999")
-    slept: list[float] = []
-    on_pause(monkeypatch, slept.append)
-    generations.let_importers_move(NAME)
-    assert slept == [generations.DRAIN_SECONDS] == [5]
