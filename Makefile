@@ -2,10 +2,11 @@
 STACK ?= embedded
 LAB ?= east-west
 OVERLAY ?=
+ROUNDS ?= 5
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench lock schema clean tools
+.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench bench-lab lock schema clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,10 @@ engine: dev tools ## Tests on the real engine and real API servers
 
 bench: dev install ## Measure a whole bring-up beside a sequential script
 	@.venv/bin/python -m bench
+
+bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as a script; needs Docker
+	@./mesh install kind
+	@.venv/bin/python -m bench.lab --stack $(LAB) --rounds $(ROUNDS)$(laid)
 
 lock: dev ## Pin the Python packages anew, with hashes
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.txt

@@ -1,10 +1,9 @@
 """Measures a whole bring-up, round by round, the product and the sequential script in turns."""
 
 import json
-import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +13,7 @@ from bench.figures import Memory, Round
 from bench.machine import Machine
 from bench.product import Product
 from bench.report import Report, writable
-from bench.scratch import CHECKOUT, BenchError, scratch
+from bench.scratch import CHECKOUT, BenchError, scratch, stop_as_ctrl_c_does
 from cli.engine import EngineError
 from model import stackfile
 from model.finding import InvalidModel
@@ -101,14 +100,9 @@ def _tell(line: str) -> None:
     progress.print(line, markup=False, highlight=False)
 
 
-def _stop(signal_number: int, frame: object) -> NoReturn:
-    """End as Ctrl-C does: whatever runs is ended and removed."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run; interrupted or failed, nothing stays behind."""
-    signal.signal(signal.SIGTERM, _stop)
+    stop_as_ctrl_c_does()
     try:
         app()
     except (BenchError, InvalidModel, EngineError, OSError) as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 COMPONENT = "mesh-federation:index:"
 PHASE_OF = {
     "Cluster": "clusters",
+    "MetalLB": "MetalLB",
     "CertificateAuthority": "trust",
     "IstioInstall": "Istio",
     "Gateway": "gateways",

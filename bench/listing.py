@@ -10,6 +10,9 @@ from bench.scratch import BenchError, run
 HELM_RELEASE = "helm.sh/release.v1"
 """Type of the Secrets in which Helm keeps its releases; the product has its state instead."""
 
+IMAGE = "image"
+"""Beside the kinds of Kubernetes."""
+
 
 class Listed(NamedTuple):
     """One Kubernetes object by name."""
@@ -42,6 +45,17 @@ def listing(kubeconfig: Path, wanted: Iterable[str], environment: Mapping[str, s
         Listed(item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"])
         for item in items
         if item.get("type") != HELM_RELEASE
+    }
+
+
+def images(kubeconfig: Path, environment: Mapping[str, str]) -> set[Listed]:
+    """Return the images of all pods in a cluster."""
+    get = ["kubectl", f"--kubeconfig={kubeconfig}", "get", "pods", "--all-namespaces", "--output=json"]
+    items = json.loads(run(get, kubeconfig.parent, environment))["items"]
+    return {
+        Listed(IMAGE, item["metadata"]["namespace"], container["image"])
+        for item in items
+        for container in [*item["spec"].get("initContainers", []), *item["spec"]["containers"]]
     }
 
 

@@ -14,11 +14,12 @@ from bench.follow import following
 from bench.scratch import CHECKOUT, BenchError, clean_environment, run
 from cli.engine import Engine
 from cli.workspace import Workspace
+from model.config import Provisioner
+from model.overlay import VARIABLE as OVERLAY
 from toolchain.host import Host
 from toolchain.install import Missing, Toolchain, ready
 
 PROGRAM = ("Pulumi.yaml", "__main__.py", "cli", "components", "model", "toolchain")
-PROVISIONER = "kwok"
 _SECRET = "4dabf18193072939515e22adb298388d"
 """Key by which the engine marks a secret in its state."""
 
@@ -32,15 +33,17 @@ class Product:
     Attributes:
         checkout: the checkout.
         stack: name of the stack.
+        provisioner: what makes its clusters.
         environment: what its commands are started with.
     """
 
     checkout: Path
     stack: str
+    provisioner: Provisioner
     environment: Mapping[str, str]
 
     @classmethod
-    def fresh(cls, folder: Path, stack: str) -> "Product":
+    def fresh(cls, folder: Path, stack: str, provisioner: Provisioner = Provisioner.KWOK) -> "Product":
         """Make a checkout in a folder and link the toolchain into it. What has not been run is not compiled either."""
         checkout = folder / "checkout"
         checkout.mkdir()
@@ -51,14 +54,18 @@ class Product:
             else:
                 shutil.copyfile(source, checkout / name)
         (checkout / ".venv").symlink_to(sys.prefix)
-        product = cls(checkout, stack, {**clean_environment(folder), "PYTHONPATH": str(checkout)})
-        product._mesh("install")
+        product = cls(checkout, stack, provisioner, {**clean_environment(folder), "PYTHONPATH": str(checkout)})
+        product._mesh("install", provisioner.value)
         return product
+
+    def laying(self, overlay: Path) -> "Product":
+        """Return the same checkout, run with another overlay."""
+        return replace(self, environment={**self.environment, OVERLAY: str(overlay)})
 
     @cached_property
     def toolchain(self) -> Toolchain:
         """The toolchain, as this checkout finds it."""
-        found = ready([PROVISIONER], replace(Host.current(self.environment), checkout=self.checkout))
+        found = ready([self.provisioner.value], replace(Host.current(self.environment), checkout=self.checkout))
         if isinstance(found, Missing):
             raise BenchError(str(found))
         return found

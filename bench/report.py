@@ -112,10 +112,13 @@ def _where(machine: Machine) -> str:
 
 
 def writable(path: Path) -> Path:
-    """Return a path that can be written later, known before minutes are spent.
+    """Return a path that can be written later, known before minutes are spent; it is left as it is.
 
     Raises:
         OSError: it cannot.
     """
+    is_there = path.exists()
     path.touch()
+    if not is_there:
+        path.unlink()
     return path

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 
@@ -17,6 +18,18 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 OURS = ("PULUMI_", "MESH_", "KUBE", "KWOK_", "HELM_")
 """Settings of the user's shell that would change what is measured."""
 KEPT = ("MESH_CACHE",)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a person, a service or a closed terminal ends a run."""
+
+
+def stop_as_ctrl_c_does() -> None:
+    """From now on, end on every signal that asks for it as Ctrl-C does: whatever runs is ended and removed."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in ENDING:
+        signal.signal(number, stop)
 
 
 class BenchError(Exception):
@@ -30,9 +43,17 @@ def scratch() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        # A second Ctrl-C must not leave control planes behind.
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-        sweep(folder)
+        with undisturbed():
+            sweep(folder)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let nobody end a clean-up: a second Ctrl-C must not leave control planes behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
