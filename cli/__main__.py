@@ -194,7 +194,7 @@ def _toolchain(provisioners: set[str]) -> "Toolchain":
     found = ready(provisioners)
     if not isinstance(found, Missing):
         return found
-    _tell("Getting the toolchain, once for all checkouts (up to half an hour where it must be built):")
+    _tell(f"Getting what the toolchain lacks, which takes minutes where it must be built: {', '.join(found.pieces)}")
     return get(provisioners, show)
 
 

@@ -30,7 +30,7 @@ ROUTES = {
 # Free memory, in GiB, with which two clusters come up.
 MEMORY = {"kwok": 2, "kind": 2 * limits.NODE_MEMORY / GIB, "k3d": 2 * limits.NODE_MEMORY / GIB, "existing": 1}
 # What a provisioner needs that the toolchain does not install.
-TOOLS = {"kind": ("docker", "kind"), "k3d": ("docker", "k3d")}
+TOOLS = {"kind": ("docker",), "k3d": ("docker", "k3d")}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def doctor(console: Console) -> int:
 
 def look(host: Host) -> Machine:
     """Ask the machine."""
-    tools = {name: shutil.which(name, path=host.path) for name in INSTALL}
+    tools = {name: shutil.which(name, path=host.path) for name in ("docker", "k3d")}
     return Machine(
         limits=limits.read(),
         docker=_docker(tools["docker"]),
@@ -97,7 +97,7 @@ def look(host: Host) -> Machine:
 def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
     """What keeps a provisioner from running."""
     pieces = [piece.name for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
-    lacks = [Lack(name, f"get it: python -m toolchain {provisioner}") for name in pieces]
+    lacks = [Lack(name, f"get it: ./mesh install {provisioner}") for name in pieces]
     for tool in TOOLS.get(provisioner, ()):
         if machine.tools[tool] is None:
             lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
@@ -169,8 +169,7 @@ def _machine(machine: Machine, host: Host) -> Table:
     table.add_row("Docker", escape(machine.docker.what) if machine.docker else "reachable")
     go = ".".join(map(str, machine.go)) if machine.go else "none (only needed where official releases are out of reach)"
     table.add_row("Go", go)
-    for name in ("kind", "k3d"):
-        table.add_row(name, escape(machine.tools[name] or "none"))
+    table.add_row("k3d", escape(machine.tools["k3d"] or "none"))
     return table
 
 

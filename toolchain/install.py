@@ -92,7 +92,7 @@ class Missing:
 
     def __str__(self) -> str:
         """In words, with the fix."""
-        command = " ".join(["python -m toolchain", *self.provisioners])
+        command = " ".join(["./mesh install", *self.provisioners])
         return f"missing: {', '.join(self.pieces)}; get it with `{command}`"
 
 

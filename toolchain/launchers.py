@@ -19,7 +19,7 @@ def text(piece: Piece, host: Host) -> str:
     """
     return (
         "#!/bin/sh\n"
-        f"# Stands in for {piece.name}, whose official release was out of reach; made by `python -m toolchain`.\n"
+        f"# Stands in for {piece.name}, whose official release was out of reach; made by `./mesh install`.\n"
         f'PYTHONPATH={shlex.quote(str(host.checkout))}"${{PYTHONPATH:+:$PYTHONPATH}}" '
         f'exec {shlex.quote(host.python)} -P -m {piece.standin} "$@"\n'
     )

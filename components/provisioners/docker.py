@@ -20,7 +20,7 @@ TIMEOUT = 120
 """Seconds for Docker to do one thing; one is usual."""
 INSTALL = {
     "docker": "install Docker: https://docs.docker.com/engine/install/",
-    "kind": "install kind: https://kind.sigs.k8s.io/docs/user/quick-start/#installation",
+    "kind": "get it: ./mesh install kind",
     "k3d": "install k3d: https://k3d.io/#installation",
 }
 

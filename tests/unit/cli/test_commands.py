@@ -119,7 +119,7 @@ def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, m
     monkeypatch.setattr(install, "install", fails)
     done = mesh("up", "--yes", "--stack", STACK)
     assert done.status == 1
-    assert done.err.startswith("Getting the toolchain")
+    assert done.err.startswith("Getting what the toolchain lacks")
     assert done.err.endswith("error: etcd cannot be built\n  no Go on this machine\n  -> install Go 1.26\n")
     assert desk.calls() == []
 

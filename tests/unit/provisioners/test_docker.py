@@ -56,7 +56,8 @@ def test_a_proxys_password_is_not_repeated() -> None:
 @pytest.mark.parametrize("program", ["docker", "kind", "k3d"])
 def test_a_missing_program_is_named_with_where_to_get_it(stand: Stand, program: str) -> None:
     (stand.root / "bin" / program).unlink(missing_ok=True)
-    with pytest.raises(SystemExit, match=rf"{program} is not on PATH\n  -> install (Docker|kind|k3d): https://"):
+    where = r"(install (Docker|k3d): https://|get it: ./mesh install kind)"
+    with pytest.raises(SystemExit, match=rf"{program} is not on PATH\n  -> {where}"):
         docker.run(program, "version")
 
 

@@ -404,7 +404,7 @@ def test_a_kind_that_is_missing_is_named_with_where_to_get_it(stand: Stand) -> N
     stand.remove("kind")
     failed = create(stand)
     assert failed.status == 1
-    assert failed.err.startswith("kind is not on PATH\n  -> install kind: https://kind.sigs.k8s.io")
+    assert failed.err.startswith("kind is not on PATH\n  -> get it: ./mesh install kind")
 
 
 # start

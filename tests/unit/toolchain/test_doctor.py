@@ -16,9 +16,7 @@ from toolchain.host import Host
 from toolchain.install import install, survey
 
 ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
-GOOD = Machine(
-    limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker", "kind": "/bin/kind", "k3d": "/bin/k3d"}
-)
+GOOD = Machine(limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker", "k3d": "/bin/k3d"})
 
 
 def lacks(host: Host, machine: Machine, provisioner: str) -> list[Lack]:
@@ -47,7 +45,7 @@ def test_a_machine_with_everything_is_ready_for_every_provisioner(
 def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = shown(host, replace(GOOD, go=None), monkeypatch)
     assert code == 1
-    assert "-> get it: python -m toolchain kwok" in text
+    assert "-> get it: ./mesh install kwok" in text
     assert "none (only needed where official releases are out of reach)" in text
 
 
@@ -56,13 +54,13 @@ def test_what_only_another_provisioner_lacks_is_no_failure(
 ) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, replace(GOOD, tools={"docker": None, "kind": None, "k3d": None}), monkeypatch)
+    code, text = shown(host, replace(GOOD, tools={"docker": None, "k3d": None}), monkeypatch)
     assert code == 0
     assert text.count("docker is not on PATH") == 2
     assert text.count("install Docker") == 1  # a fix is said once
 
 
-@pytest.mark.parametrize(("provisioner", "tool"), [("kind", "kind"), ("k3d", "k3d"), ("kind", "docker")])
+@pytest.mark.parametrize(("provisioner", "tool"), [("k3d", "k3d"), ("k3d", "docker"), ("kind", "docker")])
 def test_a_tool_that_the_toolchain_does_not_install_is_named(
     host: Host, publisher: Publisher, provisioner: str, tool: str
 ) -> None:

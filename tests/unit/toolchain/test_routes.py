@@ -35,7 +35,7 @@ def without_plugins(publisher: Publisher) -> None:
 def test_what_is_missing_is_named_with_the_fix(host: Host) -> None:
     missing = ready({"kwok"}, host)
     assert isinstance(missing, Missing)
-    assert "kubectl" in missing.pieces and "`python -m toolchain kwok`" in str(missing)
+    assert "kubectl" in missing.pieces and "`./mesh install kwok`" in str(missing)
 
 
 def test_looking_makes_nothing(host: Host) -> None:
