@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from toolchain.install import Toolchain, install
 
 NETWORK, SUBNET = "mesh-federation-test", "172.28.0.0/16"
 """Of these tests alone: a lab that a person has on this machine stays as it is."""
+
+FRESH_NETWORK, FRESH_SUBNET = "mesh-federation-fresh", "172.29.0.0/16"
+"""Of checkouts in which nothing runs yet; they stand beside the lab that all tests share."""
 
 WORKLOADS = [
     {"cluster": "east", "sample": "sleep"},
@@ -48,16 +52,30 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     return file
 
 
-@pytest.fixture(scope="session")
-def prepared(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
-    """A checkout whose kind stack also has the callers of these tests; nothing runs yet."""
+@contextmanager
+def kind_checkout(toolchain: Toolchain, overlay: Path | None, network: str, subnet: str) -> Iterator[Checkout]:
+    """Make a checkout whose kind stack also has the callers of these tests; nothing runs yet."""
     with checkout(toolchain, STACK) as made:
         if overlay:
             made.ambient["MESH_OVERLAY"] = str(overlay)
         made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
         with made.edited() as federation:
-            federation["lab"] = {"network": NETWORK, "subnet": SUBNET}
+            federation["lab"] = {"network": network, "subnet": subnet}
             federation["workloads"] = WORKLOADS
+        yield made
+
+
+@pytest.fixture(scope="session")
+def prepared(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
+    """The checkout of the lab that tests share."""
+    with kind_checkout(toolchain, overlay, NETWORK, SUBNET) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
+    """A checkout of one test alone."""
+    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET) as made:
         yield made
 
 

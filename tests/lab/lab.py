@@ -95,6 +95,12 @@ class Lab:
         assert done.code == 0, done.text
         return done.stdout
 
+    def proxy_count(self, cluster: str, namespace: str, counter: str) -> int:
+        """Sum a counter of a sample's proxy over all services that it calls."""
+        pod = ["exec", f"--namespace={namespace}", "deployment/sleep", "-c", "istio-proxy"]
+        told = self.ask(cluster, *pod, "--", "pilot-agent", "request", "GET", f"stats?filter={counter}$&format=json")
+        return sum(int(stat["value"]) for stat in json.loads(told)["stats"] if "value" in stat)
+
     def said_by_proxy(self, cluster: str, namespace: str) -> str:
         """The last lines of a sample's proxy; each failed call is one, with the reason."""
         proxy = [f"--namespace={namespace}", "deployment/sleep", "--container=istio-proxy"]
@@ -110,6 +116,11 @@ class Lab:
         """Scale by hand, and wait until the pods are there or gone."""
         self.ask(cluster, "scale", f"--namespace={namespace}", f"deployment/{deployment}", f"--replicas={replicas}")
         self.ask(cluster, "rollout", "status", f"--namespace={namespace}", f"deployment/{deployment}", "--timeout=120s")
+
+    def changes(self, *arguments: str) -> dict[str, str]:
+        """What a preview would do, by the name of the resource."""
+        steps = [step for step in self.checkout.preview("", *arguments) if step["op"] not in ("same", "refresh")]
+        return {str(step["urn"]).rpartition("::")[2]: str(step["op"]) for step in steps}
 
     def node(self, cluster: str) -> str:
         """Name of the container of a cluster's first node."""

@@ -9,19 +9,13 @@ POLICY = "authorizationpolicies.security.istio.io"
 NAME = "export-httpbin-httpbin"
 
 
-def changed(lab: Lab, *arguments: str) -> dict[str, str]:
-    """What a preview would do, by the name of the resource."""
-    steps = [step for step in lab.checkout.preview("", *arguments) if step["op"] not in ("same", "refresh")]
-    return {str(step["urn"]).rpartition("::")[2]: str(step["op"]) for step in steps}
-
-
 def test_an_up_of_what_is_up_changes_nothing(lab: Lab) -> None:
     assert set(lab.checkout.up().changes()) == {"unchanged"}
 
 
 def test_what_controllers_write_is_no_change(lab: Lab) -> None:
     """istiod, MetalLB and Kubernetes write into objects that are ours: certificates, status, defaults."""
-    assert changed(lab, "--refresh") == {}
+    assert lab.changes("--refresh") == {}
 
 
 def test_a_preview_after_a_hand_edit_shows_exactly_that_edit_and_up_repairs_it(lab: Lab) -> None:
@@ -29,16 +23,16 @@ def test_a_preview_after_a_hand_edit_shows_exactly_that_edit_and_up_repairs_it(l
         {"spec": {"action": "DENY", "rules": [{"from": [{"source": {"principals": ["nobody"]}}]}]}}
     )
     lab.ask("west", "patch", POLICY, NAME, "--namespace=httpbin", "--type=merge", f"--patch={open_to_all}")
-    assert changed(lab, "--refresh") == {f"west:httpbin/{NAME}": "update"}
+    assert lab.changes("--refresh") == {f"west:httpbin/{NAME}": "update"}
     assert lab.checkout.up("--refresh").changes()["updated"] == 1
     spec = json.loads(lab.ask("west", "get", POLICY, NAME, "--namespace=httpbin", "--output=json"))["spec"]
     assert spec["rules"][0]["from"][0]["source"]["principals"] == ["*"]
-    assert changed(lab, "--refresh") == {}
+    assert lab.changes("--refresh") == {}
 
 
 def test_an_object_that_somebody_deleted_is_shown_and_made_anew(lab: Lab) -> None:
     entry = "import-httpbin-httpbin"
     lab.ask("east", "delete", "serviceentries.networking.istio.io", entry, "--namespace=istio-system")
-    assert changed(lab, "--refresh") == {f"east:istio-system/{entry}": "create"}
+    assert lab.changes("--refresh") == {f"east:istio-system/{entry}": "create"}
     lab.checkout.up("--refresh")
     eventually(lambda: lab.call("east", "sleep").status == 200)

@@ -1,0 +1,213 @@
+"""Faults under a federation that runs: what people are told, and what puts it right."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import psutil
+import pytest
+
+from tests.checkout import Result, eventually
+from tests.lab.lab import Lab, docker
+
+PATIENCE = 180
+"""Seconds for pods to be ready again on a busy machine."""
+
+SQUATTER = "mesh-federation-squatter"
+
+
+@pytest.fixture
+def whole(lab: Lab) -> Iterator[Lab]:
+    """The lab; what a test that failed left broken is mended for the next one."""
+    yield lab
+    if called(lab).code:
+        lab.checkout.up("--refresh")
+
+
+def called(lab: Lab) -> Result:
+    """What people see who call across the meshes; it takes a minute to give up."""
+    return lab.checkout.mesh("call", f"--stack={lab.checkout.stack}")
+
+
+def assert_answered(lab: Lab) -> None:
+    done = called(lab)
+    assert done.code == 0, done.text
+
+
+def assert_told(lab: Lab, *words: str) -> None:
+    """Calls fail, and the complaint has these words."""
+    done = called(lab)
+    assert done.code == 1, done.text
+    assert all(word in done.text for word in words), done.text
+
+
+def pods_ready(lab: Lab, cluster: str, deployment: str) -> bool:
+    """Say whether a Deployment of Istio's has all its pods."""
+    path = "--output=jsonpath={.status.readyReplicas}/{.spec.replicas} {.status.unavailableReplicas}"
+    have, _, missing = lab.ask(cluster, "get", f"deployment/{deployment}", "--namespace=istio-system", path).partition(
+        " "
+    )
+    ready, _, wanted = have.partition("/")
+    return ready == wanted and not missing
+
+
+def lose_pods(lab: Lab, cluster: str, deployment: str) -> None:
+    """Kill a Deployment's pods without a word of warning."""
+    of_it = [f"--selector=app={deployment}", "--namespace=istio-system"]
+    lab.ask(cluster, "delete", "pods", *of_it, "--force", "--grace-period=0")
+
+
+def address(lab: Lab, cluster: str) -> str:
+    """Address of a cluster's node in the lab's network; empty where it is not in it."""
+    networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return docker("inspect", f"--format={networks}", lab.node(cluster)).strip()
+
+
+def network(lab: Lab) -> str:
+    declared = lab.checkout.declared()["lab"]
+    assert isinstance(declared, dict)
+    return str(declared["network"])
+
+
+@contextmanager
+def address_taken(lab: Lab, cluster: str) -> Iterator[None]:
+    """Let another container have a node's address, and the node run without it."""
+    node, taken = lab.node(cluster), address(lab, cluster)
+    image = docker("inspect", "--format={{.Config.Image}}", node).strip()
+    docker("stop", node)
+    try:
+        place = ["--network", network(lab), "--ip", taken]
+        docker("run", "--detach", "--rm", "--name", SQUATTER, *place, "--entrypoint=sleep", image, "infinity")
+        docker("start", node)
+        assert address(lab, cluster) != taken
+        yield
+    finally:
+        docker("rm", "--force", "--volumes", SQUATTER)
+
+
+@contextmanager
+def packets_dropped(lab: Lab, source: str, target: str) -> Iterator[None]:
+    """Let a firewall drop what one cluster's node sends to another's."""
+    rule = ["PREROUTING", "--table=raw", f"--source={address(lab, source)}", "--jump=DROP"]
+    docker("exec", lab.node(target), "iptables", "--insert", *rule)
+    try:
+        yield
+    finally:
+        docker("exec", lab.node(target), "iptables", "--delete", *rule)
+
+
+def restart_docker() -> None:
+    """End Docker's daemon, and start it as it was started."""
+    [daemon] = [process for process in psutil.process_iter() if process.name() == "dockerd"]
+    command, environment = daemon.cmdline(), daemon.environ()
+    daemon.terminate()
+    daemon.wait(120)
+    subprocess.Popen(
+        command, env=environment, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    eventually(lambda: subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0)
+
+
+@pytest.fixture
+def nobody_else(whole: Lab) -> None:
+    """Docker serves nobody but this lab, and nobody but us would start it again."""
+    ours = set(docker("ps", "--quiet", f"--filter=network={network(whole)}").split())
+    if psutil.Process(1).name() == "systemd":
+        pytest.skip("a restart of Docker was NOT shown: here systemd starts it")
+    if others := set(docker("ps", "--quiet").split()) - ours:
+        pytest.skip(f"a restart of Docker was NOT shown: it would stop the containers {', '.join(sorted(others))}, too")
+
+
+def test_calls_go_on_while_istiod_is_killed(whole: Lab) -> None:
+    for cluster in ("east", "west"):
+        lose_pods(whole, cluster, "istiod")
+    assert [reply.status for reply in whole.calls("east", "sleep", 20)] == [200] * 20
+    for cluster in ("east", "west"):
+        eventually(partial(pods_ready, whole, cluster, "istiod"), PATIENCE)
+    assert_answered(whole)
+
+
+def test_an_istiod_that_somebody_removed_is_shown_alone_and_put_back(whole: Lab) -> None:
+    whole.ask("east", "delete", "deployment/istiod", "--namespace=istio-system")
+    assert whole.changes("--refresh") == {"east:istio-system/istiod": "create"}
+    whole.checkout.up("--refresh")
+    assert pods_ready(whole, "east", "istiod")
+    assert_answered(whole)
+
+
+def test_a_gateway_whose_pod_is_killed_comes_back_under_its_address(whole: Lab) -> None:
+    before = whole.checkout.gateway_address("west")
+    lose_pods(whole, "west", "istio-eastwestgateway")
+    eventually(lambda: pods_ready(whole, "west", "istio-eastwestgateway"), PATIENCE)
+    assert_answered(whole)
+    assert whole.checkout.gateway_address("west") == before
+
+
+def test_a_gateway_that_somebody_removed_is_told_by_a_call_and_put_back(whole: Lab) -> None:
+    whole.ask("west", "delete", "deployment/istio-eastwestgateway", "--namespace=istio-system")
+    assert_told(whole, "does not reach the gateway of west", "./mesh up --refresh puts back")
+    whole.checkout.up("--refresh")
+    assert_answered(whole)
+
+
+def test_a_node_whose_address_another_container_took_says_so_or_lives_with_a_new_one(whole: Lab) -> None:
+    """Images of kind settle on another address by themselves; other images cannot."""
+    gateway = whole.checkout.gateway_address("west")
+    with address_taken(whole, "west"):
+        done = whole.checkout.mesh("up", "--yes", f"--stack={whole.checkout.stack}")
+        assert done.code == 0 or f"docker network disconnect {network(whole)} {SQUATTER}" in done.text, done.text
+        assert "Traceback" not in done.text
+    whole.checkout.up()
+    assert_answered(whole)
+    assert whole.checkout.gateway_address("west") == gateway
+
+
+def test_a_node_that_came_up_under_another_address_gets_its_own_back(whole: Lab) -> None:
+    made_with = address(whole, "west")
+    with address_taken(whole, "west"):
+        pass
+    assert address(whole, "west") != made_with
+    whole.checkout.up()
+    assert_answered(whole)
+
+
+def test_after_a_restart_of_docker_one_up_has_every_node_at_work(whole: Lab, nobody_else: None) -> None:
+    restart_docker()
+    done = whole.checkout.up()
+    assert set(done.changes()) == {"unchanged"}, done.text
+    assert_answered(whole)
+
+
+def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_gateway_address(whole: Lab) -> None:
+    gateway = whole.gateway("west")
+    docker("rm", "--force", "--volumes", whole.node("west"))
+    assert_told(
+        whole, "does not reach the gateway of west", "./mesh up starts what stopped and makes anew what is gone"
+    )
+    done = whole.checkout.up()
+    assert "is gone: it is made anew" in done.stderr
+    assert_answered(whole)
+    assert whole.checkout.gateway_address("west") == gateway
+    assert set(whole.checkout.up().changes()) == {"unchanged"}
+
+
+def test_a_caller_whose_cluster_stopped_is_told_so_and_up_starts_it(whole: Lab) -> None:
+    docker("stop", whole.node("east"))
+    assert_told(whole, "cluster east does not answer", "./mesh up starts what stopped")
+    assert "did not run: restarted" in whole.checkout.up().stderr
+    assert_answered(whole)
+
+
+def test_a_node_that_is_cut_off_is_told_by_a_call_and_reconnected(whole: Lab) -> None:
+    docker("network", "disconnect", network(whole), whole.node("west"))
+    assert_told(whole, "does not reach the gateway of west", "reconnects it")
+    assert f"was cut off from Docker network {network(whole)}" in whole.checkout.up().stderr
+    assert_answered(whole)
+
+
+def test_a_firewall_between_nodes_is_told_by_a_call_and_needs_no_up_once_it_is_gone(whole: Lab) -> None:
+    with packets_dropped(whole, "east", "west"):
+        assert_told(whole, "does not reach the gateway of west", "look for a firewall between their nodes")
+    assert_answered(whole)
