@@ -76,9 +76,11 @@ def address_taken(lab: Lab, cluster: str) -> Iterator[None]:
     node, taken = lab.node(cluster), address(lab, cluster)
     image = docker("inspect", "--format={{.Config.Image}}", node).strip()
     docker("stop", node)
+    docker("network", "disconnect", network(lab), node)
     try:
         place = ["--network", network(lab), "--ip", taken]
         docker("run", "--detach", "--rm", "--name", SQUATTER, *place, "--entrypoint=sleep", image, "infinity")
+        docker("network", "connect", network(lab), node)
         docker("start", node)
         assert address(lab, cluster) != taken
         yield
@@ -89,12 +91,12 @@ def address_taken(lab: Lab, cluster: str) -> Iterator[None]:
 @contextmanager
 def packets_dropped(lab: Lab, source: str, target: str) -> Iterator[None]:
     """Let a firewall drop what one cluster's node sends to another's."""
-    rule = ["PREROUTING", "--table=raw", f"--source={address(lab, source)}", "--jump=DROP"]
-    docker("exec", lab.node(target), "iptables", "--insert", *rule)
+    node, rule = lab.node(target), ["PREROUTING", "-s", address(lab, source), "-j", "DROP"]
+    docker("exec", node, "iptables", "-t", "raw", "-I", *rule)
     try:
         yield
     finally:
-        docker("exec", lab.node(target), "iptables", "--delete", *rule)
+        docker("exec", node, "iptables", "-t", "raw", "-D", *rule)
 
 
 def restart_docker() -> None:
@@ -146,7 +148,8 @@ def test_a_gateway_whose_pod_is_killed_comes_back_under_its_address(whole: Lab) 
 
 
 def test_a_gateway_that_somebody_removed_is_told_by_a_call_and_put_back(whole: Lab) -> None:
-    whole.ask("west", "delete", "deployment/istio-eastwestgateway", "--namespace=istio-system")
+    gateway = ["deployment/istio-eastwestgateway", "--namespace=istio-system", "--cascade=foreground"]
+    whole.ask("west", "delete", *gateway, limit="0")  # its pods too: they serve while they leave
     assert_told(whole, "does not reach the gateway of west", "./mesh up --refresh puts back")
     whole.checkout.up("--refresh")
     assert_answered(whole)
