@@ -6,7 +6,7 @@ Stack file -> model -> plan -> components -> engine. Components read the plan an
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from model import mesh, routing, samples, trust, unbuilt
+from model import mesh, namespaces, routing, samples, trust, unbuilt
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
@@ -28,7 +28,7 @@ class ClusterPlan:
         gateway_values: Helm values of the gateway chart.
         exports: what it offers.
         imports: what it makes reachable.
-        namespaces: bodies of its samples' namespaces.
+        namespaces: bodies of the namespaces of its services, but for those that are somebody else's.
         workloads: its samples.
     """
 
@@ -135,7 +135,7 @@ def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Ne
         gateway_values=mesh.gateway_values(federation, declared, fixed),
         exports=tuple(routing.exports(federation, declared.name)),
         imports=tuple(routing.imports(federation, declared.name)),
-        namespaces=tuple(samples.injected_namespaces(federation, declared.name)),
+        namespaces=tuple(namespaces.injected(federation, declared.name)),
         workloads=_workloads(federation, declared.name),
     )
 

@@ -5,7 +5,7 @@ Source: the samples of Istio's releases (Service httpbin: port 8000 named http, 
 
 from dataclasses import dataclass
 
-from model.config import Federation, Workload
+from model.config import Workload
 
 Body = dict[str, object]
 
@@ -31,16 +31,6 @@ SAMPLES = {
     "sleep": Sample("docker.io/curlimages/curl:8.16.0", 80, 80, ("/bin/sleep", "infinity")),
     "httpbin": Sample("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080),
 }
-
-
-def injected_namespaces(federation: Federation, cluster: str) -> list[Body]:
-    """Bodies of the namespaces of a cluster's samples, labelled before any pod exists (pitfall 50)."""
-    names = sorted({w.reference.namespace for w in federation.workloads if w.cluster == cluster})
-    revision = federation.istio.revision
-    labels = {"istio.io/rev": revision} if revision else {"istio-injection": "enabled"}
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}} for name in names
-    ]
 
 
 def bodies(workload: Workload) -> list[Body]:
