@@ -49,7 +49,7 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     """Bring the federation up, or bring it to what the stack file says now."""
     from cli import clusters, summary
 
-    engine = _engine(*_declared(stack, overlay))
+    engine = _opened(*_declared(stack, overlay))
     clusters.wake(engine, _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else [])))
@@ -64,7 +64,7 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
-    engine = _engine(*_declared(stack, overlay))
+    engine = _opened(*_declared(stack, overlay))
     flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
     raise typer.Exit(engine.stream("preview", *flags))
 
@@ -86,6 +86,8 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     """Remove everything that `up` made."""
     workspace = _workspace(stack, None)
     engine = _engine(workspace, stack, _needed_to_remove(workspace, stack))
+    engine.reopen()
+    _unlock(engine)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
     engine.close()
@@ -173,17 +175,25 @@ def _provisioners(federation: "Federation") -> set[str]:
     return {cluster.provisioner.value for cluster in federation.clusters.values()}
 
 
+def _opened(workspace: Workspace, stack: str, provisioners: set[str]) -> "Engine":
+    """Put everything in place to bring a stack to what is declared: the toolchain, the state, a lock that is free."""
+    engine = _engine(workspace, stack, provisioners)
+    engine.open()
+    _unlock(engine)
+    return engine
+
+
 def _engine(workspace: Workspace, stack: str, provisioners: set[str]) -> "Engine":
-    """Put everything in place to run the engine on a stack: the toolchain, the state, a lock that is free."""
     from cli.engine import Engine
 
     toolchain = _toolchain(provisioners)
     workspace.prepare(toolchain)
-    engine = Engine(workspace, toolchain, stack)
-    engine.open()
+    return Engine(workspace, toolchain, stack)
+
+
+def _unlock(engine: "Engine") -> None:
     for pid in engine.clear_stale_lock():
-        _tell(f"a run that was killed (process {pid}) still held the lock of {stack}: cleared")
-    return engine
+        _tell(f"a run that was killed (process {pid}) still held the lock of {engine.stack}: cleared")
 
 
 def _toolchain(provisioners: set[str]) -> "Toolchain":

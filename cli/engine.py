@@ -118,7 +118,17 @@ class Engine:
 
         The salt of the stack's secrets goes into the engine's copy: a checkout stays as it was committed.
         """
-        declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8")
+        self._open(self.workspace.stack_file(self.stack).read_text(encoding="utf-8"))
+
+    def reopen(self) -> None:
+        """Open the stack as its last run left it: to remove it, only the salt matters of what the stack file says.
+
+        So a stack file that is broken by now, YAML or not, keeps nothing alive.
+        """
+        declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8", errors="replace")
+        self._open("\n".join(_salts(declared)))
+
+    def _open(self, declared: str) -> None:
         copy = self._config()
         if _salts(declared):
             copy.write_text(declared, encoding="utf-8")
@@ -219,5 +229,5 @@ def _holder(lock: Path) -> tuple[int, bool]:
 
 
 def _salts(stack_file: str) -> list[str]:
-    """Return the line with the salt, read as text: `down` also works on a stack file that is no YAML any more."""
+    """Return the line with the salt, read as text: a stack file may be no YAML any more."""
     return [line for line in stack_file.splitlines() if line.startswith("encryptionsalt:")]

@@ -41,6 +41,15 @@ def test_a_federation_of_which_one_cluster_is_gone_can_be_removed(fresh: Checkou
     assert_nothing_is_left(fresh)
 
 
+def test_a_stack_file_that_is_broken_by_now_keeps_nothing_alive(fresh: Checkout) -> None:
+    fresh.up()
+    declared = fresh.stack_file().read_bytes()
+    fresh.stack_file().write_bytes(b"config: [\xff\n")
+    fresh.down()
+    fresh.stack_file().write_bytes(declared)
+    assert_nothing_is_left(fresh)
+
+
 def test_after_a_reboot_up_starts_the_clusters_and_changes_nothing(fresh: Checkout) -> None:
     fresh.up()
     uid = fresh.get("west", "deployment", "httpbin", "httpbin")["metadata"]

@@ -69,14 +69,21 @@ def test_a_stack_is_there_when_its_state_is_and_not_when_only_a_copy_is_left(
     assert desk.engine.exists() is there
 
 
-@pytest.mark.parametrize("text", ["", "- no mapping\n", "a: [\n", "null\n", "encryptionsalt\n"])
-def test_a_stack_file_that_is_no_mapping_does_not_keep_a_stack_from_being_opened(desk: Desk, text: str) -> None:
+@pytest.mark.parametrize("broken", [b"", b"- no mapping\n", b"a: [\n", b"null\n", b"encryptionsalt\n", b"\xff\xfe\n"])
+def test_what_a_broken_stack_file_says_is_kept_from_an_engine_that_only_removes(desk: Desk, broken: bytes) -> None:
     with_stack(desk)
     engine = desk.engine
     desk.copy.write_text(f"{SALT}\n", encoding="utf-8")
-    desk.stack_file.write_text(text, encoding="utf-8")
-    engine.open()
-    assert desk.copy.read_text(encoding="utf-8").splitlines()[-1] == SALT
+    desk.stack_file.write_bytes(broken)
+    engine.reopen()
+    assert desk.copy.read_text(encoding="utf-8").split() == SALT.split()
+
+
+def test_an_engine_that_only_removes_has_the_salt_that_the_user_committed(desk: Desk) -> None:
+    with_stack(desk)
+    desk.stack_file.write_text(f"a: [\n{SALT}\n", encoding="utf-8")
+    desk.engine.reopen()
+    assert desk.copy.read_text(encoding="utf-8").split() == SALT.split()
 
 
 def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
