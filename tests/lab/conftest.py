@@ -95,3 +95,16 @@ def lab(brought_up: Lab) -> Iterator[Lab]:
     if stack_file.read_text(encoding="utf-8") != declared:
         stack_file.write_text(declared, encoding="utf-8")
         brought_up.checkout.up("--refresh")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests noted along the way: figures that no test requires."""
+    noted = [
+        f"{name}: {value}"
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+    ]
+    if noted:
+        terminalreporter.section("figures")
+        for line in noted:
+            terminalreporter.line(line)

@@ -95,12 +95,6 @@ class Lab:
         assert done.code == 0, done.text
         return done.stdout
 
-    def proxy_count(self, cluster: str, namespace: str, counter: str) -> int:
-        """Sum a counter of a sample's proxy over all services that it calls."""
-        pod = ["exec", f"--namespace={namespace}", "deployment/sleep", "-c", "istio-proxy"]
-        told = self.ask(cluster, *pod, "--", "pilot-agent", "request", "GET", f"stats?filter={counter}$&format=json")
-        return sum(int(stat["value"]) for stat in json.loads(told)["stats"] if "value" in stat)
-
     def said_by_proxy(self, cluster: str, namespace: str) -> str:
         """The last lines of a sample's proxy; each failed call is one, with the reason."""
         proxy = [f"--namespace={namespace}", "deployment/sleep", "--container=istio-proxy"]
