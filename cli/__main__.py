@@ -55,7 +55,9 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else [])))
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} laid over its stack file")
-    summary.summarize(engine, Console())
+    running = summary.running(engine)
+    clusters.sweep(engine, {cluster["name"] for cluster in running.values()}, _tell)
+    summary.summarize(engine, running, Console())
 
 
 @app.command()
@@ -84,12 +86,15 @@ def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
 @app.command()
 def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     """Remove everything that `up` made."""
+    from cli import clusters
+
     workspace = _workspace(stack, None)
     engine = _engine(workspace, stack, _needed_to_remove(workspace, stack))
     engine.reopen()
     _unlock(engine)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
+    clusters.sweep(engine, (), _tell)
     engine.close()
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from cli.engine import Engine, EngineError, RecordedCluster
+from components.provisioners.begun import notes
 from components.provisioners.place import GONE
 
 
@@ -24,17 +25,28 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
         engine.forget(cluster)
 
 
+def sweep(engine: Engine, standing: Collection[str], tell: Callable[[str], None]) -> None:
+    """Remove every cluster of the stack that a run began and did not finish: the engine does not know it.
+
+    Args:
+        engine: of the stack.
+        standing: real names of the clusters that are meant to be there.
+        tell: tells a person.
+
+    Raises:
+        EngineError: a cluster cannot be removed; its script's own words.
+    """
+    for left in notes(engine.workspace.home, engine.stack):
+        if left.name not in standing:
+            done = _script(engine, left.script, "delete", left.environment)
+            if done.returncode:
+                raise EngineError(done.stderr.strip())
+            tell(f"cluster {left.name}, which an earlier run began and did not finish, is removed")
+
+
 def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
     """Start a cluster and tell what had to be mended; says whether there was one to start."""
-    done = subprocess.run(
-        [sys.executable, "-m", cluster.script, "start"],
-        cwd=engine.workspace.checkout,
-        env={**engine.environment, **cluster.environment},
-        input=cluster.config,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _script(engine, cluster.script, "start", cluster.environment, cluster.config)
     if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
     if done.returncode == GONE:
@@ -42,3 +54,13 @@ def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None
     for line in done.stderr.splitlines():
         tell(line)
     return True
+
+
+def _script(
+    engine: Engine, script: str, action: str, environment: Mapping[str, str], config: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", script, action],
+        cwd=engine.workspace.checkout, env={**engine.environment, **environment}, input=config, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip

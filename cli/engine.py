@@ -68,17 +68,24 @@ class Engine:
     def stream(self, *arguments: str) -> int:
         """Run Pulumi on the stack with the user's terminal; returns its exit status.
 
-        Ctrl-C reaches the engine, which ends what it has begun; this process only waits for it.
+        Ctrl-C reaches the engine, which ends what it has begun; this process waits for it.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not come to its end.
         """
         command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
         with self._scratch() as scratch:
             environment = {**self.environment, "TMPDIR": scratch}
             process = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment)
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            pressed: list[int] = []
+            before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
             try:
-                return process.wait()
+                status = process.wait()
             finally:
                 signal.signal(signal.SIGINT, before)
+            if status and pressed:
+                raise KeyboardInterrupt
+            return status
 
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
         """Make a folder that goes with the run: the Kubernetes provider leaves kubeconfigs in its TMPDIR."""
@@ -143,8 +150,8 @@ class Engine:
         self.ask("stack", "rm", self.stack, "--yes", "--preserve-config")
         self._config().unlink(missing_ok=True)
         shutil.rmtree(self._scratches(), ignore_errors=True)
-        for ending in STATE_FILES:
-            (self._states() / f"{self.stack}{ending}.bak").unlink(missing_ok=True)
+        for copy in self._states().glob(f"{self.stack}.json*"):
+            copy.unlink()
 
     def _states(self) -> Path:
         return self.workspace.state() / ".pulumi" / "stacks" / PROJECT

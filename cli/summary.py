@@ -24,10 +24,16 @@ class Running(TypedDict):
     trustDomain: str
 
 
-def summarize(engine: Engine, console: Console) -> None:
+def running(engine: Engine) -> dict[str, Running]:
+    """Return the clusters of a stack that is up, by logical name."""
+    clusters: dict[str, Running] = json.loads(
+        engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
+    )
+    return clusters
+
+
+def summarize(engine: Engine, clusters: dict[str, Running], console: Console) -> None:
     """Print the clusters of a stack and the next things to try."""
-    output = engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
-    clusters: dict[str, Running] = json.loads(output)
     table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
     table.add_column("kubeconfig", overflow="fold")
     for name, cluster in clusters.items():

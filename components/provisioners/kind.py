@@ -92,7 +92,7 @@ def _make(name: str, config: Config, text: str) -> None:
     _refuse_without_memory(name)
     wait = os.environ["READY_WITHIN"]
     with network.in_use():
-        ownership.begin(name)
+        ownership.begin(name, f"{place.SCRIPT_PREFIX}kind")
         # kind takes lateness for success, and waits for control planes only: readiness has the last word.
         done = _kind("create", name, f"--wait={wait}s", "--config=-", stdin=text, timeout=TIMEOUT + int(wait))
     if done.returncode:

@@ -21,7 +21,7 @@ from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
-from components.provisioners import place
+from components.provisioners import begun, place
 
 PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
          "kwokControllerPort")  # fmt: skip
@@ -46,7 +46,7 @@ def create(name: str, config: dict[str, object]) -> None:
         start(name)
         return
     delete(name)
-    folder.mkdir(parents=True)
+    begun.note(name, f"{place.SCRIPT_PREFIX}kwok")
     with _reserved_ports(name) as ports:
         balancer = folder / "load-balancer.json"
         balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 
-from components.provisioners import docker, place
+from components.provisioners import begun, docker, place
 
 Addresses = Mapping[str, str]
 """A complete cluster's nodes: the address of each in the lab's network, by the container's id."""
@@ -46,7 +46,7 @@ def standing(nodes: list[docker.Node], begun: bool, made: Addresses | None) -> S
 
 def of(name: str, nodes: list[docker.Node]) -> Stands:
     """Say what is there, as far as this checkout remembers."""
-    return standing(nodes, _begun(name).exists(), addresses(name) if _made(name).exists() else None)
+    return standing(nodes, begun.file(name).exists(), addresses(name) if _made(name).exists() else None)
 
 
 def addresses(name: str) -> Addresses:
@@ -55,11 +55,10 @@ def addresses(name: str) -> Addresses:
     return noted
 
 
-def begin(name: str) -> None:
+def begin(name: str, script: str) -> None:
     """Note that this checkout is about to make the cluster; its folder is empty then."""
     forget(name)
-    place.folder(name).mkdir(parents=True)
-    _begun(name).touch()
+    begun.note(name, script)
 
 
 def complete(name: str, nodes: Addresses) -> None:
@@ -72,10 +71,6 @@ def complete(name: str, nodes: Addresses) -> None:
 def forget(name: str) -> None:
     """Remove the cluster's folder; one that is not there is no error."""
     shutil.rmtree(place.folder(name), ignore_errors=True)
-
-
-def _begun(name: str) -> Path:
-    return place.folder(name) / "begun"
 
 
 def _made(name: str) -> Path:

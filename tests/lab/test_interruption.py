@@ -20,12 +20,12 @@ PHASES = (CLUSTERS, METALLB, ISTIO, GATEWAYS, LINKS)
 @pytest.fixture
 def bare(fresh: Checkout) -> Iterator[Checkout]:
     """A checkout that is removed at the test's end, and then has left nothing."""
-    before = leftovers.on_machine()
+    before, declared = leftovers.on_machine(), fresh.git_status()
     yield fresh
     fresh.down()
     assert leftovers.on_machine() <= before
     assert leftovers.in_checkout(fresh) == []
-    assert fresh.git_status() == ""
+    assert fresh.git_status() == declared
 
 
 def network(checkout: Checkout) -> str:
@@ -41,7 +41,7 @@ def nodes(checkout: Checkout) -> list[str]:
 
 def await_containers(checkout: Checkout) -> None:
     """Creating a cluster has begun once there are containers."""
-    eventually(lambda: len(nodes(checkout)) == 2)
+    eventually(lambda: bool(nodes(checkout)))
 
 
 def assert_converges(checkout: Checkout) -> None:
@@ -64,7 +64,7 @@ def test_ctrl_c_says_that_the_next_up_goes_on_and_it_does(bare: Checkout) -> Non
     with interrupted(bare, CLUSTERS) as run:
         await_containers(bare)
         interrupt(run.process)
-    assert "the next run goes on where it stopped" in run.said
+    assert "it goes on where it stopped" in run.said
     with interrupted(bare, GATEWAYS) as run:
         interrupt(run.process)
     assert_converges(bare)

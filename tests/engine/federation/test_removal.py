@@ -2,7 +2,8 @@
 
 import shutil
 
-from tests.checkout import Checkout
+from tests.checkout import Checkout, eventually, interrupt
+from tests.interruption import begun, interrupted
 
 
 def assert_nothing_is_left(checkout: Checkout) -> None:
@@ -37,6 +38,23 @@ def test_a_cluster_that_somebody_removed_is_made_anew(fresh: Checkout) -> None:
 def test_a_federation_of_which_one_cluster_is_gone_can_be_removed(fresh: Checkout) -> None:
     fresh.up()
     lose(fresh, "east")
+    fresh.down()
+    assert_nothing_is_left(fresh)
+
+
+def test_clusters_that_a_killed_engine_left_half_made_are_removed(fresh: Checkout) -> None:
+    with interrupted(fresh, begun("west-create")):
+        eventually(lambda: bool(fresh.control_planes()))
+        fresh.kill(fresh.engines())
+    fresh.down()
+    assert_nothing_is_left(fresh)
+
+
+def test_clusters_that_ctrl_c_left_half_made_are_removed(fresh: Checkout) -> None:
+    with interrupted(fresh, begun("west-create")) as run:
+        eventually(lambda: bool(fresh.control_planes()))
+        interrupt(run.process)
+    assert "it goes on where it stopped" in run.said
     fresh.down()
     assert_nothing_is_left(fresh)
 

@@ -2,14 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from cli import clusters
 from cli.engine import Engine, EngineError, RecordedCluster
+from components.provisioners.begun import Note
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
 SALT = "encryptionsalt: v1:abc:def"
@@ -93,6 +96,19 @@ def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
     assert other.engine.exists()
     assert not Engine(other.workspace, desk.toolchain, "de").exists()
     assert desk.calls()[0] == "stack ls --json --project=mesh-federation --non-interactive"
+
+
+def test_ctrl_c_waits_for_the_engine_and_then_ends_the_command(desk: Desk) -> None:
+    desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; kill -INT $PPID; kill -INT $$; sleep 60")
+    with pytest.raises(KeyboardInterrupt):
+        desk.engine.stream("up")
+    assert (desk.root / "ended").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_that_came_too_late_ends_nothing(desk: Desk) -> None:
+    desk.on("up", "kill -INT $PPID")
+    assert desk.engine.stream("up") == 0
 
 
 def test_closing_forgets_the_stack_and_its_salt(desk: Desk) -> None:
@@ -313,6 +329,38 @@ def scripts(desk: Desk) -> Path:
         encoding="utf-8",
     )
     return desk.workspace.home / "asked"
+
+
+# Those that the engine never heard of.
+
+
+def begun(desk: Desk, name: str, stack: str = STACK, **settings: str) -> None:
+    """Leave the note of a script that began to make a cluster."""
+    folder = desk.workspace.home / "clusters" / name
+    folder.mkdir(parents=True)
+    note = Note(name, "components.provisioners.kwok", {"CLUSTER": name, "STACK": stack, **settings})
+    (folder / "begun").write_text(json.dumps(asdict(note)), encoding="utf-8")
+
+
+def test_a_cluster_whose_making_was_cut_short_is_removed_and_said_so(desk: Desk, scripts: Path) -> None:
+    begun(desk, "east-1a2b3c")
+    said: list[str] = []
+    clusters.sweep(desk.engine, (), said.append)
+    assert scripts.read_text(encoding="utf-8") == "delete east-1a2b3c \n"
+    assert said == ["cluster east-1a2b3c, which an earlier run began and did not finish, is removed"]
+
+
+def test_clusters_that_stand_and_those_of_other_stacks_are_not_swept(desk: Desk, scripts: Path) -> None:
+    begun(desk, "east-1a2b3c")
+    begun(desk, "west-1a2b3c", stack="another")
+    clusters.sweep(desk.engine, {"east-1a2b3c"}, told)
+    assert not scripts.exists()
+
+
+def test_a_cluster_that_cannot_be_swept_is_told_in_its_scripts_words(desk: Desk, scripts: Path) -> None:
+    begun(desk, "east-1a2b3c", FAIL="Docker does not run")
+    with pytest.raises(EngineError, match="Docker does not run"):
+        clusters.sweep(desk.engine, (), told)
 
 
 def told(_: str) -> None:

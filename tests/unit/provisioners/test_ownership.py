@@ -8,6 +8,7 @@ from components.provisioners import ownership
 from components.provisioners.docker import Node
 from components.provisioners.ownership import Stands, standing
 
+SCRIPT = "components.provisioners.kind"
 MADE = {"a": "172.30.0.2", "b": "172.30.0.3"}
 
 
@@ -43,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_noted_is_remembered() -> None:
     assert ownership.of("east-1", nodes("a", "b")) is Stands.FOREIGN
-    ownership.begin("east-1")
+    ownership.begin("east-1", SCRIPT)
     assert ownership.of("east-1", nodes("a", "b")) is Stands.HALF
     ownership.complete("east-1", MADE)
     assert ownership.of("east-1", nodes("a", "b")) is Stands.OURS
@@ -53,14 +54,14 @@ def test_what_is_noted_is_remembered() -> None:
 
 
 def test_a_new_beginning_forgets_the_cluster_before() -> None:
-    ownership.begin("east-1")
+    ownership.begin("east-1", SCRIPT)
     ownership.complete("east-1", MADE)
-    ownership.begin("east-1")
+    ownership.begin("east-1", SCRIPT)
     assert ownership.of("east-1", nodes("a", "b")) is Stands.HALF
 
 
 def test_a_script_killed_while_it_notes_completion_has_completed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    ownership.begin("east-1")
+    ownership.begin("east-1", SCRIPT)
 
     def killed(self: Path, target: Path) -> Path:
         raise InterruptedError
