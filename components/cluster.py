@@ -36,9 +36,9 @@ class ClusterArgs:
 class Cluster(pulumi.ComponentResource):
     """**mesh-federation:index:Cluster** - one Kubernetes cluster, new or existing.
 
-    Produces a Command that makes it, a Command that reads its kubeconfig, the Kubernetes provider for all that is in
-    it, and a NodePatch for each node of ours, by which Istio knows where its pods are. Its identity is the id of the
-    first: replacing it replaces exactly what is in the cluster.
+    Produces a Command that makes it, one that reads its kubeconfig, one that waits for its nodes where they take their
+    time, the Kubernetes provider for all that is in it, and a NodePatch for each node of ours, by which Istio knows
+    where its pods are. Its identity is the id of the first: replacing it replaces exactly what is in the cluster.
 
     Attributes:
         kubeconfig: secret; context and names are the logical name.
@@ -93,11 +93,26 @@ class Cluster(pulumi.ComponentResource):
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.place = Place(name, self.provider, args.stack, create if made.ours else None, self._claim(name, args))
+        deleted_with = create if made.ours else None
+        nodes = self._nodes(name, made, create, read) if made.boots else None
+        self.place = Place(name, self.provider, args.stack, deleted_with, self._claim(name, args), nodes)
         for index, node in enumerate(made.nodes):
             patch(f"{name}:node-{index}", locality.node(node, args.locality), self.place, self)
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
+
+    def _nodes(self, name: str, made: Provision, create: local.Command, read: local.Command) -> local.Command:
+        """Wait until nodes are ready, while all that is no pod is made already."""
+        return local.Command(
+            f"{name}-nodes",
+            create=f"{SCRIPTS}.{made.provisioner} ready",
+            update="true",
+            environment={"CLUSTER": made.name, **made.environment},
+            triggers=[create.id],
+            add_previous_output_in_env=False,
+            # Scripts on one cluster wait for each other, and all that is no pod waits for the kubeconfig alone.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[read], deleted_with=create),
+        )
 
     def _claim(self, name: str, args: ClusterArgs) -> local.Command | None:
         """Refuse to take over what others made, before anything is touched."""

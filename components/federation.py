@@ -117,7 +117,7 @@ class Federation(pulumi.ComponentResource):
         roots = material.roots()
         gateway = Gateway(
             f"{plan.name}-gateway",
-            GatewayArgs(objects.gateway, plan.addresses, roots, cluster.place, [*istio.ready, *balancer]),
+            GatewayArgs(objects.gateway, plan.addresses, roots, cluster.place, istio.ready, balancer),
             self._child,
         )
         namespaces = create_all(plan.namespaces, cluster.place, self)
@@ -202,7 +202,8 @@ def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
 def _balancer(sources: Sources, cluster: ClusterPlan) -> list[Body]:
     if not cluster.balanced_by_metallb:
         return []
-    return [metallb.settled(body, sources.metallb_hub) for body in manifests.metallb(sources.metallb)]
+    published = manifests.metallb(sources.metallb)
+    return [metallb.asked_early(metallb.settled(body, sources.metallb_hub)) for body in published]
 
 
 def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:

@@ -19,6 +19,7 @@ class GatewayArgs:
         roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
         after: what must run before it; the injection webhook fills in its image.
+        balancer: what gives its Service an address; its pods start meanwhile.
     """
 
     objects: Sequence[Body]
@@ -26,6 +27,7 @@ class GatewayArgs:
     roots: pulumi.Output[str]
     place: Place
     after: Sequence[pulumi.Resource]
+    balancer: Sequence[pulumi.Resource]
 
 
 class Gateway(pulumi.ComponentResource):
@@ -48,14 +50,17 @@ class Gateway(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Gateway", name, None, opts)
-        account = [body for body in args.objects if body["kind"] != "Deployment"]
-        others = create_all(account, args.place, self, args.after)
-        for body in args.objects:
-            if body["kind"] == "Deployment":
-                create(restarted_by(args.roots, body), args.place, self, [*args.after, *others])
-        [service] = [made for body, made in zip(account, others, strict=True) if body["kind"] == "Service"]
+        others = [body for body in args.objects if body["kind"] not in ("Deployment", "Service")]
+        permitted = create_all(others, args.place, self, args.after)
+        for body in _of_kind("Deployment", args.objects):
+            create(restarted_by(args.roots, body), args.place, self, [*args.after, *permitted])
+        [service] = create_all(_of_kind("Service", args.objects), args.place, self, [*args.after, *args.balancer])
         self.addresses = _addresses(service, args.addresses)
         self.register_outputs({"addresses": self.addresses})
+
+
+def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
+    return [body for body in objects if body["kind"] == kind]
 
 
 def _addresses(service: KubernetesObject, known: Sequence[str]) -> pulumi.Output[Sequence[str]]:

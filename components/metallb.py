@@ -56,8 +56,11 @@ class MetalLB(pulumi.ComponentResource):
         first = create_all([body for body in args.objects if body["kind"] in FIRST], place, self)
         rest = [body for body in args.objects if body["kind"] not in (*FIRST, *LAST)]
         permitted = create_all(rest, place, self, first)
-        running = create_all([body for body in args.objects if body["kind"] in LAST], place, self, permitted)
-        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, place, running)
+        last = [body for body in args.objects if body["kind"] in LAST]
+        running = create_all(last, place, self, permitted)
+        # Only the controller serves it; addresses are given out before the speakers on the nodes announce them.
+        serving = [made for body, made in zip(last, running, strict=True) if body["kind"] == "Deployment"]
+        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, place, serving)
         answering = answers(f"{place.cluster}-metallb-webhook", waiting, self)
         self.ready = create_all([metallb.pool(args.pool), metallb.advertisement()], place, self, [answering])
         self.register_outputs({})

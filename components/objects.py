@@ -21,6 +21,9 @@ WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingres
 DECLARED_WINS = {"pulumi.com/patchForce": "true"}
 """Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
 
+OF_PODS = ("Deployment", "DaemonSet")
+"""Kinds that wait for nodes: a node that never gets ready is then told as such, and not as pods that do not start."""
+
 READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
 """What never gets ready, or never gets its address, would hold the engine for ten minutes."""
 
@@ -34,6 +37,7 @@ class Place(NamedTuple):
         stack: name of the Pulumi stack; every object carries it as a label.
         deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
         claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
+        nodes: by which nodes are ready; None where they are when the cluster is made.
     """
 
     cluster: str
@@ -41,6 +45,7 @@ class Place(NamedTuple):
     stack: str
     deleted_with: pulumi.Resource | None = None
     claim: pulumi.Resource | None = None
+    nodes: pulumi.Resource | None = None
 
 
 class KubernetesObject(pulumi.CustomResource):
@@ -93,11 +98,12 @@ def create(
         parent: component that it belongs to.
         depends_on: what must exist before it.
     """
+    first = (place.claim, place.nodes if body["kind"] in OF_PODS else None)
     opts = pulumi.ResourceOptions(
         parent=parent,
         provider=place.provider,
         deleted_with=place.deleted_with,
-        depends_on=[*depends_on, *([place.claim] if place.claim else [])],
+        depends_on=[*depends_on, *(each for each in first if each)],
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )

@@ -31,6 +31,7 @@ class Provision:
         environment: further settings for the script; another one does not make another cluster.
         ours: the cluster is made, and so deleted, by this program.
         nodes: names of the nodes that it will have; empty where they are not ours to label.
+        boots: those nodes get ready some time after the cluster is made.
     """
 
     cluster: str
@@ -41,6 +42,7 @@ class Provision:
     environment: dict[str, str]
     ours: bool
     nodes: tuple[str, ...]
+    boots: bool
 
 
 def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision:
@@ -61,6 +63,7 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
         environment={**network, **waits},
         ours=cluster.provisioner is not Provisioner.EXISTING,
         nodes=_NODES[cluster.provisioner](name, cluster.nodes),
+        boots=cluster.provisioner in _IN_DOCKER,
     )
 
 

@@ -1,6 +1,6 @@
 """Makes, starts and removes a kind cluster: real nodes in Docker containers.
 
-usage: python3 -m components.provisioners.kind create|start|delete
+usage: python3 -m components.provisioners.kind create|ready|start|delete
 
 Environment:
     CLUSTER: the real name. MESH_HOME: see place.py. READY_WITHIN: see readiness.py.
@@ -9,7 +9,6 @@ Standard input of create: kind's configuration as JSON; its nodes carry a hash o
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -66,6 +65,11 @@ def create(name: str, text: str) -> None:
                 _make(name, config, text)
 
 
+def ready(name: str) -> None:
+    """Wait until every node of a new cluster is ready."""
+    readiness.wait(name, docker.nodes(LABEL, name))
+
+
 def start(name: str) -> None:
     """Start what stopped, reconnect what lost its network, and wait until every node is ready; often all is well."""
     nodes = docker.nodes(LABEL, name)
@@ -90,17 +94,13 @@ def delete(name: str) -> None:
 
 def _make(name: str, config: Config, text: str) -> None:
     _refuse_without_memory(name)
-    wait = os.environ["READY_WITHIN"]
     with network.in_use():
         ownership.begin(name, f"{place.SCRIPT_PREFIX}kind")
-        # kind takes lateness for success, and waits for control planes only: readiness has the last word.
-        done = _kind("create", name, f"--wait={wait}s", "--config=-", stdin=text, timeout=TIMEOUT + int(wait))
+        done = _kind("create", name, "--config=-", stdin=text)
     if done.returncode:
         _withdraw(name, done)
         _explain(name, config, done)
-    nodes = docker.nodes(LABEL, name)
-    readiness.wait(name, nodes)
-    ownership.complete(name, attachment.addresses(nodes))
+    ownership.complete(name, attachment.addresses(docker.nodes(LABEL, name)))
 
 
 def _remove(name: str) -> None:
@@ -195,4 +195,4 @@ def _published(config: Config) -> set[int]:
 
 
 if __name__ == "__main__":
-    place.run({"create": lambda name: create(name, sys.stdin.read()), "start": start, "delete": delete})
+    place.run({"create": lambda name: create(name, sys.stdin.read()), "ready": ready, "start": start, "delete": delete})

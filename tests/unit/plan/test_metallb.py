@@ -50,6 +50,15 @@ def test_certificates_that_the_controller_writes_are_left_to_it() -> None:
     assert metallb.settled(body, None) == {"webhooks": [{"name": "w", "clientConfig": {"service": {"name": "s"}}}]}
 
 
+def test_pods_are_asked_for_their_readiness_at_once_and_for_their_life_as_the_manifest_says() -> None:
+    slow = {"httpGet": {"path": "/metrics"}, "initialDelaySeconds": 10, "periodSeconds": 10, "failureThreshold": 3}
+    body = {"spec": {"containers": [{"name": "c", "livenessProbe": slow, "readinessProbe": slow}]}}
+    early = {**slow, "initialDelaySeconds": 1, "periodSeconds": 1}
+    assert metallb.asked_early(body) == {
+        "spec": {"containers": [{"name": "c", "livenessProbe": slow, "readinessProbe": early}]}
+    }
+
+
 def test_only_clusters_that_ask_for_metallb_get_it() -> None:
     clusters = {"east": cluster(10, provisioner="kind"), "west": cluster(30, provisioner="kind", loadBalancer="none")}
     assert planned(tree(clusters=clusters), "east").balanced_by_metallb
