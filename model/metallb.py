@@ -3,7 +3,7 @@
 Source: MetalLB's layer-2 mode; walk-through 000 section 2.1 and pitfalls 3 and 4 (pools, and when they are accepted).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 
 Body = dict[str, object]
@@ -39,34 +39,32 @@ def settled(body: Mapping[str, object], hub: str | None) -> Body:
         body: as the manifest has it.
         hub: registry and path in front of the images' names; None keeps the publisher's.
     """
-    return {key: _settled(value, hub) for key, value in body.items() if key != "status"}
+
+    def settle(key: str, value: object) -> object:
+        if key == "image" and isinstance(value, str):
+            return _image(value, hub)
+        if isinstance(value, Mapping):  # a placeholder: the controller writes its own, and each refresh would undo it
+            return {below: kept for below, kept in value.items() if below != "caBundle"}
+        return value
+
+    return {key: _changed(value, settle) for key, value in body.items() if key != "status"}
 
 
 def asked_early(body: Mapping[str, object]) -> Body:
     """Return an object whose pods are asked from the beginning, and every second, whether they are ready."""
-    return {key: _asked_early(value) for key, value in body.items()}
+
+    def ask(key: str, value: object) -> object:
+        return {**value, **ASKED_EARLY} if key == "readinessProbe" and isinstance(value, Mapping) else value
+
+    return {key: _changed(value, ask) for key, value in body.items()}
 
 
-def _asked_early(value: object) -> object:
+def _changed(value: object, change: Callable[[str, object], object]) -> object:
+    """Change what stands under the keys of a body, from within outwards."""
     if isinstance(value, Mapping):
-        return {
-            key: {**below, **ASKED_EARLY} if key == "readinessProbe" else _asked_early(below)
-            for key, below in value.items()
-        }
+        return {key: change(key, _changed(below, change)) for key, below in value.items()}
     if isinstance(value, list):
-        return [_asked_early(item) for item in value]
-    return value
-
-
-def _settled(value: object, hub: str | None) -> object:
-    if isinstance(value, Mapping):
-        return {
-            key: _image(below, hub) if key == "image" and isinstance(below, str) else _settled(below, hub)
-            for key, below in value.items()
-            if key != "caBundle"  # a placeholder: the controller writes its own, and would be undone at each refresh
-        }
-    if isinstance(value, list):
-        return [_settled(item, hub) for item in value]
+        return [_changed(item, change) for item in value]
     return value
 
 

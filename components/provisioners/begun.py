@@ -31,12 +31,9 @@ class Note:
 
 
 def note(name: str, script: str) -> None:
-    """Write down, in one step, that a script begins to make a cluster: it can be killed at any moment."""
+    """Write down that a script begins to make a cluster."""
     given = {key: value for key, value in os.environ.items() if key in ("CLUSTER", "STACK") or key.startswith(LAB)}
-    draft = file(name).with_suffix(".new")
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_text(json.dumps(asdict(Note(name, script, given))), encoding="utf-8")
-    draft.replace(file(name))
+    place.write(file(name), json.dumps(asdict(Note(name, script, given))))
 
 
 def file(name: str) -> Path:

@@ -62,10 +62,8 @@ def begin(name: str, script: str) -> None:
 
 
 def complete(name: str, nodes: Addresses) -> None:
-    """Note that the cluster is complete, in one step: a script can be killed at any moment."""
-    draft = place.folder(name) / "made.new"
-    draft.write_text(json.dumps(nodes), encoding="utf-8")
-    draft.replace(_made(name))
+    """Note that the cluster is complete."""
+    place.write(_made(name), json.dumps(nodes))
 
 
 def forget(name: str) -> None:

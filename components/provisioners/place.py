@@ -41,6 +41,14 @@ def kubeconfig(name: str) -> Path:
     return folder(name) / "kubeconfig"
 
 
+def write(file: Path, text: str) -> None:
+    """Write a file in one step, its folder too: a script can be killed at any moment."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
 def answers(name: str) -> bool:
     """Say whether the cluster's API server is ready."""
     command = ["kubectl", f"--kubeconfig={kubeconfig(name)}", "get", "--raw=/readyz", "--request-timeout=3s"]

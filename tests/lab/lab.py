@@ -157,6 +157,13 @@ class Lab:
         ):
             yield secured
 
+    @property
+    def network(self) -> str:
+        """Docker network of the nodes."""
+        declared = self.checkout.declared()["lab"]
+        assert isinstance(declared, dict)
+        return str(declared["network"])
+
     @contextmanager
     def edited(self) -> Iterator[dict[str, object]]:
         """Change what the stack declares."""

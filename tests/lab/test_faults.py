@@ -64,23 +64,17 @@ def address(lab: Lab, cluster: str) -> str:
     return docker("inspect", f"--format={networks}", lab.node(cluster)).strip()
 
 
-def network(lab: Lab) -> str:
-    declared = lab.checkout.declared()["lab"]
-    assert isinstance(declared, dict)
-    return str(declared["network"])
-
-
 @contextmanager
 def address_taken(lab: Lab, cluster: str) -> Iterator[None]:
     """Let another container have a node's address, and the node run without it."""
     node, taken = lab.node(cluster), address(lab, cluster)
     image = docker("inspect", "--format={{.Config.Image}}", node).strip()
     docker("stop", node)
-    docker("network", "disconnect", network(lab), node)
+    docker("network", "disconnect", lab.network, node)
     try:
-        place = ["--network", network(lab), "--ip", taken]
+        place = ["--network", lab.network, "--ip", taken]
         docker("run", "--detach", "--rm", "--name", SQUATTER, *place, "--entrypoint=sleep", image, "infinity")
-        docker("network", "connect", network(lab), node)
+        docker("network", "connect", lab.network, node)
         docker("start", node)
         assert address(lab, cluster) != taken
         yield
@@ -115,7 +109,7 @@ def restart_docker() -> None:
 @pytest.fixture
 def nobody_else(whole: Lab) -> None:
     """Docker serves nobody but this lab, and nobody but us would start it again."""
-    ours = set(docker("ps", "--quiet", f"--filter=network={network(whole)}").split())
+    ours = set(docker("ps", "--quiet", f"--filter=network={whole.network}").split())
     if psutil.Process(1).name() == "systemd":
         pytest.skip("a restart of Docker was NOT shown: here systemd starts it")
     if others := set(docker("ps", "--quiet").split()) - ours:
@@ -160,7 +154,7 @@ def test_a_node_whose_address_another_container_took_says_so_or_lives_with_a_new
     gateway = whole.checkout.gateway_address("west")
     with address_taken(whole, "west"):
         done = whole.checkout.mesh("up", "--yes", f"--stack={whole.checkout.stack}")
-        assert done.code == 0 or f"docker network disconnect {network(whole)} {SQUATTER}" in done.text, done.text
+        assert done.code == 0 or f"docker network disconnect {whole.network} {SQUATTER}" in done.text, done.text
         assert "Traceback" not in done.text
     whole.checkout.up()
     assert_answered(whole)
@@ -204,9 +198,9 @@ def test_a_caller_whose_cluster_stopped_is_told_so_and_up_starts_it(whole: Lab) 
 
 
 def test_a_node_that_is_cut_off_is_told_by_a_call_and_reconnected(whole: Lab) -> None:
-    docker("network", "disconnect", network(whole), whole.node("west"))
+    docker("network", "disconnect", whole.network, whole.node("west"))
     assert_told(whole, "does not reach the gateway of west", "reconnects it")
-    assert f"was cut off from Docker network {network(whole)}" in whole.checkout.up().stderr
+    assert f"was cut off from Docker network {whole.network}" in whole.checkout.up().stderr
     assert_answered(whole)
 
 

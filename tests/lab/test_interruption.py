@@ -7,7 +7,7 @@ import pytest
 from tests.checkout import Checkout, eventually, interrupt
 from tests.interruption import begun, interrupted
 from tests.lab import leftovers
-from tests.lab.lab import docker
+from tests.lab.lab import Lab, docker
 
 CLUSTERS = begun("west-create")
 METALLB = begun("Deployment", "metallb-system/controller")
@@ -28,15 +28,9 @@ def bare(fresh: Checkout) -> Iterator[Checkout]:
     assert fresh.git_status() == declared
 
 
-def network(checkout: Checkout) -> str:
-    lab = checkout.declared()["lab"]
-    assert isinstance(lab, dict)
-    return str(lab["network"])
-
-
 def nodes(checkout: Checkout) -> list[str]:
     """Names of the containers in the checkout's network."""
-    return docker("ps", "--all", f"--filter=network={network(checkout)}", "--format={{.Names}}").split()
+    return docker("ps", "--all", f"--filter=network={Lab(checkout).network}", "--format={{.Names}}").split()
 
 
 def await_containers(checkout: Checkout) -> None:
@@ -88,4 +82,4 @@ def test_half_made_meshes_whose_nodes_are_cut_off_can_be_removed(bare: Checkout)
     with interrupted(bare, ISTIO):
         bare.kill(bare.engines())
     for node in nodes(bare):
-        docker("network", "disconnect", network(bare), node)
+        docker("network", "disconnect", Lab(bare).network, node)
