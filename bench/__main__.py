@@ -1,7 +1,6 @@
 """Measures a whole bring-up, round by round, the product and the sequential script in turns."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,18 +8,16 @@ import typer
 from rich.console import Console
 
 from bench import apply, events, listing, memory, program, script
+from bench.command import main, tell
 from bench.figures import Memory, Round
 from bench.machine import Machine
 from bench.product import Product
 from bench.report import Report, writable
-from bench.scratch import CHECKOUT, BenchError, scratch, stop_as_ctrl_c_does
-from cli.engine import EngineError
+from bench.scratch import CHECKOUT, scratch
 from model import stackfile
-from model.finding import InvalidModel
 from model.plan import Plan, plan
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-progress = Console(stderr=True)
 
 
 @app.command()
@@ -34,7 +31,7 @@ def bench(
     federation = stackfile.read(CHECKOUT / f"Pulumi.{stack}.yaml")
     script.suits(federation)
     planned = plan(federation, stack)
-    _tell("peak memory, and the first touch of every file: one bring-up that does not count")
+    tell("peak memory, and the first touch of every file: one bring-up that does not count")
     machine, peak = _warm_up(stack)
     measured = [_round(stack, planned, number) for number in range(1, rounds + 1)]
     report = Report(stack, machine, peak, measured)
@@ -57,12 +54,12 @@ def _warm_up(stack: str) -> tuple[Machine, Memory]:
 def _round(stack: str, planned: Plan, number: int) -> Round:
     """Measure everything once; what was brought up is gone before the next begins, so that nothing runs beside it."""
     with scratch() as folder:
-        _tell(f"round {number}: preview and program")
+        tell(f"round {number}: preview and program")
         product = Product.fresh(folder, stack)
         preview = product.preview()
         alone = program.measure(stack, {**product.environment, **product.toolchain.environment()})
     with scratch() as folder:
-        _tell(f"round {number}: up, up again, down")
+        tell(f"round {number}: up, up again, down")
         product = Product.fresh(folder, stack)
         up, seen = product.up()
         noop, _ = product.up()
@@ -73,13 +70,13 @@ def _round(stack: str, planned: Plan, number: int) -> Round:
         made = {cluster: listing.listing(file, kinds, environment) for cluster, file in kubeconfigs}
         destroy = product.down()
     with scratch() as folder:
-        _tell(f"round {number}: script")
+        tell(f"round {number}: script")
         script.write(planned, folder, product.toolchain)
         scripted = script.execute(planned, folder, product.toolchain, environment)
         by_hand = {c: listing.listing(folder / c / "kubeconfig", kinds, environment) for c in planned.clusters}
         listing.require_same(made, by_hand)
     with scratch() as folder:
-        _tell(f"round {number}: bare kubectl apply")
+        tell(f"round {number}: bare kubectl apply")
         applied = apply.execute(planned, objects, folder, product.toolchain, environment)
     measured = Round(
         preview=preview,
@@ -92,23 +89,9 @@ def _round(stack: str, planned: Plan, number: int) -> Round:
         program=alone,
         objects=len(events.kubernetes_objects(seen)),
     )
-    _tell(f"round {number}: up {up:.1f} s, script {scripted:.1f} s, ratio {measured.ratio:.2f}")
+    tell(f"round {number}: up {up:.1f} s, script {scripted:.1f} s, ratio {measured.ratio:.2f}")
     return measured
 
 
-def _tell(line: str) -> None:
-    progress.print(line, markup=False, highlight=False)
-
-
-def main() -> None:
-    """Run; interrupted or failed, nothing stays behind."""
-    stop_as_ctrl_c_does()
-    try:
-        app()
-    except (BenchError, InvalidModel, EngineError, OSError) as error:
-        _tell(f"error: {error}")
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    main(app)

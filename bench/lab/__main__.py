@@ -2,28 +2,22 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
-import pulumi
 import typer
-from rich.console import Console
 
+from bench.command import main, tell
 from bench.lab import measure
 from bench.lab.network import cleared, new_name
 from bench.lab.report import Report
 from bench.report import writable
-from bench.scratch import CHECKOUT, BenchError, scratch, stop_as_ctrl_c_does
-from cli.engine import EngineError
+from bench.scratch import CHECKOUT, scratch
 from model import overlay as overlays
-from model.finding import InvalidModel
-from toolchain.errors import ToolchainError
 
 PAGE = CHECKOUT / "docs" / "bring-up.md"
 SUBNET = "172.25.0.0/16"
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-progress = Console(stderr=True)
 
 
 @app.command()
@@ -42,29 +36,15 @@ def bench(
     with scratch() as folder:
         lab = measure.prepare(folder, stack, laid, measure.Network(new_name(), subnet))
         with cleared(lab.network):
-            _tell("memory, and the first touch of every file: one bring-up that does not count")
+            tell("memory, and the first touch of every file: one bring-up that does not count")
             first = measure.warm_up(lab)
-            measured = [measure.round_of(lab, first, number, _tell) for number in range(1, rounds + 1)]
+            measured = [measure.round_of(lab, first, number, tell) for number in range(1, rounds + 1)]
     report = Report(stack, first.machine, first.images, first.memory, measured)
     page.write_text(report.page(), encoding="utf-8")
     if json_file:
         json_file.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")
-    _tell(f"{page} is written")
-
-
-def _tell(line: str) -> None:
-    progress.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def main() -> None:
-    """Run; interrupted or failed, nothing stays behind."""
-    stop_as_ctrl_c_does()
-    try:
-        app()
-    except (BenchError, InvalidModel, EngineError, ToolchainError, pulumi.RunError, OSError) as error:
-        _tell(f"error: {error}")
-        sys.exit(1)
+    tell(f"{page} is written")
 
 
 if __name__ == "__main__":
-    main()
+    main(app)
