@@ -76,11 +76,10 @@ class Engine:
         command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
         with self._scratch() as scratch:
             environment = {**self.environment, "TMPDIR": scratch}
-            process = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment)
             pressed: list[int] = []
             before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
             try:
-                status = process.wait()
+                status = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment).wait()
             finally:
                 signal.signal(signal.SIGINT, before)
             if status and pressed:
