@@ -455,6 +455,22 @@ def test_start_waits_until_the_cluster_answers_and_every_node_is_ready(
     assert asked.count("--raw=/readyz") == 5 and asked.count("--raw=/api/v1/nodes") == 3
 
 
+def test_nodes_that_are_not_ready_are_watched_and_asked_for_no_longer_than_the_stack_file_says(
+    stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here()
+    machine(stand, RUNNING)
+    finished(stand)
+    stand.when("kubectl", "--raw=/api/v1/nodes", out=[members(main="False"), members()])
+    slept: list[float] = []
+    monkeypatch.setattr(readiness, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: 0))
+    kind.ready(NAME)
+    (watched,) = (call.argv[1:] for call in stand.calls("kubectl") if "wait" in call.argv)
+    within = f"--timeout={SETTINGS['READY_WITHIN']}s"
+    assert watched == ["wait", "--for=condition=Ready", within, f"node/{MAIN}", f"node/{WORKER}"]
+    assert not slept
+
+
 def test_start_of_a_cluster_that_never_answers_ends_with_where_to_look(stand: Stand) -> None:
     machine(stand, RUNNING)
     finished(stand)
