@@ -14,10 +14,8 @@ from pathlib import Path
 import pulumi
 import yaml
 
+from components import definitions
 from components.objects import Body
-
-APPLIED_APART = ("CustomResourceDefinition",)
-"""A megabyte a cluster that stays out of the state: components/istio.py applies them."""
 
 CHARTS = (
     "-> set istio.version to a release whose charts are at hand, or istio.charts to a folder that holds its base, "
@@ -65,12 +63,6 @@ def folder(charts: str, version: str) -> Path:
     return Path(os.environ["MESH_CHARTS"])
 
 
-def portable(file: Path) -> str:
-    """Name a file of the toolchain's charts by variable: the state must not differ from one machine to the next."""
-    ours = os.environ.get("MESH_CHARTS")
-    return f"$MESH_CHARTS/{file.relative_to(ours)}" if ours and file.is_relative_to(ours) else str(file)
-
-
 def render(charts: Sequence[Chart]) -> list[list[Body]]:
     """Render charts side by side, each to its objects in the order in which Helm would install them."""
     with ThreadPoolExecutor() as pool:
@@ -89,7 +81,7 @@ def _render(chart: Chart) -> list[Body]:
     if done.returncode:
         raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}")
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
-    return [_settled(document) for document in documents if document and document["kind"] not in APPLIED_APART]
+    return [_settled(document) for document in documents if document and document["kind"] != definitions.KIND]
 
 
 def _refuse_other_release(chart: Chart) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import charts, manifests
+from components import charts, definitions, manifests
 from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
@@ -80,8 +80,10 @@ class Federation(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Federation", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._stack = args.stack
-        sources = args.plan.sources
-        folders = {name: charts.folder(sources.charts, plan.istio_version) for name, plan in args.plan.clusters.items()}
+        self._sources = args.plan.sources
+        folders = {
+            name: charts.folder(self._sources.charts, plan.istio_version) for name, plan in args.plan.clusters.items()
+        }
         rendered = _rendered(args.plan, folders)
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
         meshes = {
@@ -117,7 +119,15 @@ class Federation(pulumi.ComponentResource):
         roots = material.roots()
         gateway = Gateway(
             f"{plan.name}-gateway",
-            GatewayArgs(objects.gateway, plan.addresses, roots, cluster.place, istio.ready, balancer),
+            GatewayArgs(
+                objects=objects.gateway,
+                addresses=plan.addresses,
+                roots=roots,
+                place=cluster.place,
+                namespace=istio.namespace,
+                after=istio.ready,
+                balancer=balancer,
+            ),
             self._child,
         )
         namespaces = create_all(plan.namespaces, cluster.place, self)
@@ -127,7 +137,13 @@ class Federation(pulumi.ComponentResource):
         """Give a cluster its load balancer, beside Istio; return what the gateway's Service waits for."""
         if plan.pool is None or not plan.balanced_by_metallb:
             return []
-        args = MetalLBArgs(objects.balancer, plan.pool, cluster.kubeconfig, cluster.place)
+        args = MetalLBArgs(
+            manifest=manifests.metallb(self._sources.metallb),
+            objects=objects.balancer,
+            pool=plan.pool,
+            kubeconfig=cluster.kubeconfig,
+            place=cluster.place,
+        )
         return MetalLB(f"{plan.name}-metallb", args, self._child).ready
 
     def _exports(self, mesh: Mesh) -> dict[str, Export]:
@@ -143,7 +159,7 @@ class Federation(pulumi.ComponentResource):
         return {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.ready),
+                SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
                 self._child,
             )
             for workload in mesh.plan.workloads
@@ -202,8 +218,9 @@ def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
 def _balancer(sources: Sources, cluster: ClusterPlan) -> list[Body]:
     if not cluster.balanced_by_metallb:
         return []
-    published = manifests.metallb(sources.metallb)
-    return [metallb.asked_early(metallb.settled(body, sources.metallb_hub)) for body in published]
+    published = manifests.read(manifests.metallb(sources.metallb))
+    shown = [body for body in published if body["kind"] != definitions.KIND]
+    return [metallb.asked_early(metallb.settled(body, sources.metallb_hub)) for body in shown]
 
 
 def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:

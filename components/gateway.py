@@ -18,7 +18,8 @@ class GatewayArgs:
         addresses: under which others reach it; empty: read from the Service once it has one.
         roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
-        after: what must run before it; the injection webhook fills in its image.
+        namespace: in which it is.
+        after: what must run before its pods; the injection webhook fills in their image.
         balancer: what gives its Service an address; its pods start meanwhile.
     """
 
@@ -26,6 +27,7 @@ class GatewayArgs:
     addresses: Sequence[str]
     roots: pulumi.Output[str]
     place: Place
+    namespace: pulumi.Resource
     after: Sequence[pulumi.Resource]
     balancer: Sequence[pulumi.Resource]
 
@@ -51,7 +53,7 @@ class Gateway(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Gateway", name, None, opts)
         others = [body for body in args.objects if body["kind"] not in ("Deployment", "Service")]
-        permitted = create_all(others, args.place, self, args.after)
+        permitted = create_all(others, args.place, self, [args.namespace])
         for body in _of_kind("Deployment", args.objects):
             create(restarted_by(args.roots, body), args.place, self, [*args.after, *permitted])
         [service] = create_all(_of_kind("Service", args.objects), args.place, self, [*args.after, *args.balancer])

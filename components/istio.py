@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import pulumi
 from pulumi_command import local
 
-from components import charts, webhook
+from components import definitions, webhook
 from components.authority import Material, restarted_by
 from components.cluster import SCRIPTS
+from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create, create_all
 from components.webhook import WebhookArgs
 from model import mesh, routing
@@ -45,9 +45,11 @@ class IstioInstall(pulumi.ComponentResource):
     PeerAuthentication.
 
     Attributes:
+        namespace: in which it is.
         ready: what workloads and routing objects must wait for.
     """
 
+    namespace: pulumi.Resource
     ready: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, args: IstioInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -60,11 +62,11 @@ class IstioInstall(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         place = args.place
-        namespace = create(mesh.namespace(args.network), place, self)
-        certificates = create(args.material.secret(), place, self, [namespace])
-        crds = self._crds(args)
+        self.namespace = create(mesh.namespace(args.network), place, self)
+        certificates = create(args.material.secret(), place, self, [self.namespace])
+        crds = definitions.apply(f"{place.cluster}-crds", DefinitionsArgs(args.crds, args.kubeconfig, place), self)
         istiod = [body for body in args.objects if _is_istiod(body)]
-        rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [namespace])
+        rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [self.namespace])
         before = [certificates, crds, *rest]
         running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
         waiting = WebhookArgs("istiod", mesh.probe(), args.kubeconfig, place, running, [args.material.checksum()])
@@ -72,20 +74,6 @@ class IstioInstall(pulumi.ComponentResource):
         self.ready = [crds, answering, self._roots(args, answering)]
         create(routing.strict_mtls(), place, self, self.ready)
         self.register_outputs({})
-
-    def _crds(self, args: IstioInstallArgs) -> local.Command:
-        """CRDs outlive the stack on clusters that are not ours: deleting them would delete their users' objects."""
-        version = sha256(args.crds.read_bytes()).hexdigest()[:12]
-        return local.Command(
-            f"{args.place.cluster}-crds",
-            create=f"{SCRIPTS}.crds",
-            environment={"CRDS": charts.portable(args.crds)},
-            stdin=args.kubeconfig,
-            triggers=[version, args.place.provider.id],
-            logging=local.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, deleted_with=args.place.deleted_with),
-        )
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""

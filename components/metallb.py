@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from pathlib import Path
 
 import pulumi
 
+from components import definitions
+from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create_all
 from components.webhook import WebhookArgs, answers
 from model import metallb
 
-FIRST = ("Namespace", "CustomResourceDefinition")
+FIRST = "Namespace"
 LAST = ("Deployment", "DaemonSet")
 
 
@@ -19,12 +22,14 @@ class MetalLBArgs:
     """Inputs of a MetalLB.
 
     Attributes:
-        objects: of its manifest.
+        manifest: file with its custom resource definitions.
+        objects: all others of that file.
         pool: addresses that it may hand out.
         kubeconfig: of the cluster; secret.
         place: the cluster.
     """
 
+    manifest: Path
     objects: Sequence[Body]
     pool: IPv4Network
     kubeconfig: pulumi.Output[str]
@@ -34,8 +39,8 @@ class MetalLBArgs:
 class MetalLB(pulumi.ComponentResource):
     """**mesh-federation:index:MetalLB** - gives Services of type LoadBalancer addresses of the lab network.
 
-    Produces every object of MetalLB's manifest, a Command that waits for its webhook, an IPAddressPool and an
-    L2Advertisement.
+    Produces a Command that applies the definitions of its manifest, every other object of that, a Command that waits
+    for its webhook, an IPAddressPool and an L2Advertisement.
 
     Attributes:
         ready: what a Service that needs an address must wait for.
@@ -53,11 +58,14 @@ class MetalLB(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
         place = args.place
-        first = create_all([body for body in args.objects if body["kind"] in FIRST], place, self)
-        rest = [body for body in args.objects if body["kind"] not in (*FIRST, *LAST)]
+        defined = definitions.apply(
+            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, args.kubeconfig, place), self
+        )
+        first = create_all([body for body in args.objects if body["kind"] == FIRST], place, self)
+        rest = [body for body in args.objects if body["kind"] not in (FIRST, *LAST)]
         permitted = create_all(rest, place, self, first)
         last = [body for body in args.objects if body["kind"] in LAST]
-        running = create_all(last, place, self, permitted)
+        running = create_all(last, place, self, [defined, *permitted])
         # Only the controller serves it; addresses are given out before the speakers on the nodes announce them.
         serving = [made for body, made in zip(last, running, strict=True) if body["kind"] == "Deployment"]
         waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, place, serving)

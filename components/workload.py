@@ -19,12 +19,14 @@ class SampleArgs:
         workload: which, and how many.
         roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
-        after: what must run before its pods start; its namespace and the injection webhook among it.
+        namespaces: of the cluster, its own among them.
+        after: what must run before its pods start; the injection webhook among it.
     """
 
     workload: Workload
     roots: pulumi.Output[str]
     place: Place
+    namespaces: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
 
 
@@ -44,6 +46,6 @@ class Sample(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Sample", name, None, opts)
         account, service, deployment = samples.bodies(args.workload)
-        before = [create(body, args.place, self, args.after) for body in (account, service)]
+        before = [create(body, args.place, self, args.namespaces) for body in (account, service)]
         create(restarted_by(args.roots, deployment), args.place, self, [*args.after, *before])
         self.register_outputs({})

@@ -68,10 +68,9 @@ def durations(lines: Iterable[str]) -> dict[str, float]:
 
 def _metallb(plan: Plan, toolchain: Toolchain) -> list[dict[str, object]]:
     declared = plan.sources.metallb
-    if declared == "official":
-        assert toolchain.manifests
-        declared = str(toolchain.manifests / "metallb.yaml")
-    return [metallb.settled(body, plan.sources.metallb_hub) for body in manifests.metallb(declared)]
+    assert toolchain.manifests
+    file = toolchain.manifests / "metallb.yaml" if declared == "official" else manifests.metallb(declared)
+    return [metallb.settled(body, plan.sources.metallb_hub) for body in manifests.read(file)]
 
 
 def _charts(plan: Plan, cluster: ClusterPlan, toolchain: Toolchain) -> Path:

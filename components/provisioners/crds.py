@@ -1,35 +1,49 @@
-"""Applies Istio's custom resource definitions: one server-side apply, as a megabyte a cluster stays out of the state.
+"""Applies custom resource definitions: one server-side apply, as a megabyte a cluster stays out of the state.
 
 usage: python3 -m components.provisioners.crds
 
 Environment:
-    CRDS: file with the definitions; variables in it are expanded.
+    CRDS: file with the definitions; variables in it are expanded, and its other objects are left out.
 Standard input: the cluster's kubeconfig.
 """
 
 import os
+import re
 import sys
 import tempfile
+from pathlib import Path
 
 from components.provisioners import place
+
+SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
+DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
 
 
 def main() -> None:
     """Apply the definitions and wait until the API server serves them."""
     file = os.path.expandvars(os.environ["CRDS"])
+    definitions = _definitions(file)
     with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
         kubeconfig.write(sys.stdin.read())
         kubeconfig.flush()
-        kubectl = ["kubectl", f"--kubeconfig={kubeconfig.name}"]
-        _run(file, [*kubectl, "apply", "--server-side", "--force-conflicts", f"--filename={file}"])
-        wait = ["wait", "--for=condition=Established", "--timeout=60s", f"--filename={file}"]
-        _run(file, [*kubectl, *wait])
+        for step in (
+            ["apply", "--server-side", "--force-conflicts"],
+            ["wait", "--for=condition=Established", "--timeout=60s"],
+        ):
+            done = place.ask(["kubectl", f"--kubeconfig={kubeconfig.name}", *step, "--filename=-"], definitions)
+            if done.returncode:
+                sys.exit(f"{file}: kubectl {step[0]} failed\n{done.stderr}")
 
 
-def _run(file: str, command: list[str]) -> None:
-    done = place.ask(command)
-    if done.returncode:
-        sys.exit(f"{file}: kubectl {command[2]} failed\n{done.stderr}")
+def _definitions(file: str) -> str:
+    try:
+        documents = SEPARATOR.split(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        sys.exit(f"{file} cannot be read: {error.strerror}")
+    found = [document for document in documents if DEFINITION.search(document)]
+    if not found:
+        sys.exit(f"{file} holds no CustomResourceDefinition")
+    return "---".join(found)
 
 
 if __name__ == "__main__":

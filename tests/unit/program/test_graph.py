@@ -235,10 +235,11 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("Cluster", each.name)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
+                installing = ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio")
                 assert above == {
-                    "crds": ("IstioInstall", f"{name}-istio"),
+                    "crds": installing,
                     "roots": ("IstioInstall", f"{name}-istio"),
-                    "webhook": ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio"),
+                    "webhook": installing,
                 }.get(role, ("Cluster", name))
             case "kubernetes", "NodePatch":
                 assert above == ("Cluster", cluster_of(each))

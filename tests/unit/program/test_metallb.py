@@ -32,6 +32,17 @@ def test_a_pool_is_sent_only_when_metallbs_webhook_answers(balanced: Run) -> Non
         assert balanced.one("Deployment", f"{name}:metallb-system/controller").urn in balanced.before(answers)
 
 
+def test_metallb_starts_after_its_definitions(balanced: Run) -> None:
+    for name in ("east", "west"):
+        defined = balanced.one("Command", f"{name}-metallb-crds")
+        assert defined.body["environment"] == {"CRDS": "$MESH_MANIFESTS/metallb.yaml"}
+        for starting in (
+            balanced.one("Deployment", f"{name}:metallb-system/controller"),
+            balanced.one("DaemonSet", f"{name}:metallb-system/speaker"),
+        ):
+            assert defined.urn in starting.dependencies
+
+
 def test_metallb_and_istio_are_installed_side_by_side(balanced: Run) -> None:
     pool = balanced.one("IPAddressPool", "east:metallb-system/mesh-federation")
     istiod = balanced.one("Deployment", "east:istio-system/istiod")
@@ -54,12 +65,12 @@ def test_a_file_that_is_no_manifest_is_refused_with_the_key_to_set(tmp_path: Pat
     bad = tmp_path / "bad.yaml"
     bad.write_text(text, encoding="utf-8")
     with pytest.raises(pulumi.RunError, match=r"lab\.metallbManifest"):
-        manifests.metallb(str(bad))
+        manifests.read(bad)
 
 
 def test_a_manifest_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(pulumi.RunError, match=r"none\.yaml"):
-        manifests.metallb(str(tmp_path / "none.yaml"))
+        manifests.read(tmp_path / "none.yaml")
 
 
 def test_without_the_toolchains_manifest_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

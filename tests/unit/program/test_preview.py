@@ -38,6 +38,8 @@ UNKNOWN_AT_FIRST = {
 
 UNKNOWN_ON_KIND = {
     ("command:local:Command", "*-nodes", "triggers[0]"),
+    ("command:local:Command", "*-metallb-crds", "stdin"),
+    ("command:local:Command", "*-metallb-crds", "triggers[1]"),
     ("command:local:Command", "*-metallb-webhook", "stdin"),
     ("command:local:Command", "*-metallb-webhook", "triggers[0]"),
 }

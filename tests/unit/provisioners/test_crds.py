@@ -1,26 +1,75 @@
-"""The script that applies Istio's definitions."""
+"""The script that applies custom resource definitions."""
+
+from pathlib import Path
 
 import pytest
 
 from tests.unit.provisioners.stand import Ended, Stand
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
-CRDS = "/charts/base/files/crd-all.gen.yaml"
+DEFINITIONS = """apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ipaddresspools.metallb.io
+spec:
+  names:
+    kind: IPAddressPool
+---
+kind: CustomResourceDefinition
+metadata: {name: communities.metallb.io}
+"""
+OTHERS = """--- # the namespace
+apiVersion: v1
+kind: Namespace
+metadata: {name: metallb-system}
+---
+kind: Role
+rules:
+- resources: [CustomResourceDefinition]
+"""
 
 
-def apply(stand: Stand) -> Ended:
-    return stand.run("crds", stdin=KUBECONFIG, CRDS=CRDS)
+@pytest.fixture
+def crds(tmp_path: Path) -> Path:
+    file = tmp_path / "crd-all.gen.yaml"
+    file.write_text(DEFINITIONS, encoding="utf-8")
+    return file
 
 
-def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand) -> None:
-    assert apply(stand).status == 0
+def apply(stand: Stand, crds: Path) -> Ended:
+    return stand.run("crds", stdin=KUBECONFIG, CRDS=str(crds))
+
+
+def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand, crds: Path) -> None:
+    assert apply(stand, crds).status == 0
     applied, waited = stand.calls()
-    assert applied.argv[1:] == ["apply", "--server-side", "--force-conflicts", f"--filename={CRDS}"]
-    assert waited.argv[1:] == ["wait", "--for=condition=Established", "--timeout=60s", f"--filename={CRDS}"]
+    assert applied.argv[1:] == ["apply", "--server-side", "--force-conflicts", "--filename=-"]
+    assert waited.argv[1:] == ["wait", "--for=condition=Established", "--timeout=60s", "--filename=-"]
+    assert applied.stdin == waited.stdin == DEFINITIONS
 
 
-def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: Stand) -> None:
-    apply(stand)
+def test_other_objects_of_the_file_are_left_to_the_engine(stand: Stand, crds: Path) -> None:
+    crds.write_text(OTHERS + "---\n" + DEFINITIONS + OTHERS, encoding="utf-8")
+    assert apply(stand, crds).status == 0
+    for call in stand.calls():
+        assert call.stdin.strip() == DEFINITIONS.strip()
+
+
+def test_a_file_without_definitions_is_refused_before_anything_is_applied(stand: Stand, crds: Path) -> None:
+    crds.write_text(OTHERS, encoding="utf-8")
+    refused = apply(stand, crds)
+    assert (refused.status, refused.err) == (1, f"{crds} holds no CustomResourceDefinition\n")
+    assert not stand.calls()
+
+
+def test_a_file_that_is_gone_is_named(stand: Stand, crds: Path) -> None:
+    crds.unlink()
+    refused = apply(stand, crds)
+    assert (refused.status, refused.err) == (1, f"{crds} cannot be read: No such file or directory\n")
+
+
+def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: Stand, crds: Path) -> None:
+    apply(stand, crds)
     for call in stand.calls():
         ((path, seen),) = call.files.items()
         assert call.argv[0] == f"--kubeconfig={path}"
@@ -28,30 +77,32 @@ def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: 
     assert list((stand.root / "tmp").iterdir()) == []
 
 
-def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(stand: Stand) -> None:
-    apply(stand)
+def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(stand: Stand, crds: Path) -> None:
+    apply(stand, crds)
     for call in stand.calls():
         assert "SECRET" not in f"{call.argv} {call.env}"
 
 
 @pytest.mark.parametrize("step", ["apply", "wait"])
-def test_a_step_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(stand: Stand, step: str) -> None:
+def test_a_step_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(
+    stand: Stand, crds: Path, step: str
+) -> None:
     stand.when("kubectl", step, status=1, err="error: the server is not ready\n")
-    failed = apply(stand)
+    failed = apply(stand, crds)
     assert failed.status == 1
-    assert failed.err.startswith(f"{CRDS}: kubectl {step} failed\nerror: the server is not ready")
+    assert failed.err.startswith(f"{crds}: kubectl {step} failed\nerror: the server is not ready")
     assert "SECRET" not in failed.err
     assert list((stand.root / "tmp").iterdir()) == []
 
 
-def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand) -> None:
+def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:
     stand.when("kubectl", "apply", status=1)
-    apply(stand)
+    apply(stand, crds)
     assert len(stand.calls()) == 1
 
 
-def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand) -> None:
+def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand, crds: Path) -> None:
     stand.remove("kubectl")
-    failed = apply(stand)
+    failed = apply(stand, crds)
     assert failed.status == 1
     assert failed.err.startswith("kubectl is not on PATH: run `./mesh doctor`")

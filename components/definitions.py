@@ -1,0 +1,64 @@
+"""Custom resource definitions: applied in one go, as a megabyte a cluster that stays out of the state.
+
+The engine writes its whole state at every step, and the provider reads the whole schema of a cluster anew after each
+definition that it makes itself.
+"""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import pulumi
+from pulumi_command import local
+
+from components.cluster import SCRIPTS
+from components.objects import Place
+
+KIND = "CustomResourceDefinition"
+OF_THE_TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
+"""Variables that name its folders."""
+
+
+@dataclass(frozen=True)
+class DefinitionsArgs:
+    """What is applied where.
+
+    Attributes:
+        file: YAML with the definitions; its other objects are left out.
+        kubeconfig: of the cluster; secret.
+        place: the cluster.
+    """
+
+    file: Path
+    kubeconfig: pulumi.Output[str]
+    place: Place
+
+
+def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Command:
+    """Apply all definitions of a file, and wait until the API server serves them; again whenever the file changes.
+
+    They outlive the stack on clusters that are not ours: deleting them would delete their users' objects.
+    """
+    version, place = sha256(args.file.read_bytes()).hexdigest()[:12], args.place
+    return local.Command(
+        name,
+        create=f"{SCRIPTS}.crds",
+        environment={"CRDS": _portable(args.file)},
+        stdin=args.kubeconfig,
+        triggers=[version, place.provider.id],
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions(
+            parent=parent, depends_on=[place.claim] if place.claim else None, deleted_with=place.deleted_with
+        ),
+    )
+
+
+def _portable(file: Path) -> str:
+    """Name a file of the toolchain by variable: the state must not differ from one machine to the next."""
+    for variable in OF_THE_TOOLCHAIN:
+        folder = os.environ.get(variable)
+        if folder and file.is_relative_to(folder):
+            return f"${variable}/{file.relative_to(folder)}"
+    return str(file)
