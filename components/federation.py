@@ -52,6 +52,11 @@ class Mesh:
     namespaces: Sequence[pulumi.Resource]
 
     @property
+    def joined(self) -> set[str]:
+        """Services, as namespace/name, that instances of other meshes join: theirs is the host of an import."""
+        return {str(plan.service) for plan in self.plan.imports if plan.is_local}
+
+    @property
     def ready(self) -> list[pulumi.Resource]:
         """What routing objects and workloads wait for."""
         return [*self.istio.ready, *self.namespaces]
@@ -156,7 +161,7 @@ class Federation(pulumi.ComponentResource):
         }
 
     def _samples(self, mesh: Mesh) -> dict[str, Sample]:
-        return {
+        started = {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
                 SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
@@ -164,6 +169,10 @@ class Federation(pulumi.ComponentResource):
             )
             for workload in mesh.plan.workloads
         }
+        for reference, sample in started.items():
+            if reference not in mesh.joined:
+                sample.serve(mesh.namespaces)
+        return started
 
     def _imports(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
         """Link a mesh to its sources, last of all: an importer that moves to a new cluster must be served there."""
@@ -172,10 +181,14 @@ class Federation(pulumi.ComponentResource):
             args = ImportArgs(
                 plan=plan,
                 addresses=[source.mesh.gateway.addresses for source in sources],
+                kubeconfig=mesh.cluster.kubeconfig,
                 place=mesh.cluster.place,
                 after=[*mesh.ready, *(need for source in sources for need in source.behind(str(plan.service)))],
             )
-            Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
+            imported = Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
+            own = offered[mesh.plan.name].samples.get(str(plan.service))
+            if own and plan.is_local:
+                own.serve([*mesh.namespaces, imported.freed])
 
 
 @dataclass(frozen=True)
@@ -188,7 +201,7 @@ class _Offered:
 
     def behind(self, service: str) -> list[pulumi.Resource]:
         """Return what must run before a call can succeed: gateway, listener, and the sample that is called."""
-        sample = [self.samples[service]] if service in self.samples else []
+        sample = self.samples[service].ready if service in self.samples else []
         return [self.mesh.gateway, self.exports[service], *sample]
 
 

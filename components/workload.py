@@ -33,8 +33,13 @@ class SampleArgs:
 class Sample(pulumi.ComponentResource):
     """**mesh-federation:index:Sample** - a workload of Istio's samples, in the mesh.
 
-    Produces a ServiceAccount, a Service and a Deployment.
+    Produces a ServiceAccount, a Deployment and, when it is told to serve, a Service.
+
+    Attributes:
+        ready: what a caller elsewhere must wait for.
     """
+
+    ready: list[pulumi.Resource]
 
     def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Start the workload.
@@ -45,7 +50,16 @@ class Sample(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Sample", name, None, opts)
-        account, service, deployment = samples.bodies(args.workload)
-        before = [create(body, args.place, self, args.namespaces) for body in (account, service)]
-        create(restarted_by(args.roots, deployment), args.place, self, [*args.after, *before])
+        account, self._service, deployment = samples.bodies(args.workload)
+        self._place = args.place
+        permitted = create(account, args.place, self, args.namespaces)
+        self.ready = [create(restarted_by(args.roots, deployment), args.place, self, [*args.after, permitted])]
         self.register_outputs({})
+
+    def serve(self, after: Sequence[pulumi.Resource]) -> None:
+        """Make its Service: at once, or when the object that had its host until now is gone.
+
+        Args:
+            after: what must exist, or have gone, before it.
+        """
+        self.ready.append(create(self._service, self._place, self, after))

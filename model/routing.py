@@ -126,6 +126,11 @@ class ImportPlan:
         return self.service.namespace if self.is_local else NAMESPACE
 
     @property
+    def owner(self) -> str:
+        """The one object that has the host: two of them are undefined in Istio (pitfall 14)."""
+        return f"Service {self.service}" if self.is_local else f"ServiceEntry {self.namespace}/{self.name}"
+
+    @property
     def pinned(self) -> list[str]:
         """Every identity that callers accept, as it stands in certificates (pitfall 19)."""
         return sorted({f"spiffe://{identity}" for identity in (*self.own, *(s.principal for s in self.sources))})

@@ -11,9 +11,12 @@ from uuid import uuid4
 import pytest
 
 from tests.checkout import eventually
+from tests.lab.client import calling
 from tests.lab.lab import URL, Lab, Reply
+from tests.owners import most_at_once, watching
 
 EAST, WEST = "spiffe://east.local/ns/httpbin/sa/httpbin", "spiffe://west.local/ns/httpbin/sa/httpbin"
+HOST = "httpbin.httpbin.svc.cluster.local"
 LOCAL_PODS = 2
 CALLS = 60
 """At equal shares the chance that one of three endpoints gets none of them is (2/3)^60, less than 1 in 10^10."""
@@ -201,7 +204,9 @@ def test_a_request_a_connection_spreads_calls_over_the_pods_behind_a_gateway(loc
         assert len(found) == 3
 
 
-def test_an_import_changes_between_remote_and_local_in_one_up_each(local: Lab) -> None:
+def test_an_import_changes_between_local_and_remote_in_one_up_and_its_host_never_has_two_owners(
+    local: Lab, record_property: Note
+) -> None:
     joined = local.checkout.declared()
     with local.edited() as federation:
         link(federation)["as"] = "remote"
@@ -209,8 +214,11 @@ def test_an_import_changes_between_remote_and_local_in_one_up_each(local: Lab) -
         assert isinstance(workloads, list)
         federation["workloads"] = [each for each in workloads if "replicas" not in each]
     remote = local.checkout.declared()
-    for declared, servers in ((remote, {WEST}), (joined, {EAST, WEST}), (remote, {WEST})):
+    for mode, declared, servers in (("remote", remote, {WEST}), ("local", joined, {EAST, WEST})):
         local.checkout.declare(declared)
-        local.checkout.up()
+        with watching(local.checkout, "east", HOST) as owned, calling(local, f"{URL}/headers") as client:
+            local.checkout.up()
+        record_property(f"calls while the import becomes {mode}, by status", dict(client.statuses))
+        assert most_at_once(owned) == 1
         eventually(partial(answered_by, local, servers), PATIENCE)
         assert {reply.status for reply in local.calls("east", "sleep", CALLS)} == {200}

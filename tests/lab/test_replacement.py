@@ -1,16 +1,12 @@
 """A cluster is replaced while it is called: the new one serves before the old one goes, and no caller notices."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from uuid import uuid4
 
 import pytest
 
 from tests.checkout import eventually
 from tests.events import BEGUN, ENDED, Event, position
+from tests.lab.client import calling
 from tests.lab.lab import URL, Lab
 
 ENTRY = "east:istio-system/import-httpbin-httpbin"
@@ -19,50 +15,7 @@ LONG = f"{URL}/delay/8"
 PATIENCE = 180
 """Seconds for a change to reach the proxies of a busy machine; seconds were seen."""
 
-LOOP = """
-while [ ! -e "$2" ]; do
-    printf "%s " "$(date +%s)"
-    curl -sS -m 30 -o /dev/null -w "%{http_code} %{errormsg}\\n" "$1" 2>/dev/null
-done
-rm -f "$2"
-"""
-
 Note = Callable[[str, object], None]
-
-
-@dataclass
-class Client:
-    """A caller, and what became of its calls once it has stopped.
-
-    Attributes:
-        lines: of each call when it began, in seconds since 1970, its HTTP status, and why it failed.
-    """
-
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def failed(self) -> list[str]:
-        """Calls that were not answered with 200."""
-        return [line for line in self.lines if line.split()[1] != "200"]
-
-    @property
-    def statuses(self) -> Counter[str]:
-        """How many calls came to what."""
-        return Counter(line.split()[1] for line in self.lines)
-
-
-@contextmanager
-def calling(lab: Lab, url: str) -> Iterator[Client]:
-    """Call from east, one call after the other, until the block ends."""
-    stop, client = f"/tmp/{uuid4().hex}", Client()
-    sample = ["exec", "--namespace=sleep", "deployment/sleep", "-c", "sleep", "--"]
-    with ThreadPoolExecutor() as pool:
-        told = pool.submit(lab.ask, "east", *sample, "sh", "-c", LOOP, "sh", url, stop, limit="0")
-        try:
-            yield client
-        finally:
-            lab.ask("east", *sample, "touch", stop)
-            client.lines += told.result().splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def assert_converged(checkout: Checkout) -> None:
     assert len(checkout.state()) == EXPECTED_RESOURCES
 
 
-EXPECTED_RESOURCES = 94
+EXPECTED_RESOURCES = 95
 """What the committed stack file comes to, with the engine's own providers of commands and keys."""
 
 

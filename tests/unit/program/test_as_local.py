@@ -52,6 +52,29 @@ def test_remote_pods_join_only_once_callers_accept_them_and_the_exporter_offers_
     assert run.one("Namespace", "east:httpbin").urn in before
 
 
+def test_the_service_takes_its_host_once_it_is_free_and_remote_pods_are_there(record: Record) -> None:
+    run = record(as_local())
+    freed, service = run.one("Command", "east-import-httpbin-httpbin-host"), run.one("Service", "east:httpbin/httpbin")
+    assert freed.body["environment"]["OWNER"] == "Service httpbin/httpbin"
+    assert freed.urn in service.dependencies
+    assert {each.urn for each in entries(run)} <= run.before(freed)
+
+
+def test_a_service_that_nobody_joins_waits_for_no_import(record: Record) -> None:
+    service = record(as_local()).one("Service", "west:httpbin/httpbin")
+    assert not [urn for urn in service.dependencies if "import" in urn]
+
+
+def test_clusters_that_join_each_others_service_do_not_wait_in_a_circle(record: Record) -> None:
+    tree = as_local()
+    [export], [link] = tree["exports"], tree["imports"]
+    tree["exports"].append({**export, "cluster": "east", "to": [{"cluster": "west"}]})
+    tree["imports"].append({**link, "cluster": "west", "from": "east"})
+    run = record(tree)
+    assert len(entries(run)) == 2
+    assert not [each.name for each in run.registered if each.urn in run.before(each)]
+
+
 def test_entries_belong_to_the_import_and_go_away_with_the_cluster(record: Record) -> None:
     run = record(as_local())
     for each in (*entries(run), run.one("DestinationRule", RULE)):

@@ -160,6 +160,16 @@ def test_importers_move_only_after_every_exporter_offers_the_service(record: Rec
 
 
 @every_federation
+def test_a_service_entry_takes_its_host_only_once_it_is_free(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    for link in tree["imports"]:
+        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-httpbin-httpbin")
+        freed = run.one("Command", f"{link['cluster']}-import-httpbin-httpbin-host")
+        assert freed.body["environment"]["OWNER"] == "ServiceEntry istio-system/import-httpbin-httpbin"
+        assert freed.urn in entry.dependencies
+
+
+@every_federation
 def test_namespaces_exist_before_what_is_in_them(record: Record, tree: Tree) -> None:
     run = record(tree)
     namespaces = {each.name: each.urn for each in run.of_type("kubernetes:core/v1:Namespace")}
@@ -201,7 +211,7 @@ def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: 
         if each.urn not in home or not each.request.custom:
             continue
         foreign = {home[urn] for urn in run.before(each) if urn in home} - {home[each.urn]}
-        if each.kind in ("ServiceEntry", "DestinationRule"):
+        if each.kind in ("ServiceEntry", "DestinationRule") or each.name.endswith("-host"):
             assert {(home[each.urn], other) for other in foreign} <= importing, each.name
         else:
             assert not foreign, f"{each.name} waits for {foreign}"
@@ -238,6 +248,7 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 installing = ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio")
                 assert above == {
                     "crds": installing,
+                    "host": ("Import", name),
                     "roots": ("IstioInstall", f"{name}-istio"),
                     "webhook": installing,
                 }.get(role, ("Cluster", name))

@@ -18,6 +18,8 @@ UNKNOWN_AT_FIRST = {
     ("command:local:Command", "*-webhook", "stdin"),
     ("command:local:Command", "*-webhook", "triggers[0]"),
     ("command:local:Command", "*-webhook", "triggers[1]"),
+    ("command:local:Command", "*-import-httpbin-httpbin-host", "stdin"),
+    ("command:local:Command", "*-import-httpbin-httpbin-host", "triggers[0]"),
     ("command:local:Command", "*-roots", "stdin"),
     ("command:local:Command", "*-roots", "environment.ROOTS"),
     ("command:local:Command", "*-roots", "triggers[0]"),

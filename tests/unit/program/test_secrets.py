@@ -80,6 +80,10 @@ def test_kubeconfigs_are_secret_wherever_they_go(embedded: Run) -> None:
         assert "kubeconfig" not in embedded.outputs[cluster.urn]
 
 
+def test_the_command_that_frees_a_host_gets_its_kubeconfig_as_a_secret(embedded: Run) -> None:
+    assert secret(embedded.one("Command", "east-import-httpbin-httpbin-host").inputs["stdin"])
+
+
 def test_commands_that_handle_kubeconfigs_log_no_standard_output(embedded: Run) -> None:
     def logging(command: Registered) -> object:
         return command.body["logging"]
