@@ -53,30 +53,38 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
 
 
 @contextmanager
-def kind_checkout(toolchain: Toolchain, overlay: Path | None, network: str, subnet: str) -> Iterator[Checkout]:
-    """Make a checkout whose kind stack also has the callers of these tests; nothing runs yet."""
-    with checkout(toolchain, STACK) as made:
+def kind_checkout(
+    toolchain: Toolchain, overlay: Path | None, network: str, subnet: str, stack: str = STACK
+) -> Iterator[Checkout]:
+    """Make a checkout whose stack lives in a network of its own; nothing runs yet."""
+    with checkout(toolchain, stack) as made:
         if overlay:
             made.ambient["MESH_OVERLAY"] = str(overlay)
         made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
         with made.edited() as federation:
             federation["lab"] = {"network": network, "subnet": subnet}
-            federation["workloads"] = WORKLOADS
         yield made
+
+
+def with_callers(made: Checkout) -> Checkout:
+    """Add the callers of these tests to what is declared."""
+    with made.edited() as federation:
+        federation["workloads"] = WORKLOADS
+    return made
 
 
 @pytest.fixture(scope="session")
 def prepared(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
     """The checkout of the lab that tests share."""
     with kind_checkout(toolchain, overlay, NETWORK, SUBNET) as made:
-        yield made
+        yield with_callers(made)
 
 
 @pytest.fixture
 def fresh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Checkout]:
     """A checkout of one test alone."""
     with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET) as made:
-        yield made
+        yield with_callers(made)
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +97,10 @@ def brought_up(prepared: Checkout) -> Lab:
 @pytest.fixture
 def lab(brought_up: Lab) -> Iterator[Lab]:
     """The lab; a test that changes what it declares finds it, and leaves it, as it was."""
-    stack_file = brought_up.checkout.stack_file()
-    declared = stack_file.read_text(encoding="utf-8")
+    declared = brought_up.checkout.declared()
     yield brought_up
-    if stack_file.read_text(encoding="utf-8") != declared:
-        stack_file.write_text(declared, encoding="utf-8")
-        brought_up.checkout.up("--refresh")
+    if brought_up.checkout.declared() != declared:
+        brought_up.restore(declared)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

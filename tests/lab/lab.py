@@ -11,16 +11,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from tests.checkout import Checkout, Result
+from tests.checkout import Checkout, Result, eventually
 
 STACK = "east-west"
 URL = "http://httpbin.httpbin.svc.cluster.local:8000"
 SNI = "outbound_.{port}_._.{host}"
 """How Istio asks a gateway for a service; any other name, port or ALPN gets no certificate."""
+
+SERIES = 20
+"""Calls that go through every connection which a proxy keeps: it has a few."""
+PATIENCE = 180
+"""Seconds for a change to reach every connection of a busy machine's proxies: 45 were seen."""
 
 SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}}
 
@@ -73,6 +79,10 @@ class Lab:
         replies = [part.split("\x1f") for part in done.stdout.split("\x1e") if part]
         return [Reply(int(status), body, error) for status, body, error in replies]
 
+    def settled(self, cluster: str, namespace: str, status: int) -> bool:
+        """Say whether a series of calls comes to one status: after a change proxies keep connections for a while."""
+        return {reply.status for reply in self.calls(cluster, namespace, SERIES)} == {status}
+
     def servers(self, cluster: str, namespace: str, count: int) -> Counter[str]:
         """Count which pods answered a number of calls; empty name: no answer."""
         replies = self.calls(cluster, namespace, count, f"{URL}/hostname")
@@ -115,6 +125,12 @@ class Lab:
         """What a preview would do, by the name of the resource."""
         steps = [step for step in self.checkout.preview("", *arguments) if step["op"] not in ("same", "refresh")]
         return {str(step["urn"]).rpartition("::")[2]: str(step["op"]) for step in steps}
+
+    def restore(self, federation: object) -> None:
+        """Bring back what was declared before a test, until callers are answered as before."""
+        self.checkout.declare(federation)
+        self.checkout.up("--refresh")
+        eventually(partial(self.settled, "east", "sleep", 200), PATIENCE)
 
     def node(self, cluster: str) -> str:
         """Name of the container of a cluster's first node."""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.checkout import eventually
 from tests.lab.client import calling
-from tests.lab.lab import URL, Lab, Reply
+from tests.lab.lab import PATIENCE, URL, Lab, Reply
 from tests.owners import most_at_once, watching
 
 EAST, WEST = "spiffe://east.local/ns/httpbin/sa/httpbin", "spiffe://west.local/ns/httpbin/sa/httpbin"
@@ -23,9 +23,6 @@ CALLS = 60
 
 ANSWERED, NOT_CONNECTED = "rq_success", "cx_connect_fail"
 
-PATIENCE = 180
-"""Seconds for a change to reach the proxies of a busy machine; seconds were seen."""
-
 Note = Callable[[str, object], None]
 
 
@@ -35,8 +32,7 @@ def joined(brought_up: Lab) -> Iterator[Lab]:
     committed = brought_up.checkout.declared()
     as_local(brought_up)
     yield brought_up
-    brought_up.checkout.declare(committed)
-    brought_up.checkout.up("--refresh")
+    brought_up.restore(committed)
 
 
 @pytest.fixture
@@ -45,8 +41,7 @@ def local(joined: Lab) -> Iterator[Lab]:
     declared = joined.checkout.declared()
     yield joined
     if joined.checkout.declared() != declared:
-        joined.checkout.declare(declared)
-        joined.checkout.up("--refresh")
+        joined.restore(declared)
 
 
 def as_local(lab: Lab) -> None:

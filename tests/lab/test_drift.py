@@ -1,9 +1,10 @@
 """The diff is honest on real clusters: what nobody changed is not shown, and what somebody changed is, alone."""
 
 import json
+from functools import partial
 
 from tests.checkout import eventually
-from tests.lab.lab import Lab
+from tests.lab.lab import PATIENCE, Lab
 
 POLICY = "authorizationpolicies.security.istio.io"
 NAME = "export-httpbin-httpbin"
@@ -35,4 +36,4 @@ def test_an_object_that_somebody_deleted_is_shown_and_made_anew(lab: Lab) -> Non
     lab.ask("east", "delete", "serviceentries.networking.istio.io", entry, "--namespace=istio-system")
     assert lab.changes("--refresh") == {f"east:istio-system/{entry}": "create"}
     lab.checkout.up("--refresh")
-    eventually(lambda: lab.call("east", "sleep").status == 200)
+    eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)

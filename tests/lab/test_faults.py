@@ -9,10 +9,7 @@ import psutil
 import pytest
 
 from tests.checkout import Result, eventually
-from tests.lab.lab import Lab, docker
-
-PATIENCE = 180
-"""Seconds for pods to be ready again on a busy machine."""
+from tests.lab.lab import PATIENCE, Lab, docker
 
 SQUATTER = "mesh-federation-squatter"
 

@@ -7,14 +7,11 @@ import pytest
 from tests.checkout import eventually
 from tests.events import BEGUN, ENDED, Event, position
 from tests.lab.client import calling
-from tests.lab.lab import URL, Lab
+from tests.lab.lab import PATIENCE, URL, Lab
 
 ENTRY = "east:istio-system/import-httpbin-httpbin"
 LONG = f"{URL}/delay/8"
 """Such calls last longer than a new endpoint takes to reach importers: some are under way when it does."""
-PATIENCE = 180
-"""Seconds for a change to reach the proxies of a busy machine; seconds were seen."""
-
 Note = Callable[[str, object], None]
 
 
@@ -23,8 +20,7 @@ def standing(brought_up: Lab) -> Iterator[Lab]:
     """The lab; all clusters that were replaced are, in one go, what they were."""
     committed = brought_up.checkout.declared()
     yield brought_up
-    brought_up.checkout.declare(committed)
-    brought_up.checkout.up("--refresh")
+    brought_up.restore(committed)
 
 
 def replaced(lab: Lab, cluster: str, subnet: str) -> list[Event]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.checkout import eventually
-from tests.lab.lab import URL, Lab
+from tests.lab.lab import PATIENCE, URL, Lab
 
 HOST = "httpbin.httpbin.svc.cluster.local"
 
@@ -134,11 +135,11 @@ def test_a_service_that_is_not_exported_is_refused(lab: Lab) -> None:
     with lab.edited() as federation:
         federation["exports"], federation["imports"] = [], []
     lab.checkout.up()
-    eventually(lambda: lab.call("east", "sleep").status == 0)
+    eventually(partial(lab.settled, "east", "sleep", 0), PATIENCE)
     assert lab.certificate("west", HOST, 8000) is None
     lab.checkout.declare(exported)
     lab.checkout.up()
-    eventually(lambda: lab.call("east", "sleep").status == 200)
+    eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
 
 
 def test_only_the_accounts_that_an_export_names_may_call_and_local_callers_always(lab: Lab) -> None:
@@ -148,8 +149,8 @@ def test_only_the_accounts_that_an_export_names_may_call_and_local_callers_alway
         assert isinstance(exports, list)
         exports[0]["to"] = [{"cluster": "east", "serviceAccounts": ["sleep/other", "stranger/sleep"]}]
     lab.checkout.up()
-    eventually(lambda: lab.call("east", "stranger").status == 200)
-    eventually(lambda: lab.call("east", "sleep").status == 403)
+    eventually(partial(lab.settled, "east", "stranger", 200), PATIENCE)
+    eventually(partial(lab.settled, "east", "sleep", 403), PATIENCE)
     assert lab.call("east", "sleep").body == "RBAC: access denied"
     assert lab.call("west", "sleep").status == 200
 
@@ -160,7 +161,7 @@ def test_the_pin_refuses_another_identity_of_the_same_root(lab: Lab) -> None:
         assert isinstance(exports, list)
         exports[0]["serviceAccount"] = "somebody-else"
     lab.checkout.up()
-    eventually(lambda: lab.call("east", "sleep").status == 503)
+    eventually(partial(lab.settled, "east", "sleep", 503), PATIENCE)
     # Envoy keeps lines of its log back for up to ten seconds.
     eventually(lambda: "CERTIFICATE_VERIFY_FAILED" in lab.said_by_proxy("east", "sleep"))
     assert lab.call("east", "sleep").status == 503
