@@ -21,7 +21,7 @@ def isolated() -> tuple[str, ...]:
     return ISOLATED
 
 
-@pytest.mark.parametrize("stack", ["embedded", "east-west", "separate-roots"])
+@pytest.mark.parametrize("stack", ["embedded", "east-west", "separate-roots", "as-local", "three-meshes"])
 def test_a_first_preview_shows_every_body_without_network_or_docker(
     fresh: Checkout, isolated: tuple[str, ...], tmp_path: Path, stack: str
 ) -> None:

@@ -1,6 +1,7 @@
 """Federations to run the program with, as they stand in stack files."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -9,7 +10,7 @@ from tests.unit.program.recorder import ROOT
 
 Tree = dict[str, Any]
 
-STACKS = ("embedded", "east-west", "separate-roots")
+STACKS = ("embedded", "east-west", "separate-roots", "as-local", "three-meshes")
 """The committed stack files."""
 
 
@@ -18,6 +19,11 @@ def committed(stack: str) -> Tree:
     file = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
     tree: Tree = file["config"]["mesh-federation:federation"]
     return tree
+
+
+def name_of(declared: Mapping[str, str]) -> str:
+    """Return how objects of an export or import are named after its service."""
+    return declared["service"].replace("/", "-")
 
 
 def with_trust(model: str) -> Tree:

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, Tree, committed, not_ours, three_clusters, with_trust
+from tests.unit.program.federations import STACKS, Tree, committed, name_of, not_ours, three_clusters, with_trust
 from tests.unit.program.recorder import Registered, Run
 
 ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io")
+LINKING = ("ServiceEntry", "WorkloadEntry", "DestinationRule")
 COMPONENTS = {
     "mesh-federation:index:CertificateAuthority",
     "mesh-federation:index:Cluster",
@@ -23,6 +24,11 @@ FEDERATIONS: dict[str, Tree] = {
     "not-ours": not_ours(),
 }
 every_federation = pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in FEDERATIONS.items()])
+
+
+def remote(tree: Tree) -> list[dict[str, str]]:
+    """Imports that come as a ServiceEntry."""
+    return [link for link in tree["imports"] if link["as"] == "remote"]
 
 
 def cluster_of(one: Registered) -> str:
@@ -56,8 +62,14 @@ def test_what_a_cluster_declares_is_in_that_cluster_alone(record: Record, tree: 
         found = (e for e in run.objects if e.kind == kind and e.body["metadata"]["name"] == name)
         return {cluster_of(each) for each in found}
 
-    assert clusters_with("ServiceEntry", "import-httpbin-httpbin") == {i["cluster"] for i in tree["imports"]}
-    assert clusters_with("Gateway", "export-httpbin-httpbin") == {e["cluster"] for e in tree["exports"]}
+    for link in remote(tree):
+        name = name_of(link)
+        importing = {other["cluster"] for other in remote(tree) if name_of(other) == name}
+        assert clusters_with("ServiceEntry", f"import-{name}") == importing
+    for export in tree["exports"]:
+        name = name_of(export)
+        offering = {other["cluster"] for other in tree["exports"] if name_of(other) == name}
+        assert clusters_with("Gateway", f"export-{name}") == offering
     assert clusters_with("Deployment", "httpbin") == {
         w["cluster"] for w in tree["workloads"] if w["sample"] == "httpbin"
     }
@@ -144,8 +156,9 @@ def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record:
     run = record(tree)
     for export in tree["exports"]:
         name = export["cluster"]
-        gateway = run.one("Gateway", f"{name}:istio-system/export-httpbin-httpbin")
-        policy = run.one("AuthorizationPolicy", f"{name}:httpbin/export-httpbin-httpbin")
+        namespace = export["service"].split("/")[0]
+        gateway = run.one("Gateway", f"{name}:istio-system/export-{name_of(export)}")
+        policy = run.one("AuthorizationPolicy", f"{name}:{namespace}/export-{name_of(export)}")
         assert policy.urn in gateway.dependencies
         assert gateway.urn not in run.before(policy)
 
@@ -153,19 +166,19 @@ def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record:
 @every_federation
 def test_importers_move_only_after_every_exporter_offers_the_service(record: Record, tree: Tree) -> None:
     run = record(tree)
-    for link in tree["imports"]:
-        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-httpbin-httpbin")
-        offer = run.one("Gateway", f"{link['from']}:istio-system/export-httpbin-httpbin")
+    for link in remote(tree):
+        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-{name_of(link)}")
+        offer = run.one("Gateway", f"{link['from']}:istio-system/export-{name_of(link)}")
         assert offer.urn in run.before(entry)
 
 
 @every_federation
 def test_a_service_entry_takes_its_host_only_once_it_is_free(record: Record, tree: Tree) -> None:
     run = record(tree)
-    for link in tree["imports"]:
-        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-httpbin-httpbin")
-        freed = run.one("Command", f"{link['cluster']}-import-httpbin-httpbin-host")
-        assert freed.body["environment"]["OWNER"] == "ServiceEntry istio-system/import-httpbin-httpbin"
+    for link in remote(tree):
+        entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-{name_of(link)}")
+        freed = run.one("Command", f"{link['cluster']}-import-{name_of(link)}-host")
+        assert freed.body["environment"]["OWNER"] == f"ServiceEntry istio-system/import-{name_of(link)}"
         assert freed.urn in entry.dependencies
 
 
@@ -207,11 +220,12 @@ def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: 
         own = (e for e in run.registered if e.name.startswith(f"{name}-") and not e.type.startswith("tls:"))
         home |= {each.urn: name for each in own}
     importing = {(link["cluster"], link["from"]) for link in tree["imports"]}
+    joined = {("Service", f"{link['cluster']}:{link['service']}") for link in tree["imports"] if link["as"] == "local"}
     for each in run.registered:
         if each.urn not in home or not each.request.custom:
             continue
         foreign = {home[urn] for urn in run.before(each) if urn in home} - {home[each.urn]}
-        if each.kind in ("ServiceEntry", "DestinationRule") or each.name.endswith("-host"):
+        if each.kind in LINKING or each.name.endswith("-host") or (each.kind, each.name) in joined:
             assert {(home[each.urn], other) for other in foreign} <= importing, each.name
         else:
             assert not foreign, f"{each.name} waits for {foreign}"

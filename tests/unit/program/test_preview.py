@@ -8,6 +8,10 @@ from tests.unit.program.conftest import Record
 from tests.unit.program.federations import STACKS, Tree, committed, not_ours, three_clusters, with_trust
 from tests.unit.program.recorder import Run
 
+CLUSTER, SERVICE = (
+    re.compile(r"^(central|east|west|north)"),
+    re.compile(r"(?<=[-:])(ratings|details|reviews)(?=.httpbin)"),
+)
 RESTARTED_BY = "spec.template.metadata.annotations.mesh-federation/trust"
 
 UNKNOWN_AT_FIRST = {
@@ -64,7 +68,7 @@ UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
 def unknown(run: Run) -> set[tuple[str, str, str]]:
     """All unknown inputs but those of authorities, with `*` for the cluster."""
     return {
-        (each.type, re.sub(r"^(east|west|north)", "*", each.name), path)
+        (each.type, SERVICE.sub("httpbin", CLUSTER.sub("*", each.name)), path)
         for each in run.registered
         if not each.type.startswith("tls:")
         for path in each.unknown_paths()

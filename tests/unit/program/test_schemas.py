@@ -89,7 +89,7 @@ def at_host_names() -> Tree:
 
 
 FEDERATIONS: dict[str, Tree] = {
-    **{stack: committed(stack) for stack in STACKS},
+    **{stack: committed(stack) for stack in STACKS if stack != "as-local"},
     "three": three_clusters(),
     "failing-over": failing_over(),
     "weighted": weighted(),
@@ -97,6 +97,7 @@ FEDERATIONS: dict[str, Tree] = {
     "host-names": at_host_names(),
 }
 LOCAL: dict[str, Tree] = {
+    "as-local": committed("as-local"),
     "local": as_local(),
     "local-weighted": as_local(weight=30, connectionPool={"maxRequestsPerConnection": 1}),
     "local-failing-over": as_local(failover={"to": "west"}),

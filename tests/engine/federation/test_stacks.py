@@ -1,0 +1,34 @@
+"""Every committed kind stack on simulated control planes, with nothing overridden but the provisioner."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import Checkout, checkout
+from toolchain.install import Toolchain
+
+
+@pytest.fixture(params=["east-west", "separate-roots", "as-local", "three-meshes"])
+def simulated(request: pytest.FixtureRequest, toolchain: Toolchain, tmp_path: Path) -> Iterator[Checkout]:
+    """A checkout in which the stack has not run yet."""
+    with checkout(toolchain, request.param) as made:
+        clusters = made.declared()["clusters"]
+        assert isinstance(clusters, dict)
+        overlay = tmp_path / "simulated.yaml"
+        overlay.write_text(json.dumps({"clusters": {name: {"provisioner": "kwok"} for name in clusters}}))
+        made.ambient["MESH_OVERLAY"] = str(overlay)
+        yield made
+
+
+def test_a_stack_comes_up_stands_still_takes_an_edit_and_goes(simulated: Checkout) -> None:
+    simulated.up()
+    assert set(simulated.up().changes()) == {"unchanged"}
+    with simulated.edited() as federation:
+        federation["imports"] = []
+    edited = simulated.up().changes()
+    assert edited["deleted"] > 0 and "created" not in edited
+    simulated.down()
+    assert not simulated.stack_exists()
+    assert simulated.control_planes() == simulated.reservations() == []

@@ -1,0 +1,60 @@
+"""Committed stacks on real clusters as they stand: each call that they are for is answered, by whom they say."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import eventually
+from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
+from tests.lab.lab import PATIENCE, Lab
+from toolchain.install import Toolchain
+
+CALLS = 60
+"""At equal shares the chance that one of two meshes gets none of them is 2^-59."""
+
+
+@pytest.fixture
+def as_local(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
+    """Two meshes that both run httpbin."""
+    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "as-local") as made:
+        made.up()
+        yield Lab(made)
+
+
+@pytest.fixture
+def three_meshes(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
+    """Three meshes that call each other."""
+    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "three-meshes") as made:
+        made.up()
+        yield Lab(made)
+
+
+def asked(lab: Lab, cluster: str, namespace: str, count: int = CALLS) -> Counter[str]:
+    """Call a namespace's httpbin, and count who answered; what was no answer by its status."""
+    replies = lab.calls(cluster, "sleep", count, f"http://httpbin.{namespace}.svc.cluster.local:8000/headers")
+    return Counter(reply.identities["By"] if reply.status == 200 else str(reply.status) for reply in replies)
+
+
+def identity(cluster: str, namespace: str) -> str:
+    return f"spiffe://{cluster}.local/ns/{namespace}/sa/httpbin"
+
+
+def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(three_meshes: Lab) -> None:
+    ratings = {identity("east", "ratings"), identity("west", "ratings")}
+    eventually(lambda: set(asked(three_meshes, "central", "ratings")) == ratings, PATIENCE)
+    shares = asked(three_meshes, "central", "ratings", 200)
+    assert set(shares) == ratings and min(shares.values()) > 50, shares
+    assert set(asked(three_meshes, "central", "details")) == {identity("west", "details")}
+    for caller in ("east", "west"):
+        assert set(asked(three_meshes, caller, "reviews")) == {identity("central", "reviews")}
+    assert set(asked(three_meshes, "east", "details", 5)) == {"0"}, "east imports no details"
+    told = three_meshes.checkout.mesh("call", "--stack=three-meshes")
+    assert told.code == 0, told.text
+
+
+def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(as_local: Lab) -> None:
+    eventually(lambda: asked(as_local, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
+    as_local.scaled("east", "httpbin", "httpbin", 0)
+    eventually(lambda: asked(as_local, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
