@@ -1,5 +1,6 @@
 """Faults under a federation that runs: what people are told, and what puts it right."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ SQUATTER = "mesh-federation-squatter"
 
 @pytest.fixture
 def whole(lab: Lab) -> Iterator[Lab]:
-    """The lab; what a test that failed left broken is mended for the next one."""
+    """The lab, all pods ready; what a test that failed left broken is mended for the next one."""
+    for cluster in ("east", "west"):
+        eventually(partial(all_ready, lab, cluster), PATIENCE)
     yield lab
     if called(lab).code:
         lab.checkout.up("--refresh")
@@ -47,6 +50,13 @@ def pods_ready(lab: Lab, cluster: str, deployment: str) -> bool:
     )
     ready, _, wanted = have.partition("/")
     return ready == wanted and not missing
+
+
+def all_ready(lab: Lab, cluster: str) -> bool:
+    """Say whether a cluster got over the fault before: a refresh shows a pod that is not ready as a change to make."""
+    items = json.loads(lab.ask(cluster, "get", "pods", "--all-namespaces", "--output=json"))["items"]
+    told = [{each["type"]: each["status"] for each in item["status"].get("conditions", [])} for item in items]
+    return all(conditions.get("Ready") == "True" for conditions in told)
 
 
 def lose_pods(lab: Lab, cluster: str, deployment: str) -> None:
