@@ -189,13 +189,17 @@ class Lab(Declared):
     """`official`: MetalLB's own manifest, as the toolchain pins it. Else the path of one."""
 
 
+GATEWAY_PORT = 15443
+"""On which Istio looks for the gateway of a network that says nothing else."""
+
+
 class EastWestGateway(Declared):
     """A cluster's east-west gateway: the only door through which other clusters reach it."""
 
     addresses: tuple[str, ...] = ()
     """Fixed addresses, or the host names under which others reach it; never both kinds. Empty: computed in the lab
     network, or, on existing clusters, read from the Service."""
-    port: int = Field(default=15443, ge=1, le=65535)
+    port: int = Field(default=GATEWAY_PORT, ge=1, le=65535)
     """Port of the auto-passthrough listener."""
 
 
@@ -244,6 +248,9 @@ class Cluster(Declared):
     """Provisioner existing: context in that file; left out: its current context."""
     adopt: bool = False
     """Provisioner existing: take over objects that this stack did not make."""
+    api_server: str | None = None
+    """Provisioner existing: https address of its API server as pods of the clusters that discover it reach it; left
+    out: that of the kubeconfig."""
     istio_version: str | None = Field(default=None, pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
     """This cluster's Istio release, where it differs from the federation's."""
 
@@ -379,11 +386,18 @@ class Import(Entry):
 
 
 class Discovery(Entry):
-    """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust)."""
+    """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust).
+
+    On different networks it opens the east-west gateway of the cluster that is read for every service of its mesh: the
+    one place where nothing need be exported.
+    """
 
     cluster: str
+    """The cluster whose istiod reads."""
     of: str
-    token_hours: int = Field(default=24 * 365, ge=1)
+    """The cluster that is read, Secrets among the rest."""
+    token_hours: int = Field(default=24 * 365, ge=1, le=24 * 3650)
+    """Lifetime of the token that it reads with. `mesh up` renews it in the second half of that."""
 
     @property
     def path(self) -> str:

@@ -6,7 +6,19 @@ from pathlib import Path
 
 from model.config import Federation
 from model.finding import Finding
-from model.rules import addresses, links, names, ports, provided, provisioners, references, trust, versions, weights
+from model.rules import (
+    addresses,
+    discovery,
+    links,
+    names,
+    ports,
+    provided,
+    provisioners,
+    references,
+    trust,
+    versions,
+    weights,
+)
 from model.yamltree import inert
 
 Rule = Callable[[Federation], Iterator[Finding]]
@@ -19,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *trust.RULES,
     *versions.RULES,
     *links.RULES,
+    *discovery.RULES,
     *ports.RULES,
     *weights.RULES,
 )

@@ -1,4 +1,4 @@
-"""Exports, imports and endpoint discovery: both sides must agree, and no host may mean two things."""
+"""Exports and imports: both sides must agree, and no host may mean two things."""
 
 import re
 from collections import defaultdict
@@ -343,28 +343,6 @@ def localities_are_paths(federation: Federation) -> Iterator[Finding]:
             )
 
 
-def discovery_stays_in_one_mesh(federation: Federation) -> Iterator[Finding]:
-    """Endpoint discovery joins clusters of one mesh: all services of all namespaces, no consent."""
-    seen: dict[tuple[str, str], str] = {}
-    for link in federation.discovery:
-        here, there = federation.clusters.get(link.cluster), federation.clusters.get(link.of)
-        first = seen.setdefault((link.cluster, link.of), link.path)
-        if first != link.path:
-            problem = f"{link.cluster} discovers {link.of} in {first} already: both are one remote Secret"
-            yield Finding(link.path, "duplicate-discovery", problem, "remove one of the two")
-        if link.cluster == link.of:
-            problem = f"{link.cluster} discovers itself; its istiod reads its own API server anyway"
-            yield Finding(link.path, "self-discovery", problem, "name the other cluster under `of`")
-        elif here and there and here.mesh_id != there.mesh_id:
-            yield Finding(
-                link.path,
-                "discovery-across-meshes",
-                f"{link.cluster} (meshID {here.mesh_id}) would read all endpoints of {link.of} (meshID {there.mesh_id})"
-                ": endpoint discovery makes one mesh of both, without exports or consent",
-                f"give both the same meshID and trustDomain, or export single services of {link.of} instead",
-            )
-
-
 RULES = (
     links_have_two_ends,
     exports_name_consumers,
@@ -379,5 +357,4 @@ RULES = (
     local_keys_stand_on_local_imports,
     global_imports_cross_networks,
     localities_are_paths,
-    discovery_stays_in_one_mesh,
 )

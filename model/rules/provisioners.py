@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pydantic.alias_generators import to_camel
+
 from model.config import Federation, LoadBalancer, Provisioner
 from model.finding import Finding
 
@@ -11,6 +13,7 @@ _ACTS_ON = {
     "kubeconfig": {Provisioner.EXISTING},
     "context": {Provisioner.EXISTING},
     "adopt": {Provisioner.EXISTING},
+    "api_server": {Provisioner.EXISTING},
     "image": {Provisioner.KIND, Provisioner.K3D},
     "nodes": _MADE,
     "ports": {Provisioner.KIND},
@@ -46,13 +49,13 @@ def keys_act(federation: Federation) -> Iterator[Finding]:
             unset = value == type(cluster).model_fields[key].default
             if unset or cluster.provisioner in provisioners:
                 continue
-            shown = str(value).lower() if isinstance(value, bool) else value
+            shown, written = str(value).lower() if isinstance(value, bool) else value, to_camel(key)
             yield Finding(
-                f"{cluster.path}.{key}",
+                f"{cluster.path}.{written}",
                 "key-without-effect",
-                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{key}` is"
+                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{written}` is"
                 f" for {_names(provisioners)}",
-                f"remove `{key}`, or choose provisioner {_names(provisioners)}",
+                f"remove `{written}`, or choose provisioner {_names(provisioners)}",
             )
 
 

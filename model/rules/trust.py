@@ -53,7 +53,9 @@ def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Finding
                 "trust-domain-taken",
                 f"cluster {first.name} has {later.trust_domain} too, and {export.path} of {export.cluster} names"
                 f" consumers: callers of {first.name} and {later.name} could not be told apart",
-                f"give {later.name} a trust domain of its own, for example {later.name}.local",
+                f"admit the same callers of both under `to` of {export.path}: they are of one mesh"
+                if first.mesh_id == later.mesh_id
+                else f"give {later.name} a trust domain of its own, for example {later.name}.local",
             )
             break
 

@@ -8,6 +8,7 @@ from model.finding import Finding
 _OLDEST = (1, 22, 1)
 _GLOBAL = (1, 23)
 _AMBIENT = (1, 27)
+_READS_CONFIG_MAPS = (1, 26)
 _UNSET_NETWORK = (1, 30)
 _TLS_LISTENERS = (1, 30)
 _SKEW = 2
@@ -122,10 +123,25 @@ def ambient_spans_clusters(federation: Federation) -> Iterator[Finding]:
             )
 
 
+def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Finding]:
+    """One release reads all ConfigMaps of remote clusters, which releases before and after it leave alone."""
+    for link in federation.discovery:
+        cluster = federation.clusters.get(link.cluster)
+        if cluster and federation.istio_version(cluster.name) == _READS_CONFIG_MAPS:
+            yield Finding(
+                link.path,
+                "discovery-version",
+                f"{cluster.name} runs Istio {_release(federation, cluster)}, whose istiod waits until it has read every"
+                f" ConfigMap of {link.of}, which it is not allowed to: it would never count {link.of} as synced",
+                f"use another release than {_dotted(_READS_CONFIG_MAPS)} in {cluster.name}",
+            )
+
+
 RULES = (
     releases_are_recent,
     releases_are_close,
     global_hosts_are_supported,
+    readers_need_no_more_than_they_may,
     networks_are_set,
     tls_listeners_are_enabled,
     ambient_spans_clusters,
