@@ -1,7 +1,7 @@
 """The federation: composes all components in the order in which they need each other, and no stricter.
 
 Clusters, authorities and control planes of different clusters know nothing of each other, so they are made side by
-side; only exports and imports join them.
+side; only exports, imports and endpoint discovery join them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,16 @@ from components import charts, definitions, manifests
 from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
+from components.discovery import Discovery, DiscoveryArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.imports import Import, ImportArgs
 from components.istio import IstioInstall, IstioInstallArgs
 from components.metallb import MetalLB, MetalLBArgs
-from components.objects import Body, create_all
+from components.objects import Body, create, create_all
+from components.reader import Reader, ReaderArgs
 from components.workload import Sample, SampleArgs
-from model import metallb
+from model import discovery, metallb
 from model.mesh import GATEWAY, NAMESPACE
 from model.plan import ClusterPlan, Plan, Sources
 from model.routing import object_name
@@ -65,8 +67,9 @@ class Mesh:
 class Federation(pulumi.ComponentResource):
     """**mesh-federation:index:Federation** - everything that one stack declares.
 
-    Produces a Cluster, an IstioInstall and a Gateway a cluster, one CertificateAuthority, and an Export, Import or
-    Sample for each that is declared.
+    Produces a Cluster, an IstioInstall and a Gateway a cluster, one CertificateAuthority, an Export, Import or Sample
+    for each that is declared, a Reader and a Discovery for each cluster that another discovers, and the Gateway through
+    which the services of such a cluster are called from another network.
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
@@ -96,10 +99,13 @@ class Federation(pulumi.ComponentResource):
             for cluster, plan in args.plan.clusters.items()
         }
         offered = {
-            cluster: _Offered(mesh, self._exports(mesh), self._samples(mesh)) for cluster, mesh in meshes.items()
+            cluster: _Offered(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
+            for cluster, mesh in meshes.items()
         }
         for mesh in meshes.values():
             self._imports(mesh, offered)
+        for mesh in meshes.values():
+            self._discoveries(mesh, offered)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
         self.register_outputs({"clusters": self.clusters})
 
@@ -190,6 +196,23 @@ class Federation(pulumi.ComponentResource):
             if own and plan.is_local:
                 own.serve([*mesh.namespaces, imported.freed])
 
+    def _passage(self, mesh: Mesh) -> list[pulumi.Resource]:
+        """Open the gateway of a cluster that others discover, for all its services."""
+        if not mesh.plan.is_open:
+            return []
+        body = discovery.passage(mesh.plan.declared.gateway.port)
+        return [create(body, mesh.cluster.place, self, mesh.ready)]
+
+    def _discoveries(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
+        """Let an istiod read other clusters of its mesh, last of all, as with imports."""
+        for plan in mesh.plan.discovers:
+            read = offered[plan.of].mesh
+            credentials = ReaderArgs(plan, read.cluster.kubeconfig, read.cluster.place, read.istio.namespace)
+            reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self._child)
+            after = [*mesh.ready, *offered[plan.of].everything]
+            args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.place, after)
+            Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self._child)
+
 
 @dataclass(frozen=True)
 class _Offered:
@@ -198,6 +221,13 @@ class _Offered:
     mesh: Mesh
     exports: Mapping[str, Export]
     samples: Mapping[str, Sample]
+    passage: Sequence[pulumi.Resource]
+
+    @property
+    def everything(self) -> list[pulumi.Resource]:
+        """What must run before any service can be called: gateway, passage through it, and all samples."""
+        running = (resource for sample in self.samples.values() for resource in sample.ready)
+        return [self.mesh.gateway, *self.passage, *running]
 
     def behind(self, service: str) -> list[pulumi.Resource]:
         """Return what must run before a call can succeed: gateway, listener, and the sample that is called."""

@@ -8,7 +8,7 @@ already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from model.config import Cluster, Federation, LoadBalancer, Provisioner
+from model.config import GATEWAY_PORT, Cluster, Federation, LoadBalancer, Provisioner
 from model.trust import peers
 
 Values = dict[str, object]
@@ -17,6 +17,8 @@ NAMESPACE = "istio-system"
 GATEWAY = "istio-eastwestgateway"
 GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
 NETWORK_LABEL = "topology.istio.io/network"
+GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
+"""By which istiods learn that a network's gateway listens on another port than Istio's own."""
 ADDRESS_ANNOTATION = "metallb.universe.tf/loadBalancerIPs"
 """Understood by every MetalLB from 0.13 on, and by the simulated load balancer."""
 
@@ -92,9 +94,11 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
     }
     if address:
         service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
+    port = cluster.gateway.port
+    unusual = {GATEWAY_PORT_LABEL: str(port)} if port != GATEWAY_PORT else {}
     computed: Values = {
         "revision": federation.istio.revision,
-        "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network},
+        "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network, **unusual},
         "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network},
         "autoscaling": {"enabled": False},
         # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.

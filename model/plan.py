@@ -3,10 +3,11 @@
 Stack file -> model -> plan -> components -> engine. Components read the plan and decide nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from model import mesh, namespaces, routing, samples, trust, unbuilt
+from model import discovery, mesh, namespaces, routing, samples, trust, unbuilt
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
@@ -28,6 +29,8 @@ class ClusterPlan:
         gateway_values: Helm values of the gateway chart.
         exports: what it offers.
         imports: what it makes reachable.
+        discovers: clusters of its mesh that its istiod reads.
+        read_by: clusters of its mesh whose istiods read it.
         namespaces: bodies of the namespaces of its services, but for those that are somebody else's.
         workloads: its samples.
     """
@@ -42,6 +45,8 @@ class ClusterPlan:
     gateway_values: Values
     exports: tuple[routing.ExportPlan, ...]
     imports: tuple[routing.ImportPlan, ...]
+    discovers: tuple[discovery.DiscoveryPlan, ...]
+    read_by: tuple[discovery.DiscoveryPlan, ...]
     namespaces: tuple[routing.Body, ...]
     workloads: tuple[Workload, ...]
 
@@ -56,6 +61,11 @@ class ClusterPlan:
         return self.declared.load_balancer is LoadBalancer.METALLB
 
     @property
+    def is_open(self) -> bool:
+        """Say whether its gateway passes calls for every service on: that follows from being discovered, alone."""
+        return any(link.crosses for link in self.read_by)
+
+    @property
     def objects(self) -> list[routing.Body]:
         """Bodies of everything in the cluster that no chart brings; endpoints of imports are left open."""
         made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls(), *self.namespaces]
@@ -63,6 +73,11 @@ class ClusterPlan:
             made += [routing.authorization(offered), routing.gateway(offered)]
         for link in self.imports:
             made += routing.opened(link)
+        for read in self.read_by:
+            made += discovery.reader(read)
+        made += [discovery.remote_secret(known, "") for known in self.discovers]
+        if self.is_open:
+            made.append(discovery.passage(self.declared.gateway.port))
         for workload in self.workloads:
             made += samples.bodies(workload)
         return made
@@ -111,18 +126,19 @@ def plan(federation: Federation, stack: str) -> Plan:
     unbuilt.refuse(federation)
     in_lab = [name for name, cluster in federation.clusters.items() if mesh.has_lab_address(cluster)]
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
+    made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
+    links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})
     return Plan(
         sources=Sources(federation.istio.charts, federation.lab.metallb_manifest, federation.images.metallb),
         trust=trust.plan(federation),
-        clusters={
-            name: _cluster(federation, federation.clusters[name], stack, pool_of.get(name))
-            for name in sorted(federation.clusters)
-        },
+        clusters={name: _cluster(federation, each, pool_of.get(name), links) for name, each in made.items()},
     )
 
 
-def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Network | None) -> ClusterPlan:
-    made = provision(federation, declared, stack)
+def _cluster(
+    federation: Federation, made: Provision, pool: IPv4Network | None, links: Sequence[discovery.DiscoveryPlan]
+) -> ClusterPlan:
+    declared = federation.clusters[made.cluster]
     fixed = _fixed_address(declared, pool, made.generation)
     return ClusterPlan(
         declared=declared,
@@ -135,6 +151,8 @@ def _cluster(federation: Federation, declared: Cluster, stack: str, pool: IPv4Ne
         gateway_values=mesh.gateway_values(federation, declared, fixed),
         exports=tuple(routing.exports(federation, declared.name)),
         imports=tuple(routing.imports(federation, declared.name)),
+        discovers=tuple(link for link in links if link.cluster == declared.name),
+        read_by=tuple(link for link in links if link.of == declared.name),
         namespaces=tuple(namespaces.injected(federation, declared.name)),
         workloads=_workloads(federation, declared.name),
     )

@@ -26,8 +26,6 @@ def _findings(federation: Federation) -> Iterator[Finding]:
         yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
     for link in federation.imports:
         yield from _of_import(link)
-    for discovery in federation.discovery:
-        yield _finding(discovery.path, "endpoint discovery", "export the services and import them")
 
 
 def _of_import(link: Import) -> Iterator[Finding]:

@@ -63,3 +63,11 @@ def not_ours() -> Tree:
     for name, cluster in tree["clusters"].items():
         cluster |= {"provisioner": "existing", "kubeconfig": f"/kubeconfigs/{name}"}
     return tree
+
+
+def multi_primary(provisioner: str = "kwok") -> Tree:
+    """The committed stack whose two clusters discover each other, on other clusters than k3d's."""
+    tree = committed("multi-primary")
+    for cluster in tree["clusters"].values():
+        cluster |= {"provisioner": provisioner}
+    return {"exports": [], "imports": [], **tree}

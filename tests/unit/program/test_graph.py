@@ -3,25 +3,34 @@
 import pytest
 
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, Tree, committed, name_of, not_ours, three_clusters, with_trust
+from tests.unit.program.federations import (
+    STACKS,
+    Tree,
+    committed,
+    multi_primary,
+    name_of,
+    not_ours,
+    three_clusters,
+    with_trust,
+)
 from tests.unit.program.recorder import Registered, Run
 
 ISTIO_GROUPS = ("networking.istio.io", "security.istio.io", "telemetry.istio.io")
 LINKING = ("ServiceEntry", "WorkloadEntry", "DestinationRule")
-COMPONENTS = {
-    "mesh-federation:index:CertificateAuthority",
-    "mesh-federation:index:Cluster",
-    "mesh-federation:index:Export",
-    "mesh-federation:index:Federation",
-    "mesh-federation:index:Gateway",
-    "mesh-federation:index:Import",
-    "mesh-federation:index:IstioInstall",
-    "mesh-federation:index:Sample",
+COMPONENTS = {"CertificateAuthority", "Cluster", "Federation", "Gateway", "IstioInstall"}
+"""That every federation has."""
+ASKED_FOR = {
+    "exports": {"Export"},
+    "imports": {"Import"},
+    "discovery": {"Discovery", "Reader"},
+    "workloads": {"Sample"},
 }
+"""That a federation has where its stack file lists such entries."""
 FEDERATIONS: dict[str, Tree] = {
     **{stack: committed(stack) for stack in STACKS},
     "three": three_clusters(),
     "not-ours": not_ours(),
+    "multi-primary": multi_primary(),
 }
 every_federation = pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in FEDERATIONS.items()])
 
@@ -221,12 +230,15 @@ def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: 
         home |= {each.urn: name for each in own}
     importing = {(link["cluster"], link["from"]) for link in tree["imports"]}
     joined = {("Service", f"{link['cluster']}:{link['service']}") for link in tree["imports"] if link["as"] == "local"}
+    reading = {(link["cluster"], link["of"]) for link in tree.get("discovery", ())}
     for each in run.registered:
         if each.urn not in home or not each.request.custom:
             continue
         foreign = {home[urn] for urn in run.before(each) if urn in home} - {home[each.urn]}
         if each.kind in LINKING or each.name.endswith("-host") or (each.kind, each.name) in joined:
             assert {(home[each.urn], other) for other in foreign} <= importing, each.name
+        elif "/istio-remote-secret-" in each.name:
+            assert {(home[each.urn], other) for other in foreign} <= reading, each.name
         else:
             assert not foreign, f"{each.name} waits for {foreign}"
 
@@ -264,6 +276,7 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                     "crds": installing,
                     "host": ("Import", name),
                     "roots": ("IstioInstall", f"{name}-istio"),
+                    "token": ("Reader", name),
                     "webhook": installing,
                 }.get(role, ("Cluster", name))
             case "kubernetes", "NodePatch":
@@ -277,8 +290,10 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
 def test_components_have_the_published_types_and_register_their_outputs(record: Record, tree: Tree) -> None:
     run = record(tree)
     components = [each for each in run.registered if not each.request.custom]
-    metallb = {"mesh-federation:index:MetalLB"} if run.of_type("mesh-federation:index:MetalLB") else set()
-    assert {each.type for each in components} == COMPONENTS | metallb
+    metallb = {"MetalLB"} if run.of_type("mesh-federation:index:MetalLB") else set()
+    asked_for = {name for entries, names in ASKED_FOR.items() if tree.get(entries) for name in names}
+    wanted = COMPONENTS | metallb | asked_for
+    assert {each.type for each in components} == {f"mesh-federation:index:{name}" for name in wanted}
     assert {each.urn for each in components} <= set(run.outputs)
 
 

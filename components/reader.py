@@ -1,0 +1,77 @@
+"""A reader: an account in one cluster as which another cluster's istiod reads it, and its credentials."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import local
+
+from components.cluster import SCRIPTS
+from components.objects import Place, create, create_all
+from model import discovery
+
+
+@dataclass(frozen=True)
+class ReaderArgs:
+    """Inputs of a Reader.
+
+    Attributes:
+        plan: who reads whom.
+        kubeconfig: of the cluster that is read; secret.
+        place: the cluster that is read.
+        namespace: in which the account is.
+    """
+
+    plan: discovery.DiscoveryPlan
+    kubeconfig: pulumi.Output[str]
+    place: Place
+    namespace: pulumi.Resource
+
+
+class Reader(pulumi.ComponentResource):
+    """**mesh-federation:index:Reader** - the right to read a cluster, for the istiod of another.
+
+    Produces a ServiceAccount with a ClusterRole, a Role and their bindings, and a Command that asks for its token.
+
+    Attributes:
+        kubeconfig: with which that istiod reads; secret.
+    """
+
+    kubeconfig: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ReaderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Let another cluster's istiod read this one.
+
+        Args:
+            name: of the component.
+            args: who reads whom.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:Reader", name, None, opts)
+        plan, place = args.plan, args.place
+        account = create(discovery.account(plan), place, self, [args.namespace])
+        rights = create_all(discovery.rights(plan), place, self, [args.namespace])
+        token = local.Command(
+            f"{name}-token",
+            create=f"{SCRIPTS}.reader",
+            stdin=args.kubeconfig,
+            environment={
+                "CLUSTER": plan.of,
+                "READER": plan.cluster,
+                "ACCOUNT": str(plan.account),
+                "HOURS": str(plan.hours),
+                "SERVER": plan.server,
+                "ISTIOD": "none" if plan.simulated else "pod",
+            },
+            triggers=[place.provider.id],
+            logging=local.Logging.NONE,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[account, *rights],
+                deleted_with=place.deleted_with,
+                additional_secret_outputs=["stdout", "stderr"],
+            ),
+        )
+        self.kubeconfig = pulumi.Output.secret(token.stdout)
+        # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
+        self.register_outputs({})
