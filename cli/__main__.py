@@ -73,7 +73,7 @@ def preview(
 
 @app.command()
 def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
-    """Make a real request for each import that a sample may call, and show both identities."""
+    """Make a real request for each import or discovery that a sample may use, and show both identities."""
     from cli.call import call as make
 
     workspace = _workspace(stack, overlay)

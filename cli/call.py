@@ -1,4 +1,4 @@
-"""`mesh call`: one real request for each import that a sample can make, with who called and who answered.
+"""`mesh call`: one real request for each import or discovery that a sample can use, with who called and who answered.
 
 The identities are those that the server's own proxy saw (X-Forwarded-Client-Cert), not those that the model hopes for.
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from model.config import Federation, Import, NamespacedName, Provisioner
+from model.config import Discovery, Federation, Import, NamespacedName, Provisioner, Workload
+from model.samples import SAMPLES
 
 PATIENCE = 60
 """Seconds until a call must succeed: proxies learn of a change within a few."""
@@ -26,7 +27,7 @@ MEANINGS = {
         "{cluster} and {source} do not accept each other's certificates: ./mesh up applies what is declared;"
         f" {REPAIRS}"
     ),
-    "Could not resolve host": f"{{cluster}} does not know the host: ./mesh up applies the import; {REPAIRS}",
+    "Could not resolve host": f"{{cluster}} does not know the host: ./mesh up applies what is declared; {REPAIRS}",
     "upstream connect error|no healthy upstream|upstream request timeout|timed out": (
         f"{{cluster}} does not reach the gateway of {{source}}: {STARTS}, and reconnects it; {REPAIRS};"
         " where neither helps, look for a firewall between their nodes"
@@ -43,12 +44,12 @@ _IDENTITY = re.compile(r"\b(By|URI)=(spiffe://[^;,\"]+)")
 
 @dataclass(frozen=True)
 class Call:
-    """A request from a sample to an imported service.
+    """A request from a sample to a service of another cluster.
 
     Attributes:
-        cluster: the importing cluster.
+        cluster: the calling cluster: it imports the service, or discovers the other cluster.
         caller: namespace and name of the sample that calls.
-        source: the exporting cluster.
+        source: the cluster that answers.
         url: what it asks for.
     """
 
@@ -79,13 +80,36 @@ class Answer:
 
 
 def calls(federation: Federation) -> Iterator[Call]:
-    """Decide who can call what: each import that a sample of its cluster may use, on clusters that run pods."""
+    """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
+    yield from _of_imports(federation)
+    yield from _of_discovered(federation)
+
+
+def _of_imports(federation: Federation) -> Iterator[Call]:
     for link in federation.imports:
         if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
             continue
         export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
         if callers := _callers(federation, link):
             yield Call(link.cluster, callers[0], link.source, f"http://{link.host}:{export.ports[0].number}/headers")
+
+
+def _of_discovered(federation: Federation) -> Iterator[Call]:
+    """Call by plain DNS, as walk-through 004 does: the name that the service has in its own cluster."""
+    for link in federation.discovery:
+        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+            continue
+        callers = [w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")]
+        called = [w for w in federation.workloads if (w.cluster, w.sample) == (link.of, "httpbin")]
+        for service in (w.reference for w in called if callers and _only_there(federation, link, w)):
+            url = f"http://{service.name}.{service.namespace}:{SAMPLES['httpbin'].port}/headers"
+            yield Call(link.cluster, callers[0], link.of, url)
+
+
+def _only_there(federation: Federation, link: Discovery, called: Workload) -> bool:
+    """Say whether no other cluster that the caller sees could answer: services of one name are one service."""
+    seen = {link.cluster, *(other.of for other in federation.discovery if other.cluster == link.cluster)}
+    return seen & {w.cluster for w in federation.workloads if w.reference == called.reference} == {link.of}
 
 
 def _callers(federation: Federation, link: Import) -> Sequence[NamespacedName]:
@@ -115,7 +139,9 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     wanted = list(calls(federation))
     if not wanted:
         _say(
-            console, "nothing can be called: no import has a sample `sleep` that may use it on a cluster that runs pods"
+            console,
+            "nothing can be called: no import and no discovered service has a sample `sleep` that may use it, on a"
+            " cluster that runs pods",
         )
         return 2
     failed = 0

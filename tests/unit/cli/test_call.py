@@ -44,6 +44,35 @@ def test_simulated_nodes_run_nothing_that_could_call() -> None:
     assert list(calls(federation("kwok"))) == []
 
 
+def one_mesh(*workloads: dict[str, str], provisioner: str = "kind") -> Federation:
+    """Two clusters, of which east discovers west and runs sleep."""
+    mesh = {"meshID": "mesh", "trustDomain": "mesh.local", "provisioner": provisioner}
+    clusters = {name: cluster(place, **mesh) for name, place in (("east", 10), ("west", 30))}
+    sleep = {"cluster": "east", "sample": "sleep"}
+    links = [{"cluster": "east", "of": "west"}]
+    return parse({"clusters": clusters, "discovery": links, "workloads": [sleep, *workloads]})
+
+
+HTTPBIN = {"cluster": "west", "sample": "httpbin"}
+
+
+def test_a_sample_calls_a_discovered_service_by_plain_dns() -> None:
+    assert list(calls(one_mesh(HTTPBIN))) == [Call("east", SLEEP, "west", "http://httpbin.httpbin:8000/headers")]
+
+
+def test_a_service_of_both_clusters_is_not_called_for_it_would_not_prove_who_answers() -> None:
+    assert list(calls(one_mesh(HTTPBIN, {**HTTPBIN, "cluster": "east"}))) == []
+    assert len(list(calls(one_mesh(HTTPBIN, {**HTTPBIN, "cluster": "east", "namespace": "other"})))) == 1
+
+
+def test_a_cluster_that_is_only_read_calls_nothing() -> None:
+    assert list(calls(one_mesh({**HTTPBIN, "cluster": "east"}, {"cluster": "west", "sample": "sleep"}))) == []
+
+
+def test_discovered_services_of_simulated_clusters_answer_nobody() -> None:
+    assert list(calls(one_mesh(HTTPBIN, provisioner="kwok"))) == []
+
+
 def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
     answer = Answer(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
     made = Call("east", SLEEP, "west", "http://x:1/headers")
