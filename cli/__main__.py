@@ -47,12 +47,14 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command()
 def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False) -> None:
     """Bring the federation up, or bring it to what the stack file says now."""
-    from cli import clusters, summary
+    from cli import clusters, summary, tokens
 
-    engine = _opened(*_declared(stack, overlay))
+    workspace, federation = _declared(stack, overlay)
+    engine = _opened(workspace, stack, federation)
     clusters.wake(engine, _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
-    _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else [])))
+    renewed = tokens.renewing(engine, _tell) if federation.discovery else []
+    _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else []), *renewed))
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} laid over its stack file")
     running = summary.running(engine)
@@ -66,7 +68,8 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
-    engine = _opened(*_declared(stack, overlay))
+    workspace, federation = _declared(stack, overlay)
+    engine = _opened(workspace, stack, federation)
     flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
     raise typer.Exit(engine.stream("preview", *flags))
 
@@ -156,13 +159,13 @@ def _sound(workspace: Workspace, stack: str) -> "Federation":
         raise typer.Exit(1) from None
 
 
-def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, str, set[str]]:
-    """Return a checkout with a sound stack, and what the stack's clusters are made by."""
+def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, "Federation"]:
+    """Return a checkout with a sound stack, and what that declares."""
     workspace = _workspace(stack, overlay)
-    provisioners = _provisioners(_sound(workspace, stack))
+    federation = _sound(workspace, stack)
     if workspace.overlay:
         _tell(f"{workspace.overlay} is laid over {workspace.stack_file(stack).name}")
-    return workspace, stack, provisioners
+    return workspace, federation
 
 
 def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
@@ -180,9 +183,9 @@ def _provisioners(federation: "Federation") -> set[str]:
     return {cluster.provisioner.value for cluster in federation.clusters.values()}
 
 
-def _opened(workspace: Workspace, stack: str, provisioners: set[str]) -> "Engine":
+def _opened(workspace: Workspace, stack: str, federation: "Federation") -> "Engine":
     """Put everything in place to bring a stack to what is declared: the toolchain, the state, a lock that is free."""
-    engine = _engine(workspace, stack, provisioners)
+    engine = _engine(workspace, stack, _provisioners(federation))
     engine.open()
     _unlock(engine)
     return engine

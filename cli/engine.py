@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,25 @@ class RecordedCluster:
     config: str
     environment: dict[str, str]
     outgoing: bool = False
+
+
+@dataclass(frozen=True)
+class RecordedToken:
+    """A token with which one cluster's istiod reads another, as the stack's state has it.
+
+    Attributes:
+        urn: of the command that asked for it.
+        cluster: which is read.
+        reader: whose istiod reads.
+        hours: its lifetime.
+        made: when.
+    """
+
+    urn: str
+    cluster: str
+    reader: str
+    hours: int
+    made: datetime
 
 
 @dataclass(frozen=True)
@@ -180,9 +200,11 @@ class Engine:
 
     def recorded_clusters(self) -> list[RecordedCluster]:
         """Return the clusters that the stack's state has, old generations among them."""
-        resources = self._export()["deployment"].get("resources", [])
-        commands = [r for r in resources if r["type"] == "command:local:Command"]
-        return [_recorded(command) for command in commands if _makes_cluster(command["inputs"])]
+        return [_recorded(command) for command in self._commands() if _makes_cluster(command["inputs"])]
+
+    def recorded_tokens(self) -> list[RecordedToken]:
+        """Return the tokens of endpoint discovery that the stack's state has."""
+        return [_token(command) for command in self._commands() if _asks_for_token(command)]
 
     def forget(self, cluster: RecordedCluster) -> None:
         """Drop a cluster that is gone, and all that was in it, from the state: the next run makes both anew.
@@ -203,6 +225,10 @@ class Engine:
                 file.flush()
                 self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
 
+    def _commands(self) -> list[dict[str, Any]]:
+        resources = self._export()["deployment"].get("resources", [])
+        return [resource for resource in resources if resource["type"] == "command:local:Command"]
+
     def _export(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
         return state
@@ -222,6 +248,23 @@ def _recorded(command: dict[str, Any]) -> RecordedCluster:
         config=inputs["stdin"],
         environment=inputs["environment"],
         outgoing=bool(command.get("delete")),
+    )
+
+
+def _asks_for_token(command: dict[str, Any]) -> bool:
+    """A command of an old generation of its cluster goes by itself."""
+    return str(command["inputs"].get("create", "")).endswith(f" {SCRIPT_PREFIX}reader") and not command.get("delete")
+
+
+def _token(command: dict[str, Any]) -> RecordedToken:
+    """Read when it was last run: a changed lifetime asks for another token without a new resource."""
+    environment = command["inputs"]["environment"]
+    return RecordedToken(
+        urn=command["urn"],
+        cluster=environment["CLUSTER"],
+        reader=environment["READER"],
+        hours=int(environment["HOURS"]),
+        made=datetime.fromisoformat(command["modified"]),
     )
 
 

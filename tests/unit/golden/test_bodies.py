@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from model import routing, samples
+from model import discovery, routing, samples
 from model.plan import ClusterPlan, Plan, plan
 from model.routing import Body
 from model.stackfile import parse
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.federations import as_local, committed
+from tests.unit.program.federations import as_local, committed, multi_primary
 
 PLAN = plan(parse(committed("embedded")), "embedded")
 
@@ -50,6 +50,15 @@ def imports_as_local(planned: Plan) -> Iterator[Body]:
             yield rule
 
 
+def discovered(cluster: ClusterPlan) -> Iterator[Body]:
+    for link in cluster.read_by:
+        yield from discovery.reader(link)
+    if cluster.is_open:
+        yield discovery.passage(cluster.declared.gateway.port)
+    for link in cluster.discovers:
+        yield discovery.remote_secret(link, "")
+
+
 def workloads(cluster: ClusterPlan) -> Iterator[Body]:
     yield from cluster.namespaces
     for workload in cluster.workloads:
@@ -71,6 +80,11 @@ def test_imports_as_local(golden: Golden, given: dict[str, object]) -> None:
     planned = plan(parse(as_local(**given)), "embedded")
     name = "-".join(("east-imports-as-local", *given))
     golden(f"bodies/{name}.yaml", text(imports_as_local(planned)))
+
+
+def test_clusters_that_discover_each_other(golden: Golden) -> None:
+    planned = plan(parse(multi_primary()), "multi-primary")
+    golden("bodies/cluster-0-discovery.yaml", text(discovered(planned.clusters["cluster-0"])))
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.golden.conftest import Golden
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, committed
+from tests.unit.program.federations import STACKS, committed, multi_primary
 from tests.unit.program.recorder import Run
 
 
@@ -25,9 +25,12 @@ def tree(run: Run) -> str:
     return "\n".join(lines("", 0)) + "\n"
 
 
-@pytest.mark.parametrize("stack", STACKS)
+TREES = {**{stack: committed(stack) for stack in STACKS}, "multi-primary": multi_primary()}
+
+
+@pytest.mark.parametrize("stack", TREES)
 def test_resources_keep_their_types_names_and_parents(record: Record, golden: Golden, stack: str) -> None:
-    run = record(committed(stack), stack=stack, preview=True)
+    run = record(TREES[stack], stack=stack, preview=True)
     drawn = tree(run)
     assert drawn.count("\n") == len(run.registered)
     golden(f"urns/{stack}.txt", drawn)
