@@ -42,8 +42,8 @@ class Discovery(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Discovery", name, None, opts)
-        kubeconfig: pulumi.Output[str] = pulumi.Output.secret(args.kubeconfig.apply(_encoded))
-        create(discovery.remote_secret(args.plan, kubeconfig), args.place, self, args.after)
+        body = discovery.remote_secret(args.plan, args.kubeconfig.apply(_encoded))
+        create(body, args.place, self, args.after)
         self.register_outputs({})
 
 
