@@ -169,7 +169,7 @@ class Images(Declared):
     """Where images come from, for machines that pull through a mirror; the publishers' own when left out."""
 
     node: str | None = None
-    """Node image of kind and k3d clusters that name none of their own."""
+    """Node image of kind and k3d clusters that name none of their own; each program has images of its own."""
     metallb: str | None = None
     """Registry and path in front of MetalLB's `controller` and `speaker`."""
     sleep: str | None = None
@@ -198,7 +198,7 @@ class EastWestGateway(Declared):
 
     addresses: tuple[str, ...] = ()
     """Fixed addresses, or the host names under which others reach it; never both kinds. Empty: computed in the lab
-    network, or, on existing clusters, read from the Service."""
+    network, or, on existing clusters and with servicelb, read from the Service."""
     port: int = Field(default=GATEWAY_PORT, ge=1, le=65535)
     """Port of the auto-passthrough listener."""
 
@@ -237,7 +237,7 @@ class Cluster(Declared):
     nodes: int = Field(default=1, ge=1, le=10)
     """Nodes of clusters that this program makes."""
     ports: tuple[PublishedPort, ...] = ()
-    """Provisioner kind: ports of the first node that are published on this machine."""
+    """Provisioners kind and k3d: ports of the first node that are published on this machine."""
     ready_within_seconds: int = Field(default=300, ge=30, le=3600)
     """How long a kind or k3d cluster may take until its nodes are ready; 40 s are usual."""
     kubernetes_version: str = Field(default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$")

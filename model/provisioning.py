@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from model.addresses import node_range
-from model.config import Cluster, Federation, Provisioner
+from model.config import Cluster, Federation, LoadBalancer, Provisioner
 
 GENERATION_DIGITS = 6
 CONFIG_LABEL = "mesh-federation/config"
-"""Label on the nodes of a kind cluster: a hash of what it was made from, so that no other config adopts it."""
+"""Label on the nodes of kind and k3d clusters: a hash of what they were made from; no other config adopts them."""
 LABEL_DIGITS = 40
 """Of 64: a label's value has at most 63 characters."""
 
@@ -59,7 +59,7 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
         name=name,
         provisioner=cluster.provisioner,
         generation=generation,
-        config=json.dumps(_sealed(document, digest), indent=2, sort_keys=True),
+        config=json.dumps(_SEALED[cluster.provisioner](document, digest[:LABEL_DIGITS]), indent=2, sort_keys=True),
         environment={**network, **waits},
         ours=cluster.provisioner is not Provisioner.EXISTING,
         nodes=_NODES[cluster.provisioner](name, cluster.nodes),
@@ -103,17 +103,41 @@ def _kind(federation: Federation, cluster: Cluster) -> Document:
 
 
 def _k3d(federation: Federation, cluster: Cluster) -> Document:
-    """Source: k3d's configuration, v1alpha5; walk-through 003 section 5."""
-    subnets = [f"--cluster-cidr={cluster.pod_subnet}", f"--service-cidr={cluster.service_subnet}", "--disable=traefik"]
-    return {
+    """Source: k3d's configuration, v1alpha5; walk-through 003 section 5, with subnets of its own (pitfall 43).
+
+    The walk-through's taint keeps pods off the server, so a cluster of one node could run none: it is left out. So are
+    its memory limits, which istiod hardly fits in (pitfall 44).
+    """
+    arguments = [
+        f"--cluster-cidr={cluster.pod_subnet}",
+        f"--service-cidr={cluster.service_subnet}",
+        "--disable=traefik",  # traffic comes in by Istio
+    ]
+    if cluster.load_balancer is not LoadBalancer.SERVICELB:
+        arguments.append("--disable=servicelb")  # two load balancers would give one Service addresses in turns
+    document: Document = {
         "apiVersion": "k3d.io/v1alpha5",
         "kind": "Simple",
         "servers": 1,
         "agents": cluster.nodes - 1,
         "network": federation.lab.network,
+        "kubeAPI": {"hostIP": "127.0.0.1"},
         **_image(federation, cluster),
-        "options": {"k3s": {"extraArgs": [{"arg": arg, "nodeFilters": ["server:*"]} for arg in subnets]}},
+        "options": {
+            "k3d": {"wait": True},
+            "k3s": {"extraArgs": [{"arg": argument, "nodeFilters": ["server:*"]} for argument in arguments]},
+            "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
+        },
     }
+    if cluster.ports:
+        document["ports"] = [
+            {
+                "port": f"{port.address}:{port.host}:{port.container}/{port.protocol.lower()}",
+                "nodeFilters": ["server:0:direct"],
+            }
+            for port in cluster.ports
+        ]
+    return document
 
 
 def _existing(federation: Federation, cluster: Cluster) -> Document:
@@ -130,13 +154,23 @@ def _docker_network(federation: Federation) -> dict[str, str]:
     return {"LAB_NETWORK": lab.network, "LAB_SUBNET": str(lab.subnet), "LAB_NODE_RANGE": str(node_range(lab.subnet))}
 
 
-def _sealed(document: Document, digest: str) -> Document:
-    """Write the hash of a kind cluster's config onto its nodes."""
-    nodes = document.get("nodes")
-    if not isinstance(nodes, list):
-        return document
-    label = {CONFIG_LABEL: digest[:LABEL_DIGITS]}
-    return {**document, "nodes": [{**node, "labels": label} for node in nodes]}
+def _unsealed(document: Document, seal: str) -> Document:
+    return document
+
+
+def _sealed_kind(document: Document, seal: str) -> Document:
+    """Write the hash of the config onto every node."""
+    nodes = document["nodes"]
+    assert isinstance(nodes, list)
+    return {**document, "nodes": [{**node, "labels": {CONFIG_LABEL: seal}} for node in nodes]}
+
+
+def _sealed_k3d(document: Document, seal: str) -> Document:
+    """Write the hash of the config onto every node; the proxy, which `all` means too, is none."""
+    options = document["options"]
+    assert isinstance(options, dict)
+    label = {"label": f"{CONFIG_LABEL}={seal}", "nodeFilters": ["server:*", "agent:*"]}
+    return {**document, "options": {**options, "k3s": {**options["k3s"], "nodeLabels": [label]}}}
 
 
 def _kwok_nodes(name: str, count: int) -> tuple[str, ...]:
@@ -146,6 +180,10 @@ def _kwok_nodes(name: str, count: int) -> tuple[str, ...]:
 def _kind_nodes(name: str, count: int) -> tuple[str, ...]:
     workers = (f"{name}-worker{index if index > 1 else ''}" for index in range(1, count))
     return (f"{name}-control-plane", *workers)
+
+
+def _k3d_nodes(name: str, count: int) -> tuple[str, ...]:
+    return (f"k3d-{name}-server-0", *(f"k3d-{name}-agent-{index}" for index in range(count - 1)))
 
 
 def _unknown_nodes(name: str, count: int) -> tuple[str, ...]:
@@ -161,9 +199,16 @@ _RECIPES = {
     Provisioner.EXISTING: _existing,
 }
 
+_SEALED = {
+    Provisioner.KWOK: _unsealed,
+    Provisioner.KIND: _sealed_kind,
+    Provisioner.K3D: _sealed_k3d,
+    Provisioner.EXISTING: _unsealed,
+}
+
 _NODES = {
     Provisioner.KWOK: _kwok_nodes,
     Provisioner.KIND: _kind_nodes,
-    Provisioner.K3D: _unknown_nodes,
+    Provisioner.K3D: _k3d_nodes,
     Provisioner.EXISTING: _unknown_nodes,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from model.config import Federation, Import, Provisioner
+from model.config import Federation, Import
 from model.finding import Finding, InvalidModel
 
 RULE = "not-built-yet"
@@ -19,9 +19,6 @@ def refuse(federation: Federation) -> None:
 
 
 def _findings(federation: Federation) -> Iterator[Finding]:
-    for cluster in federation.clusters.values():
-        if cluster.provisioner is Provisioner.K3D:
-            yield _finding(f"{cluster.path}.provisioner", "k3d clusters", "use kwok, kind or existing")
     if federation.istio.ambient:
         yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
     for link in federation.imports:

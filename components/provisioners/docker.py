@@ -21,9 +21,10 @@ TIMEOUT = 120
 INSTALL = {
     "docker": "install Docker: https://docs.docker.com/engine/install/",
     "kind": "get it: ./mesh install kind",
-    "k3d": "install k3d: https://k3d.io/#installation",
+    "k3d": "get it: ./mesh install k3d",
 }
-
+CLUSTER_LABELS = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
+"""By which programs that make clusters know the containers of each."""
 
 Done = subprocess.CompletedProcess[str]
 """A program that has ended, with what it said."""
@@ -111,8 +112,9 @@ def trouble(words: str) -> Trouble | None:
 
 
 def last_words(done: Done) -> str:
-    """Return the end of what was said. kind repeats Docker's command line, which can hold a proxy's password."""
-    said = re.sub(r"://[^/\s@]+@", "://***@", done.stderr)[-2000:]
+    """Return the end of what was said, without colours. kind repeats Docker's command line with a proxy's password."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+    said = re.sub(r"://[^/\s@]+@", "://***@", plain)[-2000:]
     return f"`{' '.join(done.args)}` failed ({done.returncode}):\n{said}"
 
 

@@ -25,10 +25,7 @@ def create(name: str) -> None:
         sys.exit(f"no kubeconfig for {name}:\n{done.stderr}")
     text = json.dumps(_renamed(json.loads(done.stdout), os.environ["CONTEXT"]))
     file = _file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
-        handle.write(text)
+    place.write_secret(file, text)
     (file.parent / f".{file.name}.of").write_text(name, encoding="utf-8")
     print(text)
 

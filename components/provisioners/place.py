@@ -49,6 +49,16 @@ def write(file: Path, text: str) -> None:
     draft.replace(file)
 
 
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that nobody but its owner can read, at no moment, in one step."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as handle:
+        handle.write(text)
+    draft.replace(file)
+
+
 def answers(name: str) -> bool:
     """Say whether the cluster's API server is ready."""
     command = ["kubectl", f"--kubeconfig={kubeconfig(name)}", "get", "--raw=/readyz", "--request-timeout=3s"]

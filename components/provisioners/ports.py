@@ -4,9 +4,6 @@ import re
 
 from components.provisioners import docker, generations
 
-CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
-"""By which kind and k3d know their containers."""
-
 TAKEN = (
     r"Bind for \S*?:(\d+) failed: port is already allocated",
     r"listen \S+ \S*?:(\d+): bind: address already in use",
@@ -43,7 +40,7 @@ def conflict(cluster: str, port: int) -> docker.Trouble:
 
 def _holder(port: int) -> tuple[str, str]:
     """Return the container that publishes a port, and the cluster that it is a node of; empty where there is none."""
-    columns = "{{.Names}} " + "".join(f'{{{{.Label "{label}"}}}}' for label in CLUSTER_LABELS)
+    columns = "{{.Names}} " + "".join(f'{{{{.Label "{label}"}}}}' for label in docker.CLUSTER_LABELS.values())
     listed = docker.run("docker", "ps", f"--filter=publish={port}", f"--format={columns}")
     container, _, cluster = listed.partition("\n")[0].partition(" ")
     return container, cluster

@@ -30,13 +30,19 @@ class Member(TypedDict):
     status: _Status
 
 
-def wait(name: str, nodes: list[docker.Node]) -> None:
-    """Wait until the cluster is up, or end with what it lacks and where to look."""
+def wait(name: str, nodes: list[docker.Node], logs: str) -> None:
+    """Wait until the cluster is up, or end with what it lacks and where to look.
+
+    Args:
+        name: the cluster's real name.
+        nodes: those that are to be ready.
+        logs: commands that show why one is not.
+    """
     deadline = time.monotonic() + int(os.environ["READY_WITHIN"])
     while lacking := _lacking(name, nodes):
         left = deadline - time.monotonic()
         if left <= 0:
-            sys.exit(str(_late(name, nodes, lacking)))
+            sys.exit(str(_late(name, nodes, lacking, logs)))
         if not _watched(name, nodes, left):
             time.sleep(0.5)
 
@@ -77,11 +83,11 @@ def _is_ready(member: Member) -> bool:
     return any(found["type"] == "Ready" and found["status"] == "True" for found in member["status"]["conditions"])
 
 
-def _late(name: str, nodes: list[docker.Node], lacking: str) -> docker.Trouble:
-    first, all_nodes = nodes[0].name, " ".join(node.name for node in nodes)
+def _late(name: str, nodes: list[docker.Node], lacking: str, logs: str) -> docker.Trouble:
+    all_nodes = " ".join(node.name for node in nodes)
     return docker.Trouble(
         f"cluster {name} is not up after {os.environ['READY_WITHIN']} s: {lacking}",
-        f"see `docker logs {first}` and `docker exec {first} journalctl --unit=kubelet`; where the machine is only slow"
-        f" raise clusters.{generations.logical(name)}.readyWithinSeconds;"
+        f"see {logs}; where the machine is only slow raise"
+        f" clusters.{generations.logical(name)}.readyWithinSeconds;"
         f" to have it made anew: docker rm --force --volumes {all_nodes}",
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from model.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
-from model.config import Cluster, Federation, Provisioner, is_address
+from model.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
 from model.finding import Finding
 from model.rules.names import SUBDOMAIN
 
@@ -173,7 +173,7 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Finding]:
                 " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
                 "list addresses only, or host names only",
             )
-        if _in_lab(cluster):
+        if _in_lab(cluster) and cluster.load_balancer is not LoadBalancer.SERVICELB:
             yield from _inside_lab(federation, cluster, addresses)
 
 

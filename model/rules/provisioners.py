@@ -1,11 +1,12 @@
-"""Keys of a cluster that only some provisioners act on: silently ignored keys would promise what does not happen."""
+"""What only some provisioners take: silently ignored keys would promise what does not happen."""
 
 from collections.abc import Iterator
 
 from pydantic.alias_generators import to_camel
 
-from model.config import Federation, LoadBalancer, Provisioner
+from model.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
 from model.finding import Finding
+from model.rules.names import CLUSTER_LENGTH
 
 _MADE = {Provisioner.KWOK, Provisioner.KIND, Provisioner.K3D}
 
@@ -16,14 +17,14 @@ _ACTS_ON = {
     "api_server": {Provisioner.EXISTING},
     "image": {Provisioner.KIND, Provisioner.K3D},
     "nodes": _MADE,
-    "ports": {Provisioner.KIND},
+    "ports": {Provisioner.KIND, Provisioner.K3D},
     "ready_within_seconds": {Provisioner.KIND, Provisioner.K3D},
 }
 
 _SUITS = {
     LoadBalancer.SIMULATED: {Provisioner.KWOK},
     LoadBalancer.SERVICELB: {Provisioner.K3D},
-    LoadBalancer.CLOUD_PROVIDER_KIND: {Provisioner.KIND, Provisioner.K3D},
+    LoadBalancer.CLOUD_PROVIDER_KIND: {Provisioner.KIND},
     LoadBalancer.METALLB: {Provisioner.KIND, Provisioner.K3D, Provisioner.EXISTING},
     LoadBalancer.NONE: set(Provisioner),
 }
@@ -31,10 +32,19 @@ _SUITS = {
 _WHY_NOT = {
     LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services by themselves",
     LoadBalancer.SERVICELB: "it is part of k3s",
-    LoadBalancer.CLOUD_PROVIDER_KIND: "it finds the nodes of such clusters among Docker's containers",
+    LoadBalancer.CLOUD_PROVIDER_KIND: "it serves the clusters that kind lists",
     LoadBalancer.METALLB: "simulated nodes run no MetalLB",
     LoadBalancer.NONE: "",
 }
+
+_LONGEST_NAME = {Provisioner.K3D: 32}
+"""Characters of a real name: the logical one, a dash and the generation's digits."""
+_GENERATION = len("-xxxxxx")
+
+_NODE_IMAGES = {Provisioner.KIND: "kindest/node", Provisioner.K3D: "rancher/k3s"}
+
+_NODE_PORTS = {6443: "API server", 10250: "kubelet"}
+"""Ports on which k3s listens on its nodes (k3s: networking requirements)."""
 
 
 def _names(provisioners: set[Provisioner]) -> str:
@@ -86,4 +96,72 @@ def load_balancers_suit(federation: Federation) -> Iterator[Finding]:
             )
 
 
-RULES = (keys_act, existing_clusters_have_a_kubeconfig, load_balancers_suit)
+def names_suit(federation: Federation) -> Iterator[Finding]:
+    """A program that makes clusters may take shorter names than others do."""
+    for cluster in federation.clusters.values():
+        longest = _LONGEST_NAME.get(cluster.provisioner)
+        if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
+            yield Finding(
+                cluster.path,
+                "name-too-long",
+                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provisioner.value} takes at most"
+                f" {longest}, and {_GENERATION} of them are for the generation in {cluster.name}-xxxxxx",
+                f"give the cluster a name of at most {longest - _GENERATION} characters",
+            )
+
+
+def node_images_suit(federation: Federation) -> Iterator[Finding]:
+    """A node image holds the programs that one provisioner starts."""
+    for cluster in federation.clusters.values():
+        image = cluster.image or federation.images.node or ""
+        repository = image.partition("@")[0].rpartition("/")
+        name = f"{repository[0].rpartition('/')[2]}/{repository[2].partition(':')[0]}"
+        own = _NODE_IMAGES.get(cluster.provisioner, name)
+        if name != own and name in _NODE_IMAGES.values():
+            whose = next(provisioner.value for provisioner, other in _NODE_IMAGES.items() if other == name)
+            yield Finding(
+                f"{cluster.path}.image" if cluster.image else "images.node",
+                "node-image-of-another",
+                f"{image} is the node image of {whose}, but {cluster.name} has provisioner {cluster.provisioner.value}:"
+                " its nodes would not start",
+                f"give {cluster.name} an `image` of {own}, or leave `image` and images.node out to take the one that"
+                f" {cluster.provisioner.value} brings",
+            )
+
+
+def servicelb_can_serve(federation: Federation) -> Iterator[Finding]:
+    """k3s gives a Service the addresses of its nodes, and opens the Service's ports there (pitfall 49)."""
+    for cluster in federation.clusters.values():
+        if cluster.load_balancer is LoadBalancer.SERVICELB:
+            yield from _by_nodes(cluster)
+
+
+def _by_nodes(cluster: Cluster) -> Iterator[Finding]:
+    addresses = [value for value in cluster.gateway.addresses if is_address(value)]
+    if addresses:
+        yield Finding(
+            f"{cluster.path}.gateway.addresses",
+            "address-of-nodes",
+            f"{addresses[0]} cannot be given to the gateway of {cluster.name}: servicelb publishes it at the addresses"
+            " of the cluster's nodes, which Docker hands out",
+            "leave gateway.addresses out, so that they are read from the Service, or set loadBalancer: metallb",
+        )
+    port = cluster.gateway.port
+    if port in _NODE_PORTS:
+        yield Finding(
+            f"{cluster.path}.gateway.port",
+            "port-of-nodes",
+            f"servicelb opens port {port} on the nodes of {cluster.name}, where it is the {_NODE_PORTS[port]}'s: that"
+            " could not be reached any more",
+            "use another port, for example 15443, or set loadBalancer: metallb",
+        )
+
+
+RULES = (
+    keys_act,
+    existing_clusters_have_a_kubeconfig,
+    load_balancers_suit,
+    names_suit,
+    node_images_suit,
+    servicelb_can_serve,
+)

@@ -1,10 +1,13 @@
 """Which changes make another cluster, and which do not."""
 
 import json
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
+from components.provisioners.k3d import K3D
+from components.provisioners.kind import KIND
 from model.config import Federation
 from model.plan import plan
 from model.provisioning import GENERATION_DIGITS, Provision, provision
@@ -103,15 +106,90 @@ def test_kind_gets_the_declared_subnets_and_as_many_nodes() -> None:
     assert {node["image"] for node in document["nodes"]} == {"example.com/node:v1"}
 
 
-def test_k3d_leaves_ingress_to_istio_and_counts_the_server_as_a_node() -> None:
-    document = config(made("k3d", nodes=3))
-    arguments = [each["arg"] for each in document["options"]["k3s"]["extraArgs"]]
-    assert arguments == ["--cluster-cidr=10.10.0.0/16", "--service-cidr=10.255.10.0/24", "--disable=traefik"]
-    assert (document["servers"], document["agents"]) == (1, 2)
+def k3s_arguments(made: Provision) -> list[str]:
+    options = config(made)["options"]["k3s"]["extraArgs"]
+    assert {filter for each in options for filter in each["nodeFilters"]} == {"server:*"}
+    return [each["arg"] for each in options]
 
 
-def test_nodes_of_docker_clusters_stay_below_the_pools() -> None:
-    environment = made("kind").environment
+def test_k3d_is_told_everything_that_follows_from_the_stack_file() -> None:
+    given: dict[str, Any] = {"nodes": 3, "image": "example.com/k3s:v1", "ports": [{"container": 80, "host": 8080}]}
+    east = made("k3d", **given)
+    hashed = config(east)["options"]["k3s"].pop("nodeLabels")[0]["label"].partition("=")[2]
+    document = config(east)
+    document["options"]["k3s"]["nodeLabels"][0]["label"] = "HASH"
+    assert len(hashed) == 40 and east.generation == hashed[:GENERATION_DIGITS]
+    assert document == {
+        "apiVersion": "k3d.io/v1alpha5",
+        "kind": "Simple",
+        "servers": 1,
+        "agents": 2,
+        "image": "example.com/k3s:v1",
+        "network": "mesh-federation",
+        "kubeAPI": {"hostIP": "127.0.0.1"},
+        "ports": [{"port": "127.0.0.1:8080:80/tcp", "nodeFilters": ["server:0:direct"]}],
+        "options": {
+            "k3d": {"wait": True},
+            "k3s": {
+                "extraArgs": [
+                    {"arg": "--cluster-cidr=10.10.0.0/16", "nodeFilters": ["server:*"]},
+                    {"arg": "--service-cidr=10.255.10.0/24", "nodeFilters": ["server:*"]},
+                    {"arg": "--disable=traefik", "nodeFilters": ["server:*"]},
+                ],
+                "nodeLabels": [{"label": "HASH", "nodeFilters": ["server:*", "agent:*"]}],
+            },
+            "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
+        },
+    }
+
+
+def test_what_k3d_is_told_is_read_back_by_its_script() -> None:
+    order = K3D.order(made("k3d", ports=[{"container": 80, "host": 8080}, {"container": 443, "host": 8443}]).config)
+    [(key, value)] = order.labels.items()
+    assert (key, len(value)) == ("mesh-federation/config", 40)
+    assert order.published == {8080, 8443}
+
+
+@pytest.mark.parametrize(
+    ("balancer", "disabled"), [("", False), ("servicelb", False), ("metallb", True), ("none", True)], ids=str
+)
+def test_k3s_brings_its_load_balancer_only_where_no_other_does_its_work(balancer: str, disabled: bool) -> None:
+    given = {"loadBalancer": balancer} if balancer else {}
+    assert ("--disable=servicelb" in k3s_arguments(made("k3d", **given))) == disabled
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_pods_may_run_on_every_node_of_a_k3d_cluster(nodes: int) -> None:
+    assert not any("taint" in argument for argument in k3s_arguments(made("k3d", nodes=nodes)))
+
+
+def test_nodes_are_known_by_the_names_that_their_program_gives_them() -> None:
+    kind, k3d = made("kind", nodes=3), made("k3d", nodes=3)
+    assert kind.nodes == tuple(f"{kind.name}-{role}" for role in ("control-plane", "worker", "worker2"))
+    assert k3d.nodes == tuple(f"k3d-{k3d.name}-{role}" for role in ("server-0", "agent-0", "agent-1"))
+
+
+def test_the_gateway_of_a_k3d_cluster_has_the_addresses_that_its_nodes_get() -> None:
+    """k3s publishes the addresses of all nodes, which Docker hands out (pitfall 49): no preview knows them."""
+    east = planned(tree(clusters={"east": cluster(10, provisioner="k3d"), "west": cluster(30)}))
+    assert (east.pool, east.addresses) == (None, ())
+    service: Any = east.gateway_values["service"]
+    assert "annotations" not in service
+
+
+def test_the_gateway_of_a_k3d_cluster_with_metallb_has_an_address_that_a_preview_knows() -> None:
+    given = cluster(10, provisioner="k3d", loadBalancer="metallb")
+    east = planned(tree(clusters={"east": given, "west": cluster(30)}))
+    assert east.balanced_by_metallb and east.pool
+    [address] = east.addresses
+    assert IPv4Address(address) in east.pool
+    service: Any = east.gateway_values["service"]
+    assert service["annotations"] == {"metallb.universe.tf/loadBalancerIPs": address}
+
+
+@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
+def test_nodes_of_docker_clusters_stay_below_the_pools(provisioner: str) -> None:
+    environment = made(provisioner).environment
     assert environment == {
         "LAB_NETWORK": "mesh-federation",
         "LAB_SUBNET": "172.30.0.0/16",
@@ -150,19 +228,29 @@ def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
     assert images == {"east": ["mirror.example/node:1"], "west": ["own:1"]}
 
 
-def test_every_node_of_a_kind_cluster_says_which_config_it_was_made_from() -> None:
-    def labels(given: Tree) -> set[str]:
-        nodes = json.loads(made("kind", **{"nodes": 3, **given}).config)["nodes"]
-        return {node["labels"]["mesh-federation/config"] for node in nodes}
-
-    assert len(labels({})) == 1
-    assert labels({}) == labels({"readyWithinSeconds": 60})
-    assert labels({}) != labels({"podSubnet": "10.20.0.0/16"})
+def hashes(made: Provision) -> set[str]:
+    """Hashes that the nodes carry, as the cluster's script reads them."""
+    maker = {"kind": KIND, "k3d": K3D}[made.provisioner]
+    return set(maker.order(made.config).labels.values())
 
 
-def test_how_long_a_cluster_may_take_makes_no_other_cluster() -> None:
-    assert made("kind").generation == made("kind", readyWithinSeconds=900).generation
-    assert made("kind", readyWithinSeconds=900).environment["READY_WITHIN"] == "900"
+@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
+def test_every_node_of_a_docker_cluster_says_which_config_it_was_made_from(provisioner: str) -> None:
+    one = made(provisioner, nodes=3)
+    assert len(hashes(one)) == 1
+    assert hashes(one) == hashes(made(provisioner, nodes=3, readyWithinSeconds=60))
+    assert hashes(one) != hashes(made(provisioner, nodes=3, podSubnet="10.20.0.0/16"))
+
+
+def test_all_nodes_of_a_kind_cluster_carry_the_same_hash() -> None:
+    nodes = config(made("kind", nodes=3))["nodes"]
+    assert len({node["labels"]["mesh-federation/config"] for node in nodes}) == 1
+
+
+@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
+def test_how_long_a_cluster_may_take_makes_no_other_cluster(provisioner: str) -> None:
+    assert made(provisioner).generation == made(provisioner, readyWithinSeconds=900).generation
+    assert made(provisioner, readyWithinSeconds=900).environment["READY_WITHIN"] == "900"
 
 
 def test_published_ports_are_on_the_first_node_and_on_this_machine_only() -> None:

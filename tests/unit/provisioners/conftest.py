@@ -12,5 +12,5 @@ def stand(tmp_path: Path) -> Stand:
     """A machine where every program is there and does as it is told."""
     machine = Stand(tmp_path)
     (tmp_path / "tmp").mkdir()
-    machine.install("kwokctl", "kubectl", "kind", "docker")
+    machine.install("kwokctl", "kubectl", "kind", "k3d", "docker")
     return machine

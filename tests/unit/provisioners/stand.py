@@ -1,4 +1,4 @@
-"""A machine whose kwokctl, kubectl, kind and docker are stubs: they record how they were called and act by rules."""
+"""A machine whose kwokctl, kubectl, kind, k3d and docker are stubs: they record their calls and act by rules."""
 
 import fcntl
 import json

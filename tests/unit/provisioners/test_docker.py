@@ -53,10 +53,15 @@ def test_a_proxys_password_is_not_repeated() -> None:
     assert "http://***@proxy:3128 -e X=http://proxy:3128/a@b" in told
 
 
+def test_a_programs_last_words_are_told_without_its_colours() -> None:
+    told = docker.last_words(Done(["k3d"], 1, "", "\x1b[31mFATA\x1b[0m[0003] no\n"))
+    assert told == "`k3d` failed (1):\nFATA[0003] no\n"
+
+
 @pytest.mark.parametrize("program", ["docker", "kind", "k3d"])
 def test_a_missing_program_is_named_with_where_to_get_it(stand: Stand, program: str) -> None:
     (stand.root / "bin" / program).unlink(missing_ok=True)
-    where = r"(install (Docker|k3d): https://|get it: ./mesh install kind)"
+    where = rf"(install Docker: https://|get it: ./mesh install {program})"
     with pytest.raises(SystemExit, match=rf"{program} is not on PATH\n  -> {where}"):
         docker.run(program, "version")
 

@@ -17,7 +17,6 @@ EXPORT = {
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"clusters": {"east": {}, "west": {"provisioner": "k3d"}}}, "clusters.west.provisioner"),
         ({"istio": {"ambient": True}}, "istio.ambient"),
         ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "as": "global"}]}, "imports[0].as"),
         ({"imports": [{"cluster": "east", "from": "west", "service": "a/b", "via": "egress"}]}, "imports[0].via"),
