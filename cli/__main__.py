@@ -14,7 +14,7 @@ from cli.workspace import Workspace
 if TYPE_CHECKING:
     from cli.engine import Engine
     from model.config import Federation
-    from toolchain.install import Toolchain
+    from toolchain.install import Choice, Toolchain
 
 DEFAULT_STACK = "embedded"
 DEFAULT_PROVISIONER = "kwok"
@@ -50,7 +50,7 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     from cli import clusters, summary, tokens
 
     workspace, federation = _declared(stack, overlay)
-    engine = _opened(workspace, stack, federation)
+    engine = _opened(workspace, stack, _toolchain(_provisioners(federation)))
     clusters.wake(engine, _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, _tell) if federation.discovery else []
@@ -68,8 +68,10 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
+    from toolchain.pins import Pins
+
     workspace, federation = _declared(stack, overlay)
-    engine = _opened(workspace, stack, federation)
+    engine = _opened(workspace, stack, _toolchain(_provisioners(federation), Pins.previewed))
     flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
     raise typer.Exit(engine.stream("preview", *flags))
 
@@ -92,7 +94,7 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     from cli import clusters
 
     workspace = _workspace(stack, None)
-    engine = _engine(workspace, stack, _needed_to_remove(workspace, stack))
+    engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
     engine.reopen()
     _unlock(engine)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
@@ -183,18 +185,17 @@ def _provisioners(federation: "Federation") -> set[str]:
     return {cluster.provisioner.value for cluster in federation.clusters.values()}
 
 
-def _opened(workspace: Workspace, stack: str, federation: "Federation") -> "Engine":
+def _opened(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine":
     """Put everything in place to bring a stack to what is declared: the toolchain, the state, a lock that is free."""
-    engine = _engine(workspace, stack, _provisioners(federation))
+    engine = _engine(workspace, stack, toolchain)
     engine.open()
     _unlock(engine)
     return engine
 
 
-def _engine(workspace: Workspace, stack: str, provisioners: set[str]) -> "Engine":
+def _engine(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine":
     from cli.engine import Engine
 
-    toolchain = _toolchain(provisioners)
     workspace.prepare(toolchain)
     return Engine(workspace, toolchain, stack)
 
@@ -204,16 +205,18 @@ def _unlock(engine: "Engine") -> None:
         _tell(f"a run that was killed (process {pid}) still held the lock of {engine.stack}: cleared")
 
 
-def _toolchain(provisioners: set[str]) -> "Toolchain":
+def _toolchain(provisioners: set[str], pieces: "Choice | None" = None) -> "Toolchain":
     from toolchain.__main__ import show
     from toolchain.install import Missing, ready
     from toolchain.install import install as get
+    from toolchain.pins import Pins
 
-    found = ready(provisioners)
+    chosen = pieces or Pins.needed
+    found = ready(provisioners, pieces=chosen)
     if not isinstance(found, Missing):
         return found
     _tell(f"Getting what the toolchain lacks, which takes minutes where it must be built: {', '.join(found.pieces)}")
-    return get(provisioners, show)
+    return get(provisioners, show, pieces=chosen)
 
 
 def _exit_on_failure(status: int) -> None:

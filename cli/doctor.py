@@ -18,7 +18,7 @@ from toolchain.errors import ToolchainError
 from toolchain.host import Host
 from toolchain.install import survey
 from toolchain.locate import Located
-from toolchain.pins import PROVISIONERS, Pins
+from toolchain.pins import PROVISIONERS, Piece, Pins
 
 DEFAULT = "kwok"
 ROUTES = {
@@ -30,7 +30,7 @@ ROUTES = {
 # Free memory, in GiB, with which two clusters come up.
 MEMORY = {"kwok": 2, "kind": 2 * limits.NODE_MEMORY / GIB, "k3d": 2 * limits.NODE_MEMORY / GIB, "existing": 1}
 # What a provisioner needs that the toolchain does not install.
-TOOLS = {"kind": ("docker",), "k3d": ("docker", "k3d")}
+TOOLS = {"kind": ("docker",), "k3d": ("docker",)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def doctor(console: Console) -> int:
 
 def look(host: Host) -> Machine:
     """Ask the machine."""
-    tools = {name: shutil.which(name, path=host.path) for name in ("docker", "k3d")}
+    tools = {"docker": shutil.which("docker", path=host.path)}
     return Machine(
         limits=limits.read(),
         docker=_docker(tools["docker"]),
@@ -96,8 +96,8 @@ def look(host: Host) -> Machine:
 
 def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
     """What keeps a provisioner from running."""
-    pieces = [piece.name for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
-    lacks = [Lack(name, f"get it: ./mesh install {provisioner}") for name in pieces]
+    pieces = [piece for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
+    lacks = [Lack(piece.name, _way_to(piece, provisioner)) for piece in pieces]
     for tool in TOOLS.get(provisioner, ()):
         if machine.tools[tool] is None:
             lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
@@ -112,6 +112,13 @@ def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None],
             )
         )
     return lacks + [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if short.fatal]
+
+
+def _way_to(piece: Piece, provisioner: str) -> str:
+    command = f"get it: ./mesh install {provisioner}"
+    if not piece.is_only_released:
+        return command
+    return f"{command}; where its publisher is out of reach put {piece.name} {piece.does} on PATH: nothing else leads"
 
 
 def doubtful(provisioner: str, machine: Machine) -> list[Lack]:
@@ -169,7 +176,6 @@ def _machine(machine: Machine, host: Host) -> Table:
     table.add_row("Docker", escape(machine.docker.what) if machine.docker else "reachable")
     go = ".".join(map(str, machine.go)) if machine.go else "none (only needed where official releases are out of reach)"
     table.add_row("Go", go)
-    table.add_row("k3d", escape(machine.tools["k3d"] or "none"))
     return table
 
 

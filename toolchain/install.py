@@ -44,6 +44,7 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+Choice = Callable[[Pins, frozenset[str]], Collection[Piece]]
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,18 @@ class Missing:
         return f"missing: {', '.join(self.pieces)}; get it with `{command}`"
 
 
-def ready(provisioners: Collection[str], host: Host | None = None) -> Toolchain | Missing:
-    """The toolchain if it is complete, or what is missing. Asks no network and takes no lock."""
+def ready(provisioners: Collection[str], host: Host | None = None, pieces: Choice = Pins.needed) -> Toolchain | Missing:
+    """The toolchain if it is complete, or what is missing. Asks no network and takes no lock.
+
+    Args:
+        provisioners: that it is for.
+        host: the machine; left out: this one.
+        pieces: chooses from the pins what they need, all of it or what a preview does with.
+    """
     host = host or Host.current()
     pinned = pins.load(host)
     chosen = checked(provisioners)
-    found = survey(pinned, pinned.needed(chosen), host)
+    found = survey(pinned, pieces(pinned, chosen), host)
     missing = tuple(name for name, place in found.items() if place is None)
     return _toolchain(found, pinned, host) or Missing(missing, tuple(sorted(chosen)))
 
@@ -113,15 +120,23 @@ def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Loc
     return {piece.name: locate(piece, store, entries, host) for piece in pieces}
 
 
-def install(provisioners: Collection[str], report: Report, host: Host | None = None) -> Toolchain:
+def install(
+    provisioners: Collection[str], report: Report, host: Host | None = None, pieces: Choice = Pins.needed
+) -> Toolchain:
     """Get what is missing for these provisioners.
+
+    Args:
+        provisioners: that it is for.
+        report: is told of each step.
+        host: the machine; left out: this one.
+        pieces: chooses from the pins what they need, all of it or what a preview does with.
 
     Raises:
         ToolchainError: a piece cannot be got; says what, why, and what to do.
     """
     host = host or Host.current()
     pinned = pins.load(host)
-    needed = pinned.needed(checked(provisioners))
+    needed = pieces(pinned, checked(provisioners))
     complete = _toolchain(survey(pinned, needed, host), pinned, host)
     if complete is not None:
         return complete
@@ -293,7 +308,11 @@ class _Installation:
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
-            raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
+            raise ToolchainError(
+                f"{piece.name} cannot be got",
+                f"{why}, and it is not built from a Go module",
+                f"put {piece.name} {piece.does} on PATH, or see to the network; then run it again",
+            )
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch

@@ -81,6 +81,7 @@ class Piece:
         provisioners: those that need it.
         executables: the files that it brings; the first is the one that is asked for.
         probe: arguments with which it prints its version.
+        oldest: version from which on it does as well when it is found, None where only the pinned one does.
         chart: name of the chart's folder.
         manifest: name of the manifest's file.
         official: the publisher's download, where there is one for this machine.
@@ -95,12 +96,28 @@ class Piece:
     provisioners: frozenset[str]
     executables: tuple[str, ...]
     probe: tuple[str, ...] = ()
+    oldest: str | None = None
     chart: str | None = None
     manifest: str | None = None
     official: Official | None = None
     program: GoProgram | None = None
     source: GoSource | None = None
     standin: str | None = None
+
+    @property
+    def is_only_released(self) -> bool:
+        """Whether nothing can be done about it where its publisher is out of reach."""
+        return not (self.program or self.source or self.standin)
+
+    @property
+    def does(self) -> str:
+        """The versions that do, in words."""
+        return f"{self.oldest} or newer" if self.oldest else self.version
+
+    @property
+    def makes_clusters(self) -> bool:
+        """Whether it only runs when a cluster is made or runs."""
+        return self.kind == "tool" and self.provisioners != frozenset(PROVISIONERS)
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,10 @@ class Pins:
     def needed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
         """The pieces that these provisioners need."""
         return tuple(piece for piece in self.pieces if piece.provisioners & provisioners)
+
+    def previewed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """Those of them with which a preview does."""
+        return tuple(piece for piece in self.needed(provisioners) if not piece.makes_clusters)
 
 
 def load(host: Host) -> Pins:
@@ -186,6 +207,7 @@ def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, 
         provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
         executables=() if chart or manifest else tuple(table.get("executables", [name])),
         probe=tuple(table.get("probe", [])),
+        oldest=table.get("oldest"),
         chart=chart,
         manifest=manifest,
         official=_official(table.get("official"), words, host),

@@ -128,7 +128,7 @@ Mesh = Callable[..., Ended]
 def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
     """Runs `mesh` in the checkout of the test, with its toolchain."""
     monkeypatch.setattr(Workspace, "current", lambda: desk.workspace)
-    monkeypatch.setattr(install, "ready", lambda *_: desk.toolchain)
+    monkeypatch.setattr(install, "ready", lambda *_, **__: desk.toolchain)
     monkeypatch.setenv("COLUMNS", "200")
     desk.stack_file.write_text(SOUND, encoding="utf-8")
 

@@ -15,7 +15,8 @@ from cli.workspace import Workspace
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 from toolchain import install
 from toolchain.errors import ToolchainError
-from toolchain.install import Missing, Progress
+from toolchain.install import Choice, Missing, Progress
+from toolchain.pins import Pins
 
 CHECKOUT = Path(command.__file__).resolve().parent.parent
 CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stackfile" / "corpus").glob("*.yaml"))
@@ -89,7 +90,7 @@ def test_there_is_a_corpus_of_bad_stack_files() -> None:
 
 
 def test_validate_needs_neither_engine_nor_toolchain(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "ready", lambda *_: pytest.fail("the toolchain was looked for"))
+    monkeypatch.setattr(install, "ready", lambda *_, **__: pytest.fail("the toolchain was looked for"))
     sound = mesh("validate", "--stack", STACK)
     assert (sound.status, sound.out.partition(" (")[0]) == (0, f"{desk.stack_file.name}: no problems")
     desk.stack_file.write_text("", encoding="utf-8")
@@ -112,10 +113,10 @@ def test_what_the_engine_refuses_is_told_in_its_words(mesh: Mesh, desk: Desk) ->
 
 
 def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise ToolchainError("etcd cannot be built", "no Go on this machine", "install Go 1.26")
 
-    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
     monkeypatch.setattr(install, "install", fails)
     done = mesh("up", "--yes", "--stack", STACK)
     assert done.status == 1
@@ -124,23 +125,24 @@ def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, m
     assert desk.calls() == []
 
 
+@pytest.mark.parametrize(("command", "chosen"), [("preview", Pins.previewed), ("up", Pins.needed)])
 def test_a_toolchain_that_is_not_there_is_got_before_anything_starts(
-    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
+    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, command: str, chosen: Choice
 ) -> None:
-    asked: list[set[str]] = []
+    asked: list[tuple[set[str], Choice]] = []
 
-    def gets(provisioners: set[str], _: object) -> object:
-        asked.append(provisioners)
+    def gets(provisioners: set[str], _: object, pieces: Choice) -> object:
+        asked.append((provisioners, pieces))
         return answering.toolchain
 
-    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
     monkeypatch.setattr(install, "install", gets)
-    assert mesh("preview", "--stack", STACK).status == 0
-    assert asked == [{"kwok"}]
+    assert mesh(command, "--stack", STACK).status == 0
+    assert asked == [({"kwok"}, chosen)]
 
 
 def test_who_stops_it_is_told_that_it_goes_on_where_it_stopped(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object) -> None:
+    def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(install, "ready", stopped)
@@ -205,11 +207,11 @@ def test_what_env_names_is_there(mesh: Mesh, desk: Desk) -> None:
 def test_env_gets_a_toolchain_that_is_not_there_and_still_prints_only_exports(
     mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gets(_: object, show: Callable[[Progress], None]) -> object:
+    def gets(_: object, show: Callable[[Progress], None], **__: object) -> object:
         show(Progress("etcd", "v3.6.16", "ready", "module", 12.0))
         return desk.toolchain
 
-    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
     monkeypatch.setattr(install, "install", gets)
     done = mesh("env")
     assert done.status == 0
@@ -220,10 +222,10 @@ def test_env_gets_a_toolchain_that_is_not_there_and_still_prints_only_exports(
 def test_env_without_a_toolchain_to_be_had_prints_nothing_to_evaluate(
     mesh: Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise ToolchainError("etcd cannot be built", "no Go on this machine", "install Go 1.26")
 
-    monkeypatch.setattr(install, "ready", lambda *_: Missing(("etcd",)))
+    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
     monkeypatch.setattr(install, "install", fails)
     done = mesh("env")
     assert (done.status, done.out) == (1, "")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.toolchain.publisher import PINS, Publisher, kind_pins, serve
+from tests.unit.toolchain.publisher import PINS, Publisher, k3d_pins, kind_pins, serve
 from toolchain.host import Host, Patience
 from toolchain.install import Progress
 
@@ -43,6 +43,13 @@ def host(tmp_path: Path, publisher: Publisher) -> Host:
 def kind_host(host: Host, publisher: Publisher) -> Host:
     """The same machine, where the pins also have what only the provisioner kind needs."""
     host.pins.write_text(kind_pins(publisher.url))
+    return host
+
+
+@pytest.fixture
+def k3d_host(host: Host, publisher: Publisher) -> Host:
+    """The same machine, where the pins also have k3d."""
+    host.pins.write_text(k3d_pins(publisher.url))
     return host
 
 

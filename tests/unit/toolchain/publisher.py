@@ -233,12 +233,25 @@ source.path = "config/manifests/metallb-native.yaml"
 
 """
 
+K3D_PIECE = """
+[pieces.k3d]
+release = "kubernetes"
+kind = "tool"
+provisioners = ["k3d"]
+probe = ["version"]
+oldest = "1.28.0"
+official.url = "URL/k3d/v{version}/k3d-{os}-{arch}"
+official.checksums = "URL/k3d/v{version}/checksums.txt"
+
+"""
+
 ENGINE = "/sdk/pulumi-v3.9.1-linux-x64.tar.gz"
 TLS = "/plugins/pulumi-resource-tls-v5.0.2-linux-amd64.tar.gz"
 KUBECTL = "/v1.30.4/bin/linux/amd64/kubectl"
 CHART = "/charts/base-1.29.3.tgz"
 ETCD = "/etcd/etcd-v1.30.4-linux-amd64.tar.gz"
 KIND = "/dl/v1.30.4/kind-linux-amd64"
+K3D = "/k3d/v1.30.4/k3d-linux-amd64"
 METALLB = "/metallb/v1.29.3/config/manifests/metallb-native.yaml"
 MANIFEST = b"kind: Namespace\nmetadata: {name: metallb-system}\n" * 40
 
@@ -248,6 +261,12 @@ def kind_pins(url: str) -> str:
     pinned = f'"{url}{METALLB}" = "{hashlib.sha256(MANIFEST).hexdigest()}"\n'
     pieces, header, recorded = PINS.partition("# Recorded on first use.")
     return (pieces + KIND_PIECES + header + recorded).replace("URL", url) + pinned
+
+
+def k3d_pins(url: str) -> str:
+    """The pins with a program that has no route but its publisher and the search path."""
+    pieces, header, recorded = PINS.partition("# Recorded on first use.")
+    return (pieces + K3D_PIECE + header + recorded).replace("URL", url)
 
 
 def publish_all(publisher: Publisher) -> None:
@@ -275,6 +294,15 @@ def publish_for_kind(publisher: Publisher) -> None:
     publish_all(publisher)
     publisher.offer(KIND, os.urandom(300_000), checksums=f"{KIND}.sha256sum")
     publisher.files[METALLB] = MANIFEST
+
+
+def publish_for_k3d(publisher: Publisher) -> None:
+    """Offer every piece of the provisioner k3d; its list of checksums names files as they lay when it was written."""
+    publish_all(publisher)
+    publisher.files[K3D] = os.urandom(300_000)
+    names = {K3D: "_dist/k3d-linux-amd64", "another": "_dist/k3d-linux-arm64"}
+    lines = [f"{hashlib.sha256(publisher.files.get(path, b'')).hexdigest()}  {name}" for path, name in names.items()]
+    publisher.files["/k3d/v1.30.4/checksums.txt"] = "\n".join(lines).encode()
 
 
 def program(folder: Path, name: str, text: str) -> Path:

@@ -232,7 +232,7 @@ def test_the_projects_pins_know_a_route_for_every_piece_of_every_provisioner() -
     for piece in pinned.pieces:
         assert piece.official is not None and "{" not in "".join(piece.official.urls)
         assert piece.official.checksums or piece.official.url in pinned.checksums
-        assert piece.program or piece.source or piece.standin
+        assert piece.is_only_released == (piece.name == "k3d")
         for recipe in (piece.program, piece.source):
             assert recipe is None or (host.modules / recipe.module / "go.sum").exists()
 
@@ -244,7 +244,15 @@ def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
     programs = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl"}
     assert needed["kwok"] - shared == programs
     assert needed["kind"] - shared == {"kind", "metallb"}
+    assert needed["k3d"] - shared == {"k3d", "metallb"}
     assert len(shared) == 10 and all(shared <= pieces for pieces in needed.values())
+
+
+def test_a_preview_of_the_projects_stacks_needs_no_program_that_makes_clusters() -> None:
+    pinned = pins.load(Host.current({}))
+    shown = {name: {piece.name for piece in pinned.previewed(frozenset({name}))} for name in PROVISIONERS}
+    assert shown["kwok"] == shown["existing"]
+    assert shown["kind"] == shown["k3d"] == shown["existing"] | {"metallb"}
 
 
 def test_the_projects_pins_are_the_versions_of_its_python_packages_and_go_modules() -> None:

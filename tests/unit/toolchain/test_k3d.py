@@ -1,0 +1,70 @@
+"""What only the provisioner k3d needs: a program that its publisher alone has, or the search path."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.unit.toolchain.publisher import K3D, Publisher, program, publish_all, publish_for_k3d
+from toolchain.errors import ToolchainError
+from toolchain.host import Host
+from toolchain.install import Missing, Toolchain, install, ready
+from toolchain.pins import Pins
+
+
+def route(toolchain: Toolchain) -> tuple[str, str]:
+    """How k3d came, and its version."""
+    [place] = [place for place in toolchain.pieces if place.piece == "k3d"]
+    return place.route, place.version
+
+
+def test_k3d_comes_from_its_publisher_whose_checksums_name_files_in_a_folder(
+    k3d_host: Host, publisher: Publisher
+) -> None:
+    publish_for_k3d(publisher)
+    toolchain = install({"k3d"}, lambda _: None, k3d_host)
+    assert route(toolchain) == ("official", "1.30.4")
+    assert (toolchain.bin / "k3d").read_bytes() == publisher.files[K3D]
+    assert (toolchain.bin / "k3d").stat().st_mode & stat.S_IXUSR
+
+
+def test_a_k3d_of_another_checksum_is_refused(k3d_host: Host, publisher: Publisher) -> None:
+    publish_for_k3d(publisher)
+    publisher.files[K3D] = b"another"
+    with pytest.raises(ToolchainError, match="wrong checksum"):
+        install({"k3d"}, lambda _: None, k3d_host)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("1.28.0", ("found", "1.28.0")),
+        ("1.31.2", ("found", "1.31.2")),
+        ("1.27.9", ("official", "1.30.4")),
+        ("2.0.0", ("official", "1.30.4")),
+    ],
+)
+def test_a_k3d_on_the_path_is_used_when_it_is_not_too_old(
+    k3d_host: Host, publisher: Publisher, version: str, expected: tuple[str, str]
+) -> None:
+    publish_for_k3d(publisher)
+    program(Path(k3d_host.path), "k3d", f"echo k3d version v{version}; echo 'k3s version v1.33.4-k3s1 (default)'")
+    assert route(install({"k3d"}, lambda _: None, k3d_host)) == expected
+
+
+def test_where_nobody_delivers_k3d_the_versions_that_do_are_told(k3d_host: Host, publisher: Publisher) -> None:
+    publish_all(publisher)
+    with pytest.raises(ToolchainError) as failed:
+        install({"k3d"}, lambda _: None, k3d_host)
+    assert failed.value.what == "k3d cannot be got"
+    assert "404" in failed.value.why and "not built from a Go module" in failed.value.why
+    assert failed.value.fix == "put k3d 1.28.0 or newer on PATH, or see to the network; then run it again"
+
+
+def test_a_preview_needs_no_k3d(k3d_host: Host, publisher: Publisher) -> None:
+    publish_all(publisher)
+    shown = install({"k3d"}, lambda _: None, k3d_host, Pins.previewed)
+    assert "k3d" not in {place.piece for place in shown.pieces}
+    assert ready({"k3d"}, k3d_host, Pins.previewed) == shown
+    missing = ready({"k3d"}, k3d_host)
+    assert isinstance(missing, Missing) and missing.pieces == ("k3d",)
