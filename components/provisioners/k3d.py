@@ -10,6 +10,7 @@ lab's network it is k3d-NAME-serverlb:6443, which is in its certificate (pitfall
 """
 
 import json
+import os
 from typing import NotRequired, TypedDict
 
 from components.provisioners import containers, docker, place
@@ -59,9 +60,17 @@ def _make(name: str, text: str) -> docker.Done:
     if made.returncode:
         return made
     asked = _k3d("kubeconfig", "get", name)
-    if asked.returncode == 0:
-        place.write_secret(place.kubeconfig(name), asked.stdout)
-    return asked
+    if asked.returncode:
+        return asked
+    place.write_secret(place.kubeconfig(name), asked.stdout)
+    return _registered(name)
+
+
+def _registered(name: str) -> docker.Done:
+    """Wait until the API server knows every node: k3d waits for the server alone, and nodes are labelled next."""
+    nodes = (f"node/{node.name}" for node in _parts(name, K3D.containers(name), NODES))
+    until = ("--for=create", f"--timeout={os.environ['READY_WITHIN']}s")
+    return place.ask(["kubectl", f"--kubeconfig={place.kubeconfig(name)}", "wait", *until, *nodes])
 
 
 def _k3d(noun: str, verb: str, name: str, *options: str, stdin: str = "") -> docker.Done:

@@ -79,7 +79,11 @@ def memory(limits: Limits) -> Shortage | None:
         return None
     available, needed = limits.memory / GIB, NODE_MEMORY / GIB
     what = f"{available:.1f} GiB of memory available, a node with a mesh takes about {needed:.1f}"
-    return Shortage(what, "end other programs or clusters (`kind get clusters`)", fatal=limits.memory < LEAST_MEMORY)
+    return Shortage(
+        what,
+        "end other programs or clusters (`docker ps` shows those of kind and k3d)",
+        fatal=limits.memory < LEAST_MEMORY,
+    )
 
 
 def _available(meminfo: Path) -> int | None:

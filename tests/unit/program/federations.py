@@ -57,6 +57,15 @@ def as_local(**given: object) -> Tree:
     return tree
 
 
+def on_k3d(**of_west: object) -> Tree:
+    """The embedded federation on k3d clusters, which k3s's own load balancer serves."""
+    tree = copy.deepcopy(committed("embedded"))
+    for cluster in tree["clusters"].values():
+        cluster |= {"provisioner": "k3d", "nodes": 2}
+    tree["clusters"]["west"] |= of_west
+    return tree
+
+
 def not_ours() -> Tree:
     """The embedded federation on clusters that exist already."""
     tree = copy.deepcopy(committed("embedded"))

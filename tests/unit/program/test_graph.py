@@ -10,6 +10,7 @@ from tests.unit.program.federations import (
     multi_primary,
     name_of,
     not_ours,
+    on_k3d,
     three_clusters,
     with_trust,
 )
@@ -31,6 +32,7 @@ FEDERATIONS: dict[str, Tree] = {
     "three": three_clusters(),
     "not-ours": not_ours(),
     "multi-primary": multi_primary(),
+    "k3d": on_k3d(loadBalancer="metallb"),
 }
 every_federation = pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in FEDERATIONS.items()])
 
@@ -338,6 +340,26 @@ def test_addresses_of_clusters_that_are_not_ours_come_from_their_load_balancers(
     assert service.urn in entry.dependencies_of("spec")
     assert [endpoint["address"] for endpoint in entry.body["spec"]["endpoints"]] == ["203.0.113.7"]
     assert "metallb.universe.tf/loadBalancerIPs" not in service.body["metadata"]["annotations"]
+
+
+def test_addresses_of_a_gateway_that_k3s_serves_come_from_its_service(record: Record) -> None:
+    run = record(on_k3d())
+    entry = run.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin")
+    service = run.one("Service", "west:istio-system/istio-eastwestgateway")
+    assert service.urn in entry.dependencies_of("spec")
+    assert "metallb.universe.tf/loadBalancerIPs" not in service.body["metadata"]["annotations"]
+
+
+def test_metallb_serves_those_k3d_clusters_that_choose_it(record: Record) -> None:
+    run = record(on_k3d(loadBalancer="metallb"))
+    assert [each.name for each in run.of_type("mesh-federation:index:MetalLB")] == ["west-metallb"]
+
+
+def test_every_node_of_a_k3d_cluster_knows_its_locality(record: Record) -> None:
+    run = record(on_k3d())
+    name = run.one("Command", "east-create").body["environment"]["CLUSTER"]
+    patched = {each.body["metadata"]["name"] for each in run.objects if each.kind == "NodePatch"}
+    assert {f"k3d-{name}-server-0", f"k3d-{name}-agent-0"} <= patched
 
 
 def test_another_trust_model_makes_no_new_cluster(record: Record) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, Tree, committed, not_ours, three_clusters, with_trust
+from tests.unit.program.federations import STACKS, Tree, committed, not_ours, on_k3d, three_clusters, with_trust
 from tests.unit.program.recorder import Run
 
 CLUSTER, SERVICE = (
@@ -91,6 +91,14 @@ def test_a_preview_of_other_peoples_clusters_does_not_know_their_load_balancers(
     assert found == UNKNOWN_AT_FIRST | UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS
 
 
+@pytest.mark.parametrize("balancer", ["servicelb", "metallb"])
+def test_a_preview_knows_a_k3d_gateways_addresses_where_metallb_gives_them(record: Record, balancer: str) -> None:
+    found = unknown(record(on_k3d(loadBalancer=balancer), preview=True))
+    endpoints = {each for each in UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS if "ServiceEntry" in each[0]}
+    nodes = {("command:local:Command", "*-nodes", "triggers[0]")}
+    assert found == UNKNOWN_AT_FIRST | (nodes | endpoints if balancer == "servicelb" else UNKNOWN_ON_KIND)
+
+
 def test_gateways_with_declared_addresses_are_known_on_other_peoples_clusters_too(record: Record) -> None:
     tree = not_ours()
     tree["clusters"]["west"]["gateway"] = {"addresses": ["west.example.com"]}
@@ -113,6 +121,7 @@ def test_of_an_authority_only_keys_and_what_is_signed_with_them_is_unknown(first
         pytest.param(with_trust("separate"), id="separate"),
         pytest.param(three_clusters(), id="three"),
         pytest.param(not_ours(), id="not-ours"),
+        pytest.param(on_k3d(), id="k3d"),
     ],
 )
 def test_a_preview_lists_what_the_update_then_makes(record: Record, tree: Tree) -> None:

@@ -232,7 +232,9 @@ def test_a_killed_script_leaves_its_mark_before_anything_is_made(side: Side, sta
     machine(stand, side, NOTHING)
     process = stand.begin(side.program, "create", stdin=side.config(), **SETTINGS)
     with gate.open("w") as opened:
-        assert (stand.folder(NAME) / "begun").exists() and not (stand.folder(NAME) / "made").exists()
+        noted = json.loads((stand.folder(NAME) / "begun").read_text())
+        assert noted["script"] == f"components.provisioners.{side.program}"  # by which `./mesh` removes it
+        assert not (stand.folder(NAME) / "made").exists()
         process.send_signal(signal.SIGKILL)
         opened.write("go")
     assert ended(process).status == -signal.SIGKILL

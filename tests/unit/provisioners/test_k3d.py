@@ -33,6 +33,16 @@ def test_a_cluster_is_made_from_its_configuration_and_then_asked_for_its_kubecon
     assert [call.stdin for call in stand.calls("k3d")] == [K3D_SIDE.config(), ""]
 
 
+def test_a_cluster_is_not_complete_before_its_api_server_knows_every_node(stand: Stand) -> None:
+    """Nodes are labelled next, and what k3d waits for is the API server."""
+    stand.when("kubectl", "wait", status=1, err="error: timed out waiting for the condition\n")
+    failed = made(stand)
+    assert failed.status == 1 and "timed out waiting" in failed.err
+    (waited,) = (line for line in stand.lines("kubectl") if " wait " in line)
+    assert waited.endswith(f" wait --for=create --timeout=300s node/{SERVER} node/{AGENT}")
+    assert not (stand.folder(NAME) / "made").exists()
+
+
 def test_the_kubeconfig_is_kept_where_its_owner_alone_reads_it_and_is_in_no_output(stand: Stand) -> None:
     done = made(stand, "client-key-data: SECRET-VALUE\n")
     file = stand.folder(NAME) / "kubeconfig"
