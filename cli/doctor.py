@@ -18,7 +18,7 @@ from toolchain.errors import ToolchainError
 from toolchain.host import Host
 from toolchain.install import survey
 from toolchain.locate import Located
-from toolchain.pins import PROVISIONERS, Piece, Pins
+from toolchain.pins import PROVISIONERS, Pins
 
 DEFAULT = "kwok"
 ROUTES = {
@@ -96,8 +96,8 @@ def look(host: Host) -> Machine:
 
 def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
     """What keeps a provisioner from running."""
-    pieces = [piece for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
-    lacks = [Lack(piece.name, _way_to(piece, provisioner)) for piece in pieces]
+    pieces = [piece.name for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
+    lacks = [Lack(name, f"get it: ./mesh install {provisioner}") for name in pieces]
     for tool in TOOLS.get(provisioner, ()):
         if machine.tools[tool] is None:
             lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
@@ -112,13 +112,6 @@ def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None],
             )
         )
     return lacks + [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if short.fatal]
-
-
-def _way_to(piece: Piece, provisioner: str) -> str:
-    command = f"get it: ./mesh install {provisioner}"
-    if not piece.is_only_released:
-        return command
-    return f"{command}; where its publisher is out of reach put {piece.name} {piece.does} on PATH: nothing else leads"
 
 
 def doubtful(provisioner: str, machine: Machine) -> list[Lack]:

@@ -308,11 +308,7 @@ class _Installation:
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
-            raise ToolchainError(
-                f"{piece.name} cannot be got",
-                f"{why}, and it is not built from a Go module",
-                f"put {piece.name} {piece.does} on PATH, or see to the network; then run it again",
-            )
+            raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch

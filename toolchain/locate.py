@@ -216,9 +216,8 @@ def _version(shown: str) -> str | None:
 
 
 def _fits(piece: Piece, version: str) -> bool:
-    """The pinned version exactly, or from the oldest on that the pins name; the engine may be newer by its protocol."""
-    oldest = piece.version if piece.kind == "engine" else piece.oldest
-    if oldest is None:
+    """The pinned version exactly; the engine alone may be newer, because it keeps to its protocol."""
+    if piece.kind != "engine":
         return version == piece.version
-    have, want = ([int(part) for part in text.split(".")] for text in (version, oldest))
+    have, want = ([int(part) for part in text.split(".")] for text in (version, piece.version))
     return have[0] == want[0] and have >= want

@@ -81,7 +81,6 @@ class Piece:
         provisioners: those that need it.
         executables: the files that it brings; the first is the one that is asked for.
         probe: arguments with which it prints its version.
-        oldest: version from which on it does as well when it is found, None where only the pinned one does.
         chart: name of the chart's folder.
         manifest: name of the manifest's file.
         official: the publisher's download, where there is one for this machine.
@@ -96,23 +95,12 @@ class Piece:
     provisioners: frozenset[str]
     executables: tuple[str, ...]
     probe: tuple[str, ...] = ()
-    oldest: str | None = None
     chart: str | None = None
     manifest: str | None = None
     official: Official | None = None
     program: GoProgram | None = None
     source: GoSource | None = None
     standin: str | None = None
-
-    @property
-    def is_only_released(self) -> bool:
-        """Whether nothing can be done about it where its publisher is out of reach."""
-        return not (self.program or self.source or self.standin)
-
-    @property
-    def does(self) -> str:
-        """The versions that do, in words."""
-        return f"{self.oldest} or newer" if self.oldest else self.version
 
     @property
     def makes_clusters(self) -> bool:
@@ -207,7 +195,6 @@ def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, 
         provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
         executables=() if chart or manifest else tuple(table.get("executables", [name])),
         probe=tuple(table.get("probe", [])),
-        oldest=table.get("oldest"),
         chart=chart,
         manifest=manifest,
         official=_official(table.get("official"), words, host),

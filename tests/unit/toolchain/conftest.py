@@ -48,7 +48,7 @@ def kind_host(host: Host, publisher: Publisher) -> Host:
 
 @pytest.fixture
 def k3d_host(host: Host, publisher: Publisher) -> Host:
-    """The same machine, where the pins also have k3d."""
+    """The same machine, where the pins also have what only the provisioner k3d needs."""
     host.pins.write_text(k3d_pins(publisher.url))
     return host
 

@@ -239,9 +239,10 @@ release = "kubernetes"
 kind = "tool"
 provisioners = ["k3d"]
 probe = ["version"]
-oldest = "1.28.0"
 official.url = "URL/k3d/v{version}/k3d-{os}-{arch}"
 official.checksums = "URL/k3d/v{version}/checksums.txt"
+go.module = "engine"
+go.package = "."
 
 """
 
@@ -264,7 +265,7 @@ def kind_pins(url: str) -> str:
 
 
 def k3d_pins(url: str) -> str:
-    """The pins with a program that has no route but its publisher and the search path."""
+    """The pins with what only the provisioner k3d needs."""
     pieces, header, recorded = PINS.partition("# Recorded on first use.")
     return (pieces + K3D_PIECE + header + recorded).replace("URL", url)
 
