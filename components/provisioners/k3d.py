@@ -58,6 +58,8 @@ def order(text: str) -> Order:
 def _make(name: str, text: str) -> docker.Done:
     made = _k3d("cluster", "create", name, "--config=-", stdin=text)
     if made.returncode:
+        # It removes what it began, but for this where no node was made yet; Docker keeps one that is in use.
+        docker.ask("docker", "volume", "rm", "--force", f"k3d-{name}-images")
         return made
     asked = _k3d("kubeconfig", "get", name)
     if asked.returncode:
@@ -78,6 +80,7 @@ def _k3d(noun: str, verb: str, name: str, *options: str, stdin: str = "") -> doc
     settings = {
         "KUBECONFIG": str(place.kubeconfig(name)),
         "XDG_CONFIG_HOME": str(place.folder(name)),
+        "TMPDIR": str(place.folder(name)),  # it leaves a copy of the configuration there
         "LOG_LEVEL": "warning",  # what it logs below that goes to standard output, between the lines of a kubeconfig
     }
     return docker.ask("k3d", noun, verb, name, *options, stdin=stdin, settings=settings, timeout=TIMEOUT)

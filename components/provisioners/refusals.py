@@ -47,7 +47,7 @@ def explain(maker: Maker, name: str, order: Order, failed: docker.Done) -> NoRet
     if docker.trouble(failed.stderr):
         docker.fail(failed)
     if image := re.search(maker.unpulled, failed.stderr, re.DOTALL):
-        sys.exit(str(_without_image(maker, name, image[1], image[2])))
+        sys.exit(str(_without_image(maker, name, image[1], image[2].strip())))
     if shortages := limits.inotify(limits.read()):
         hint = docker.Trouble(f"This may be why: {'; '.join(short.what for short in shortages)}", shortages[0].fix)
         sys.exit(f"{docker.last_words(failed)}\n{hint}")

@@ -103,8 +103,8 @@ K3D_SIDE = Side(
     refused=lambda image, why: (
         "\x1b[31mERRO\x1b[0m[0002] failed Cluster Creation: failed setup of server/agent node"
         f" {SERVER}: failed to create node: runtime failed to create node '{SERVER}': failed to create container for"
-        f" node '{SERVER}': docker failed to pull image '{image}': docker failed to pull the image '{image}': {why}\n"
-        "\x1b[31mFATA\x1b[0m[0003] Cluster creation FAILED, all changes have been rolled back!\n"
+        f" node '{SERVER}': docker failed to pull image '{image}': docker failed to pull the image '{image}': {why} \n"
+        "\x1b[31mFATA\x1b[0m[0003] Cluster creation FAILED, also FAILED to rollback changes! \n"
     ),
     taken=(
         f"\x1b[31mFATA\x1b[0m[0000] Failed to create cluster '{NAME}' because a cluster with that name already exists\n"

@@ -24,7 +24,7 @@ def made(stand: Stand, text: str = "kind: Config\n") -> Ended:
 def is_of_its_own(stand: Stand, call: Call) -> bool:
     """Say whether k3d would write to files of this cluster alone."""
     own = str(stand.folder(NAME))
-    return call.env["KUBECONFIG"] == f"{own}/kubeconfig" and call.env["XDG_CONFIG_HOME"] == own
+    return call.env["KUBECONFIG"] == f"{own}/kubeconfig" and own == call.env["XDG_CONFIG_HOME"] == call.env["TMPDIR"]
 
 
 def test_a_cluster_is_made_from_its_configuration_and_then_asked_for_its_kubeconfig(stand: Stand) -> None:
@@ -74,6 +74,14 @@ def test_a_cluster_without_a_kubeconfig_is_not_complete_and_made_anew_by_the_nex
     assert not (stand.folder(NAME) / "kubeconfig").exists() and not (stand.folder(NAME) / "made").exists()
     assert create(stand, K3D_SIDE).status == 0
     assert [call.argv[1] for call in stand.calls("k3d")] == ["create", "get", "delete", "create", "get"]
+
+
+def test_a_creation_that_failed_leaves_no_volume(stand: Stand) -> None:
+    """k3d removes the one that it made for images only together with nodes."""
+    machine(stand, K3D_SIDE, NOTHING)
+    stand.when("k3d", "create", status=1, err="no\n")
+    assert create(stand, K3D_SIDE).status == 1
+    assert f"docker volume rm --force k3d-{NAME}-images" in stand.lines()
 
 
 def test_the_proxy_is_a_part_of_the_cluster_and_k3ds_own_container_is_none(stand: Stand) -> None:
