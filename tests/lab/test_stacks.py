@@ -31,6 +31,19 @@ def three_meshes(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
         yield Lab(made)
 
 
+@pytest.fixture
+def one_mesh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
+    """Two clusters of one mesh that discover each other; on kind, as this machine may have no image of k3d's."""
+    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "multi-primary") as made:
+        with made.edited() as federation:
+            clusters = federation["clusters"]
+            assert isinstance(clusters, dict)
+            for cluster in clusters.values():
+                cluster["provisioner"] = "kind"
+        made.up()
+        yield Lab(made)
+
+
 def asked(lab: Lab, cluster: str, namespace: str, count: int = CALLS) -> Counter[str]:
     """Call a namespace's httpbin, and count who answered; what was no answer by its status."""
     replies = lab.calls(cluster, "sleep", count, f"http://httpbin.{namespace}.svc.cluster.local:8000/headers")
@@ -58,3 +71,20 @@ def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_ar
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
     as_local.scaled("east", "httpbin", "httpbin", 0)
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
+
+
+def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_the_other_by_plain_dns(
+    one_mesh: Lab,
+) -> None:
+    url, server = "http://httpbin.httpbin:8000/headers", "spiffe://federation-0.local/ns/httpbin/sa/httpbin"
+    eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status == 200, PATIENCE)
+    replies = one_mesh.calls("cluster-1", "sleep", CALLS, url)
+    assert {reply.status for reply in replies} == {200}
+    assert {reply.identities["By"] for reply in replies} == {server}
+    assert {reply.identities["URI"] for reply in replies} == {"spiffe://federation-0.local/ns/sleep/sa/sleep"}
+    told = one_mesh.checkout.mesh("call", "--stack=multi-primary")
+    assert told.code == 0, told.text
+    with one_mesh.edited() as federation:
+        federation["discovery"] = []
+    one_mesh.checkout.up()
+    eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status != 200, PATIENCE)
