@@ -66,13 +66,13 @@ def chart(piece: str, recipe: GoSource, version: str, target: Path, scratch: Pat
 
 
 def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scratch: Path, host: Host) -> None:
-    """Copy a manifest out of its module; where the publisher's file is pinned, it must be the same bytes."""
+    """Take a manifest out of its module; where the publisher's file is pinned, it must be the same bytes."""
     ready_to_build(piece, recipe.module, host)
     folder = scratch / recipe.module
     staged = target.with_name(f".{target.name}.new")
     try:
         _copy_module(host.modules / recipe.module, folder)
-        content = (_module_folder(piece, recipe.package, folder, host) / recipe.path).read_bytes()
+        content = _content(_module_folder(piece, recipe.package, folder, host), recipe)
         if pinned is not None and (actual := hashlib.sha256(content).hexdigest()) != pinned:
             raise ToolchainError(
                 f"{piece} is not the file that is pinned",
@@ -84,6 +84,16 @@ def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scr
         staged.replace(target)
     except OSError as error:
         raise from_os(f"cannot stage {piece}", target.parent, error) from error
+
+
+def _content(origin: Path, recipe: GoSource) -> bytes:
+    """Read a manifest, or join it as its publisher's release script does: a head, then each file below its name."""
+    if recipe.head is None:
+        return (origin / recipe.path).read_bytes()
+    parts = [(origin / recipe.head).read_bytes(), f"#\n# {recipe.title}\n#\n".encode()]
+    for file in sorted(origin.glob(recipe.path)):
+        parts += [f"---\n#\n# {file.relative_to(origin).as_posix()}\n#\n".encode(), file.read_bytes()]
+    return b"".join(parts)
 
 
 def ready_to_build(piece: str, module: str, host: Host) -> None:

@@ -56,7 +56,7 @@ class Toolchain:
         charts: folder with the charts base/, istiod/ and gateway/.
         launchers: this checkout's folder with the executables of its stand-ins, None when it needs none.
         pieces: what is where, and by which route it came.
-        manifests: folder with metallb.yaml, None where no provisioner has needed it yet.
+        manifests: folder with the manifests, None where none is there yet.
     """
 
     bin: Path

@@ -62,12 +62,16 @@ class GoSource:
     Attributes:
         module: folder in toolchain/modules with its go.mod and go.sum.
         package: the module that holds it.
-        path: where it lies in there.
+        path: where it lies in there; a pattern where a manifest is joined from several files.
+        head: file that begins a joined manifest, None where it is one file.
+        title: what the publisher writes above a joined manifest.
     """
 
     module: str
     package: str
     path: str
+    head: str | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)

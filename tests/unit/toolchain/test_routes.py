@@ -245,7 +245,7 @@ def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
     assert needed["kwok"] - shared == programs
     assert needed["kind"] - shared == {"kind", "metallb"}
     assert needed["k3d"] - shared == {"k3d", "metallb"}
-    assert len(shared) == 10 and all(shared <= pieces for pieces in needed.values())
+    assert len(shared) == 11 and all(shared <= pieces for pieces in needed.values())
 
 
 def test_a_preview_of_the_projects_stacks_needs_no_program_that_makes_clusters() -> None:
@@ -272,6 +272,7 @@ def test_the_projects_pins_are_the_versions_of_its_python_packages_and_go_module
         "kind": f"sigs.k8s.io/kind v{versions['kind']}",
         "k3d": f"github.com/k3d-io/k3d/v5 v{versions['k3d']}",
         "metallb": f"go.universe.tf/metallb v{versions['metallb']}",
+        "gateway-api": f"sigs.k8s.io/gateway-api v{versions['gateway-api']}",
     }
     for module, requirement in expected.items():
         assert requirement in (modules / module / "go.mod").read_text()
