@@ -27,14 +27,14 @@ class ExportArgs:
 class Export(pulumi.ComponentResource):
     """**mesh-federation:index:Export** - a service on the east-west gateway.
 
-    Produces an AuthorizationPolicy that refuses every foreign caller not named, and after it the Gateway that offers
-    the service's exact host: there is no moment in which anyone may call.
+    Produces an AuthorizationPolicy that refuses every foreign caller not named, and after it the Gateway, of Istio or
+    of the Gateway API, that offers the service's exact hosts: there is no moment in which anyone may call.
 
     Attributes:
-        host: name of the exported service.
+        hosts: names under which the service is offered.
     """
 
-    host: pulumi.Output[str]
+    hosts: pulumi.Output[Sequence[str]]
 
     def __init__(self, name: str, args: ExportArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Offer the service.
@@ -47,5 +47,5 @@ class Export(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Export", name, None, opts)
         policy = create(routing.authorization(args.plan), args.place, self, args.after)
         create(routing.gateway(args.plan), args.place, self, [*args.after, policy])
-        self.host = pulumi.Output.from_input(args.plan.export.service.host)
-        self.register_outputs({"host": self.host})
+        self.hosts = pulumi.Output.from_input(list(args.plan.hosts))
+        self.register_outputs({"hosts": self.hosts})

@@ -17,16 +17,18 @@ from components.cluster import Cluster, ClusterArgs
 from components.discovery import Discovery, DiscoveryArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
+from components.global_host import GlobalHost, GlobalHostArgs
 from components.imports import Import, ImportArgs
 from components.istio import IstioInstall, IstioInstallArgs
 from components.metallb import MetalLB, MetalLBArgs
 from components.objects import Body, create, create_all
 from components.reader import Reader, ReaderArgs
+from components.remote import RemoteGateway, RemoteGatewayArgs
 from components.workload import Sample, SampleArgs
 from model import discovery, metallb
 from model.mesh import GATEWAY, NAMESPACE
 from model.plan import ClusterPlan, Plan, Sources
-from model.routing import object_name
+from model.routing import ImportPlan, object_name
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,16 @@ class Mesh:
     gateway: Gateway
     roots: pulumi.Output[str]
     namespaces: Sequence[pulumi.Resource]
+    global_hosts: Mapping[str, GlobalHost]
 
     @property
     def joined(self) -> set[str]:
         """Services, as namespace/name, that instances of other meshes join: theirs is the host of an import."""
         return {str(plan.service) for plan in self.plan.imports if plan.is_local}
+
+    def named(self, service: str) -> list[pulumi.Resource]:
+        """Return the global host of a service, where it has one here."""
+        return [self.global_hosts[service]] if service in self.global_hosts else []
 
     @property
     def ready(self) -> list[pulumi.Resource]:
@@ -68,8 +75,9 @@ class Federation(pulumi.ComponentResource):
     """**mesh-federation:index:Federation** - everything that one stack declares.
 
     Produces a Cluster, an IstioInstall and a Gateway a cluster, one CertificateAuthority, an Export, Import or Sample
-    for each that is declared, a Reader and a Discovery for each cluster that another discovers, and the Gateway through
-    which the services of such a cluster are called from another network.
+    for each that is declared, the GlobalHosts and RemoteGateways that those need, a Reader and a Discovery for each
+    cluster that another discovers, and the Gateway through which services of such a cluster are called from another
+    network.
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
@@ -89,6 +97,8 @@ class Federation(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._stack = args.stack
         self._sources = args.plan.sources
+        declared = args.plan.sources.gateway_api
+        self._gateway_api = manifests.gateway_api(declared) if declared else None
         folders = {
             name: charts.folder(self._sources.charts, plan.istio_version) for name, plan in args.plan.clusters.items()
         }
@@ -119,6 +129,7 @@ class Federation(pulumi.ComponentResource):
             IstioInstallArgs(
                 network=plan.declared.network,
                 crds=folder / "base" / "files" / "crd-all.gen.yaml",
+                gateway_api=self._gateway_api,
                 objects=objects.control_plane,
                 material=material,
                 kubeconfig=cluster.kubeconfig,
@@ -142,7 +153,18 @@ class Federation(pulumi.ComponentResource):
             self._child,
         )
         namespaces = create_all(plan.namespaces, cluster.place, self)
-        return Mesh(plan, cluster, istio, gateway, roots, namespaces)
+        hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
+        return Mesh(plan, cluster, istio, gateway, roots, namespaces, hosts)
+
+    def _global_hosts(
+        self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]
+    ) -> dict[str, GlobalHost]:
+        return {
+            str(host.service): GlobalHost(
+                f"{plan.name}-{host.name}", GlobalHostArgs(host, cluster.kubeconfig, cluster.place, after), self._child
+            )
+            for host in plan.global_hosts
+        }
 
     def _balancer(self, plan: ClusterPlan, objects: "Rendered", cluster: Cluster) -> Sequence[pulumi.Resource]:
         """Give a cluster its load balancer, beside Istio; return what the gateway's Service waits for."""
@@ -161,7 +183,9 @@ class Federation(pulumi.ComponentResource):
         place = mesh.cluster.place
         return {
             str(plan.export.service): Export(
-                f"{mesh.plan.name}-{plan.name}", ExportArgs(plan, place, mesh.ready), self._child
+                f"{mesh.plan.name}-{plan.name}",
+                ExportArgs(plan, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
+                self._child,
             )
             for plan in mesh.plan.exports
         }
@@ -182,19 +206,33 @@ class Federation(pulumi.ComponentResource):
 
     def _imports(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
         """Link a mesh to its sources, last of all: an importer that moves to a new cluster must be served there."""
+        remotes = self._remotes(mesh, offered)
         for plan in mesh.plan.imports:
             sources = [offered[source.cluster] for source in plan.sources]
+            found = [remotes[source.cluster] for source in plan.sources if plan.by_network]
+            joined = mesh.named(str(plan.service)) if plan.is_global else []
             args = ImportArgs(
                 plan=plan,
                 addresses=[source.mesh.gateway.addresses for source in sources],
                 kubeconfig=mesh.cluster.kubeconfig,
                 place=mesh.cluster.place,
-                after=[*mesh.ready, *(need for source in sources for need in source.behind(str(plan.service)))],
+                after=[*mesh.ready, *found, *joined, *_behind(sources, plan)],
             )
             imported = Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
             own = offered[mesh.plan.name].samples.get(str(plan.service))
-            if own and plan.is_local:
+            if own and imported.freed:
                 own.serve([*mesh.namespaces, imported.freed])
+
+    def _remotes(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> dict[str, RemoteGateway]:
+        """Tell a mesh where others' gateways are. A new address moves its callers, so all that they call is there."""
+        found = {}
+        for plan in mesh.plan.remotes:
+            source = offered[plan.cluster]
+            called = (link for link in mesh.plan.imports if plan.serves(link))
+            after = [*mesh.ready, *(need for link in called for need in _behind([source], link))]
+            args = RemoteGatewayArgs(plan, source.mesh.gateway.addresses, mesh.cluster.place, after)
+            found[plan.cluster] = RemoteGateway(f"{mesh.plan.name}-{plan.name}", args, self._child)
+        return found
 
     def _passage(self, mesh: Mesh) -> list[pulumi.Resource]:
         """Open the gateway of a cluster that others discover, for all its services."""
@@ -212,6 +250,10 @@ class Federation(pulumi.ComponentResource):
             after = [*mesh.ready, *offered[plan.of].everything]
             args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.place, after)
             Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self._child)
+
+
+def _behind(sources: "Sequence[_Offered]", plan: ImportPlan) -> list[pulumi.Resource]:
+    return [need for source in sources for need in source.behind(str(plan.service))]
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import pulumi
-from pulumi_command import local
 
-from components.cluster import SCRIPTS
-from components.objects import KubernetesObject, Place, create
+from components import ownership
+from components.objects import Body, KubernetesObject, Place, create
+from components.ownership import OwnershipArgs
 from model import routing
 
 
@@ -21,7 +21,8 @@ class ImportArgs:
         addresses: of each source's gateway, in the order of the plan's sources.
         kubeconfig: of the importing cluster; secret.
         place: the importing cluster.
-        after: what must exist before its objects are accepted, the exports among it.
+        after: what must exist before its objects are accepted and act: the exports, the remote gateways of its
+            networks and, as global, the host that its entries join.
     """
 
     plan: routing.ImportPlan
@@ -37,15 +38,16 @@ class Import(pulumi.ComponentResource):
     As remote: produces a ServiceEntry whose endpoints are the exporters' gateways, and a DestinationRule where a
     connection pool or failover is asked for. As local: a DestinationRule and, after it, a WorkloadEntry for each
     address of those gateways, beside the pods of a Service of this cluster. In both: a Command that frees the host for
-    the one object that is to have it, the ServiceEntry or the Service.
+    the one object that is to have it, the ServiceEntry or the Service. As global: entries that join the ServiceEntry of
+    the global host, and a DestinationRule where one is asked for.
 
     Attributes:
         host: name under which it is called.
-        freed: what a Service of that host must wait for, as local.
+        freed: what a Service of that host must wait for; None unless imported as local.
     """
 
     host: pulumi.Output[str]
-    freed: pulumi.Resource
+    freed: pulumi.Resource | None
 
     def __init__(self, name: str, args: ImportArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the service reachable.
@@ -58,54 +60,48 @@ class Import(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Import", name, None, opts)
         rule = routing.destination_rule(args.plan)
         ruled = [create(rule, args.place, self, args.after)] if rule else []
-        if args.plan.is_local:
+        self.freed = None
+        if args.plan.is_global:
+            self._workload_entries(args, ruled)
+        elif args.plan.is_local:
             self.freed = self._freed(args, self._workload_entries(args, ruled))
         else:
-            self.freed = self._freed(args, args.after)
             self._service_entry(args)
         self.host = pulumi.Output.from_input(args.plan.host)
         self.register_outputs({"host": self.host})
 
-    def _freed(self, args: ImportArgs, after: Sequence[pulumi.Resource]) -> local.Command:
-        """Take the host from whoever had it, at the last moment: until its next owner comes, nobody answers."""
+    def _freed(self, args: ImportArgs, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
         plan, place = args.plan, args.place
-        return local.Command(
-            f"{place.cluster}-{plan.name}-host",
-            create=f"{SCRIPTS}.host",
-            stdin=args.kubeconfig,
-            environment={
-                "HOST": plan.host,
-                "SERVICE": str(plan.service),
-                "OWNER": plan.owner,
-                "CLUSTER": place.cluster,
-                "STACK": place.stack,
-            },
-            triggers=[place.provider.id],
-            logging=local.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(after), deleted_with=place.deleted_with),
-        )
+        owned = OwnershipArgs(plan.host, str(plan.service), plan.owner, args.kubeconfig, place, after)
+        return ownership.free(f"{place.cluster}-{plan.name}-host", owned, self)
 
     def _service_entry(self, args: ImportArgs) -> None:
-        plan, addresses = args.plan, pulumi.Output.all(*args.addresses)
+        plan = args.plan
         body = routing.service_entry(plan, [[] for _ in plan.sources])
         spec = body["spec"]
         assert isinstance(spec, dict)
-        reached = {
-            "endpoints": addresses.apply(lambda known: routing.endpoints(plan, known)),
-            "resolution": addresses.apply(routing.resolution),
-        }
-        create({**body, "spec": {**spec, **reached}}, args.place, self, [*args.after, self.freed])
+        reached = {} if plan.by_network else _reached(plan, args.addresses)
+        freed = self._freed(args, args.after)
+        create({**body, "spec": {**spec, **reached}}, args.place, self, [*args.after, freed])
 
     def _workload_entries(self, args: ImportArgs, ruled: Sequence[pulumi.Resource]) -> list[KubernetesObject]:
         """Add the remote instances once callers accept their identities: until then every call of them would fail."""
-        entries = []
-        for source, addresses in zip(args.plan.sources, args.addresses, strict=True):
+        plan, entries = args.plan, []
+        known = dict(zip(plan.sources, args.addresses, strict=True))
+        for source in routing.called(plan):
             for door in range(source.doors):
-                address = addresses.apply(partial(_entry_address, args.plan, source, door))
-                entry = routing.workload_entry(args.plan, source, door, address)
+                address = None if plan.by_network else known[source].apply(partial(_entry_address, plan, source, door))
+                entry = routing.workload_entry(plan, source, door, address)
                 entries.append(create(entry, args.place, self, [*args.after, *ruled]))
         return entries
+
+
+def _reached(plan: routing.ImportPlan, addresses: Sequence[pulumi.Output[Sequence[str]]]) -> Body:
+    known = pulumi.Output.all(*addresses)
+    return {
+        "endpoints": known.apply(lambda each: routing.endpoints(plan, each)),
+        "resolution": known.apply(routing.resolution),
+    }
 
 
 def _entry_address(plan: routing.ImportPlan, source: routing.Source, door: int, addresses: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ class IstioInstallArgs:
     Attributes:
         network: Istio network of the cluster.
         crds: file with Istio's custom resource definitions.
+        gateway_api: file with those of the Gateway API; None where no link needs them.
         objects: rendered base and istiod charts.
         material: signing certificates.
         kubeconfig: of the cluster; secret.
@@ -31,6 +32,7 @@ class IstioInstallArgs:
 
     network: str
     crds: Path
+    gateway_api: Path | None
     objects: Sequence[Body]
     material: Material
     kubeconfig: pulumi.Output[str]
@@ -40,7 +42,7 @@ class IstioInstallArgs:
 class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
-    Produces the namespace istio-system, the Secret cacerts, a Command that applies the CRDs, every object of the
+    Produces the namespace istio-system, the Secret cacerts, Commands that apply the CRDs, every object of the
     charts base and istiod, Commands that wait for its webhooks and for its roots to be known, and the mesh-wide
     PeerAuthentication.
 
@@ -64,16 +66,25 @@ class IstioInstall(pulumi.ComponentResource):
         place = args.place
         self.namespace = create(mesh.namespace(args.network), place, self)
         certificates = create(args.material.secret(), place, self, [self.namespace])
-        crds = definitions.apply(f"{place.cluster}-crds", DefinitionsArgs(args.crds, args.kubeconfig, place), self)
+        crds = self._definitions(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
         rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [self.namespace])
-        before = [certificates, crds, *rest]
+        before = [certificates, *crds, *rest]
         running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
         waiting = WebhookArgs("istiod", mesh.probe(), args.kubeconfig, place, running, [args.material.checksum()])
         answering = webhook.answers(f"{place.cluster}-webhook", waiting, self)
-        self.ready = [crds, answering, self._roots(args, answering)]
+        self.ready = [*crds, answering, self._roots(args, answering)]
         create(routing.strict_mtls(), place, self, self.ready)
         self.register_outputs({})
+
+    def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:
+        """Apply definitions before istiod: it looks for those of the Gateway API when it starts (pitfall 24)."""
+        files = {"crds": args.crds, "gateway-api-crds": args.gateway_api}
+        return [
+            definitions.apply(f"{args.place.cluster}-{name}", DefinitionsArgs(file, args.kubeconfig, args.place), self)
+            for name, file in files.items()
+            if file
+        ]
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""

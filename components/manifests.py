@@ -1,4 +1,4 @@
-"""Reads a manifest to bodies, so that a preview shows every object of it."""
+"""Finds manifests, and reads them to bodies, so that a preview shows every object."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,9 @@ import yaml
 
 from components.objects import Body
 
-FIX = "-> set lab.metallbManifest to MetalLB's manifest (metallb-native.yaml), or leave it out"
+METALLB_FIX = "-> set lab.metallbManifest to MetalLB's manifest (metallb-native.yaml), or leave it out"
+GATEWAY_API_FIX = "-> set istio.gatewayApi to the Gateway API's definitions (standard-install.yaml), or leave it out"
+GATEWAYS = "gateways.gateway.networking.k8s.io"
 
 
 def metallb(declared: str) -> Path:
@@ -20,13 +22,35 @@ def metallb(declared: str) -> Path:
     Raises:
         pulumi.RunError: the toolchain's manifest is not known here.
     """
+    return _file(declared, "metallb.yaml", "MetalLB's manifest is", "./mesh install kind")
+
+
+def gateway_api(declared: str) -> Path:
+    """Return the file of the Gateway API's definitions.
+
+    Args:
+        declared: `official`, for those that the toolchain pins, or a path.
+
+    Raises:
+        pulumi.RunError: the toolchain's file is not known here, or the path's holds no such definitions.
+    """
+    file = _file(declared, "gateway-api.yaml", "The Gateway API's definitions are", "./mesh install")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise pulumi.RunError(f"{file} cannot be read: {error}\n{GATEWAY_API_FIX}") from error
+    if GATEWAYS not in text:
+        raise pulumi.RunError(f"{file} does not define {GATEWAYS}.\n{GATEWAY_API_FIX}")
+    return file
+
+
+def _file(declared: str, name: str, what: str, command: str) -> Path:
     if declared != "official":
         return Path(declared).expanduser()
-    if "MESH_MANIFESTS" not in os.environ:
-        raise pulumi.RunError(
-            'MetalLB\'s manifest is not at hand.\n-> run `./mesh install kind`, then eval "$(./mesh env)"'
-        )
-    return Path(os.environ["MESH_MANIFESTS"]) / "metallb.yaml"
+    file = Path(os.environ.get("MESH_MANIFESTS", "")) / name
+    if not file.is_absolute() or not file.exists():
+        raise pulumi.RunError(f'{what} not at hand.\n-> run `{command}`, then eval "$(./mesh env)"')
+    return file
 
 
 def read(file: Path) -> list[Body]:
@@ -38,10 +62,10 @@ def read(file: Path) -> list[Body]:
     try:
         documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise pulumi.RunError(f"{file} cannot be read as a manifest: {error}\n{FIX}") from error
+        raise pulumi.RunError(f"{file} cannot be read as a manifest: {error}\n{METALLB_FIX}") from error
     bodies = [document for document in documents if document]
     if not bodies or not all(
         isinstance(body, dict) and {"apiVersion", "kind", "metadata"} <= set(body) for body in bodies
     ):
-        raise pulumi.RunError(f"{file} does not hold Kubernetes objects.\n{FIX}")
+        raise pulumi.RunError(f"{file} does not hold Kubernetes objects.\n{METALLB_FIX}")
     return bodies

@@ -44,6 +44,11 @@ class NamespacedName:
         """The name by which a Service of this name is reached inside its cluster."""
         return f"{self.name}.{self.namespace}.svc.cluster.local"
 
+    @property
+    def global_host(self) -> str:
+        """The name that a Service of this name has in every mesh that imports it as global."""
+        return f"{self.name}.mesh.global"
+
 
 def _split_reference(value: object) -> object:
     if isinstance(value, NamespacedName):
@@ -149,6 +154,9 @@ class Istio(Declared):
     charts: str = "official"
     """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway; `{version}`
     in it stands for a cluster's Istio release."""
+    gateway_api: str = "official"
+    """Definitions of the Kubernetes Gateway API, for links that say `api: gateway`. `official`: those that the
+    toolchain pins. Else the path of a file with them."""
     hub: str | None = None
     """Registry and path of Istio's images. Left out: those of the release; with charts of one's own, what they say."""
     tag: str | None = None
@@ -280,7 +288,7 @@ class Port(Declared):
     number: int = Field(ge=1, le=65535)
     protocol: Protocol
     target_port: int | None = Field(default=None, ge=1, le=65535)
-    """The container's port, where it differs and matters (global host names)."""
+    """The container's port, where it differs from `number`: a global host finds the pods by it (pitfall 27)."""
 
 
 class Consumer(Declared):
@@ -357,20 +365,22 @@ class Import(Entry):
     """The exporting cluster."""
     service: Reference
     mode: Literal["remote", "local", "global"] = Field(default="remote", alias="as")
-    """remote: under its own name. local: beside the Service of that name here. global: as <name>.mesh.global."""
+    """remote: under its own name. local: beside the Service of that name here. global: as <name>.mesh.global, which is
+    answered by the pods here too where this cluster runs the service (a sample of it, or an export)."""
     via: Literal["direct", "egress"] = "direct"
     """egress: calls leave through an egress gateway."""
     api: Literal["istio", "gateway"] = "istio"
-    """Which API carries the routing objects: Istio's own, or the Kubernetes Gateway API."""
+    """Which API says where the exporter's gateway is and what it offers: Istio's own, or the Kubernetes Gateway API."""
     ports: tuple[Port, ...] = ()
     """Left out: those of the export. Given: they must be the export's."""
     locality: str | None = None
     """Left out: the exporting cluster's."""
     weight: int | None = Field(default=None, ge=0, le=100)
-    """Share of calls in percent, among all imports of this service in this cluster. `as: local`: the rest goes to the
-    pods here. Left out: equal shares; `as: local`: every pod here and every gateway address is called alike."""
+    """Share of calls in percent, among all imports of this service in this cluster. Where pods here answer too (`as:
+    local`, some `as: global`), the rest is theirs. Left out: equal shares; beside pods here, every pod and every
+    gateway address is called alike."""
     service_account: str | None = None
-    """`as: local`: ServiceAccount of the pods here, which callers pin too; left out: that of the export."""
+    """ServiceAccount of the pods here, where they answer too: callers pin it as well. Left out: that of the export."""
     connection_pool: ConnectionPool | None = None
     failover: Failover | None = None
 
@@ -382,7 +392,7 @@ class Import(Entry):
     @property
     def host(self) -> str:
         """Host name under which the importing cluster's workloads call it."""
-        return f"{self.service.name}.mesh.global" if self.mode == "global" else self.service.host
+        return self.service.global_host if self.mode == "global" else self.service.host
 
 
 class Discovery(Entry):

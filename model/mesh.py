@@ -28,6 +28,10 @@ RELEASES = "docker.io/istio"
 AUTO_ALLOCATION_DEFAULT = (1, 25)
 """First Istio release whose istiod gives address-less hosts an address by itself."""
 
+TLS_LISTENERS_DEFAULT = (1, 30)
+"""First Istio release whose istiod takes TLS listeners of the Gateway API without a flag (pitfall 24)."""
+ALPHA_GATEWAY_API = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the istiod chart."""
@@ -55,8 +59,19 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             **_images(federation, cluster),
         },
         "meshConfig": mesh,
+        **_flags(federation, cluster),
     }
     return merged(computed, istio.values)
+
+
+def _flags(federation: Federation, cluster: Cluster) -> Values:
+    """Switch on what an older istiod does not do by itself where a link needs it, in the words of all its charts."""
+    if federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
+        return {}
+    if all(link.api == "istio" for link in federation.imports):
+        return {}
+    environment: Values = {ALPHA_GATEWAY_API: "true"}
+    return {"env": environment, "pilot": {"env": environment}}
 
 
 def _images(federation: Federation, cluster: Cluster) -> Values:

@@ -21,6 +21,7 @@ VARIABLE = "MESH_OVERLAY"
 _EXAMPLE = "images: {node: mirror.example/kindest/node:v1.34.4}"
 PATHS = (
     ("istio", "charts"),
+    ("istio", "gatewayApi"),
     ("lab", "metallbManifest"),
     ("clusters", "*", "kubeconfig"),
     *(("trust", "provided", "*", key) for key in ("certificate", "key", "chain", "root")),

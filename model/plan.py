@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from model import discovery, mesh, namespaces, routing, samples, trust, unbuilt
+from model import discovery, gatewayapi, globalhosts, mesh, namespaces, remotes, routing, samples, trust, unbuilt
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
@@ -29,6 +29,8 @@ class ClusterPlan:
         gateway_values: Helm values of the gateway chart.
         exports: what it offers.
         imports: what it makes reachable.
+        global_hosts: names that a service has in every mesh, as far as this cluster offers or imports them.
+        remotes: gateways of other networks that it finds through the Gateway API.
         discovers: clusters of its mesh that its istiod reads.
         read_by: clusters of its mesh whose istiods read it.
         namespaces: bodies of the namespaces of its services, but for those that are somebody else's.
@@ -45,6 +47,8 @@ class ClusterPlan:
     gateway_values: Values
     exports: tuple[routing.ExportPlan, ...]
     imports: tuple[routing.ImportPlan, ...]
+    global_hosts: tuple[globalhosts.GlobalHost, ...]
+    remotes: tuple[remotes.Remote, ...]
     discovers: tuple[discovery.DiscoveryPlan, ...]
     read_by: tuple[discovery.DiscoveryPlan, ...]
     namespaces: tuple[routing.Body, ...]
@@ -71,6 +75,8 @@ class ClusterPlan:
         made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls(), *self.namespaces]
         for offered in self.exports:
             made += [routing.authorization(offered), routing.gateway(offered)]
+        made += [globalhosts.service_entry(host) for host in self.global_hosts]
+        made += [remotes.gateway(remote, []) for remote in self.remotes]
         for link in self.imports:
             made += routing.opened(link)
         for read in self.read_by:
@@ -91,11 +97,13 @@ class Sources:
         charts: `official`, or the folder of Istio's charts.
         metallb: `official`, or the path of MetalLB's manifest.
         metallb_hub: registry and path of MetalLB's images; None for the publisher's.
+        gateway_api: `official`, or the path of the Gateway API's definitions; None where no link needs them.
     """
 
     charts: str
     metallb: str
     metallb_hub: str | None
+    gateway_api: str | None
 
 
 @dataclass(frozen=True)
@@ -129,9 +137,18 @@ def plan(federation: Federation, stack: str) -> Plan:
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
     links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})
     return Plan(
-        sources=Sources(federation.istio.charts, federation.lab.metallb_manifest, federation.images.metallb),
+        sources=_sources(federation),
         trust=trust.plan(federation),
         clusters={name: _cluster(federation, each, pool_of.get(name), links) for name, each in made.items()},
+    )
+
+
+def _sources(federation: Federation) -> Sources:
+    return Sources(
+        charts=federation.istio.charts,
+        metallb=federation.lab.metallb_manifest,
+        metallb_hub=federation.images.metallb,
+        gateway_api=federation.istio.gateway_api if gatewayapi.used(federation) else None,
     )
 
 
@@ -139,6 +156,8 @@ def _cluster(
     federation: Federation, made: Provision, pool: IPv4Network | None, links: Sequence[discovery.DiscoveryPlan]
 ) -> ClusterPlan:
     declared = federation.clusters[made.cluster]
+    exports = tuple(routing.exports(federation, declared.name))
+    imports = tuple(routing.imports(federation, declared.name))
     fixed = _fixed_address(declared, pool, made.generation)
     return ClusterPlan(
         declared=declared,
@@ -149,8 +168,10 @@ def _cluster(
         base_values=mesh.base_values(federation, declared),
         istiod_values=mesh.istiod_values(federation, declared),
         gateway_values=mesh.gateway_values(federation, declared, fixed),
-        exports=tuple(routing.exports(federation, declared.name)),
-        imports=tuple(routing.imports(federation, declared.name)),
+        exports=exports,
+        imports=imports,
+        global_hosts=tuple(globalhosts.hosts(exports, imports)),
+        remotes=tuple(remotes.remotes(imports)),
         discovers=tuple(link for link in links if link.cluster == declared.name),
         read_by=tuple(link for link in links if link.of == declared.name),
         namespaces=tuple(namespaces.injected(federation, declared.name)),

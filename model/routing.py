@@ -1,15 +1,18 @@
 """What an export and an import mean, as bodies of Istio objects.
 
-Sources: walk-throughs 000 and 001 (objects), pitfalls 10, 12, 13, 15, 19 and 38; docs/decisions.md for the policy.
+Sources: walk-throughs 000 to 002 (objects), pitfalls 10, 12, 13, 15, 19, 28 and 38; docs/decisions.md for the policy.
 An import as remote is a ServiceEntry. An import as local adds WorkloadEntries to the Service that is there already; its
-DestinationRule stands beside that Service, where Istio looks for the rules of every caller in the cluster.
+DestinationRule stands beside that Service, where Istio looks for the rules of every caller in the cluster. An import as
+global adds them to the ServiceEntry of the global host (model/globalhosts.py).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from typing import Literal
 
+from model import gatewayapi, pods
 from model.config import (
     Cluster,
     ConnectionPool,
@@ -29,6 +32,8 @@ Spec = Mapping[str, object]
 NETWORKING = "networking.istio.io/v1"
 SECURITY = "security.istio.io/v1"
 LONGEST_NAME = 63
+IMPORT_LABEL = "mesh-federation/import"
+"""On entries of a global host whose service the importing cluster does not run: no pod has it (pitfall 28)."""
 TLS_MODE = {"security.istio.io/tlsMode": "istio"}
 """Without it a proxy sends plaintext to the gateway's TLS port, and is reset (pitfall 13)."""
 
@@ -42,17 +47,31 @@ class ExportPlan:
         trust_domain: of the exporting cluster.
         allowed: SPIFFE principals of other meshes that may call, sorted; `domain/*` admits a whole cluster.
         port: of the exporting cluster's gateway.
+        hosts: under which the gateway offers it, sorted.
+        api: of the object that offers it.
     """
 
     export: Export
     trust_domain: str
     allowed: tuple[str, ...]
     port: int
+    hosts: tuple[str, ...]
+    api: Literal["istio", "gateway"]
 
     @property
     def name(self) -> str:
         """Name of the objects of this export."""
         return object_name("export", self.export.service)
+
+    @property
+    def principal(self) -> str:
+        """SPIFFE identity of the service's pods."""
+        return principal(self.trust_domain, self.export.identity)
+
+    @property
+    def is_global(self) -> bool:
+        """Say whether the global host is offered."""
+        return self.export.service.global_host in self.hosts
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Source:
         cluster: its name.
         network: its Istio network.
         port: of its gateway.
-        doors: how many addresses its gateway has; one where only the running Service can tell.
+        doors: how many entries lead there: one an address of its gateway, as far as they are known; else one.
         locality: of its endpoints as the importer sees them.
         weight: share in percent; None where local pods and all doors are called alike.
         principal: SPIFFE identity of the service's workloads.
@@ -87,11 +106,13 @@ class ImportPlan:
         locality: its own.
         service: the service.
         mode: remote, local or global.
+        by_network: endpoints have no address: the Gateway API says where the gateway of their network is.
         host: name under which it is called.
+        namespace: of its objects: beside the pods here that answer too, or with istiod.
         ports: of the export, or those of them that the imports list.
-        labels: that select the service's workloads.
+        labels: of its endpoints; what selects them.
         sources: exporting clusters, sorted by name.
-        own: SPIFFE identities of the service's pods in the importing cluster; none unless imported as local.
+        own: SPIFFE identities of the pods of the importing cluster that answer too.
         visible_to: namespaces of the importing cluster that see the name; `*` is all.
         connection_pool: of the importing proxies.
         failover: between localities.
@@ -101,7 +122,9 @@ class ImportPlan:
     locality: str
     service: NamespacedName
     mode: str
+    by_network: bool
     host: str
+    namespace: str
     ports: tuple[Port, ...]
     labels: dict[str, str]
     sources: tuple[Source, ...]
@@ -113,7 +136,12 @@ class ImportPlan:
     @property
     def name(self) -> str:
         """Name of the objects of this import."""
-        return object_name("import", self.service)
+        return object_name(self.role, self.service)
+
+    @property
+    def role(self) -> str:
+        """What its objects are for: a service may be imported under both of its names."""
+        return "import-global" if self.is_global else "import"
 
     @property
     def is_local(self) -> bool:
@@ -121,9 +149,9 @@ class ImportPlan:
         return self.mode == "local"
 
     @property
-    def namespace(self) -> str:
-        """Where its objects live: beside the Service that it extends, or with istiod."""
-        return self.service.namespace if self.is_local else NAMESPACE
+    def is_global(self) -> bool:
+        """Say whether remote instances join a global host."""
+        return self.mode == "global"
 
     @property
     def owner(self) -> str:
@@ -140,10 +168,29 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
     """Plan the exports of one cluster, sorted by service."""
     own = federation.clusters[cluster]
     return [
-        ExportPlan(export, own.trust_domain, allowed_principals(federation, export), own.gateway.port)
+        ExportPlan(
+            export=export,
+            trust_domain=own.trust_domain,
+            allowed=allowed_principals(federation, export),
+            port=own.gateway.port,
+            hosts=offered_hosts(federation, export),
+            api="gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio",
+        )
         for export in sorted(federation.exports, key=lambda export: export.service)
         if export.cluster == cluster
     ]
+
+
+def offered_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
+    """Return the names under which a service is imported, sorted; its own where nobody in this stack imports it.
+
+    Nothing is offered beyond: the global host needs an import as global, and its own name one as remote or local.
+    """
+    return tuple(sorted({link.host for link in _imports_of(federation, export)})) or (export.service.host,)
+
+
+def _imports_of(federation: Federation, export: Export) -> list[Import]:
+    return [link for link in federation.imports if (link.source, link.service) == (export.cluster, export.service)]
 
 
 def allowed_principals(federation: Federation, export: Export) -> tuple[str, ...]:
@@ -169,23 +216,25 @@ def imports(federation: Federation, cluster: str) -> list[ImportPlan]:
 def _import_plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
     first = links[0]
     importer = federation.clusters[first.cluster]
-    local = first.mode == "local"
+    beside_pods = pods.answer(federation, first)
     offers = [_export_of(federation, link) for link in links]
     declared = [link.weight for link in links]
-    weights = declared if local else shares(declared)
+    weights = declared if beside_pods else shares(declared)
     return ImportPlan(
         cluster=first.cluster,
         locality=importer.locality,
         service=first.service,
         mode=first.mode,
+        by_network=first.api == "gateway",
         host=first.host,
+        namespace=first.service.namespace if beside_pods else NAMESPACE,
         ports=first.ports or offers[0].ports,
-        labels=offers[0].workload_labels,
+        labels=_labels(federation, first, offers[0]),
         sources=tuple(
             _source(federation, link, offer, weight) for link, offer, weight in zip(links, offers, weights, strict=True)
         ),
-        own=_own(importer, links, offers) if local else (),
-        visible_to=("*",) if local else _visible_to(first.cluster, offers),
+        own=_own(federation, importer, links, offers) if beside_pods else (),
+        visible_to=("*",) if first.mode == "local" else _visible_to(first.cluster, offers),
         connection_pool=next((link.connection_pool for link in links if link.connection_pool), None),
         failover=next((link.failover for link in links if link.failover), None),
     )
@@ -195,10 +244,22 @@ def _export_of(federation: Federation, link: Import) -> Export:
     return next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
 
 
-def _own(importer: Cluster, links: Sequence[Import], offers: Sequence[Export]) -> tuple[str, ...]:
-    """Identities of the local pods: the export's account, unless an import names another, in the own trust domain."""
+def _labels(federation: Federation, link: Import, offer: Export) -> dict[str, str]:
+    """Labels of an import's endpoints: those of the pods that they join, or one that nothing else has."""
+    if link.mode != "global":
+        return offer.workload_labels
+    if not pods.answer(federation, link):
+        return {IMPORT_LABEL: object_name("import", link.service)}
+    return {pods.CANONICAL_NAME: pods.canonical_name(federation, link.cluster, link.service) or link.service.name}
+
+
+def _own(
+    federation: Federation, importer: Cluster, links: Sequence[Import], offers: Sequence[Export]
+) -> tuple[str, ...]:
+    """Identities of the pods here: of the account that an import, the own export or the source names, in this order."""
+    own = pods.own_export(federation, importer.name, links[0].service)
     accounts = {
-        NamespacedName(link.service.namespace, link.service_account or offer.identity.name)
+        NamespacedName(link.service.namespace, link.service_account or (own or offer).identity.name)
         for link, offer in zip(links, offers, strict=True)
     }
     return tuple(principal(importer.trust_domain, account) for account in sorted(accounts))
@@ -210,7 +271,7 @@ def _source(federation: Federation, link: Import, offer: Export, weight: int | N
         cluster=link.source,
         network=exporter.network,
         port=exporter.gateway.port,
-        doors=max(1, len(exporter.gateway.addresses)),
+        doors=1 if link.api == "gateway" else max(1, len(exporter.gateway.addresses)),
         locality=link.locality or exporter.locality,
         weight=weight,
         principal=principal(exporter.trust_domain, offer.identity),
@@ -260,10 +321,12 @@ def object_name(role: str, service: NamespacedName, *others: str) -> str:
 
 
 def gateway(plan: ExportPlan) -> Body:
-    """Body of the Gateway that offers one service: its exact host, for `*.local` would offer all (pitfall 10)."""
+    """Body of the Gateway that offers one service: its exact hosts, for `*.local` would offer all (pitfall 10)."""
+    if plan.api == "gateway":
+        return gatewayapi.offer(object_name("passthrough", plan.export.service), plan.hosts, plan.port)
     server = {
         "port": {"number": plan.port, "name": "tls", "protocol": "TLS"},
-        "hosts": [plan.export.service.host],
+        "hosts": list(plan.hosts),
         "tls": {"mode": "AUTO_PASSTHROUGH"},
     }
     spec = {"selector": GATEWAY_LABELS, "servers": [server]}
@@ -292,8 +355,8 @@ def strict_mtls() -> Body:
 def opened(plan: ImportPlan) -> list[Body]:
     """Bodies of everything that an import makes, addresses left open."""
     rule = destination_rule(plan)
-    if plan.is_local:
-        entries = [workload_entry(plan, source, door, "") for source in plan.sources for door in range(source.doors)]
+    if plan.is_local or plan.is_global:
+        entries = [workload_entry(plan, source, door, "") for source in called(plan) for door in range(source.doors)]
     else:
         entries = [service_entry(plan, [[] for _ in plan.sources])]
     return [*entries, *([rule] if rule else [])]
@@ -311,7 +374,7 @@ def service_entry(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> Body:
         "exportTo": list(plan.visible_to),
         "location": "MESH_INTERNAL",
         "ports": [{"number": p.number, "name": p.name, "protocol": p.protocol.value} for p in plan.ports],
-        "resolution": resolution(addresses),
+        "resolution": "STATIC" if plan.by_network else resolution(addresses),
         "subjectAltNames": plan.pinned,
         "endpoints": endpoints(plan, addresses),
     }
@@ -319,31 +382,41 @@ def service_entry(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> Body:
 
 
 def endpoints(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> list[Body]:
-    """Return one endpoint an address of each source's gateway; none of weight 0, which Istio takes for 1."""
+    """Return one endpoint an address of each source's gateway, or one a source that is found by its network."""
+    reached = zip(plan.sources, addresses, strict=True)
     return [
         {**_endpoint(plan, source, address), "weight": source.weight}
-        for source, known in zip(plan.sources, addresses, strict=True)
-        for address in known
-        if source.weight
+        for source, known in reached
+        if source in called(plan)
+        for address in ([""] if plan.by_network else known)
     ]
 
 
+def called(plan: ImportPlan) -> list[Source]:
+    """Return the sources that get endpoints: one of weight 0 would be of weight 1 to Istio.
+
+    Beside pods here the weights are those of localities, and stand in the DestinationRule.
+    """
+    return [source for source in plan.sources if plan.own or source.weight]
+
+
 def workload_entry(plan: ImportPlan, source: Source, door: int, address: object) -> Body:
-    """Body of the entry that puts one gateway address of a source beside the pods of the local Service.
+    """Body of the entry that puts one gateway address of a source beside the pods of a host.
 
     Args:
-        plan: an import as local.
+        plan: an import as local or as global.
         source: one of its sources.
         door: which of the gateway's addresses, from 0.
         address: that address, or what stands for it until it is known.
     """
     further = (str(door + 1),) if door else ()
-    name = object_name("import", plan.service, source.cluster, *further)
-    return _body(NETWORKING, "WorkloadEntry", name, plan.namespace, _endpoint(plan, source, address))
+    name = object_name(plan.role, plan.service, source.cluster, *further)
+    weight = {} if plan.own else {"weight": source.weight}
+    return _body(NETWORKING, "WorkloadEntry", name, plan.namespace, {**_endpoint(plan, source, address), **weight})
 
 
 def entry_address(plan: ImportPlan, source: Source, address: str) -> str:
-    """Return an address that a Kubernetes Service can have among its endpoints.
+    """Return an address that a WorkloadEntry can have.
 
     Raises:
         ValueError: it is a host name, which istiod would leave out in silence (pitfall 15).
@@ -351,17 +424,20 @@ def entry_address(plan: ImportPlan, source: Source, address: str) -> str:
     if is_address(address):
         return address
     raise ValueError(
-        f"{plan.cluster} imports {plan.service} as local, but the gateway of {source.cluster} got the host name"
-        f" {address} from its load balancer, and endpoints of a Service are IP addresses.\n"
-        f"-> give that gateway an IP address (clusters.{source.cluster}.gateway.addresses), or write `as: remote`"
+        f"{plan.cluster} imports {plan.service} as {plan.mode}, but the gateway of {source.cluster} got the host name"
+        f" {address} from its load balancer, and endpoints beside pods are IP addresses.\n"
+        f"-> give that gateway an IP address (clusters.{source.cluster}.gateway.addresses), or write `api: gateway`"
     )
 
 
 def _endpoint(plan: ImportPlan, source: Source, address: object) -> Body:
-    """Describe a source's gateway as an endpoint of the service: every port name leads to the gateway's port."""
+    """Describe a source's gateway as an endpoint of the service: every port name leads to the gateway's port.
+
+    Without an address istiod looks for the gateway of the endpoint's network, and knows its port too.
+    """
+    reached: Body = {"address": address, "ports": {port.name: source.port for port in plan.ports}}
     return {
-        "address": address,
-        "ports": {port.name: source.port for port in plan.ports},
+        **({} if plan.by_network else reached),
         "network": source.network,
         "locality": source.locality,
         "labels": {**plan.labels, **TLS_MODE},
@@ -406,7 +482,7 @@ def _locality_setting(plan: ImportPlan) -> Body:
         own = plan.locality.split("/")[0]
         return {"enabled": True, **({"failover": [{"from": own, "to": failover.to}]} if failover.to else {})}
     weights = {source.locality: source.weight for source in plan.sources if source.weight is not None}
-    if plan.is_local and weights:
+    if plan.own and weights:
         return {"enabled": True, "distribute": [_distribution(plan.locality, weights)]}
     return {}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from model.config import Federation, Import
+from model.config import Federation
 from model.finding import Finding, InvalidModel
 
 RULE = "not-built-yet"
@@ -22,16 +22,8 @@ def _findings(federation: Federation) -> Iterator[Finding]:
     if federation.istio.ambient:
         yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
     for link in federation.imports:
-        yield from _of_import(link)
-
-
-def _of_import(link: Import) -> Iterator[Finding]:
-    if link.mode == "global":
-        yield _finding(f"{link.path}.as", "imports as global", "use as: remote")
-    if link.via != "direct":
-        yield _finding(f"{link.path}.via", "egress gateways", "use via: direct")
-    if link.api != "istio":
-        yield _finding(f"{link.path}.api", "routing through the Gateway API", "use api: istio")
+        if link.via != "direct":
+            yield _finding(f"{link.path}.via", "egress gateways", "use via: direct")
 
 
 def _finding(path: str, what: str, fix: str) -> Finding:

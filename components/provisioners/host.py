@@ -3,8 +3,9 @@
 usage: python3 -m components.provisioners.host
 
 Environment:
-    HOST: the host. SERVICE: namespace/name of the Service that would have it. OWNER: the only object that may have it
-    from now on, as Kind namespace/name. CLUSTER: the cluster's logical name. STACK: the Pulumi stack.
+    HOST: the host. SERVICE: namespace/name of the Service that would have it; empty where none can. OWNER: the only
+    object that may have it from now on, as Kind namespace/name. CLUSTER: the cluster's logical name. STACK: the Pulumi
+    stack.
 Standard input: the cluster's kubeconfig.
 
 Owners that this stack made go; those of others are named, and nothing is touched. Source: walk-through pitfall 14. The
@@ -51,10 +52,10 @@ def main() -> None:
 
 def _owners(kubeconfig: str) -> Iterator[Owner]:
     namespace, _, name = os.environ["SERVICE"].partition("/")
-    found = _kubectl(
-        kubeconfig, "get", "services", f"--namespace={namespace}", f"--field-selector=metadata.name={name}", "-o=json"
-    )
-    yield from (_owner("Service", service) for service in json.loads(found)["items"])
+    if name:
+        where = (f"--namespace={namespace}", f"--field-selector=metadata.name={name}")
+        found = _kubectl(kubeconfig, "get", "services", *where, "-o=json")
+        yield from (_owner("Service", service) for service in json.loads(found)["items"])
     entries = json.loads(_kubectl(kubeconfig, "get", KINDS["ServiceEntry"], "--all-namespaces", "-o=json"))["items"]
     yield from (_owner("ServiceEntry", entry) for entry in entries if os.environ["HOST"] in entry["spec"]["hosts"])
 

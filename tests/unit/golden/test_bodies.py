@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from model import discovery, routing, samples
+from model import discovery, globalhosts, remotes, routing, samples
+from model.gatewayapi import typed
 from model.plan import ClusterPlan, Plan, plan
 from model.routing import Body
 from model.stackfile import parse
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.federations import as_local, committed, multi_primary
+from tests.unit.program.federations import as_global, as_local, committed, multi_primary
 
 PLAN = plan(parse(committed("embedded")), "embedded")
 
@@ -59,6 +60,19 @@ def discovered(cluster: ClusterPlan) -> Iterator[Body]:
         yield discovery.remote_secret(link, "")
 
 
+def global_links(planned: Plan) -> Iterator[Body]:
+    for cluster in planned.clusters.values():
+        yield from (globalhosts.service_entry(host) for host in cluster.global_hosts)
+        yield from (routing.gateway(offer) for offer in cluster.exports)
+        for remote in cluster.remotes:
+            yield remotes.gateway(remote, typed(planned.clusters[remote.cluster].addresses))
+        for link in cluster.imports:
+            [source] = link.sources
+            yield routing.workload_entry(link, source, 0, planned.clusters[source.cluster].addresses[0])
+            if rule := routing.destination_rule(link):
+                yield rule
+
+
 def workloads(cluster: ClusterPlan) -> Iterator[Body]:
     yield from cluster.namespaces
     for workload in cluster.workloads:
@@ -85,6 +99,15 @@ def test_imports_as_local(golden: Golden, given: dict[str, object]) -> None:
 def test_clusters_that_discover_each_other(golden: Golden) -> None:
     planned = plan(parse(multi_primary()), "multi-primary")
     golden("bodies/cluster-0-discovery.yaml", text(discovered(planned.clusters["cluster-0"])))
+
+
+def test_global_hosts(golden: Golden) -> None:
+    golden("bodies/global.yaml", text(global_links(plan(parse(as_global()), "embedded"))))
+
+
+def test_global_hosts_through_the_gateway_api_beside_pods(golden: Golden) -> None:
+    planned = plan(parse(committed("gateway-api")), "gateway-api")
+    golden("bodies/global-gateway-api.yaml", text(global_links(planned)))
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:

@@ -12,7 +12,7 @@ from toolchain.host import Host
 from toolchain.install import Missing, Toolchain, survey
 from toolchain.locate import shelf
 
-NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb")
+NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb", "gateway-api")
 """All that the program uses at plan time; no engine and no plugin."""
 
 Record = Callable[..., Run]

@@ -10,7 +10,7 @@ from tests.unit.program.recorder import ROOT
 
 Tree = dict[str, Any]
 
-STACKS = ("embedded", "east-west", "separate-roots", "as-local", "three-meshes")
+STACKS = ("embedded", "east-west", "separate-roots", "as-local", "gateway-api", "three-meshes")
 """The committed stack files."""
 
 
@@ -63,6 +63,15 @@ def on_k3d(**of_west: object) -> Tree:
     for cluster in tree["clusters"].values():
         cluster |= {"provisioner": "k3d", "nodes": 2}
     tree["clusters"]["west"] |= of_west
+    return tree
+
+
+def as_global(**given: object) -> Tree:
+    """The embedded federation, whose httpbin east calls by its global host; no pods of it in east."""
+    tree = copy.deepcopy(committed("embedded"))
+    tree["imports"] = [{**link, "as": "global", **given} for link in tree["imports"]]
+    for export in tree["exports"]:
+        export["ports"] = [{**port, "targetPort": 8080} for port in export["ports"]]
     return tree
 
 

@@ -27,6 +27,8 @@ ASKED_FOR = {
     "workloads": {"Sample"},
 }
 """That a federation has where its stack file lists such entries."""
+IN_SOME = {"GlobalHost", "MetalLB", "RemoteGateway"}
+"""That some federations need for what is declared."""
 FEDERATIONS: dict[str, Tree] = {
     **{stack: committed(stack) for stack in STACKS},
     "three": three_clusters(),
@@ -34,6 +36,8 @@ FEDERATIONS: dict[str, Tree] = {
     "multi-primary": multi_primary(),
     "k3d": on_k3d(loadBalancer="metallb"),
 }
+REMOTE = {name: tree for name, tree in FEDERATIONS.items() if {i["as"] for i in tree["imports"]} == {"remote"}}
+every_remote_import = pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in REMOTE.items()])
 every_federation = pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in FEDERATIONS.items()])
 
 
@@ -65,7 +69,7 @@ def test_every_object_goes_through_the_provider_of_the_cluster_in_its_name(recor
     assert not wrong
 
 
-@every_federation
+@every_remote_import
 def test_what_a_cluster_declares_is_in_that_cluster_alone(record: Record, tree: Tree) -> None:
     run = record(tree)
 
@@ -162,7 +166,7 @@ def test_custom_resources_wait_for_their_definitions_and_for_istiod(record: Reco
         assert run.one("Deployment", f"{cluster_of(each)}:istio-system/istiod").urn in before, each.name
 
 
-@every_federation
+@every_remote_import
 def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record: Record, tree: Tree) -> None:
     run = record(tree)
     for export in tree["exports"]:
@@ -174,7 +178,7 @@ def test_a_gateway_offers_a_service_only_after_the_policy_that_guards_it(record:
         assert gateway.urn not in run.before(policy)
 
 
-@every_federation
+@every_remote_import
 def test_importers_move_only_after_every_exporter_offers_the_service(record: Record, tree: Tree) -> None:
     run = record(tree)
     for link in remote(tree):
@@ -183,7 +187,7 @@ def test_importers_move_only_after_every_exporter_offers_the_service(record: Rec
         assert offer.urn in run.before(entry)
 
 
-@every_federation
+@every_remote_import
 def test_a_service_entry_takes_its_host_only_once_it_is_free(record: Record, tree: Tree) -> None:
     run = record(tree)
     for link in remote(tree):
@@ -237,7 +241,8 @@ def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: 
         if each.urn not in home or not each.request.custom:
             continue
         foreign = {home[urn] for urn in run.before(each) if urn in home} - {home[each.urn]}
-        if each.kind in LINKING or each.name.endswith("-host") or (each.kind, each.name) in joined:
+        ours = each.name.endswith("-host") or ":istio-system/remote-" in each.name or (each.kind, each.name) in joined
+        if each.kind in LINKING or ours:
             assert {(home[each.urn], other) for other in foreign} <= importing, each.name
         elif "/istio-remote-secret-" in each.name:
             assert {(home[each.urn], other) for other in foreign} <= reading, each.name
@@ -273,10 +278,11 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("Cluster", each.name)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
-                installing = ("MetalLB", name) if name.endswith("-metallb") else ("IstioInstall", f"{name}-istio")
+                istio = ("IstioInstall", f"{name.removesuffix('-gateway-api')}-istio")
+                installing = ("MetalLB", name) if name.endswith("-metallb") else istio
                 assert above == {
                     "crds": installing,
-                    "host": ("Import", name),
+                    "host": ("Import" if "-import-" in name else "GlobalHost", name),
                     "roots": ("IstioInstall", f"{name}-istio"),
                     "token": ("Reader", name),
                     "webhook": installing,
@@ -292,10 +298,9 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
 def test_components_have_the_published_types_and_register_their_outputs(record: Record, tree: Tree) -> None:
     run = record(tree)
     components = [each for each in run.registered if not each.request.custom]
-    metallb = {"MetalLB"} if run.of_type("mesh-federation:index:MetalLB") else set()
     asked_for = {name for entries, names in ASKED_FOR.items() if tree.get(entries) for name in names}
-    wanted = COMPONENTS | metallb | asked_for
-    assert {each.type for each in components} == {f"mesh-federation:index:{name}" for name in wanted}
+    found = {each.type.removeprefix("mesh-federation:index:") for each in components}
+    assert COMPONENTS | asked_for <= found <= COMPONENTS | asked_for | IN_SOME
     assert {each.urn for each in components} <= set(run.outputs)
 
 
@@ -307,7 +312,7 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
     assert outputs("Cluster", "east") == {"provider"}
     assert outputs("CertificateAuthority", "trust") == {"bundle"}
     assert outputs("Gateway", "east-gateway") == {"addresses"}
-    assert outputs("Export", "west-export-httpbin-httpbin") == {"host"}
+    assert outputs("Export", "west-export-httpbin-httpbin") == {"hosts"}
     assert outputs("Import", "east-import-httpbin-httpbin") == {"host"}
 
 

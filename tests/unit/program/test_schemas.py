@@ -1,4 +1,4 @@
-"""Every Istio object is what the pinned release's own definitions allow; fields they do not know are refused too."""
+"""Every object of Istio and of the Gateway API is what the pinned definitions allow; unknown fields are refused too."""
 
 import copy
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, Tree, as_local, committed, not_ours, three_clusters
+from tests.unit.program.federations import STACKS, Tree, as_global, as_local, committed, not_ours, three_clusters
 from tests.unit.program.recorder import Run
 
 Schemas = Mapping[tuple[str, str, str], dict[str, Any]]
@@ -33,10 +33,16 @@ def closed(schema: Any) -> Any:  # noqa: ANN401 - any JSON
 
 @pytest.fixture(scope="session")
 def schemas(tools: dict[str, str]) -> Schemas:
-    """Schema of each group, version and kind in the base chart."""
-    text = (Path(tools["MESH_CHARTS"]) / "base" / "files" / "crd-all.gen.yaml").read_text()
+    """Schema of each group, version and kind in the base chart and in the Gateway API."""
+    files = (
+        Path(tools["MESH_CHARTS"]) / "base" / "files" / "crd-all.gen.yaml",
+        Path(tools["MESH_MANIFESTS"]) / "gateway-api.yaml",
+    )
+    documents = (each for file in files for each in yaml.load_all(file.read_text(), Loader=yaml.CSafeLoader))
     found = {}
-    for crd in yaml.load_all(text, Loader=yaml.CSafeLoader):
+    for crd in documents:
+        if crd["kind"] != "CustomResourceDefinition":
+            continue
         spec = crd["spec"]
         for version in spec["versions"]:
             schema = closed(version["schema"]["openAPIV3Schema"])
@@ -47,7 +53,9 @@ def schemas(tools: dict[str, str]) -> Schemas:
 
 
 def istio_objects(run: Run) -> list[dict[str, Any]]:
-    return [each.body for each in run.objects if ".istio.io/" in each.type]
+    return [
+        each.body for each in run.objects if any(group in each.type for group in (".istio.io/", ".k8s.io/v1:Gateway"))
+    ]
 
 
 def problems(body: Mapping[str, Any], schemas: Schemas) -> list[str]:
@@ -96,6 +104,13 @@ FEDERATIONS: dict[str, Tree] = {
     "not-ours": not_ours(),
     "host-names": at_host_names(),
 }
+GLOBAL: dict[str, Tree] = {
+    "global": as_global(),
+    "global-gateway": as_global(api="gateway"),
+    "remote-gateway": as_global(api="gateway", **{"as": "remote"}),
+    "global-weighted": as_global(weight=100, connectionPool={"maxConnections": 5}, failover=None),
+    "global-host-names": {**as_global(api="gateway"), "clusters": at_host_names()["clusters"]},
+}
 LOCAL: dict[str, Tree] = {
     "as-local": committed("as-local"),
     "local": as_local(),
@@ -120,10 +135,40 @@ def test_imports_as_local_satisfy_the_definitions_too(record: Record, schemas: S
     assert not [problem for body in bodies for problem in problems(body, schemas)]
 
 
+@pytest.mark.parametrize("tree", [pytest.param(tree, id=name) for name, tree in GLOBAL.items()])
+def test_global_hosts_and_the_gateway_api_satisfy_the_definitions_too(
+    record: Record, schemas: Schemas, tree: Tree
+) -> None:
+    bodies = istio_objects(record(tree))
+    assert {"ServiceEntry", "Gateway"} <= {body["kind"] for body in bodies}
+    assert not [problem for body in bodies for problem in problems(body, schemas)]
+
+
 def test_the_federations_above_render_every_kind_of_policy(record: Record) -> None:
     rules = [body for body in istio_objects(record(failing_over())) if body["kind"] == "DestinationRule"]
     [policy] = [rule["spec"]["trafficPolicy"] for rule in rules]
     assert set(policy) == {"connectionPool", "outlierDetection", "loadBalancer"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "listeners", 0, "protocol"), 443),
+        (("spec", "listeners", 0, "tls", "mode"), "AUTO_PASSTHROUGH"),
+        (("spec", "addresses"), [{"type": "IPAddress", "adress": "203.0.113.1"}]),
+        (("spec", "selector"), {"istio": "eastwestgateway"}),
+    ],
+)
+def test_mistakes_in_the_gateway_api_are_found(
+    record: Record, schemas: Schemas, path: tuple[str | int, ...], value: object
+) -> None:
+    bodies = istio_objects(record(as_global(api="gateway")))
+    wrong: Any = copy.deepcopy(next(body for body in bodies if "k8s.io" in body["apiVersion"]))
+    place = wrong
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    assert problems(wrong, schemas)
 
 
 @pytest.mark.parametrize(

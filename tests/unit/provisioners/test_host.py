@@ -35,6 +35,15 @@ def deleted(stand: Stand) -> list[str]:
     return [" ".join(call.argv[1:]) for call in stand.calls() if "delete" in call.argv]
 
 
+def test_a_host_that_no_service_can_have_is_looked_up_among_entries_alone(stand: Stand) -> None:
+    has(stand, service(THEIRS), entries=(entry(OURS, "old", "httpbin.mesh.global"),))
+    settings = {"HOST": "httpbin.mesh.global", "SERVICE": "", "OWNER": ENTRY, "CLUSTER": "east", "STACK": "lab"}
+    assert stand.run("host", stdin=KUBECONFIG, **settings).status == 0
+    assert not [call for call in stand.calls() if "services" in call.argv]
+    [gone] = deleted(stand)
+    assert "delete serviceentries.networking.istio.io old --namespace=istio-system" in gone
+
+
 @pytest.mark.parametrize("owner", [SERVICE, ENTRY])
 def test_a_host_that_nobody_has_is_free(stand: Stand, owner: str) -> None:
     has(stand)

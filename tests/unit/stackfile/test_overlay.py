@@ -182,7 +182,7 @@ def test_an_overlay_that_cannot_be_read_is_a_finding_with_its_path(tmp_path: Pat
 # Paths.
 
 PLACES = {
-    "istio": {"charts": "official"},
+    "istio": {"charts": "official", "gatewayApi": "official"},
     "lab": {"metallbManifest": "official"},
     "clusters": {"east": {"kubeconfig": ""}},
     "trust": {"provided": {"east": {"certificate": "", "key": "", "chain": "", "root": ""}}},

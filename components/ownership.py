@@ -1,0 +1,52 @@
+"""Who has a host: one object of a cluster at a time, as two of them are undefined in Istio."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import local
+
+from components.cluster import SCRIPTS
+from components.objects import Place
+
+
+@dataclass(frozen=True)
+class OwnershipArgs:
+    """What must be known to free a host.
+
+    Attributes:
+        host: its name.
+        service: namespace/name of the Service that would have it; None where no Service can.
+        owner: the only object that may have it from now on, as `Kind namespace/name`.
+        kubeconfig: of the cluster; secret.
+        place: the cluster.
+        after: what must exist before: from here until its next owner comes, nobody answers.
+    """
+
+    host: str
+    service: str | None
+    owner: str
+    kubeconfig: pulumi.Output[str]
+    place: Place
+    after: Sequence[pulumi.Resource]
+
+
+def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Command:
+    """Take a host from whoever had it, at the last moment."""
+    place = args.place
+    return local.Command(
+        name,
+        create=f"{SCRIPTS}.host",
+        stdin=args.kubeconfig,
+        environment={
+            "HOST": args.host,
+            "SERVICE": args.service or "",
+            "OWNER": args.owner,
+            "CLUSTER": place.cluster,
+            "STACK": place.stack,
+        },
+        triggers=[place.provider.id],
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(args.after), deleted_with=place.deleted_with),
+    )

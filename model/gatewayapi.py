@@ -1,0 +1,65 @@
+"""Bodies of the Kubernetes Gateway API: what a gateway offers, and where the gateway of another network is.
+
+Sources: walk-through 002 sections 4.4 and 8.5, pitfalls 25, 26, 29 and 34; Istio's task "Kubernetes Gateway API",
+section "Manual Deployment". Both are `gateways.gateway.networking.k8s.io`, and no Gateway of Istio's has their names.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from model.config import Federation, is_address
+from model.mesh import GATEWAY, NAMESPACE, NETWORK_LABEL
+
+Body = dict[str, object]
+
+API_VERSION = "gateway.networking.k8s.io/v1"
+PASSTHROUGH = {"mode": "Passthrough", "options": {"gateway.istio.io/listener-protocol": "auto-passthrough"}}
+"""Mutual TLS is passed on by server name, without ending it."""
+
+
+def used(federation: Federation) -> bool:
+    """Say whether any link needs the Gateway API: then all clusters get its definitions, the same ones (pitfall 24)."""
+    return any(link.api == "gateway" for link in federation.imports)
+
+
+def offer(name: str, hosts: Iterable[str], port: int) -> Body:
+    """Body of the Gateway that offers hosts on the gateway that is there already, which it names as its address.
+
+    A Gateway of its own would come with a second Service, and so with a second address for the network. It carries no
+    network label, or istiod would take that Service's name for an address of the network.
+
+    Args:
+        name: of the object.
+        hosts: exact, each a listener: without one, or with `*.local`, all services would be offered (pitfall 25).
+        port: of the gateway's Service.
+    """
+    address = {"type": "Hostname", "value": f"{GATEWAY}.{NAMESPACE}.svc.cluster.local"}
+    listeners = [_listener(host.replace(".", "-"), port, hostname=host) for host in hosts]
+    return _gateway(name, {}, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
+
+
+def remote(name: str, network: str, port: int, addresses: object) -> Body:
+    """Body of the Gateway that says where another network's gateway is; nothing is deployed for it.
+
+    Args:
+        name: of the object.
+        network: the other network, as endpoints name it (pitfall 28).
+        port: of its gateway.
+        addresses: as `typed` returns them, or what stands for them until they are known.
+    """
+    listeners = [_listener("cross-network", port)]
+    spec = {"gatewayClassName": "istio-remote", "addresses": addresses, "listeners": listeners}
+    return _gateway(name, {NETWORK_LABEL: network}, spec)
+
+
+def typed(addresses: Sequence[str]) -> list[Body]:
+    """Return addresses with their types: istiod skips one without (pitfall 29)."""
+    return [{"type": "IPAddress" if is_address(each) else "Hostname", "value": each} for each in addresses]
+
+
+def _listener(name: str, port: int, **narrowed: str) -> Body:
+    return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": PASSTHROUGH}
+
+
+def _gateway(name: str, labels: dict[str, str], spec: Body) -> Body:
+    metadata = {"name": name, "namespace": NAMESPACE, **({"labels": labels} if labels else {})}
+    return {"apiVersion": API_VERSION, "kind": "Gateway", "metadata": metadata, "spec": spec}
