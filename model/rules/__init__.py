@@ -9,6 +9,7 @@ from model.finding import Finding
 from model.rules import (
     addresses,
     discovery,
+    global_hosts,
     links,
     names,
     ports,
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     *versions.RULES,
     *links.RULES,
     *discovery.RULES,
+    *global_hosts.RULES,
     *ports.RULES,
     *weights.RULES,
 )

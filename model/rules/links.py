@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from model import pods
 from model.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from model.finding import Finding
 from model.rules.names import from_name
@@ -174,23 +175,6 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Finding]:
         )
 
 
-def global_hosts_differ(federation: Federation) -> Iterator[Finding]:
-    """<name>.mesh.global has no namespace in it."""
-    seen: dict[tuple[str, str], Import] = {}
-    for link in federation.imports:
-        if link.mode != "global":
-            continue
-        first = seen.setdefault((link.cluster, link.host), link)
-        if first.service != link.service:
-            yield Finding(
-                link.path,
-                "global-host-taken",
-                f"{link.service} would be {link.host} in {link.cluster}, but {first.path} imports {first.service} under"
-                " that host: calls would end in either",
-                "import one of them `as: remote`, or rename its Service",
-            )
-
-
 def services_do_not_go_in_circles(federation: Federation) -> Iterator[Finding]:
     """A cluster that imports what it exports passes calls on; a circle of such clusters has nobody who answers."""
     links: dict[tuple[str, str, NamespacedName], Import] = {}
@@ -244,13 +228,13 @@ def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
     for link in federation.imports:
         source = federation.clusters.get(link.source)
         hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
-        if source and link.mode == "local" and hosts:
+        if source and link.mode == "local" and link.api == "istio" and hosts:
             yield Finding(
                 link.path,
                 "local-needs-address",
                 f"{link.cluster} imports {link.service} `as: local`, which needs the IP address of {link.source}'s"
                 f" gateway (pitfall 15); {source.path}.gateway.addresses has the host name {hosts[0]}",
-                f"give the gateway of {link.source} an IP address, or write `as: remote`",
+                f"give the gateway of {link.source} an IP address, or write `api: gateway` or `as: remote`",
             )
 
 
@@ -292,31 +276,15 @@ def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple
 
 
 def local_keys_stand_on_local_imports(federation: Federation) -> Iterator[Finding]:
-    """Only an import as local has pods of its own cluster behind the host."""
+    """Only an import beside pods of its own cluster has any of those behind the host."""
     for link in federation.imports:
-        if link.service_account is not None and link.mode != "local":
+        if link.service_account is not None and not pods.answer(federation, link):
             yield Finding(
                 f"{link.path}.serviceAccount",
                 "key-without-effect",
                 f"{link.service_account} has no effect: {link.cluster} imports {link.service} as {link.mode}, and"
                 " `serviceAccount` names that of local pods",
                 f"remove it; that of the remote pods is `serviceAccount` of {link.source}'s export",
-            )
-
-
-def global_imports_cross_networks(federation: Federation) -> Iterator[Finding]:
-    """Istio finds the remote gateway of an address-less entry by its network, which must differ from the local one."""
-    for link in federation.imports:
-        here, there = federation.clusters.get(link.cluster), federation.clusters.get(link.source)
-        if not here or not there or here is there or link.mode != "global":
-            continue
-        if here.network == there.network:
-            yield Finding(
-                link.path,
-                "global-on-one-network",
-                f"{link.cluster} and {link.source} are both on the network {here.network}; `as: global` finds the"
-                " gateway by the name of another network (pitfall 30)",
-                f"give {link.source} a network of its own, or write `as: remote`",
             )
 
 
@@ -350,11 +318,9 @@ RULES = (
     imports_are_consented,
     imports_are_declared_once,
     hosts_mean_one_thing,
-    global_hosts_differ,
     services_do_not_go_in_circles,
     local_imports_have_addresses,
     local_imports_fit_the_sample,
     local_keys_stand_on_local_imports,
-    global_imports_cross_networks,
     localities_are_paths,
 )

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 
 from model.config import Cluster, Federation
 from model.finding import Finding
+from model.mesh import ALPHA_GATEWAY_API, TLS_LISTENERS_DEFAULT
 
 _OLDEST = (1, 22, 1)
 _GLOBAL = (1, 23)
 _AMBIENT = (1, 27)
 _READS_CONFIG_MAPS = (1, 26)
 _UNSET_NETWORK = (1, 30)
-_TLS_LISTENERS = (1, 30)
 _SKEW = 2
-_ALPHA_FLAG = "PILOT_ENABLE_ALPHA_GATEWAY_API"
 
 
 def _release(federation: Federation, cluster: Cluster) -> str:
@@ -60,14 +59,17 @@ def global_hosts_are_supported(federation: Federation) -> Iterator[Finding]:
     """Entries without addresses need istiod to find the remote gateway by its network."""
     for link in federation.imports:
         cluster = federation.clusters.get(link.cluster)
-        if cluster is None or link.mode != "global" or federation.istio_version(cluster.name) >= _GLOBAL:
+        if cluster is None or federation.istio_version(cluster.name) >= _GLOBAL:
             continue
+        if link.mode != "global" and link.api != "gateway":
+            continue
+        asked = "`as: global`" if link.mode == "global" else "with `api: gateway`"
         yield Finding(
             link.path,
             "global-version",
-            f"{link.cluster} imports {link.service} `as: global`, which needs Istio {_dotted(_GLOBAL)} to find the"
+            f"{link.cluster} imports {link.service} {asked}, which needs Istio {_dotted(_GLOBAL)} to find the"
             f" gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
-            f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote`",
+            f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote` and `api: istio`",
         )
 
 
@@ -86,26 +88,31 @@ def networks_are_set(federation: Federation) -> Iterator[Finding]:
 
 def tls_listeners_are_enabled(federation: Federation) -> Iterator[Finding]:
     """Up to 1.29, TLS listeners of the Gateway API stand behind a flag, which values must not take back."""
-    pilot = federation.istio.values.get("pilot")
-    env = pilot.get("env") if isinstance(pilot, dict) else None
-    flag = env.get(_ALPHA_FLAG) if isinstance(env, dict) else None
-    if str(flag).lower() != "false":
+    values = federation.istio.values
+    places = {"pilot.env": values.get("pilot"), "env": values}
+    flags = {place: _flag(above.get("env")) for place, above in places.items() if isinstance(above, dict)}
+    refused = [place for place, flag in flags.items() if flag.lower() == "false"]
+    if not refused:
         return
     for link in federation.imports:
         if link.api != "gateway":
             continue
         ends = [federation.clusters.get(name) for name in (link.cluster, link.source)]
-        old = [c for c in ends if c and federation.istio_version(c.name) < _TLS_LISTENERS]
+        old = [c for c in ends if c and federation.istio_version(c.name) < TLS_LISTENERS_DEFAULT]
         if old:
             yield Finding(
-                f"istio.values.pilot.env.{_ALPHA_FLAG}",
+                f"istio.values.{refused[0]}.{ALPHA_GATEWAY_API}",
                 "tls-listener-flag",
-                f"false takes back what {link.path} needs: before Istio {_dotted(_TLS_LISTENERS)}, istiod ignores TLS"
-                f" listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
+                f"false takes back what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
+                f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
                 f" {_release(federation, old[0])}",
-                f"remove the value, or use Istio {_dotted(_TLS_LISTENERS)}, or write api: istio",
+                f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
             )
             return
+
+
+def _flag(environment: object) -> str:
+    return str(environment.get(ALPHA_GATEWAY_API)) if isinstance(environment, dict) else ""
 
 
 def ambient_spans_clusters(federation: Federation) -> Iterator[Finding]:

@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
+from model import pods
 from model.config import Federation, Import
 from model.finding import Finding
 
 
 def weights_add_up(federation: Federation) -> Iterator[Finding]:
-    """Istio refuses weights whose sum is not 100; `as: local` leaves the rest to the local pods."""
+    """Istio refuses weights whose sum is not 100; beside local pods the rest is theirs."""
     for group in _groups(federation):
         weighted = [link for link in group if link.weight is not None]
         if not weighted:
@@ -26,14 +27,15 @@ def weights_add_up(federation: Federation) -> Iterator[Finding]:
             continue
         total = sum(link.weight or 0 for link in group)
         shares = " + ".join(f"{link.source} {link.weight}" for link in group)
-        if group[0].mode == "local" and total > 100:
+        beside_pods = pods.answer(federation, group[0])
+        if beside_pods and total > 100:
             yield Finding(
                 f"{group[0].path}.weight",
                 "weights-sum",
                 f"the weights for {called} are {shares} = {total}; local pods get what is left of 100",
                 "lower them to at most 100 in all",
             )
-        elif group[0].mode != "local" and total != 100:
+        elif not beside_pods and total != 100:
             yield Finding(
                 f"{group[0].path}.weight",
                 "weights-sum",
@@ -58,14 +60,14 @@ def weights_exclude_failover(federation: Federation) -> Iterator[Finding]:
 
 
 def shares_and_failover_tell_places_apart(federation: Federation) -> Iterator[Finding]:
-    """Beside a local Service, Istio weighs localities and prefers the own one: no two places may be the same one.
+    """Beside local pods, Istio weighs localities and prefers the own one: no two places may be the same one.
 
     Source: Istio refuses a `distribute` whose localities overlap (validateLocalities).
     """
     for group in _groups(federation):
         here = federation.clusters.get(group[0].cluster)
         acts = any(link.weight is not None or link.failover is not None for link in group)
-        if group[0].mode != "local" or here is None or not acts:
+        if here is None or not acts or not pods.answer(federation, group[0]):
             continue
         places = [(f"the pods of {here.name}", here.locality)]
         for link in group:
