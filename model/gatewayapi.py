@@ -21,7 +21,7 @@ def used(federation: Federation) -> bool:
     return any(link.api == "gateway" for link in federation.imports)
 
 
-def offer(name: str, hosts: Iterable[str], port: int) -> Body:
+def offer(name: str, hosts: Iterable[str], port: int, revision: str) -> Body:
     """Body of the Gateway that offers hosts on the gateway that is there already, which it names as its address.
 
     A Gateway of its own would come with a second Service, and so with a second address for the network. It carries no
@@ -31,10 +31,12 @@ def offer(name: str, hosts: Iterable[str], port: int) -> Body:
         name: of the object.
         hosts: exact, each a listener: without one, or with `*.local`, all services would be offered (pitfall 25).
         port: of the gateway's Service.
+        revision: of the istiod that reads it; the default one's when empty.
     """
     address = {"type": "Hostname", "value": f"{GATEWAY}.{NAMESPACE}.svc.cluster.local"}
     listeners = [_listener(host.replace(".", "-"), port, hostname=host) for host in hosts]
-    return _gateway(name, {}, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
+    labels = {"istio.io/rev": revision} if revision else {}
+    return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
 
 
 def remote(name: str, network: str, port: int, addresses: object) -> Body:

@@ -49,6 +49,7 @@ class ExportPlan:
         port: of the exporting cluster's gateway.
         hosts: under which the gateway offers it, sorted.
         api: of the object that offers it.
+        revision: of the exporting cluster's istiod; empty for the default one.
     """
 
     export: Export
@@ -57,6 +58,7 @@ class ExportPlan:
     port: int
     hosts: tuple[str, ...]
     api: Literal["istio", "gateway"]
+    revision: str
 
     @property
     def name(self) -> str:
@@ -175,6 +177,7 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             port=own.gateway.port,
             hosts=offered_hosts(federation, export),
             api="gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio",
+            revision=federation.istio.revision,
         )
         for export in sorted(federation.exports, key=lambda export: export.service)
         if export.cluster == cluster
@@ -323,7 +326,8 @@ def object_name(role: str, service: NamespacedName, *others: str) -> str:
 def gateway(plan: ExportPlan) -> Body:
     """Body of the Gateway that offers one service: its exact hosts, for `*.local` would offer all (pitfall 10)."""
     if plan.api == "gateway":
-        return gatewayapi.offer(object_name("passthrough", plan.export.service), plan.hosts, plan.port)
+        name = object_name("passthrough", plan.export.service)
+        return gatewayapi.offer(name, plan.hosts, plan.port, plan.revision)
     server = {
         "port": {"number": plan.port, "name": "tls", "protocol": "TLS"},
         "hosts": list(plan.hosts),

@@ -187,6 +187,11 @@ def test_an_offer_through_the_gateway_api_has_a_listener_for_each_exact_host_on_
     assert "labels" not in offer["metadata"]  # a network label would make an address of that Service's name
 
 
+def test_an_istiod_of_a_revision_is_told_that_an_offer_is_its_own() -> None:
+    [offer] = gateway_api(planned({**declared(api="gateway"), "istio": {"revision": "canary"}}, "west"))
+    assert offer["metadata"]["labels"] == {"istio.io/rev": "canary"}
+
+
 def test_no_name_means_a_gateway_of_either_api() -> None:
     by_istio, by_gateway_api = (
         routing.gateway(planned(declared(api=api), "west").exports[0])["metadata"]["name"]  # type: ignore[index]
