@@ -9,7 +9,7 @@ import pytest
 from components import manifests
 from tests.unit.program.conftest import Record
 from tests.unit.program.federations import Tree, as_global, committed, not_ours
-from tests.unit.program.recorder import CLOUD_ADDRESS, Registered, Run
+from tests.unit.program.recorder import CLOUD_ADDRESS, Registered, Run, secret
 
 API = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 REMOTE, OFFER = "east:istio-system/remote-west", "west:istio-system/passthrough-httpbin-httpbin"
@@ -92,6 +92,11 @@ def test_one_object_has_the_host_in_each_cluster(run: Run) -> None:
         settings = freed.body["environment"]
         assert (settings["HOST"], settings["SERVICE"]) == ("httpbin.mesh.global", "")
         assert settings["OWNER"] == "ServiceEntry httpbin/global-httpbin-httpbin"
+
+
+def test_commands_get_the_kubeconfig_as_a_secret(run: Run) -> None:
+    for name in ("east-global-httpbin-httpbin-host", "east-gateway-api-crds"):
+        assert secret(run.one("Command", name).inputs["stdin"])
 
 
 def test_no_gateway_of_istio_offers_what_the_gateway_api_offers(run: Run) -> None:
