@@ -32,6 +32,14 @@ def three_meshes(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
 
 
 @pytest.fixture
+def gateway_api(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
+    """Two meshes that both run httpbin, under one host, with routing by the Gateway API."""
+    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "gateway-api") as made:
+        made.up()
+        yield Lab(made)
+
+
+@pytest.fixture
 def one_mesh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
     """Two clusters of one mesh that discover each other; on kind, as this machine may have no image of k3d's."""
     with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "multi-primary") as made:
@@ -46,7 +54,11 @@ def one_mesh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
 
 def asked(lab: Lab, cluster: str, namespace: str, count: int = CALLS) -> Counter[str]:
     """Call a namespace's httpbin, and count who answered; what was no answer by its status."""
-    replies = lab.calls(cluster, "sleep", count, f"http://httpbin.{namespace}.svc.cluster.local:8000/headers")
+    return servers(lab, cluster, f"httpbin.{namespace}.svc.cluster.local", count)
+
+
+def servers(lab: Lab, cluster: str, host: str, count: int = CALLS) -> Counter[str]:
+    replies = lab.calls(cluster, "sleep", count, f"http://{host}:8000/headers")
     return Counter(reply.identities["By"] if reply.status == 200 else str(reply.status) for reply in replies)
 
 
@@ -88,3 +100,14 @@ def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_
         federation["discovery"] = []
     one_mesh.checkout.up()
     eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status != 200, PATIENCE)
+
+
+def test_a_global_host_is_answered_by_pods_of_both_meshes_and_the_plain_name_by_the_own_alone(
+    gateway_api: Lab,
+) -> None:
+    both = {identity("east", "httpbin"), identity("west", "httpbin")}
+    eventually(lambda: set(servers(gateway_api, "east", "httpbin.mesh.global")) == both, PATIENCE)
+    assert set(asked(gateway_api, "east", "httpbin")) == {identity("east", "httpbin")}
+    assert gateway_api.certificate("west", "httpbin.mesh.global", 8000)
+    assert gateway_api.certificate("west", "httpbin.httpbin.svc.cluster.local", 8000) is None
+    assert gateway_api.changes("--refresh") == {}

@@ -10,7 +10,7 @@ from tests.checkout import Checkout, checkout
 from toolchain.install import Toolchain
 
 
-@pytest.fixture(params=["east-west", "separate-roots", "as-local", "three-meshes", "multi-primary"])
+@pytest.fixture(params=["east-west", "separate-roots", "as-local", "gateway-api", "multi-primary", "three-meshes"])
 def simulated(request: pytest.FixtureRequest, toolchain: Toolchain, tmp_path: Path) -> Iterator[Checkout]:
     """A checkout in which the stack has not run yet."""
     with checkout(toolchain, request.param) as made:
