@@ -13,11 +13,12 @@ Every step can be repeated: create adopts a cluster that runs, starts one that s
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -78,11 +79,21 @@ def delete(name: str) -> None:
     """Remove the cluster and what it wrote; one that is already gone is no error."""
     if place.folder(name).exists():
         _kwokctl(name, "delete", "cluster")
+        _end_unnoted(name)
         shutil.rmtree(place.folder(name))
     with place.locked(_slots() / ".lock"):  # clusters are deleted side by side
         for slot in _slots().glob("[0-9]*"):
             if os.readlink(slot) == str(place.folder(name)):
                 slot.unlink()
+
+
+def _end_unnoted(name: str) -> None:
+    """End what kwokctl started and does not know: it starts a process first and notes its number then, if it lives."""
+    mark = f"{place.home() / 'kwok' / 'clusters' / name}/".encode()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # processes come and go
+            if mark in command.read_bytes():
+                os.kill(int(command.parent.name), signal.SIGKILL)
 
 
 def _kwokctl(name: str, *arguments: str) -> None:

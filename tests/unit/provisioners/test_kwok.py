@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
@@ -294,3 +296,19 @@ def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
     asked = {(c["key"], c["operator"]) for c in conditions["selector"]["matchExpressions"]}
     assert ('.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "Exists") in asked
     assert (".status.loadBalancer.ingress", "DoesNotExist") in asked
+
+
+def control_plane(stand: Stand, name: str) -> "subprocess.Popen[bytes]":
+    """Start a process as kwokctl does, of which it has no note."""
+    config = stand.home / "kwok" / "clusters" / name / "kwok.yaml"
+    return subprocess.Popen([sys.executable, "-c", "input()", f"--config={config}"], stdin=subprocess.PIPE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux tells the command lines of processes")
+def test_deleting_ends_what_a_killed_kwokctl_had_started_and_not_noted(stand: Stand) -> None:
+    made(stand)
+    with control_plane(stand, EAST) as lost, control_plane(stand, f"{EAST}2") as neighbour:
+        assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+        assert lost.wait(timeout=30) == -signal.SIGKILL
+        assert neighbour.poll() is None
+        neighbour.kill()
