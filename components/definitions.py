@@ -12,8 +12,9 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components import script
 from components.objects import Place
+from components.script import ScriptArgs
 
 KIND = "CustomResourceDefinition"
 OF_THE_TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
@@ -41,18 +42,15 @@ def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Co
     They outlive the stack on clusters that are not ours: deleting them would delete their users' objects.
     """
     version, place = sha256(args.file.read_bytes()).hexdigest()[:12], args.place
-    return local.Command(
-        name,
-        create=f"{SCRIPTS}.crds",
+    applying = ScriptArgs(
+        module="crds",
         environment={"CRDS": _portable(args.file)},
-        stdin=args.kubeconfig,
         triggers=[version, place.provider.id],
-        logging=local.Logging.STDERR,
-        add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(
-            parent=parent, depends_on=[place.claim] if place.claim else None, deleted_with=place.deleted_with
-        ),
+        kubeconfig=args.kubeconfig,
+        place=place,
+        after=[place.claim] if place.claim else [],
     )
+    return script.run(name, applying, parent)
 
 
 def _portable(file: Path) -> str:

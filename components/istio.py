@@ -7,11 +7,11 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components import definitions, webhook
+from components import definitions, script, webhook
 from components.authority import Material, restarted_by
-from components.cluster import SCRIPTS
 from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create, create_all
+from components.script import ScriptArgs
 from components.webhook import WebhookArgs
 from model import mesh, routing
 
@@ -89,16 +89,15 @@ class IstioInstall(pulumi.ComponentResource):
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
         place, roots = args.place, args.material.roots()
-        return local.Command(
-            f"{place.cluster}-roots",
-            create=f"{SCRIPTS}.roots",
-            stdin=args.kubeconfig,
+        waiting = ScriptArgs(
+            module="roots",
             environment={"ROOTS": roots},
             triggers=[place.provider.id, roots],
-            logging=local.Logging.STDERR,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[answering], deleted_with=place.deleted_with),
+            kubeconfig=args.kubeconfig,
+            place=place,
+            after=[answering],
         )
+        return script.run(f"{place.cluster}-roots", waiting, self)
 
 
 def _is_istiod(body: Body) -> bool:

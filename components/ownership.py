@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components import script
 from components.objects import Place
+from components.script import ScriptArgs
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,8 @@ class OwnershipArgs:
 def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Command:
     """Take a host from whoever had it, at the last moment."""
     place = args.place
-    return local.Command(
-        name,
-        create=f"{SCRIPTS}.host",
-        stdin=args.kubeconfig,
+    freeing = ScriptArgs(
+        module="host",
         environment={
             "HOST": args.host,
             "SERVICE": args.service or "",
@@ -46,7 +45,8 @@ def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Comma
             "STACK": place.stack,
         },
         triggers=[place.provider.id],
-        logging=local.Logging.STDERR,
-        add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(args.after), deleted_with=place.deleted_with),
+        kubeconfig=args.kubeconfig,
+        place=place,
+        after=args.after,
     )
+    return script.run(name, freeing, parent)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components import script
 from components.objects import Place
+from components.script import ScriptArgs
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,12 @@ class WebhookArgs:
 
 def answers(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Command:
     """Wait until the webhook admits an object; again whenever its owner starts anew."""
-    place = args.place
-    return local.Command(
-        name,
-        create=f"{SCRIPTS}.webhook",
-        stdin=args.kubeconfig,
+    asking = ScriptArgs(
+        module="webhook",
         environment={"WHOSE": args.whose, "PROBE": json.dumps(args.probe, sort_keys=True)},
-        triggers=[place.provider.id, *args.triggers],
-        logging=local.Logging.STDERR,
-        add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(args.running), deleted_with=place.deleted_with),
+        triggers=[args.place.provider.id, *args.triggers],
+        kubeconfig=args.kubeconfig,
+        place=args.place,
+        after=args.running,
     )
+    return script.run(name, asking, parent)

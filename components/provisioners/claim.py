@@ -13,23 +13,39 @@ and one day delete, whatever had the same name before.
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import groupby
+from typing import NotRequired, TypedDict
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 OWNER = "mesh-federation/stack"
 """Label on every object of a stack."""
 
 
+class _Metadata(TypedDict):
+    name: str
+    namespace: NotRequired[str]
+    labels: NotRequired[dict[str, str]]
+
+
+class Found(TypedDict):
+    """The part of an object that counts here, as an API server gives it."""
+
+    kind: NotRequired[str]
+    metadata: _Metadata
+
+
+def is_ours(found: Found) -> bool:
+    """Say whether this stack made an object."""
+    return found["metadata"].get("labels", {}).get(OWNER) == os.environ["STACK"]
+
+
 def main() -> None:
     """Look every object up and end with a message that names all that are somebody else's."""
     wanted = sorted(json.load(sys.stdin), key=_kind)
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
-        kubeconfig.write(os.environ["KUBECONFIG_TEXT"])
-        kubeconfig.flush()
-        foreign = [name for _, group in groupby(wanted, key=_kind) for name in _foreign(list(group), kubeconfig.name)]
+    with access.kubectl(os.environ["KUBECONFIG_TEXT"]) as kubectl:
+        foreign = [name for _, group in groupby(wanted, key=_kind) for name in _foreign(list(group), kubectl)]
     if foreign:
         listed = "\n".join(f"  {name}" for name in foreign)
         sys.exit(
@@ -42,7 +58,7 @@ def _kind(identity: dict[str, str]) -> tuple[str, str]:
     return identity["apiVersion"], identity["kind"]
 
 
-def _foreign(identities: list[dict[str, str]], kubeconfig: str) -> Iterator[str]:
+def _foreign(identities: list[dict[str, str]], kubectl: list[str]) -> Iterator[str]:
     """Return those of one kind that exist and carry another owner's label, or none."""
     manifests = [
         {
@@ -52,7 +68,7 @@ def _foreign(identities: list[dict[str, str]], kubeconfig: str) -> Iterator[str]
         }
         for identity in identities
     ]
-    get = ["kubectl", f"--kubeconfig={kubeconfig}", "get", "--ignore-not-found", "--output=json", "--filename=-"]
+    get = [*kubectl, "get", "--ignore-not-found", "--output=json", "--filename=-"]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
     done = place.ask(get, text)
     if "no matches for kind" in done.stderr:  # its definition is not there yet, so no object is
@@ -62,7 +78,7 @@ def _foreign(identities: list[dict[str, str]], kubeconfig: str) -> Iterator[str]
     found = json.loads(done.stdout) if done.stdout.strip() else {}
     for item in found.get("items", [found] if found else []):
         metadata = item["metadata"]
-        if metadata.get("labels", {}).get(OWNER) != os.environ["STACK"]:
+        if not is_ours(item):
             yield f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}".replace(" /", " ")
 
 

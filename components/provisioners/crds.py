@@ -10,10 +10,9 @@ Standard input: the cluster's kubeconfig.
 import os
 import re
 import sys
-import tempfile
 from pathlib import Path
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
 DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
@@ -23,14 +22,12 @@ def main() -> None:
     """Apply the definitions and wait until the API server serves them."""
     file = os.path.expandvars(os.environ["CRDS"])
     definitions = _definitions(file)
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
-        kubeconfig.write(sys.stdin.read())
-        kubeconfig.flush()
+    with access.kubectl(sys.stdin.read()) as kubectl:
         for step in (
             ["apply", "--server-side", "--force-conflicts"],
             ["wait", "--for=condition=Established", "--timeout=60s"],
         ):
-            done = place.ask(["kubectl", f"--kubeconfig={kubeconfig.name}", *step, "--filename=-"], definitions)
+            done = place.ask([*kubectl, *step, "--filename=-"], definitions)
             if done.returncode:
                 sys.exit(f"{file}: kubectl {step[0]} failed\n{done.stderr}")
 

@@ -15,12 +15,11 @@ engine deletes after it has created, so without this step both would be there fo
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from components.provisioners import place
-from components.provisioners.claim import OWNER
+from components.provisioners import access, place
+from components.provisioners.claim import Found, is_ours
 
 KINDS = {"Service": "services", "ServiceEntry": "serviceentries.networking.istio.io"}
 
@@ -40,31 +39,27 @@ class Owner(NamedTuple):
 
 def main() -> None:
     """Delete every other owner of the host, or end with the names of those that are not ours to delete."""
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
-        kubeconfig.write(sys.stdin.read())
-        kubeconfig.flush()
-        others = [owner for owner in _owners(kubeconfig.name) if str(owner) != os.environ["OWNER"]]
+    with access.kubectl(sys.stdin.read()) as kubectl:
+        others = [owner for owner in _owners(kubectl) if str(owner) != os.environ["OWNER"]]
         _refuse_foreign([owner for owner in others if not owner.ours])
         for owner in others:
             which = (KINDS[owner.kind], owner.name, f"--namespace={owner.namespace}")
-            _kubectl(kubeconfig.name, "delete", *which, "--ignore-not-found")
+            _ask(kubectl, "delete", *which, "--ignore-not-found")
 
 
-def _owners(kubeconfig: str) -> Iterator[Owner]:
+def _owners(kubectl: list[str]) -> Iterator[Owner]:
     namespace, _, name = os.environ["SERVICE"].partition("/")
     if name:
         where = (f"--namespace={namespace}", f"--field-selector=metadata.name={name}")
-        found = _kubectl(kubeconfig, "get", "services", *where, "-o=json")
+        found = _ask(kubectl, "get", "services", *where, "-o=json")
         yield from (_owner("Service", service) for service in json.loads(found)["items"])
-    entries = json.loads(_kubectl(kubeconfig, "get", KINDS["ServiceEntry"], "--all-namespaces", "-o=json"))["items"]
+    entries = json.loads(_ask(kubectl, "get", KINDS["ServiceEntry"], "--all-namespaces", "-o=json"))["items"]
     yield from (_owner("ServiceEntry", entry) for entry in entries if os.environ["HOST"] in entry["spec"]["hosts"])
 
 
-def _owner(kind: str, found: dict[str, dict[str, object]]) -> Owner:
+def _owner(kind: str, found: Found) -> Owner:
     metadata = found["metadata"]
-    labels = metadata.get("labels")
-    ours = isinstance(labels, dict) and labels.get(OWNER) == os.environ["STACK"]
-    return Owner(kind, str(metadata["namespace"]), str(metadata["name"]), ours)
+    return Owner(kind, metadata["namespace"], metadata["name"], is_ours(found))
 
 
 def _refuse_foreign(foreign: list[Owner]) -> None:
@@ -79,8 +74,8 @@ def _refuse_foreign(foreign: list[Owner]) -> None:
         )
 
 
-def _kubectl(kubeconfig: str, *words: str) -> str:
-    done = place.ask(["kubectl", f"--kubeconfig={kubeconfig}", *words])
+def _ask(kubectl: list[str], *words: str) -> str:
+    done = place.ask([*kubectl, *words])
     if done.returncode:
         sys.exit(f"cannot {words[0]} the owners of {os.environ['HOST']} in {os.environ['CLUSTER']}:\n{done.stderr}")
     return done.stdout

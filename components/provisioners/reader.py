@@ -15,12 +15,11 @@ The token is bound to nothing but its account: removing that, with the link, end
 import json
 import os
 import sys
-import tempfile
 from ipaddress import ip_address
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 HOUR = 3600
 
@@ -92,11 +91,9 @@ def _token(kubeconfig: str) -> str:
     """Ask the cluster that is read for a token, and end if it would live shorter than is declared."""
     namespace, _, account = os.environ["ACCOUNT"].partition("/")
     asked = int(os.environ["HOURS"]) * HOUR
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:  # mode 0600
-        file.write(kubeconfig)
-        file.flush()
+    with access.kubectl(kubeconfig) as kubectl:
         which = [account, f"--namespace={namespace}", f"--duration={asked}s", "--output=json"]
-        done = place.ask(["kubectl", f"--kubeconfig={file.name}", "create", "token", *which])
+        done = place.ask([*kubectl, "create", "token", *which])
     if done.returncode:
         sys.exit(f"{os.environ['CLUSTER']} gives no token for {os.environ['ACCOUNT']}:\n{done.stderr}")
     granted = json.loads(done.stdout)

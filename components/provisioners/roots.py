@@ -14,11 +14,10 @@ by themselves, and on simulated nodes there is nobody to tell them.
 import json
 import os
 import sys
-import tempfile
 import time
 from hashlib import sha256
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 TIMEOUT = 120
 """Seconds; a few are usual."""
@@ -28,18 +27,16 @@ GET = ("get", "configmaps", "--all-namespaces", "--field-selector=metadata.name=
 
 def main() -> None:
     """Look until no namespace has other roots, or end with the names of those that have."""
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
-        kubeconfig.write(sys.stdin.read())
-        kubeconfig.flush()
+    with access.kubectl(sys.stdin.read()) as kubectl:
         deadline = time.monotonic() + TIMEOUT
-        while outdated := _outdated(kubeconfig.name):
+        while outdated := _outdated(kubectl):
             if time.monotonic() > deadline:
                 sys.exit(f"istiod has not told these namespaces which roots are trusted now: {', '.join(outdated)}")
             time.sleep(0.5)
 
 
-def _outdated(kubeconfig: str) -> list[str]:
-    done = place.ask(["kubectl", f"--kubeconfig={kubeconfig}", *GET])
+def _outdated(kubectl: list[str]) -> list[str]:
+    done = place.ask([*kubectl, *GET])
     if done.returncode:
         sys.exit(f"cannot look for istiod's ConfigMaps:\n{done.stderr}")
     maps = json.loads(done.stdout)["items"]

@@ -13,10 +13,9 @@ the first answer is yes.
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 TIMEOUT = 180
 """Seconds; a few are usual."""
@@ -24,19 +23,16 @@ TIMEOUT = 180
 
 def main() -> None:
     """Ask until the answer is yes, or end with the API server's last words."""
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as kubeconfig:  # mode 0600
-        kubeconfig.write(sys.stdin.read())
-        kubeconfig.flush()
+    with access.kubectl(sys.stdin.read()) as kubectl:
         deadline = time.monotonic() + TIMEOUT
-        while (answer := _ask(kubeconfig.name)).returncode:
+        while (answer := _ask(kubectl)).returncode:
             if time.monotonic() > deadline:
                 sys.exit(f"{os.environ['WHOSE']}'s webhook does not answer:\n{answer.stderr}")
             time.sleep(0.5)
 
 
-def _ask(kubeconfig: str) -> "subprocess.CompletedProcess[str]":
-    command = ["kubectl", f"--kubeconfig={kubeconfig}", "create", "--dry-run=server", "--filename=-"]
-    return place.ask(command, os.environ["PROBE"])
+def _ask(kubectl: list[str]) -> "subprocess.CompletedProcess[str]":
+    return place.ask([*kubectl, "create", "--dry-run=server", "--filename=-"], os.environ["PROBE"])
 
 
 if __name__ == "__main__":

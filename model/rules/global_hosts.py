@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from model import pods
 from model.config import Export, Federation, Import, NamespacedName, Port, Workload, is_address
 from model.finding import Finding
-from model.rules.links import exports_by_service
+from model.rules.links import exports_by_service, other_accounts
 from model.samples import SAMPLES
 
 _MOST_ADDRESSES = 16
@@ -166,12 +166,7 @@ def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple
                 " the calls would fail (pitfall 27)",
                 f"write targetPort: {sample.target} in {export.path}, or remove {workload.path}",
             )
-    account = link.service_account or export.identity.name
-    if account != workload.sample:
-        yield (
-            f"its pods run as {workload.sample}, and callers would expect {account}: they would refuse the local pods",
-            f"add serviceAccount: {workload.sample} to {link.path}",
-        )
+    yield from other_accounts(link, export, workload)
 
 
 def both_sides_of_a_global_host_have_equal_ports(federation: Federation) -> Iterator[Finding]:

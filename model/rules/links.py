@@ -267,6 +267,11 @@ def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple
             " remote pods would never join it",
             f"add app: {workload.sample} to the selector of {export.path}, or remove {workload.path}",
         )
+    yield from other_accounts(link, export, workload)
+
+
+def other_accounts(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
+    """Tell where callers would pin another ServiceAccount than a sample's pods run as, and what to do."""
     account = link.service_account or export.identity.name
     if account != workload.sample:
         yield (

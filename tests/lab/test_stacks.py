@@ -1,7 +1,8 @@
 """Committed stacks on real clusters as they stand: each call that they are for is answered, by whom they say."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,41 +16,25 @@ CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""
 
 
-@pytest.fixture
-def as_local(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
-    """Two meshes that both run httpbin."""
-    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "as-local") as made:
-        made.up()
-        yield Lab(made)
+Bring = Callable[[str], Lab]
 
 
 @pytest.fixture
-def three_meshes(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
-    """Three meshes that call each other."""
-    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "three-meshes") as made:
-        made.up()
-        yield Lab(made)
+def bring(toolchain: Toolchain, overlay: Path | None) -> Iterator[Bring]:
+    """What brings a committed stack up, on kind: of k3d this machine may have no image."""
+    with ExitStack() as running:
 
+        def up(stack: str) -> Lab:
+            made = running.enter_context(kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, stack))
+            with made.edited() as federation:
+                clusters = federation["clusters"]
+                assert isinstance(clusters, dict)
+                for cluster in clusters.values():
+                    cluster["provisioner"] = "kind"
+            made.up()
+            return Lab(made)
 
-@pytest.fixture
-def gateway_api(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
-    """Two meshes that both run httpbin, under one host, with routing by the Gateway API."""
-    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "gateway-api") as made:
-        made.up()
-        yield Lab(made)
-
-
-@pytest.fixture
-def one_mesh(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
-    """Two clusters of one mesh that discover each other; on kind, as this machine may have no image of k3d's."""
-    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "multi-primary") as made:
-        with made.edited() as federation:
-            clusters = federation["clusters"]
-            assert isinstance(clusters, dict)
-            for cluster in clusters.values():
-                cluster["provisioner"] = "kind"
-        made.up()
-        yield Lab(made)
+        yield up
 
 
 def asked(lab: Lab, cluster: str, namespace: str, count: int = CALLS) -> Counter[str]:
@@ -66,7 +51,8 @@ def identity(cluster: str, namespace: str) -> str:
     return f"spiffe://{cluster}.local/ns/{namespace}/sa/httpbin"
 
 
-def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(three_meshes: Lab) -> None:
+def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(bring: Bring) -> None:
+    three_meshes = bring("three-meshes")
     ratings = {identity("east", "ratings"), identity("west", "ratings")}
     eventually(lambda: set(asked(three_meshes, "central", "ratings")) == ratings, PATIENCE)
     shares = asked(three_meshes, "central", "ratings", 200)
@@ -79,15 +65,17 @@ def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(three_meshes
     assert told.code == 0, told.text
 
 
-def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(as_local: Lab) -> None:
+def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(bring: Bring) -> None:
+    as_local = bring("as-local")
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
     as_local.scaled("east", "httpbin", "httpbin", 0)
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
 
 
 def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_the_other_by_plain_dns(
-    one_mesh: Lab,
+    bring: Bring,
 ) -> None:
+    one_mesh = bring("multi-primary")
     url, server = "http://httpbin.httpbin:8000/headers", "spiffe://federation-0.local/ns/httpbin/sa/httpbin"
     eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status == 200, PATIENCE)
     replies = one_mesh.calls("cluster-1", "sleep", CALLS, url)
@@ -103,8 +91,9 @@ def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_
 
 
 def test_a_global_host_is_answered_by_pods_of_both_meshes_and_the_plain_name_by_the_own_alone(
-    gateway_api: Lab,
+    bring: Bring,
 ) -> None:
+    gateway_api = bring("gateway-api")
     both = {identity("east", "httpbin"), identity("west", "httpbin")}
     eventually(lambda: set(servers(gateway_api, "east", "httpbin.mesh.global")) == both, PATIENCE)
     assert set(asked(gateway_api, "east", "httpbin")) == {identity("east", "httpbin")}
