@@ -5,7 +5,7 @@ side; only exports, imports and endpoint discovery join them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pulumi
@@ -15,6 +15,7 @@ from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
 from components.discovery import Discovery, DiscoveryArgs
+from components.egress import Confinement, ConfinementArgs, Exit, ExitArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.global_host import GlobalHost, GlobalHostArgs
@@ -26,7 +27,7 @@ from components.reader import Reader, ReaderArgs
 from components.remote import RemoteGateway, RemoteGatewayArgs
 from components.workload import Sample, SampleArgs
 from model import discovery, metallb
-from model.mesh import GATEWAY, NAMESPACE
+from model.mesh import EGRESS, GATEWAY, NAMESPACE
 from model.plan import ClusterPlan, Plan, Sources
 from model.routing import ImportPlan, object_name
 
@@ -52,6 +53,7 @@ class Mesh:
     cluster: Cluster
     istio: IstioInstall
     gateway: Gateway
+    egress: Gateway | None
     roots: pulumi.Output[str]
     namespaces: Sequence[pulumi.Resource]
     global_hosts: Mapping[str, GlobalHost]
@@ -75,9 +77,9 @@ class Federation(pulumi.ComponentResource):
     """**mesh-federation:index:Federation** - everything that one stack declares.
 
     Produces a Cluster, an IstioInstall and a Gateway a cluster, one CertificateAuthority, an Export, Import or Sample
-    for each that is declared, the GlobalHosts and RemoteGateways that those need, a Reader and a Discovery for each
-    cluster that another discovers, and the Gateway through which services of such a cluster are called from another
-    network.
+    for each that is declared, and the GlobalHosts and RemoteGateways that those need. Where imports leave through an
+    egress gateway: that Gateway, its Exits and a Confinement. A Reader and a Discovery for each cluster that another
+    discovers, and the Gateway through which services of such a cluster are called from another network.
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
@@ -139,22 +141,20 @@ class Federation(pulumi.ComponentResource):
         )
         balancer = self._balancer(plan, objects, cluster)
         roots = material.roots()
-        gateway = Gateway(
-            f"{plan.name}-gateway",
-            GatewayArgs(
-                objects=objects.gateway,
-                addresses=plan.addresses,
-                roots=roots,
-                place=cluster.place,
-                namespace=istio.namespace,
-                after=istio.ready,
-                balancer=balancer,
-            ),
-            self._child,
+        inwards = GatewayArgs(
+            objects=objects.gateway,
+            addresses=plan.addresses,
+            roots=roots,
+            place=cluster.place,
+            namespace=istio.namespace,
+            after=istio.ready,
+            balancer=balancer,
         )
+        gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
+        egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
         namespaces = create_all(plan.namespaces, cluster.place, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
-        return Mesh(plan, cluster, istio, gateway, roots, namespaces, hosts)
+        return Mesh(plan, cluster, istio, gateway, egress, roots, namespaces, hosts)
 
     def _global_hosts(
         self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]
@@ -165,6 +165,13 @@ class Federation(pulumi.ComponentResource):
             )
             for host in plan.global_hosts
         }
+
+    def _egress(self, plan: ClusterPlan, args: GatewayArgs) -> Gateway | None:
+        """Install the gateway through which calls leave, where any do."""
+        if plan.egress is None:
+            return None
+        known = (plan.egress.address,) if plan.egress.address else ()
+        return Gateway(f"{plan.name}-egress", replace(args, addresses=known), self._child)
 
     def _balancer(self, plan: ClusterPlan, objects: "Rendered", cluster: Cluster) -> Sequence[pulumi.Resource]:
         """Give a cluster its load balancer, beside Istio; return what the gateway's Service waits for."""
@@ -206,31 +213,73 @@ class Federation(pulumi.ComponentResource):
 
     def _imports(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
         """Link a mesh to its sources, last of all: an importer that moves to a new cluster must be served there."""
-        remotes = self._remotes(mesh, offered)
+        ways = self._ways(mesh, offered)
+        remotes = self._remotes(mesh, offered, ways)
+        made = []
         for plan in mesh.plan.imports:
             sources = [offered[source.cluster] for source in plan.sources]
+            through = [ways[source.cluster] for source in plan.sources]
             found = [remotes[source.cluster] for source in plan.sources if plan.by_network]
+            led = [need for way in through for need in way.ready]
             joined = mesh.named(str(plan.service)) if plan.is_global else []
             args = ImportArgs(
                 plan=plan,
-                addresses=[source.mesh.gateway.addresses for source in sources],
+                addresses=[way.addresses for way in through],
                 kubeconfig=mesh.cluster.kubeconfig,
                 place=mesh.cluster.place,
-                after=[*mesh.ready, *found, *joined, *_behind(sources, plan)],
+                after=[*mesh.ready, *led, *found, *joined, *_behind(sources, plan)],
             )
             imported = Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
+            made.append(imported)
             own = offered[mesh.plan.name].samples.get(str(plan.service))
             if own and imported.freed:
                 own.serve([*mesh.namespaces, imported.freed])
+        self._confine(mesh, offered, [*remotes.values(), *made])
 
-    def _remotes(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> dict[str, RemoteGateway]:
+    def _ways(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> "dict[str, _Way]":
+        """Find how calls of a mesh reach each cluster that it imports from: straight, or through an exit of its own."""
+        straight = {
+            source.cluster: _Way(offered[source.cluster].mesh.gateway.addresses, [])
+            for plan in mesh.plan.imports
+            for source in plan.sources
+        }
+        return {**straight, **self._exits(mesh, offered)}
+
+    def _exits(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> "dict[str, _Way]":
+        if mesh.plan.egress is None or mesh.egress is None:
+            return {}
+        made = {}
+        for plan in mesh.plan.egress.exits:
+            args = ExitArgs(
+                plan=plan,
+                addresses=offered[plan.cluster].mesh.gateway.addresses,
+                asked=mesh.plan.egress.asked,
+                kubeconfig=mesh.cluster.kubeconfig,
+                place=mesh.cluster.place,
+                after=[*mesh.ready, mesh.egress],
+            )
+            way = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self._child)
+            made[plan.cluster] = _Way(mesh.egress.addresses, way.ready)
+        return made
+
+    def _confine(self, mesh: Mesh, offered: Mapping[str, "_Offered"], after: Sequence[pulumi.Resource]) -> None:
+        """Close every way around the egress gateway, once all callers leave through it."""
+        if plan := mesh.plan.egress:
+            addresses = [offered[way.cluster].mesh.gateway.addresses for way in plan.exits]
+            args = ConfinementArgs(plan, addresses, mesh.cluster.place, [*mesh.ready, *after])
+            Confinement(f"{mesh.plan.name}-confinement", args, self._child)
+
+    def _remotes(
+        self, mesh: Mesh, offered: Mapping[str, "_Offered"], ways: "Mapping[str, _Way]"
+    ) -> dict[str, RemoteGateway]:
         """Tell a mesh where others' gateways are. A new address moves its callers, so all that they call is there."""
         found = {}
         for plan in mesh.plan.remotes:
             source = offered[plan.cluster]
             called = (link for link in mesh.plan.imports if plan.serves(link))
-            after = [*mesh.ready, *(need for link in called for need in _behind([source], link))]
-            args = RemoteGatewayArgs(plan, source.mesh.gateway.addresses, mesh.cluster.place, after)
+            way = ways[plan.cluster]
+            after = [*mesh.ready, *way.ready, *(need for link in called for need in _behind([source], link))]
+            args = RemoteGatewayArgs(plan, way.addresses, mesh.cluster.place, after)
             found[plan.cluster] = RemoteGateway(f"{mesh.plan.name}-{plan.name}", args, self._child)
         return found
 
@@ -254,6 +303,19 @@ class Federation(pulumi.ComponentResource):
 
 def _behind(sources: "Sequence[_Offered]", plan: ImportPlan) -> list[pulumi.Resource]:
     return [need for source in sources for need in source.behind(str(plan.service))]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How calls reach another cluster.
+
+    Attributes:
+        addresses: that callers connect to.
+        ready: what leads on from there.
+    """
+
+    addresses: pulumi.Output[Sequence[str]]
+    ready: Sequence[pulumi.Resource]
 
 
 @dataclass(frozen=True)
@@ -283,11 +345,12 @@ class Rendered:
 
     control_plane: list[Body]
     gateway: list[Body]
+    egress: list[Body]
     balancer: list[Body]
 
     def all_of(self, plan: ClusterPlan) -> list[Body]:
         """Everything that is made in the cluster; of `cacerts`, which holds secrets, the name alone."""
-        return [*self.control_plane, *self.gateway, *self.balancer, *plan.objects]
+        return [*self.control_plane, *self.gateway, *self.egress, *self.balancer, *plan.objects]
 
 
 def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
@@ -295,7 +358,12 @@ def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
     wanted = [chart for cluster in plan.clusters.values() for chart in _charts(cluster, folders[cluster.name])]
     objects = iter(charts.render(wanted))
     return {
-        name: Rendered(next(objects) + next(objects), next(objects), _balancer(plan.sources, cluster))
+        name: Rendered(
+            control_plane=next(objects) + next(objects),
+            gateway=next(objects),
+            egress=next(objects) if cluster.egress else [],
+            balancer=_balancer(plan.sources, cluster),
+        )
         for name, cluster in plan.clusters.items()
     }
 
@@ -313,6 +381,7 @@ def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:
         ("base", "istio-base"): plan.base_values,
         ("istiod", "istiod"): plan.istiod_values,
         ("gateway", GATEWAY): plan.gateway_values,
+        **({("gateway", EGRESS): plan.egress.values} if plan.egress else {}),
     }
     return [
         Chart(chart, release, NAMESPACE, folder, plan.istio_version, plan.declared.kubernetes_version, values)

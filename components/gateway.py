@@ -1,4 +1,4 @@
-"""The east-west gateway: the only door through which other clusters reach this one. It opens for exports alone."""
+"""Gateways of a cluster: the east-west one, the only door through which others reach it, and that of the way out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class GatewayArgs:
 
     Attributes:
         objects: rendered gateway chart.
-        addresses: under which others reach it; empty: read from the Service once it has one.
+        addresses: under which callers reach it; empty: read from the Service once it has one.
         roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
         namespace: in which it is.
@@ -66,12 +66,15 @@ def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
 
 
 def _addresses(service: KubernetesObject, known: Sequence[str]) -> pulumi.Output[Sequence[str]]:
+    """Return those that are known, else those of the Service: its load balancer's, or its own in the cluster."""
     if known:
         return pulumi.Output.from_input(list(known))
-    return service.observed.apply(_assigned)
+    return pulumi.Output.all(service.spec, service.observed).apply(lambda seen: _assigned(*seen))
 
 
-def _assigned(status: object) -> list[str]:
+def _assigned(spec: object, status: object) -> list[str]:
     """Read the addresses that a load balancer gave: IP addresses, or host names on some clouds."""
+    if isinstance(spec, dict) and spec["type"] == "ClusterIP":
+        return [spec["clusterIP"]]
     ingress = status["loadBalancer"]["ingress"] if isinstance(status, dict) else []
     return sorted(entry.get("ip") or entry["hostname"] for entry in ingress)

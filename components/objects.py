@@ -72,6 +72,12 @@ class KubernetesObject(pulumi.CustomResource):
         status: pulumi.Output[object] = pulumi.get(self, "status")
         return status
 
+    @property
+    def spec(self) -> pulumi.Output[object]:
+        """What the object asks for, as the API server has completed it."""
+        spec: pulumi.Output[object] = pulumi.get(self, "spec")
+        return spec
+
     def translate_output_property(self, prop: str) -> str:
         """Keep the API's own names."""
         return prop

@@ -171,6 +171,8 @@ class Istio(Declared):
     """Further Helm values of the istiod chart; they win over what this program computes."""
     gateway_values: dict[str, Any] = {}
     """Further Helm values of the gateway chart; they win over what this program computes."""
+    egress_values: dict[str, Any] = {}
+    """The same for the egress gateway of clusters that have one."""
 
 
 class Images(Declared):
@@ -368,7 +370,8 @@ class Import(Entry):
     """remote: under its own name. local: beside the Service of that name here. global: as <name>.mesh.global, which is
     answered by the pods here too where this cluster runs the service (a sample of it, or an export)."""
     via: Literal["direct", "egress"] = "direct"
-    """egress: calls leave through an egress gateway."""
+    """egress: calls leave through an egress gateway of the importing cluster, and the callers' namespaces lose every
+    other way out to what the mesh does not know."""
     api: Literal["istio", "gateway"] = "istio"
     """Which API says where the exporter's gateway is and what it offers: Istio's own, or the Kubernetes Gateway API."""
     ports: tuple[Port, ...] = ()

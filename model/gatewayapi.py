@@ -4,10 +4,10 @@ Sources: walk-through 002 sections 4.4 and 8.5, pitfalls 25, 26, 29 and 34; Isti
 section "Manual Deployment". Both are `gateways.gateway.networking.k8s.io`, and no Gateway of Istio's has their names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from model.config import Federation, is_address
-from model.mesh import GATEWAY, NAMESPACE, NETWORK_LABEL
+from model.mesh import EGRESS, GATEWAY, NAMESPACE, NETWORK_LABEL
 
 Body = dict[str, object]
 
@@ -33,10 +33,39 @@ def offer(name: str, hosts: Iterable[str], port: int, revision: str) -> Body:
         port: of the gateway's Service.
         revision: of the istiod that reads it; the default one's when empty.
     """
-    address = {"type": "Hostname", "value": f"{GATEWAY}.{NAMESPACE}.svc.cluster.local"}
-    listeners = [_listener(host.replace(".", "-"), port, hostname=host) for host in hosts]
-    labels = {"istio.io/rev": revision} if revision else {}
-    return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
+    return _on(GATEWAY, name, [_listener(host.replace(".", "-"), port, hostname=host) for host in hosts], revision)
+
+
+def exit_listener(name: str, server_names: str, port: int, revision: str) -> Body:
+    """Body of the Gateway by which the egress gateway that is there already takes calls for one host.
+
+    Args:
+        name: of the object, and of its one listener.
+        server_names: what callers ask for in TLS.
+        port: of the egress gateway's Service.
+        revision: of the istiod that reads it; the default one's when empty.
+    """
+    listener = {**_listener("tls", port, hostname=server_names), "tls": {"mode": "Passthrough"}}
+    return _on(EGRESS, name, [listener], revision)
+
+
+def tls_route(name: str, server_names: str, backend: str, port: int) -> Body:
+    """Body of the TLSRoute that leads from such a listener to a host that a ServiceEntry describes.
+
+    Args:
+        name: of the object, and of the Gateway.
+        server_names: what callers ask for in TLS; the plain host never matches (pitfall 33).
+        backend: the host.
+        port: of the host.
+    """
+    spec: Body = {
+        "parentRefs": [{"name": name, "sectionName": "tls"}],
+        "hostnames": [server_names],
+        "rules": [
+            {"backendRefs": [{"group": "networking.istio.io", "kind": "Hostname", "name": backend, "port": port}]}
+        ],
+    }
+    return _body("TLSRoute", {"name": name, "namespace": NAMESPACE}, spec)
 
 
 def remote(name: str, network: str, port: int, addresses: object) -> Body:
@@ -62,6 +91,17 @@ def _listener(name: str, port: int, **narrowed: str) -> Body:
     return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": PASSTHROUGH}
 
 
+def _on(service: str, name: str, listeners: Sequence[Body], revision: str) -> Body:
+    """Body of a Gateway whose listeners are on a gateway that is there already, found by its Service."""
+    address = {"type": "Hostname", "value": f"{service}.{NAMESPACE}.svc.cluster.local"}
+    labels = {"istio.io/rev": revision} if revision else {}
+    return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
+
+
 def _gateway(name: str, labels: dict[str, str], spec: Body) -> Body:
     metadata = {"name": name, "namespace": NAMESPACE, **({"labels": labels} if labels else {})}
-    return {"apiVersion": API_VERSION, "kind": "Gateway", "metadata": metadata, "spec": spec}
+    return _body("Gateway", metadata, spec)
+
+
+def _body(kind: str, metadata: Mapping[str, object], spec: Body) -> Body:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

@@ -6,6 +6,7 @@ already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is 
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 from ipaddress import IPv4Address
 
 from model.config import GATEWAY_PORT, Cluster, Federation, LoadBalancer, Provisioner
@@ -16,6 +17,12 @@ Values = dict[str, object]
 NAMESPACE = "istio-system"
 GATEWAY = "istio-eastwestgateway"
 GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
+EGRESS = "istio-egressgateway"
+EGRESS_LABELS = {"app": EGRESS, "istio": "egressgateway"}
+EGRESS_ADDRESS = 5
+"""Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
+EXITS = range(16000, 17000)
+"""Ports of egress gateways, each of which leads to one other cluster."""
 NETWORK_LABEL = "topology.istio.io/network"
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
 """By which istiods learn that a network's gateway listens on another port than Istio's own."""
@@ -121,6 +128,53 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "service": service,
     }
     return merged(computed, federation.istio.gateway_values)
+
+
+def egress_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the gateway chart for a cluster's egress: reached from inside alone, a port for each exit.
+
+    It carries no network label: with one, istiod would take it for that network's gateway (pitfall 32).
+    """
+    ways = exits(federation, cluster.name).items()
+    fixed = _egress_address(cluster)
+    computed: Values = {
+        "revision": federation.istio.revision,
+        "labels": EGRESS_LABELS,
+        "autoscaling": {"enabled": False},
+        "imagePullPolicy": "IfNotPresent",
+        "service": {
+            "type": "ClusterIP",
+            **({"clusterIP": str(fixed)} if fixed else {}),
+            "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ways)],
+        },
+    }
+    return merged(computed, federation.istio.egress_values)
+
+
+def _egress_address(cluster: Cluster) -> IPv4Address | None:
+    """Choose the address, so that a preview knows it, wherever the declared service subnet is the real one."""
+    subnet = cluster.service_subnet
+    is_ours = cluster.provisioner is not Provisioner.EXISTING and subnet.num_addresses > 2 * EGRESS_ADDRESS
+    return subnet[EGRESS_ADDRESS] if is_ours else None
+
+
+def egress_address(values: Values) -> str:
+    """Return the address that those values ask for; empty where only the running Service can tell."""
+    service = values["service"]
+    return str(service.get("clusterIP", "")) if isinstance(service, dict) else ""
+
+
+def exits(federation: Federation, cluster: str) -> dict[str, int]:
+    """Return the ports of a cluster's egress gateway by the cluster that each leads to, sorted by that.
+
+    A port follows from that cluster's name, so that one more cluster does not move those that are in use.
+    """
+    taken: dict[str, int] = {}
+    for to in sorted({link.source for link in federation.imports if (link.cluster, link.via) == (cluster, "egress")}):
+        wished = int(sha256(to.encode()).hexdigest()[:8], 16)
+        steps = (EXITS[(wished + step) % len(EXITS)] for step in range(len(EXITS)))
+        taken[to] = next(port for port in steps if port not in taken.values())
+    return taken
 
 
 def namespace(network: str) -> Values:

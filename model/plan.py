@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from model import discovery, gatewayapi, globalhosts, mesh, namespaces, remotes, routing, samples, trust, unbuilt
+from model import (
+    discovery,
+    egress,
+    gatewayapi,
+    globalhosts,
+    mesh,
+    namespaces,
+    remotes,
+    routing,
+    samples,
+    trust,
+    unbuilt,
+)
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
@@ -30,6 +42,7 @@ class ClusterPlan:
         exports: what it offers.
         imports: what it makes reachable.
         global_hosts: names that a service has in every mesh, as far as this cluster offers or imports them.
+        egress: how its calls leave, where they leave through a gateway; else None.
         remotes: gateways of other networks that it finds through the Gateway API.
         discovers: clusters of its mesh that its istiod reads.
         read_by: clusters of its mesh whose istiods read it.
@@ -48,6 +61,7 @@ class ClusterPlan:
     exports: tuple[routing.ExportPlan, ...]
     imports: tuple[routing.ImportPlan, ...]
     global_hosts: tuple[globalhosts.GlobalHost, ...]
+    egress: egress.EgressPlan | None
     remotes: tuple[remotes.Remote, ...]
     discovers: tuple[discovery.DiscoveryPlan, ...]
     read_by: tuple[discovery.DiscoveryPlan, ...]
@@ -79,6 +93,7 @@ class ClusterPlan:
         made += [remotes.gateway(remote, []) for remote in self.remotes]
         for link in self.imports:
             made += routing.opened(link)
+        made += egress.bodies(self.egress) if self.egress else []
         for read in self.read_by:
             made += discovery.reader(read)
         made += [discovery.remote_secret(known, "") for known in self.discovers]
@@ -158,6 +173,7 @@ def _cluster(
     declared = federation.clusters[made.cluster]
     exports = tuple(routing.exports(federation, declared.name))
     imports = tuple(routing.imports(federation, declared.name))
+    leaving = egress.plan(federation, declared.name, imports)
     fixed = _fixed_address(declared, pool, made.generation)
     return ClusterPlan(
         declared=declared,
@@ -171,10 +187,11 @@ def _cluster(
         exports=exports,
         imports=imports,
         global_hosts=tuple(globalhosts.hosts(exports, imports)),
+        egress=leaving,
         remotes=tuple(remotes.remotes(imports)),
         discovers=tuple(link for link in links if link.cluster == declared.name),
         read_by=tuple(link for link in links if link.of == declared.name),
-        namespaces=tuple(namespaces.injected(federation, declared.name)),
+        namespaces=tuple(namespaces.injected(federation, declared.name, leaving.isolated if leaving else ())),
         workloads=_workloads(federation, declared.name),
     )
 

@@ -19,7 +19,7 @@ class Remote:
     Attributes:
         cluster: whose gateway it is.
         network: its Istio network.
-        port: of the gateway.
+        port: of that gateway, or of the egress gateway that leads there.
     """
 
     cluster: str

@@ -24,7 +24,7 @@ from model.config import (
     Port,
     is_address,
 )
-from model.mesh import GATEWAY_LABELS, NAMESPACE
+from model.mesh import GATEWAY_LABELS, NAMESPACE, exits
 
 Body = dict[str, object]
 Spec = Mapping[str, object]
@@ -83,8 +83,9 @@ class Source:
     Attributes:
         cluster: its name.
         network: its Istio network.
-        port: of its gateway.
+        port: on which callers reach it: of its gateway, or of an egress gateway of their own cluster.
         doors: how many entries lead there: one an address of its gateway, as far as they are known; else one.
+        via_egress: callers reach it through an egress gateway of their own cluster.
         locality: of its endpoints as the importer sees them.
         weight: share in percent; None where local pods and all doors are called alike.
         principal: SPIFFE identity of the service's workloads.
@@ -94,6 +95,7 @@ class Source:
     network: str
     port: int
     doors: int
+    via_egress: bool
     locality: str
     weight: int | None
     principal: str
@@ -115,7 +117,7 @@ class ImportPlan:
         labels: of its endpoints; what selects them.
         sources: exporting clusters, sorted by name.
         own: SPIFFE identities of the pods of the importing cluster that answer too.
-        visible_to: namespaces of the importing cluster that see the name; `*` is all.
+        callers: namespaces of the importing cluster whose workloads the exports admit; `*` is all.
         connection_pool: of the importing proxies.
         failover: between localities.
     """
@@ -131,7 +133,7 @@ class ImportPlan:
     labels: dict[str, str]
     sources: tuple[Source, ...]
     own: tuple[str, ...]
-    visible_to: tuple[str, ...]
+    callers: tuple[str, ...]
     connection_pool: ConnectionPool | None
     failover: Failover | None
 
@@ -144,6 +146,11 @@ class ImportPlan:
     def role(self) -> str:
         """What its objects are for: a service may be imported under both of its names."""
         return "import-global" if self.is_global else "import"
+
+    @property
+    def visible_to(self) -> tuple[str, ...]:
+        """Namespaces of the importing cluster that see the name; `*` is all, as of the Service that it joins."""
+        return ("*",) if self.is_local else self.callers
 
     @property
     def is_local(self) -> bool:
@@ -237,7 +244,7 @@ def _import_plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
             _source(federation, link, offer, weight) for link, offer, weight in zip(links, offers, weights, strict=True)
         ),
         own=_own(federation, importer, links, offers) if beside_pods else (),
-        visible_to=("*",) if first.mode == "local" else _visible_to(first.cluster, offers),
+        callers=_callers(first.cluster, offers),
         connection_pool=next((link.connection_pool for link in links if link.connection_pool), None),
         failover=next((link.failover for link in links if link.failover), None),
     )
@@ -270,18 +277,21 @@ def _own(
 
 def _source(federation: Federation, link: Import, offer: Export, weight: int | None) -> Source:
     exporter = federation.clusters[link.source]
+    via_egress = link.via == "egress"
+    found = via_egress or link.api == "gateway"
     return Source(
         cluster=link.source,
         network=exporter.network,
-        port=exporter.gateway.port,
-        doors=1 if link.api == "gateway" else max(1, len(exporter.gateway.addresses)),
+        port=exits(federation, link.cluster)[link.source] if via_egress else exporter.gateway.port,
+        doors=1 if found else max(1, len(exporter.gateway.addresses)),
+        via_egress=via_egress,
         locality=link.locality or exporter.locality,
         weight=weight,
         principal=principal(exporter.trust_domain, offer.identity),
     )
 
 
-def _visible_to(cluster: str, offers: Sequence[Export]) -> tuple[str, ...]:
+def _callers(cluster: str, offers: Sequence[Export]) -> tuple[str, ...]:
     """Only the namespaces whose callers an export names see the host; so the own gateway never offers it on."""
     consumers = [consumer for offer in offers for consumer in offer.to if consumer.cluster == cluster]
     if any(consumer.service_accounts is None for consumer in consumers):
@@ -334,7 +344,7 @@ def gateway(plan: ExportPlan) -> Body:
         "tls": {"mode": "AUTO_PASSTHROUGH"},
     }
     spec = {"selector": GATEWAY_LABELS, "servers": [server]}
-    return _body(NETWORKING, "Gateway", plan.name, NAMESPACE, spec)
+    return manifest(NETWORKING, "Gateway", plan.name, NAMESPACE, spec)
 
 
 def authorization(plan: ExportPlan) -> Body:
@@ -348,12 +358,12 @@ def authorization(plan: ExportPlan) -> Body:
         "action": "DENY",
         "rules": [{"from": [{"source": {"principals": ["*"], "notPrincipals": admitted}}]}],
     }
-    return _body(SECURITY, "AuthorizationPolicy", plan.name, plan.export.service.namespace, spec)
+    return manifest(SECURITY, "AuthorizationPolicy", plan.name, plan.export.service.namespace, spec)
 
 
 def strict_mtls() -> Body:
     """Body of the mesh-wide policy that refuses plaintext."""
-    return _body(SECURITY, "PeerAuthentication", "default", NAMESPACE, {"mtls": {"mode": "STRICT"}})
+    return manifest(SECURITY, "PeerAuthentication", "default", NAMESPACE, {"mtls": {"mode": "STRICT"}})
 
 
 def opened(plan: ImportPlan) -> list[Body]:
@@ -382,7 +392,7 @@ def service_entry(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> Body:
         "subjectAltNames": plan.pinned,
         "endpoints": endpoints(plan, addresses),
     }
-    return _body(NETWORKING, "ServiceEntry", plan.name, plan.namespace, spec)
+    return manifest(NETWORKING, "ServiceEntry", plan.name, plan.namespace, spec)
 
 
 def endpoints(plan: ImportPlan, addresses: Sequence[Sequence[str]]) -> list[Body]:
@@ -416,7 +426,7 @@ def workload_entry(plan: ImportPlan, source: Source, door: int, address: object)
     further = (str(door + 1),) if door else ()
     name = object_name(plan.role, plan.service, source.cluster, *further)
     weight = {} if plan.own else {"weight": source.weight}
-    return _body(NETWORKING, "WorkloadEntry", name, plan.namespace, {**_endpoint(plan, source, address), **weight})
+    return manifest(NETWORKING, "WorkloadEntry", name, plan.namespace, {**_endpoint(plan, source, address), **weight})
 
 
 def entry_address(plan: ImportPlan, source: Source, address: str) -> str:
@@ -477,7 +487,7 @@ def destination_rule(plan: ImportPlan) -> Body | None:
     if not policy:
         return None
     spec = {"host": plan.host, "exportTo": list(plan.visible_to), "trafficPolicy": policy}
-    return _body(NETWORKING, "DestinationRule", plan.name, plan.namespace, spec)
+    return manifest(NETWORKING, "DestinationRule", plan.name, plan.namespace, spec)
 
 
 def _locality_setting(plan: ImportPlan) -> Body:
@@ -510,6 +520,7 @@ def _pool(pool: ConnectionPool) -> Body:
     return {key: value for key, value in {"tcp": tcp, "http": http}.items() if value}
 
 
-def _body(api_version: str, kind: str, name: str, namespace: str, spec: Spec) -> Body:
+def manifest(api_version: str, kind: str, name: str, namespace: str, spec: Spec) -> Body:
+    """Return an object of a namespace."""
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}

@@ -21,9 +21,6 @@ def refuse(federation: Federation) -> None:
 def _findings(federation: Federation) -> Iterator[Finding]:
     if federation.istio.ambient:
         yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
-    for link in federation.imports:
-        if link.via != "direct":
-            yield _finding(f"{link.path}.via", "egress gateways", "use via: direct")
 
 
 def _finding(path: str, what: str, fix: str) -> Finding:

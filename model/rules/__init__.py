@@ -9,6 +9,7 @@ from model.finding import Finding
 from model.rules import (
     addresses,
     discovery,
+    egress,
     global_hosts,
     links,
     names,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *links.RULES,
     *discovery.RULES,
     *global_hosts.RULES,
+    *egress.RULES,
     *ports.RULES,
     *weights.RULES,
 )

@@ -90,7 +90,7 @@ def entries_have_addresses(federation: Federation) -> Iterator[Finding]:
     for link in federation.imports:
         source = federation.clusters.get(link.source)
         hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
-        if source and link.mode == "global" and link.api == "istio" and hosts:
+        if source and (link.mode, link.api, link.via) == ("global", "istio", "direct") and hosts:
             yield Finding(
                 link.path,
                 "global-needs-address",
@@ -104,7 +104,7 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Finding]:
     """The Gateway API limits the addresses of a Gateway."""
     for link in federation.imports:
         source = federation.clusters.get(link.source)
-        if source and link.api == "gateway" and len(source.gateway.addresses) > _MOST_ADDRESSES:
+        if source and (link.api, link.via) == ("gateway", "direct") and len(source.gateway.addresses) > _MOST_ADDRESSES:
             yield Finding(
                 f"{source.path}.gateway.addresses",
                 "too-many-addresses",

@@ -228,7 +228,7 @@ def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
     for link in federation.imports:
         source = federation.clusters.get(link.source)
         hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
-        if source and link.mode == "local" and link.api == "istio" and hosts:
+        if source and (link.mode, link.api, link.via) == ("local", "istio", "direct") and hosts:
             yield Finding(
                 link.path,
                 "local-needs-address",

@@ -180,6 +180,15 @@ class Lab:
         assert isinstance(declared, dict)
         return str(declared["network"])
 
+    def errors(self, cluster: str) -> list[str]:
+        """What `istioctl analyze` calls an error in a cluster; it must be on the search path."""
+        file = self.checkout.home / "kubeconfigs" / self.checkout.stack / cluster
+        command = ["istioctl", "analyze", "--all-namespaces", f"--kubeconfig={file}", "--output=json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.stdout, done.stderr
+        found = json.loads(done.stdout) or []
+        return [f"{each['origin']}: {each['message']}" for each in found if each["level"] == "Error"]
+
     @contextmanager
     def edited(self) -> Iterator[dict[str, object]]:
         """Change what the stack declares."""
@@ -213,6 +222,7 @@ def write_overlay(file: Path, kit: Mapping[str, str]) -> None:
                 "global": {"proxy": {"resources": SMALL}},
             },
             "gatewayValues": {"resources": SMALL},
+            "egressValues": {"resources": SMALL},
         },
         "lab": {"metallbManifest": kit["MESH_LAB_METALLB_MANIFEST"]},
     }

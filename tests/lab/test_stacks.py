@@ -1,5 +1,6 @@
 """Committed stacks on real clusters as they stand: each call that they are for is answered, by whom they say."""
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,11 +18,12 @@ CALLS = 60
 
 
 Bring = Callable[[str], Lab]
+Note = Callable[[str, object], None]
 
 
 @pytest.fixture
-def bring(toolchain: Toolchain, overlay: Path | None) -> Iterator[Bring]:
-    """What brings a committed stack up, on kind: of k3d this machine may have no image."""
+def bring(toolchain: Toolchain, overlay: Path | None, record_property: Note) -> Iterator[Bring]:
+    """What brings a committed stack up, on kind: of k3d this machine may have no image. Istio's analysis must agree."""
     with ExitStack() as running:
 
         def up(stack: str) -> Lab:
@@ -32,7 +34,11 @@ def bring(toolchain: Toolchain, overlay: Path | None) -> Iterator[Bring]:
                 for cluster in clusters.values():
                     cluster["provisioner"] = "kind"
             made.up()
-            return Lab(made)
+            lab = Lab(made)
+            record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
+            if shutil.which("istioctl"):
+                assert [error for cluster in made.clusters() for error in lab.errors(cluster)] == []
+            return lab
 
         yield up
 

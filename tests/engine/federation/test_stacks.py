@@ -9,8 +9,10 @@ import pytest
 from tests.checkout import Checkout, checkout
 from toolchain.install import Toolchain
 
+STACKS = ["east-west", "separate-roots", "as-local", "gateway-api", "egress", "multi-primary", "three-meshes"]
 
-@pytest.fixture(params=["east-west", "separate-roots", "as-local", "gateway-api", "multi-primary", "three-meshes"])
+
+@pytest.fixture(params=STACKS)
 def simulated(request: pytest.FixtureRequest, toolchain: Toolchain, tmp_path: Path) -> Iterator[Checkout]:
     """A checkout in which the stack has not run yet."""
     with checkout(toolchain, request.param) as made:

@@ -131,7 +131,7 @@ def test_make_hands_an_overlay_on_as_one_word(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stack", ["embedded", "east-west", "separate-roots", "as-local", "gateway-api", "three-meshes"]
+    "stack", ["embedded", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes"]
 )
 def test_the_overlay_of_the_guide_suits_every_stack_file(stack: str, tmp_path: Path) -> None:
     [example] = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from model import discovery, globalhosts, remotes, routing, samples
+from model import discovery, egress, globalhosts, remotes, routing, samples
 from model.gatewayapi import typed
 from model.plan import ClusterPlan, Plan, plan
 from model.routing import Body
@@ -73,6 +73,18 @@ def global_links(planned: Plan) -> Iterator[Body]:
                 yield rule
 
 
+def leaving(planned: Plan, cluster: ClusterPlan) -> Iterator[Body]:
+    """Everything by which calls leave a cluster, addresses filled in."""
+    assert cluster.egress
+    addresses = [address for way in cluster.egress.exits for address in planned.clusters[way.cluster].addresses]
+    for way in cluster.egress.exits:
+        yield egress.service_entry(way, planned.clusters[way.cluster].addresses)
+        yield from (body for route in way.routes for body in egress.route_bodies(way, route))
+    yield from (remotes.gateway(remote, typed([cluster.egress.address])) for remote in cluster.remotes)
+    yield from (egress.sidecar(namespace) for namespace in cluster.egress.confined)
+    yield from (egress.network_policy(namespace, addresses) for namespace in cluster.egress.isolated)
+
+
 def workloads(cluster: ClusterPlan) -> Iterator[Body]:
     yield from cluster.namespaces
     for workload in cluster.workloads:
@@ -108,6 +120,12 @@ def test_global_hosts(golden: Golden) -> None:
 def test_global_hosts_through_the_gateway_api_beside_pods(golden: Golden) -> None:
     planned = plan(parse(committed("gateway-api")), "gateway-api")
     golden("bodies/global-gateway-api.yaml", text(global_links(planned)))
+
+
+def test_egress(golden: Golden) -> None:
+    planned = plan(parse(committed("egress")), "egress")
+    for name, cluster in planned.clusters.items():
+        golden(f"bodies/{name}-egress.yaml", text(leaving(planned, cluster)))
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:

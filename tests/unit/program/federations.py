@@ -10,7 +10,7 @@ from tests.unit.program.recorder import ROOT
 
 Tree = dict[str, Any]
 
-STACKS = ("embedded", "east-west", "separate-roots", "as-local", "gateway-api", "three-meshes")
+STACKS = ("embedded", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes")
 """The committed stack files."""
 
 

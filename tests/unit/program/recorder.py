@@ -32,6 +32,8 @@ PROJECT = "mesh-federation"
 STACK_TYPE = "pulumi:pulumi:Stack"
 CLOUD_ADDRESS = "203.0.113.7"
 """What load balancers of clusters that are not ours answer with."""
+CLUSTER_ADDRESS = "10.96.7.7"
+"""What Services get that ask for no address of their own."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,8 @@ class Recorder(mocks.MockMonitor):
             return {"stdout": kubeconfig(one.name), "stderr": ""}
         if one.kind == "Service" and one.body["spec"].get("type") == "LoadBalancer":
             return {"status": {"loadBalancer": {"ingress": [{"ip": CLOUD_ADDRESS}]}}}
+        if one.kind == "Service":
+            return {"spec": {"clusterIP": CLUSTER_ADDRESS, **one.body["spec"]}, "status": {"loadBalancer": {}}}
         return {}
 
 

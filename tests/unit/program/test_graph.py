@@ -27,7 +27,7 @@ ASKED_FOR = {
     "workloads": {"Sample"},
 }
 """That a federation has where its stack file lists such entries."""
-IN_SOME = {"GlobalHost", "MetalLB", "RemoteGateway"}
+IN_SOME = {"Confinement", "Exit", "GlobalHost", "MetalLB", "RemoteGateway"}
 """That some federations need for what is declared."""
 FEDERATIONS: dict[str, Tree] = {
     **{stack: committed(stack) for stack in STACKS},
@@ -241,8 +241,9 @@ def test_clusters_wait_for_each_other_only_in_their_links(record: Record, tree: 
         if each.urn not in home or not each.request.custom:
             continue
         foreign = {home[urn] for urn in run.before(each) if urn in home} - {home[each.urn]}
+        leaving = "/egress-" in each.name or "-exit-" in each.name
         ours = each.name.endswith("-host") or ":istio-system/remote-" in each.name or (each.kind, each.name) in joined
-        if each.kind in LINKING or ours:
+        if each.kind in LINKING or ours or leaving:
             assert {(home[each.urn], other) for other in foreign} <= importing, each.name
         elif "/istio-remote-secret-" in each.name:
             assert {(home[each.urn], other) for other in foreign} <= reading, each.name
@@ -276,6 +277,8 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("CertificateAuthority", "trust")
             case "pulumi", _:
                 assert above == ("Cluster", each.name)
+            case "command", _ if "-exit-" in each.name:
+                assert above == ("Exit", each.name)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
                 istio = ("IstioInstall", f"{name.removesuffix('-gateway-api')}-istio")

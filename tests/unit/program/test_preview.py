@@ -57,6 +57,17 @@ UNKNOWN_WITH_THE_GATEWAY_API = {
     ("command:local:Command", "*-global-httpbin-httpbin-host", "triggers[0]"),
 }
 
+UNKNOWN_WITH_EGRESS = {
+    ("command:local:Command", "*-exit-east", "stdin"),
+    ("command:local:Command", "*-exit-east", "triggers[0]"),
+    ("command:local:Command", "*-exit-west", "stdin"),
+    ("command:local:Command", "*-exit-west", "triggers[0]"),
+    ("command:local:Command", "*-import-tools-httpbin-host", "stdin"),
+    ("command:local:Command", "*-import-tools-httpbin-host", "triggers[0]"),
+    ("kubernetes:apps/v1:Deployment", "*:istio-system/istio-egressgateway", RESTARTED_BY),
+    ("kubernetes:apps/v1:Deployment", "*:tools/httpbin", RESTARTED_BY),
+}
+
 UNKNOWN_AUTHORITIES = {
     ("tls:index/selfSignedCert:SelfSignedCert", "privateKeyPem"),
     ("tls:index/certRequest:CertRequest", "privateKeyPem"),
@@ -92,6 +103,8 @@ def test_the_first_preview_knows_all_but_what_must_first_be_made(record: Record,
     expected = UNKNOWN_AT_FIRST | (UNKNOWN_ON_KIND if run.of_type("mesh-federation:index:MetalLB") else set())
     if run.of_type("mesh-federation:index:GlobalHost"):
         expected = {each for each in expected if "-import-" not in each[1]} | UNKNOWN_WITH_THE_GATEWAY_API
+    if run.of_type("mesh-federation:index:Exit"):
+        expected |= UNKNOWN_WITH_EGRESS
     assert unknown(run) == expected
 
 

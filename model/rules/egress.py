@@ -1,0 +1,42 @@
+"""Egress: one way from a cluster to another, and routes that its istiod reads."""
+
+from collections.abc import Iterator
+
+from model.config import Federation, Import
+from model.finding import Finding
+from model.mesh import TLS_LISTENERS_DEFAULT
+
+
+def one_way_leads_to_a_cluster(federation: Federation) -> Iterator[Finding]:
+    """Where callers must not reach another cluster's gateway by themselves, a direct import from there cannot work."""
+    first: dict[tuple[str, str], Import] = {}
+    for link in federation.imports:
+        known = first.setdefault((link.cluster, link.source), link)
+        if known.via != link.via:
+            yield Finding(
+                f"{link.path}.via",
+                "via-differs",
+                f"{known.path} takes calls from {link.cluster} to {link.source} via {known.via}, this one via"
+                f" {link.via}: what closes the direct way (pitfall 32) would close it for both",
+                f"write `via: egress` in all imports of {link.cluster} from {link.source}, or in none",
+            )
+
+
+def routes_are_read(federation: Federation) -> Iterator[Finding]:
+    """Before one release, istiod reads TLSRoutes of an alpha version, which the definitions do not serve."""
+    for link in federation.imports:
+        cluster = federation.clusters.get(link.cluster)
+        if not cluster or link.via != "egress" or link.api != "gateway":
+            continue
+        if federation.istio_version(cluster.name) < TLS_LISTENERS_DEFAULT:
+            needed = ".".join(map(str, TLS_LISTENERS_DEFAULT))
+            yield Finding(
+                f"{link.path}.api",
+                "egress-version",
+                f"{cluster.name} runs Istio {cluster.istio_version or federation.istio.version}, whose istiod reads no"
+                f" TLSRoute of version v1; with `api: gateway` an egress gateway needs Istio {needed} (pitfall 24)",
+                f"use Istio {needed} or later in {cluster.name}, or write `api: istio`",
+            )
+
+
+RULES = (one_way_leads_to_a_cluster, routes_are_read)
