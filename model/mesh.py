@@ -127,7 +127,14 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "imagePullPolicy": "IfNotPresent",
         "service": service,
     }
-    return merged(computed, federation.istio.gateway_values)
+    return _counted(merged(computed, federation.istio.gateway_values))
+
+
+def _counted(values: Values) -> Values:
+    """Declare how many pods a gateway has, unless an autoscaler says so: what is not declared is nobody's drift."""
+    scaling = values["autoscaling"]
+    is_scaled = isinstance(scaling, dict) and scaling.get("enabled")
+    return values if is_scaled else {"replicaCount": 1, **values}
 
 
 def egress_values(federation: Federation, cluster: Cluster) -> Values:
@@ -148,7 +155,7 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
             "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ways)],
         },
     }
-    return merged(computed, federation.istio.egress_values)
+    return _counted(merged(computed, federation.istio.egress_values))
 
 
 def _egress_address(cluster: Cluster) -> IPv4Address | None:

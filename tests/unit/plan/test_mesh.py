@@ -104,6 +104,12 @@ def test_values_of_the_user_win_and_leave_the_others_alone() -> None:
     assert len(other["service"]["ports"]) == 2
 
 
+def test_how_many_pods_a_gateway_has_is_declared_unless_an_autoscaler_says_so() -> None:
+    assert gateway()["replicaCount"] == 1
+    assert gateway(tree(istio={"gatewayValues": {"replicaCount": 3}}))["replicaCount"] == 3
+    assert "replicaCount" not in gateway(tree(istio={"gatewayValues": {"autoscaling": {"enabled": True}}}))
+
+
 def test_laying_values_over_others_changes_neither() -> None:
     below: dict[str, object] = {"a": {"b": 1}, "list": [1, 2]}
     above: dict[str, object] = {"a": {"c": 2}, "list": [3]}
