@@ -14,22 +14,19 @@ from components import charts, definitions, manifests
 from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
-from components.discovery import Discovery, DiscoveryArgs
-from components.egress import Confinement, ConfinementArgs, Exit, ExitArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.global_host import GlobalHost, GlobalHostArgs
-from components.imports import Import, ImportArgs
 from components.istio import IstioInstall, IstioInstallArgs
+from components.links import Links
+from components.mesh import Mesh, Offered
 from components.metallb import MetalLB, MetalLBArgs
 from components.objects import Body, create, create_all
-from components.reader import Reader, ReaderArgs
-from components.remote import RemoteGateway, RemoteGatewayArgs
 from components.workload import Sample, SampleArgs
 from model import discovery, metallb
 from model.mesh import EGRESS, GATEWAY, NAMESPACE
 from model.plan import ClusterPlan, Plan, Sources
-from model.routing import ImportPlan, object_name
+from model.routing import object_name
 
 
 @dataclass(frozen=True)
@@ -43,34 +40,6 @@ class FederationArgs:
 
     plan: Plan
     stack: str
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """One cluster with its control plane and gateway, ready to be linked."""
-
-    plan: ClusterPlan
-    cluster: Cluster
-    istio: IstioInstall
-    gateway: Gateway
-    egress: Gateway | None
-    roots: pulumi.Output[str]
-    namespaces: Sequence[pulumi.Resource]
-    global_hosts: Mapping[str, GlobalHost]
-
-    @property
-    def joined(self) -> set[str]:
-        """Services, as namespace/name, that instances of other meshes join: theirs is the host of an import."""
-        return {str(plan.service) for plan in self.plan.imports if plan.is_local}
-
-    def named(self, service: str) -> list[pulumi.Resource]:
-        """Return the global host of a service, where it has one here."""
-        return [self.global_hosts[service]] if service in self.global_hosts else []
-
-    @property
-    def ready(self) -> list[pulumi.Resource]:
-        """What routing objects and workloads wait for."""
-        return [*self.istio.ready, *self.namespaces]
 
 
 class Federation(pulumi.ComponentResource):
@@ -111,13 +80,14 @@ class Federation(pulumi.ComponentResource):
             for cluster, plan in args.plan.clusters.items()
         }
         offered = {
-            cluster: _Offered(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
+            cluster: Offered(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
             for cluster, mesh in meshes.items()
         }
+        links = Links(offered, self._child)
         for mesh in meshes.values():
-            self._imports(mesh, offered)
+            links.imports(mesh)
         for mesh in meshes.values():
-            self._discoveries(mesh, offered)
+            links.discoveries(mesh)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
         self.register_outputs({"clusters": self.clusters})
 
@@ -211,132 +181,12 @@ class Federation(pulumi.ComponentResource):
                 sample.serve(mesh.namespaces)
         return started
 
-    def _imports(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
-        """Link a mesh to its sources, last of all: an importer that moves to a new cluster must be served there."""
-        ways = self._ways(mesh, offered)
-        remotes = self._remotes(mesh, offered, ways)
-        made = []
-        for plan in mesh.plan.imports:
-            sources = [offered[source.cluster] for source in plan.sources]
-            through = [ways[source.cluster] for source in plan.sources]
-            found = [remotes[source.cluster] for source in plan.sources if plan.by_network]
-            led = [need for way in through for need in way.ready]
-            joined = mesh.named(str(plan.service)) if plan.is_global else []
-            args = ImportArgs(
-                plan=plan,
-                addresses=[way.addresses for way in through],
-                kubeconfig=mesh.cluster.kubeconfig,
-                place=mesh.cluster.place,
-                after=[*mesh.ready, *led, *found, *joined, *_behind(sources, plan)],
-            )
-            imported = Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
-            made.append(imported)
-            own = offered[mesh.plan.name].samples.get(str(plan.service))
-            if own and imported.freed:
-                own.serve([*mesh.namespaces, imported.freed])
-        self._confine(mesh, offered, [*remotes.values(), *made])
-
-    def _ways(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> "dict[str, _Way]":
-        """Find how calls of a mesh reach each cluster that it imports from: straight, or through an exit of its own."""
-        straight = {
-            source.cluster: _Way(offered[source.cluster].mesh.gateway.addresses, [])
-            for plan in mesh.plan.imports
-            for source in plan.sources
-        }
-        return {**straight, **self._exits(mesh, offered)}
-
-    def _exits(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> "dict[str, _Way]":
-        if mesh.plan.egress is None or mesh.egress is None:
-            return {}
-        made = {}
-        for plan in mesh.plan.egress.exits:
-            args = ExitArgs(
-                plan=plan,
-                addresses=offered[plan.cluster].mesh.gateway.addresses,
-                asked=mesh.plan.egress.asked,
-                kubeconfig=mesh.cluster.kubeconfig,
-                place=mesh.cluster.place,
-                after=[*mesh.ready, mesh.egress],
-            )
-            way = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self._child)
-            made[plan.cluster] = _Way(mesh.egress.addresses, way.ready)
-        return made
-
-    def _confine(self, mesh: Mesh, offered: Mapping[str, "_Offered"], after: Sequence[pulumi.Resource]) -> None:
-        """Close every way around the egress gateway, once all callers leave through it."""
-        if plan := mesh.plan.egress:
-            addresses = [offered[way.cluster].mesh.gateway.addresses for way in plan.exits]
-            args = ConfinementArgs(plan, addresses, mesh.cluster.place, [*mesh.ready, *after])
-            Confinement(f"{mesh.plan.name}-confinement", args, self._child)
-
-    def _remotes(
-        self, mesh: Mesh, offered: Mapping[str, "_Offered"], ways: "Mapping[str, _Way]"
-    ) -> dict[str, RemoteGateway]:
-        """Tell a mesh where others' gateways are. A new address moves its callers, so all that they call is there."""
-        found = {}
-        for plan in mesh.plan.remotes:
-            source = offered[plan.cluster]
-            called = (link for link in mesh.plan.imports if plan.serves(link))
-            way = ways[plan.cluster]
-            after = [*mesh.ready, *way.ready, *(need for link in called for need in _behind([source], link))]
-            args = RemoteGatewayArgs(plan, way.addresses, mesh.cluster.place, after)
-            found[plan.cluster] = RemoteGateway(f"{mesh.plan.name}-{plan.name}", args, self._child)
-        return found
-
     def _passage(self, mesh: Mesh) -> list[pulumi.Resource]:
         """Open the gateway of a cluster that others discover, for all its services."""
         if not mesh.plan.is_open:
             return []
         body = discovery.passage(mesh.plan.declared.gateway.port)
         return [create(body, mesh.cluster.place, self, mesh.ready)]
-
-    def _discoveries(self, mesh: Mesh, offered: Mapping[str, "_Offered"]) -> None:
-        """Let an istiod read other clusters of its mesh, last of all, as with imports."""
-        for plan in mesh.plan.discovers:
-            read = offered[plan.of].mesh
-            credentials = ReaderArgs(plan, read.cluster.kubeconfig, read.cluster.place, read.istio.namespace)
-            reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self._child)
-            after = [*mesh.ready, *offered[plan.of].everything]
-            args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.place, after)
-            Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self._child)
-
-
-def _behind(sources: "Sequence[_Offered]", plan: ImportPlan) -> list[pulumi.Resource]:
-    return [need for source in sources for need in source.behind(str(plan.service))]
-
-
-@dataclass(frozen=True)
-class _Way:
-    """How calls reach another cluster.
-
-    Attributes:
-        addresses: that callers connect to.
-        ready: what leads on from there.
-    """
-
-    addresses: pulumi.Output[Sequence[str]]
-    ready: Sequence[pulumi.Resource]
-
-
-@dataclass(frozen=True)
-class _Offered:
-    """A mesh with what it offers to others, by the service's namespace/name."""
-
-    mesh: Mesh
-    exports: Mapping[str, Export]
-    samples: Mapping[str, Sample]
-    passage: Sequence[pulumi.Resource]
-
-    @property
-    def everything(self) -> list[pulumi.Resource]:
-        """What must run before any service can be called: gateway, passage through it, and all samples."""
-        running = (resource for sample in self.samples.values() for resource in sample.ready)
-        return [self.mesh.gateway, *self.passage, *running]
-
-    def behind(self, service: str) -> list[pulumi.Resource]:
-        """Return what must run before a call can succeed: gateway, listener, and the sample that is called."""
-        sample = self.samples[service].ready if service in self.samples else []
-        return [self.mesh.gateway, self.exports[service], *sample]
 
 
 @dataclass(frozen=True)
