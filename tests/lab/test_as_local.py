@@ -199,6 +199,14 @@ def test_a_request_a_connection_spreads_calls_over_the_pods_behind_a_gateway(loc
         assert len(found) == 3
 
 
+def test_remote_instances_are_found_by_their_network_as_well_as_by_an_address(local: Lab) -> None:
+    change(local, api="gateway")
+    entry = ["get", "workloadentries.networking.istio.io", "--namespace=httpbin", "import-httpbin-httpbin-west"]
+    assert local.ask("east", *entry, "--output=jsonpath={.spec.address}") == ""
+    eventually(partial(answered_by, local, {EAST, WEST}), PATIENCE)
+    assert {reply.status for reply in local.calls("east", "sleep", CALLS)} == {200}
+
+
 def test_an_import_changes_between_local_and_remote_in_one_up_and_its_host_never_has_two_owners(
     local: Lab, record_property: Note
 ) -> None:

@@ -91,6 +91,14 @@ def test_a_call_leaves_through_the_egress_gateway_and_keeps_both_identities(
     assert connections > 0
 
 
+def test_a_gateway_passes_on_what_its_cluster_exports_and_nothing_that_it_imports(egress: Lab) -> None:
+    plain = "httpbin.tools.svc.cluster.local"
+    assert egress.certificate("west", "httpbin.mesh.global", 8000)
+    assert egress.certificate("east", "httpbin.mesh.global", 8000) is None
+    assert egress.certificate("east", plain, 8000)
+    assert egress.certificate("west", plain, 8000) is None
+
+
 @pytest.mark.skipif(not shutil.which("istioctl"), reason="NOTHING was analyzed: istioctl is not on the search path")
 def test_istioctl_finds_no_error_in_either_cluster(egress: Lab) -> None:
     assert [error for cluster in ("east", "west") for error in egress.errors(cluster)] == []
