@@ -22,6 +22,18 @@ CALLS = 20
 NOWHERE, THERE = "BlackHoleCluster", "PassthroughCluster"
 """Envoy's names for what a proxy does with calls of what the mesh does not know."""
 
+ASTRAY = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "astray", "namespace": "sleep"},
+    "spec": {
+        "hosts": ["nobody.example.com"],
+        "gateways": ["nowhere"],
+        "tcp": [{"route": [{"destination": {"host": "nobody.example.com"}}]}],
+    },
+}
+"""What the analysis must find, or it looks at nothing."""
+
 Note = Callable[[str, object], None]
 
 
@@ -102,6 +114,10 @@ def test_a_gateway_passes_on_what_its_cluster_exports_and_nothing_that_it_import
 @pytest.mark.skipif(not shutil.which("istioctl"), reason="NOTHING was analyzed: istioctl is not on the search path")
 def test_istioctl_finds_no_error_in_either_cluster(egress: Lab) -> None:
     assert [error for cluster in ("east", "west") for error in egress.errors(cluster)] == []
+    egress.ask("east", "apply", "--filename=-", stdin=json.dumps(ASTRAY))
+    [error] = egress.errors("east")
+    egress.ask("east", "delete", "virtualservices.networking.istio.io", "--namespace=sleep", "astray")
+    assert "Referenced gateway not found" in error
 
 
 def test_without_the_egress_gateway_nobody_gets_out(egress: Lab) -> None:
