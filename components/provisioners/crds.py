@@ -10,6 +10,7 @@ Standard input: the cluster's kubeconfig.
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from components.provisioners import access, place
@@ -17,19 +18,26 @@ from components.provisioners import access, place
 SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
 DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
 
+APPLY = ("apply", "--server-side", "--force-conflicts", "--filename=-")
+WAIT = ("wait", "--for=condition=Established", "--timeout=60s", "--filename=-")
+"""It gives up at once on a definition that has no conditions yet, as on a busy API server, so it is asked again."""
+TIMEOUT = 60
+"""Seconds; one or two are usual."""
+
 
 def main() -> None:
     """Apply the definitions and wait until the API server serves them."""
     file = os.path.expandvars(os.environ["CRDS"])
     definitions = _definitions(file)
     with access.kubectl(sys.stdin.read()) as kubectl:
-        for step in (
-            ["apply", "--server-side", "--force-conflicts"],
-            ["wait", "--for=condition=Established", "--timeout=60s"],
-        ):
-            done = place.ask([*kubectl, *step, "--filename=-"], definitions)
-            if done.returncode:
-                sys.exit(f"{file}: kubectl {step[0]} failed\n{done.stderr}")
+        done = place.ask([*kubectl, *APPLY], definitions)
+        if done.returncode:
+            sys.exit(f"{file}: kubectl apply failed\n{done.stderr}")
+        deadline = time.monotonic() + TIMEOUT
+        while (done := place.ask([*kubectl, *WAIT], definitions)).returncode:
+            if time.monotonic() > deadline:
+                sys.exit(f"{file}: kubectl wait failed\n{done.stderr}")
+            time.sleep(0.5)
 
 
 def _definitions(file: str) -> str:

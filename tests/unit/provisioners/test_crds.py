@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from components.provisioners import crds as script
 from tests.unit.provisioners.stand import Ended, Stand
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
@@ -83,16 +84,31 @@ def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(stand: St
         assert "SECRET" not in f"{call.argv} {call.env}"
 
 
-@pytest.mark.parametrize("step", ["apply", "wait"])
-def test_a_step_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(
-    stand: Stand, crds: Path, step: str
-) -> None:
-    stand.when("kubectl", step, status=1, err="error: the server is not ready\n")
+def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "apply", status=1, err="error: the server is not ready\n")
     failed = apply(stand, crds)
     assert failed.status == 1
-    assert failed.err.startswith(f"{crds}: kubectl {step} failed\nerror: the server is not ready")
+    assert failed.err.startswith(f"{crds}: kubectl apply failed\nerror: the server is not ready")
     assert "SECRET" not in failed.err
     assert list((stand.root / "tmp").iterdir()) == []
+
+
+def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
+    assert apply(stand, crds).status == 0
+    assert [call.argv[1] for call in stand.calls()] == ["apply", "wait", "wait", "wait"]
+
+
+def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
+    stand: Stand, crds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.when("kubectl", "wait", status=1, err="timed out waiting\n")
+    monkeypatch.setattr(script, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, "CRDS": str(crds)}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
+        script.main()
 
 
 def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:
