@@ -10,7 +10,6 @@ Standard input: the cluster's kubeconfig.
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 from components.provisioners import access, place
@@ -30,14 +29,14 @@ def main() -> None:
     file = os.path.expandvars(os.environ["CRDS"])
     definitions = _definitions(file)
     with access.kubectl(sys.stdin.read()) as kubectl:
-        done = place.ask([*kubectl, *APPLY], definitions)
-        if done.returncode:
-            sys.exit(f"{file}: kubectl apply failed\n{done.stderr}")
-        deadline = time.monotonic() + TIMEOUT
-        while (done := place.ask([*kubectl, *WAIT], definitions)).returncode:
-            if time.monotonic() > deadline:
-                sys.exit(f"{file}: kubectl wait failed\n{done.stderr}")
-            time.sleep(0.5)
+        if failure := _failure(kubectl, APPLY, file, definitions):
+            sys.exit(failure)
+        place.until_whole(lambda: _failure(kubectl, WAIT, file, definitions), TIMEOUT)
+
+
+def _failure(kubectl: list[str], step: tuple[str, ...], file: str, definitions: str) -> str:
+    done = place.ask([*kubectl, *step], definitions)
+    return f"{file}: kubectl {step[0]} failed\n{done.stderr}" if done.returncode else ""
 
 
 def _definitions(file: str) -> str:

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 
 from components.provisioners import access, place
@@ -28,11 +27,12 @@ TIMEOUT = 120
 def main() -> None:
     """Ask until all of them do, or end with what is missing where."""
     with access.kubectl(sys.stdin.read()) as kubectl:
-        deadline = time.monotonic() + TIMEOUT
-        while missing := list(_missing(kubectl)):
-            if time.monotonic() > deadline:
-                sys.exit("the egress gateway does not lead out yet:\n" + "\n".join(missing))
-            time.sleep(0.5)
+        place.until_whole(lambda: _lacking(kubectl), TIMEOUT)
+
+
+def _lacking(kubectl: list[str]) -> str:
+    missing = "\n".join(_missing(kubectl))
+    return missing and f"the egress gateway does not lead out yet:\n{missing}"
 
 
 def _missing(kubectl: list[str]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,15 @@ def ask(command: Sequence[str], stdin: str = "") -> "subprocess.CompletedProcess
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         sys.exit(f'{command[0]} is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
+
+
+def until_whole(lacking: Callable[[], str], seconds: float) -> None:
+    """Ask what is lacking until nothing is; after so many seconds end with the last answer."""
+    deadline = time.monotonic() + seconds
+    while told := lacking():
+        if time.monotonic() > deadline:
+            sys.exit(told)
+        time.sleep(0.5)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ by themselves, and on simulated nodes there is nobody to tell them.
 import json
 import os
 import sys
-import time
 from hashlib import sha256
 
 from components.provisioners import access, place
@@ -28,11 +27,12 @@ GET = ("get", "configmaps", "--all-namespaces", "--field-selector=metadata.name=
 def main() -> None:
     """Look until no namespace has other roots, or end with the names of those that have."""
     with access.kubectl(sys.stdin.read()) as kubectl:
-        deadline = time.monotonic() + TIMEOUT
-        while outdated := _outdated(kubectl):
-            if time.monotonic() > deadline:
-                sys.exit(f"istiod has not told these namespaces which roots are trusted now: {', '.join(outdated)}")
-            time.sleep(0.5)
+        place.until_whole(lambda: _untold(kubectl), TIMEOUT)
+
+
+def _untold(kubectl: list[str]) -> str:
+    outdated = ", ".join(_outdated(kubectl))
+    return outdated and f"istiod has not told these namespaces which roots are trusted now: {outdated}"
 
 
 def _outdated(kubectl: list[str]) -> list[str]:

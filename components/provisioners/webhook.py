@@ -11,9 +11,7 @@ the first answer is yes.
 """
 
 import os
-import subprocess
 import sys
-import time
 
 from components.provisioners import access, place
 
@@ -24,15 +22,12 @@ TIMEOUT = 180
 def main() -> None:
     """Ask until the answer is yes, or end with the API server's last words."""
     with access.kubectl(sys.stdin.read()) as kubectl:
-        deadline = time.monotonic() + TIMEOUT
-        while (answer := _ask(kubectl)).returncode:
-            if time.monotonic() > deadline:
-                sys.exit(f"{os.environ['WHOSE']}'s webhook does not answer:\n{answer.stderr}")
-            time.sleep(0.5)
+        place.until_whole(lambda: _refusal(kubectl), TIMEOUT)
 
 
-def _ask(kubectl: list[str]) -> "subprocess.CompletedProcess[str]":
-    return place.ask([*kubectl, "create", "--dry-run=server", "--filename=-"], os.environ["PROBE"])
+def _refusal(kubectl: list[str]) -> str:
+    answer = place.ask([*kubectl, "create", "--dry-run=server", "--filename=-"], os.environ["PROBE"])
+    return f"{os.environ['WHOSE']}'s webhook does not answer:\n{answer.stderr}" if answer.returncode else ""
 
 
 if __name__ == "__main__":
