@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from model.config import Cluster, Discovery, Federation, NamespacedName, Provisioner
 from model.mesh import GATEWAY_LABELS, NAMESPACE, is_simulated
-
-Body = dict[str, object]
+from model.routing import Body, passing_on, tls_port
 
 RBAC = "rbac.authorization.k8s.io"
 PASSAGE = "discovered-services"
@@ -173,17 +172,7 @@ def passage(port: int) -> Body:
     Args:
         port: of the cluster's east-west gateway.
     """
-    server = {
-        "port": {"number": port, "name": "tls", "protocol": "TLS"},
-        "hosts": ["*.local"],
-        "tls": {"mode": "AUTO_PASSTHROUGH"},
-    }
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": PASSAGE, "namespace": NAMESPACE},
-        "spec": {"selector": GATEWAY_LABELS, "servers": [server]},
-    }
+    return passing_on(PASSAGE, GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH")
 
 
 def _metadata(plan: DiscoveryPlan) -> Body:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from model import gatewayapi
 from model.config import Federation, NamespacedName, is_address
 from model.mesh import EGRESS_LABELS, NAMESPACE, Values, egress_address, egress_values, exits, is_simulated
-from model.routing import NETWORKING, Body, ImportPlan, manifest, object_name, resolution
+from model.routing import NETWORKING, Body, ImportPlan, manifest, object_name, passing_on, resolution, tls_port
 
 NAME = "egress-only"
 """Of the objects that leave the callers of a namespace no other way."""
@@ -77,7 +77,6 @@ class EgressPlan:
 
     Attributes:
         values: Helm values of the gateway's chart.
-        address: of the gateway inside the cluster; empty when only the running Service can tell.
         exits: sorted by the cluster that each leads to.
         confined: namespaces whose proxies call nothing that the mesh does not know; Istio's own stands for all.
         isolated: namespaces whose pods, in the mesh or not, cannot reach another cluster's gateway by themselves.
@@ -85,11 +84,15 @@ class EgressPlan:
     """
 
     values: Values
-    address: str
     exits: tuple[Exit, ...]
     confined: tuple[str, ...]
     isolated: tuple[str, ...]
     asked: bool
+
+    @property
+    def address(self) -> str:
+        """Address of the gateway inside the cluster; empty when only the running Service can tell."""
+        return egress_address(self.values)
 
 
 def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) -> EgressPlan | None:
@@ -99,10 +102,8 @@ def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) ->
         return None
     callers = {namespace for link in leaving for namespace in link.callers}
     everyone = "*" in callers
-    values = egress_values(federation, federation.clusters[cluster])
     return EgressPlan(
-        values=values,
-        address=egress_address(values),
+        values=egress_values(federation, federation.clusters[cluster]),
         exits=tuple(_exit(federation, name, port, leaving) for name, port in exits(federation, cluster).items()),
         confined=(NAMESPACE,) if everyone else tuple(sorted(callers)),
         isolated=tuple(sorted(_known(federation, cluster) if everyone else callers - {NAMESPACE})),
@@ -142,7 +143,7 @@ def service_entry(way: Exit, addresses: Sequence[str]) -> Body:
         "hosts": [way.host],
         "exportTo": ["."],
         "location": "MESH_EXTERNAL",
-        "ports": [{"number": way.gateway_port, "name": "tls", "protocol": "TLS"}],
+        "ports": [tls_port(way.gateway_port)],
         "resolution": resolution([addresses]),
         "endpoints": [{"address": address} for address in addresses],
     }
@@ -158,11 +159,7 @@ def route_bodies(way: Exit, route: Route) -> list[Body]:
             gatewayapi.tls_route(name, route.server_names, way.host, way.gateway_port),
         ]
     name = way.named("egress", route)
-    server = {
-        "port": {"number": way.port, "name": f"tls-{way.cluster}", "protocol": "TLS"},
-        "hosts": [route.server_names],
-        "tls": {"mode": "PASSTHROUGH"},
-    }
+    port = tls_port(way.port, f"tls-{way.cluster}")
     destination = {"host": way.host, "port": {"number": way.gateway_port}}
     match = {"port": way.port, "sniHosts": [route.server_names]}
     routed = {
@@ -172,7 +169,7 @@ def route_bodies(way: Exit, route: Route) -> list[Body]:
         "tls": [{"match": [match], "route": [{"destination": destination}]}],
     }
     return [
-        manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": EGRESS_LABELS, "servers": [server]}),
+        passing_on(name, EGRESS_LABELS, port, [route.server_names], "PASSTHROUGH"),
         manifest(NETWORKING, "VirtualService", name, NAMESPACE, routed),
     ]
 

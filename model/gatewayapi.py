@@ -12,8 +12,9 @@ from model.mesh import EGRESS, GATEWAY, NAMESPACE, NETWORK_LABEL
 Body = dict[str, object]
 
 API_VERSION = "gateway.networking.k8s.io/v1"
-PASSTHROUGH = {"mode": "Passthrough", "options": {"gateway.istio.io/listener-protocol": "auto-passthrough"}}
-"""Mutual TLS is passed on by server name, without ending it."""
+BY_ROUTE = {"mode": "Passthrough"}
+BY_SERVER_NAME = {**BY_ROUTE, "options": {"gateway.istio.io/listener-protocol": "auto-passthrough"}}
+"""How TLS is passed on without ending it: to where a route leads, or to the service that the server name tells."""
 
 
 def used(federation: Federation) -> bool:
@@ -33,7 +34,8 @@ def offer(name: str, hosts: Iterable[str], port: int, revision: str) -> Body:
         port: of the gateway's Service.
         revision: of the istiod that reads it; the default one's when empty.
     """
-    return _on(GATEWAY, name, [_listener(host.replace(".", "-"), port, hostname=host) for host in hosts], revision)
+    listeners = [_listener(host.replace(".", "-"), port, BY_SERVER_NAME, hostname=host) for host in hosts]
+    return _on(GATEWAY, name, listeners, revision)
 
 
 def exit_listener(name: str, server_names: str, port: int, revision: str) -> Body:
@@ -45,8 +47,7 @@ def exit_listener(name: str, server_names: str, port: int, revision: str) -> Bod
         port: of the egress gateway's Service.
         revision: of the istiod that reads it; the default one's when empty.
     """
-    listener = {**_listener("tls", port, hostname=server_names), "tls": {"mode": "Passthrough"}}
-    return _on(EGRESS, name, [listener], revision)
+    return _on(EGRESS, name, [_listener("tls", port, BY_ROUTE, hostname=server_names)], revision)
 
 
 def tls_route(name: str, server_names: str, backend: str, port: int) -> Body:
@@ -77,7 +78,7 @@ def remote(name: str, network: str, port: int, addresses: object) -> Body:
         port: of its gateway.
         addresses: as `typed` returns them, or what stands for them until they are known.
     """
-    listeners = [_listener("cross-network", port)]
+    listeners = [_listener("cross-network", port, BY_SERVER_NAME)]
     spec = {"gatewayClassName": "istio-remote", "addresses": addresses, "listeners": listeners}
     return _gateway(name, {NETWORK_LABEL: network}, spec)
 
@@ -87,8 +88,8 @@ def typed(addresses: Sequence[str]) -> list[Body]:
     return [{"type": "IPAddress" if is_address(each) else "Hostname", "value": each} for each in addresses]
 
 
-def _listener(name: str, port: int, **narrowed: str) -> Body:
-    return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": PASSTHROUGH}
+def _listener(name: str, port: int, passed_on: Mapping[str, object], **narrowed: str) -> Body:
+    return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": dict(passed_on)}
 
 
 def _on(service: str, name: str, listeners: Sequence[Body], revision: str) -> Body:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from model.config import NamespacedName, Port
 from model.mesh import NAMESPACE
-from model.routing import NETWORKING, Body, ExportPlan, ImportPlan, object_name
+from model.routing import NETWORKING, Body, ExportPlan, ImportPlan, manifest, object_name
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,4 @@ def service_entry(host: GlobalHost) -> Body:
         "subjectAltNames": list(host.pinned),
         "workloadSelector": {"labels": host.selector},
     }
-    metadata = {"name": host.name, "namespace": host.namespace}
-    return {"apiVersion": NETWORKING, "kind": "ServiceEntry", "metadata": metadata, "spec": spec}
+    return manifest(NETWORKING, "ServiceEntry", host.name, host.namespace, spec)

@@ -338,13 +338,26 @@ def gateway(plan: ExportPlan) -> Body:
     if plan.api == "gateway":
         name = object_name("passthrough", plan.export.service)
         return gatewayapi.offer(name, plan.hosts, plan.port, plan.revision)
-    server = {
-        "port": {"number": plan.port, "name": "tls", "protocol": "TLS"},
-        "hosts": list(plan.hosts),
-        "tls": {"mode": "AUTO_PASSTHROUGH"},
-    }
-    spec = {"selector": GATEWAY_LABELS, "servers": [server]}
-    return manifest(NETWORKING, "Gateway", plan.name, NAMESPACE, spec)
+    return passing_on(plan.name, GATEWAY_LABELS, tls_port(plan.port), plan.hosts, "AUTO_PASSTHROUGH")
+
+
+def tls_port(number: int, name: str = "tls") -> Body:
+    """Return a port as Istio's Gateways write it."""
+    return {"number": number, "name": name, "protocol": "TLS"}
+
+
+def passing_on(name: str, selector: Mapping[str, str], port: Spec, hosts: Sequence[str], mode: str) -> Body:
+    """Body of a Gateway of Istio's own API that passes TLS on without ending it.
+
+    Args:
+        name: of the object.
+        selector: labels of the pods that pass it on.
+        port: number, name and protocol.
+        hosts: what callers may ask for.
+        mode: by server names as proxies write them (AUTO_PASSTHROUGH), or by routes (PASSTHROUGH).
+    """
+    server = {"port": port, "hosts": list(hosts), "tls": {"mode": mode}}
+    return manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": selector, "servers": [server]})
 
 
 def authorization(plan: ExportPlan) -> Body:

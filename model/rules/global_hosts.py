@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from model import pods
-from model.config import Export, Federation, Import, NamespacedName, Port, Workload, is_address
+from model.config import Export, Federation, Import, NamespacedName, Port, Workload
 from model.finding import Finding
-from model.rules.links import exports_by_service, other_accounts
+from model.rules.links import behind_host_names, exports_by_service, other_accounts
 from model.samples import SAMPLES
 
 _MOST_ADDRESSES = 16
@@ -87,17 +87,14 @@ def remote_networks_have_one_cluster(federation: Federation) -> Iterator[Finding
 
 def entries_have_addresses(federation: Federation) -> Iterator[Finding]:
     """The entries of a global host are IP addresses, unless istiod looks for the gateway (pitfall 29)."""
-    for link in federation.imports:
-        source = federation.clusters.get(link.source)
-        hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
-        if source and (link.mode, link.api, link.via) == ("global", "istio", "direct") and hosts:
-            yield Finding(
-                link.path,
-                "global-needs-address",
-                f"{link.cluster} imports {link.service} `as: global` with `api: istio`, which needs the IP address of"
-                f" {link.source}'s gateway; {source.path}.gateway.addresses has the host name {hosts[0]}",
-                f"write `api: gateway`, or give the gateway of {link.source} an IP address",
-            )
+    for link, named in behind_host_names(federation, "global"):
+        yield Finding(
+            link.path,
+            "global-needs-address",
+            f"{link.cluster} imports {link.service} `as: global` with `api: istio`, which needs the IP address of"
+            f" {link.source}'s gateway; {named}",
+            f"write `api: gateway`, or give the gateway of {link.source} an IP address",
+        )
 
 
 def remote_gateways_have_room(federation: Federation) -> Iterator[Finding]:

@@ -223,19 +223,29 @@ def _cycle(
     return None
 
 
-def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
-    """`as: local` adds a WorkloadEntry to a Service's endpoints: endpoints are IP addresses (pitfall 15)."""
+def behind_host_names(federation: Federation, mode: str) -> Iterator[tuple[Import, str]]:
+    """Find imports of a mode whose entries must be IP addresses, though the gateway has a host name.
+
+    Returns:
+        each with what there is to say: where the host name stands, and the name.
+    """
     for link in federation.imports:
         source = federation.clusters.get(link.source)
         hosts = [a for a in source.gateway.addresses if not is_address(a)] if source else []
-        if source and (link.mode, link.api, link.via) == ("local", "istio", "direct") and hosts:
-            yield Finding(
-                link.path,
-                "local-needs-address",
-                f"{link.cluster} imports {link.service} `as: local`, which needs the IP address of {link.source}'s"
-                f" gateway (pitfall 15); {source.path}.gateway.addresses has the host name {hosts[0]}",
-                f"give the gateway of {link.source} an IP address, or write `api: gateway` or `as: remote`",
-            )
+        if source and (link.mode, link.api, link.via) == (mode, "istio", "direct") and hosts:
+            yield link, f"{source.path}.gateway.addresses has the host name {hosts[0]}"
+
+
+def local_imports_have_addresses(federation: Federation) -> Iterator[Finding]:
+    """`as: local` adds a WorkloadEntry to a Service's endpoints: endpoints are IP addresses (pitfall 15)."""
+    for link, named in behind_host_names(federation, "local"):
+        yield Finding(
+            link.path,
+            "local-needs-address",
+            f"{link.cluster} imports {link.service} `as: local`, which needs the IP address of {link.source}'s"
+            f" gateway (pitfall 15); {named}",
+            f"give the gateway of {link.source} an IP address, or write `api: gateway` or `as: remote`",
+        )
 
 
 def local_imports_fit_the_sample(federation: Federation) -> Iterator[Finding]:
