@@ -20,3 +20,4 @@ except InvalidModel as invalid:
 
 federation = Federation("federation", FederationArgs(planned, stack))
 pulumi.export("clusters", federation.clusters)
+pulumi.export("trust", federation.trust)

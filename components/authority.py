@@ -58,6 +58,11 @@ class Material:
         """
         return _hash(self.bundle)
 
+    def fingerprints(self) -> pulumi.Output[Mapping[str, object]]:
+        """Fingerprints of all that is public, by which a verification knows what must be in the cluster."""
+        known = pulumi.Output.all(self.chain, self.bundle)
+        return known.apply(lambda texts: trust.fingerprints(*texts))
+
 
 class CertificateAuthority(pulumi.ComponentResource):
     """**mesh-federation:index:CertificateAuthority** - the authorities of a federation, in any trust model.

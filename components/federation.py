@@ -52,9 +52,11 @@ class Federation(pulumi.ComponentResource):
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
+        trust: by cluster, the fingerprints of what it signs with and trusts; apart, as no preview knows them.
     """
 
     clusters: pulumi.Output[Mapping[str, Mapping[str, object]]]
+    trust: pulumi.Output[Mapping[str, Mapping[str, object]]]
 
     def __init__(self, name: str, args: FederationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Build the federation.
@@ -89,7 +91,8 @@ class Federation(pulumi.ComponentResource):
         for mesh in meshes.values():
             links.discoveries(mesh)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
-        self.register_outputs({"clusters": self.clusters})
+        self.trust = pulumi.Output.all(**{cluster: mesh.trust for cluster, mesh in meshes.items()})
+        self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
     def _mesh(self, plan: ClusterPlan, objects: "Rendered", folder: Path, material: Material) -> Mesh:
         must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
@@ -124,7 +127,7 @@ class Federation(pulumi.ComponentResource):
         egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
         namespaces = create_all(plan.namespaces, cluster.place, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
-        return Mesh(plan, cluster, istio, gateway, egress, roots, namespaces, hosts)
+        return Mesh(plan, cluster, istio, gateway, egress, roots, material.fingerprints(), namespaces, hosts)
 
     def _global_hosts(
         self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]

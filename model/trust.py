@@ -7,8 +7,10 @@ No extended key usage: a CA that has one fails Istio's own check. Roots are boun
 trusted root can mint any accepted identity, so `separate` means independent operation, not mutual distrust.
 """
 
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from model.config import Federation, Key, ProvidedAuthority
 
@@ -113,6 +115,25 @@ def certificates(pem: str) -> list[str]:
     end = "-----END CERTIFICATE-----"
     bodies = [part.split(end)[0].strip() for part in pem.split(CERTIFICATE)[1:]]
     return [f"{CERTIFICATE}\n{body}\n{end}\n" for body in bodies]
+
+
+def fingerprint(pem: str) -> str:
+    """Return the SHA-256 of a certificate's DER form in hexadecimal, as other programs print it without colons."""
+    return sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def fingerprints(chain: str, bundle: str) -> dict[str, object]:
+    """Tell the certificates of one cluster's authority apart by their fingerprints; nothing of it is secret.
+
+    Args:
+        chain: PEM from the intermediate to its own root.
+        bundle: PEM of every trusted root.
+
+    Returns:
+        `authority`: of the intermediate. `root`: of its own root. `trusted`: of every root that the cluster trusts.
+    """
+    links = [fingerprint(pem) for pem in certificates(chain)]
+    return {"authority": links[0], "root": links[-1], "trusted": [fingerprint(pem) for pem in certificates(bundle)]}
 
 
 def peers(federation: Federation, cluster: str) -> list[str]:

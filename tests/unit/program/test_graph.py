@@ -311,7 +311,7 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
     def outputs(kind: str, name: str) -> set[str]:
         return set(embedded.outputs[embedded.one(kind, name).urn])
 
-    assert outputs("Federation", "federation") == {"clusters"}
+    assert outputs("Federation", "federation") == {"clusters", "trust"}
     assert outputs("Cluster", "east") == {"provider"}
     assert outputs("CertificateAuthority", "trust") == {"bundle"}
     assert outputs("Gateway", "east-gateway") == {"addresses"}
@@ -320,7 +320,7 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
 
 
 def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(embedded: Run) -> None:
-    assert set(embedded.exports) == {"clusters"}
+    assert set(embedded.exports) == {"clusters", "trust"}
     east = dict(embedded.exports["clusters"]["east"])
     assert east.pop("name").startswith("east-")
     assert len(east.pop("gateway")) == 1
@@ -331,6 +331,12 @@ def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(embedded: Run
         "network": "east-network",
         "trustDomain": "east.local",
     }
+
+
+def test_the_stack_exports_by_which_fingerprints_its_trust_is_known(embedded: Run) -> None:
+    east, west = (embedded.exports["trust"][cluster] for cluster in ("east", "west"))
+    assert east["trusted"] == west["trusted"] == [east["root"]] == [west["root"]]
+    assert len({east["authority"], west["authority"], east["root"]}) == 3
 
 
 def test_importers_call_the_address_that_the_exporters_gateway_asks_for(embedded: Run) -> None:
