@@ -7,56 +7,20 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from model.config import Discovery, Federation, Import, NamespacedName, Provisioner, Workload
-from model.samples import SAMPLES
+from checks.meanings import hint
+from model.calls import Call, calls
+from model.config import Federation
 
 PATIENCE = 60
 """Seconds until a call must succeed: proxies learn of a change within a few."""
 
-REPAIRS = "./mesh up --refresh puts back what somebody removed or changed"
-STARTS = "./mesh up starts what stopped and makes anew what is gone"
-MEANINGS = {
-    "RBAC: access denied": "{source} refuses {caller}: name it under `to` of the export, then ./mesh up",
-    "CERTIFICATE_VERIFY_FAILED|TLS_error": (
-        "{cluster} and {source} do not accept each other's certificates: ./mesh up applies what is declared;"
-        f" {REPAIRS}"
-    ),
-    "Could not resolve host": f"{{cluster}} does not know the host: ./mesh up applies what is declared; {REPAIRS}",
-    "upstream connect error|no healthy upstream|upstream request timeout|timed out": (
-        f"{{cluster}} does not reach the gateway of {{source}}: {STARTS}, and reconnects it; {REPAIRS};"
-        " where neither helps, look for a firewall between their nodes"
-    ),
-    "connect to the server|connection to the server|dialing backend|did not answer": (
-        f"cluster {{cluster}} does not answer: {STARTS}"
-    ),
-}
-"""What it means that a call fails, by a pattern of what curl, Envoy or kubectl says then."""
-ANYTHING = f"{REPAIRS}; ./mesh doctor looks at this machine"
-
 _IDENTITY = re.compile(r"\b(By|URI)=(spiffe://[^;,\"]+)")
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request from a sample to a service of another cluster.
-
-    Attributes:
-        cluster: the calling cluster: it imports the service, or discovers the other cluster.
-        caller: namespace and name of the sample that calls.
-        source: the cluster that answers.
-        url: what it asks for.
-    """
-
-    cluster: str
-    caller: NamespacedName
-    source: str
-    url: str
 
 
 @dataclass(frozen=True)
@@ -77,51 +41,6 @@ class Answer:
     def identities(self) -> dict[str, str]:
         """SPIFFE identities of the caller (URI) and the server (By), as the server's proxy saw them."""
         return dict(_IDENTITY.findall(self.body))
-
-
-def calls(federation: Federation) -> Iterator[Call]:
-    """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
-    yield from _of_imports(federation)
-    yield from _of_discovered(federation)
-
-
-def _of_imports(federation: Federation) -> Iterator[Call]:
-    for link in federation.imports:
-        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
-            continue
-        export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
-        if callers := _callers(federation, link):
-            yield Call(link.cluster, callers[0], link.source, f"http://{link.host}:{export.ports[0].number}/headers")
-
-
-def _of_discovered(federation: Federation) -> Iterator[Call]:
-    """Call by plain DNS, as walk-through 004 does: the name that the service has in its own cluster."""
-    for link in federation.discovery:
-        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
-            continue
-        callers = [w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")]
-        called = [w for w in federation.workloads if (w.cluster, w.sample) == (link.of, "httpbin")]
-        for service in (w.reference for w in called if callers and _only_there(federation, link, w)):
-            url = f"http://{service.name}.{service.namespace}:{SAMPLES['httpbin'].port}/headers"
-            yield Call(link.cluster, callers[0], link.of, url)
-
-
-def _only_there(federation: Federation, link: Discovery, called: Workload) -> bool:
-    """Say whether no other cluster that the caller sees could answer: services of one name are one service."""
-    seen = {link.cluster, *(other.of for other in federation.discovery if other.cluster == link.cluster)}
-    return seen & {w.cluster for w in federation.workloads if w.reference == called.reference} == {link.of}
-
-
-def _callers(federation: Federation, link: Import) -> Sequence[NamespacedName]:
-    """Return the samples whose identity the export admits."""
-    export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
-    consumers = [consumer for consumer in export.to if consumer.cluster == link.cluster]
-    return [
-        workload.reference
-        for workload in federation.workloads
-        if (workload.cluster, workload.sample) == (link.cluster, "sleep")
-        and any(c.service_accounts is None or workload.reference in c.service_accounts for c in consumers)
-    ]
 
 
 def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, str], console: Console) -> int:
@@ -150,12 +69,6 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
         failed += answer.status != 200
         _say(console, report(each, answer))
     return 1 if failed else 0
-
-
-def hint(made: Call, said: str) -> str:
-    """Tell what to do about a call that failed, by what came back instead of an answer."""
-    meaning = next((known for sign, known in MEANINGS.items() if re.search(sign, said)), ANYTHING)
-    return meaning.format(cluster=made.cluster, source=made.source, caller=made.caller)
 
 
 def report(made: Call, answer: Answer) -> str:

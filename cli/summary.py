@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cli.call import calls
 from cli.engine import Engine
 from model import stackfile
+from model.calls import calls
 from model.config import Import
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.scratch import BenchError
-from cli.call import Call, calls
+from model.calls import Call, calls
 from model.config import Federation
 from model.plan import Plan
 

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from cli import call as calling
-from cli.call import Answer, Call, call, calls, report
+from cli.call import Answer, call, report
+from model.calls import Call, calls
 from model.config import Federation, NamespacedName
 from model.stackfile import parse
 from tests.unit.plan.model import Tree, cluster, export, tree
@@ -27,7 +28,7 @@ def federation(provisioner: str = "kind", **given: object) -> Federation:
 
 def test_a_sample_calls_what_it_is_admitted_to() -> None:
     assert list(calls(federation())) == [
-        Call("east", SLEEP, "west", "http://httpbin.httpbin.svc.cluster.local:8000/headers")
+        Call("east", SLEEP, "west", "http://httpbin.httpbin.svc.cluster.local:8000/headers", "imports[0]")
     ]
 
 
@@ -57,7 +58,9 @@ HTTPBIN = {"cluster": "west", "sample": "httpbin"}
 
 
 def test_a_sample_calls_a_discovered_service_by_plain_dns() -> None:
-    assert list(calls(one_mesh(HTTPBIN))) == [Call("east", SLEEP, "west", "http://httpbin.httpbin:8000/headers")]
+    assert list(calls(one_mesh(HTTPBIN))) == [
+        Call("east", SLEEP, "west", "http://httpbin.httpbin:8000/headers", "discovery[0]")
+    ]
 
 
 def test_a_service_of_both_clusters_is_not_called_for_it_would_not_prove_who_answers() -> None:
@@ -75,7 +78,7 @@ def test_discovered_services_of_simulated_clusters_answer_nobody() -> None:
 
 def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
     answer = Answer(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
-    made = Call("east", SLEEP, "west", "http://x:1/headers")
+    made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
     assert report(made, answer).splitlines() == [
         "east: sleep/sleep calls http://x:1/headers",
         "  200 from west in 0.012 s",
@@ -85,7 +88,9 @@ def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
 
 
 def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
-    told = report(Call("east", SLEEP, "west", "http://x:1/headers"), Answer(403, 0.01, "RBAC: access denied"))
+    told = report(
+        Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]"), Answer(403, 0.01, "RBAC: access denied")
+    )
     assert "  403: RBAC: access denied" in told
     assert "-> " in told
 
@@ -106,7 +111,7 @@ def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
     ],
 )  # fmt: skip
 def test_a_call_that_fails_is_told_with_what_it_means(said: str, told: str) -> None:
-    made = Call("east", SLEEP, "west", "http://x:1/headers")
+    made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
     assert report(made, Answer(503, 0.01, said)).splitlines()[-1].startswith(f"  -> {told}")
 
 
