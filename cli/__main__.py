@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.workspace import Workspace
+from topology.formats import Format
 
 if TYPE_CHECKING:
     from cli.engine import Engine
@@ -112,6 +113,25 @@ def validate(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
 
     workspace = Workspace.current().laying(overlay)
     raise typer.Exit(check(workspace.stack_file(stack), Console(), workspace.overlay))
+
+
+@app.command()
+def topology(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
+    format: Annotated[Format | None, typer.Option(help="Left out: what the output's name says, else svg.")] = None,
+    live: Annotated[
+        Path | None, typer.Option(help="Report of `mesh verify` (JSON) whose results colour the picture.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write the picture; left out: standard output.")] = None,
+) -> None:  # fmt: skip
+    """Draw the federation as the stack file has it: clusters, gateways, exports, imports and trust. Needs nothing."""
+    from cli.topology import chosen, draw, put
+
+    workspace, federation = _declared(stack, overlay)
+    wanted = chosen(format, output)
+    file = put(draw(federation, stack, wanted, live), wanted, output, workspace.home / "topology", stack)
+    if file:
+        _tell(f"{stack} is drawn in {file}")
 
 
 @app.command()
@@ -232,10 +252,11 @@ def main() -> None:
     """Run the command line; what a person can mend is told in three parts, never as a traceback."""
     from cli.engine import EngineError
     from toolchain.errors import ToolchainError
+    from topology.errors import TopologyError
 
     try:
         app(prog_name="mesh")
-    except (Refused, ToolchainError, EngineError) as error:
+    except (Refused, ToolchainError, EngineError, TopologyError) as error:
         _tell(f"error: {error}")
         sys.exit(1)
     except SystemExit as ended:
