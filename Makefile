@@ -6,7 +6,7 @@ ROUNDS ?= 5
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench bench-lab lock schema clean tools
+.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench bench-lab lock pictures schema clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as 
 lock: dev ## Pin the Python packages anew, with hashes
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
+
+pictures: dev ## Draw the pictures in docs/pictures anew
+	@.venv/bin/pytest -q tests/unit/golden/test_topology.py --update-goldens
 
 clean: ## Remove the Python environment; clusters and state stay
 	@rm -rf .venv
