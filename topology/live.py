@@ -78,7 +78,7 @@ def read(file: Path, stack: str) -> Live:
     """
     what, write = (
         f"{file} cannot be laid over the picture",
-        f"make one: ./mesh verify --stack {stack} --json > report.json",
+        f"make one: ./mesh verify --stack {stack} --format json > report.json",
     )
     try:
         report = Report.model_validate_json(file.read_bytes())
@@ -91,6 +91,11 @@ def read(file: Path, stack: str) -> Live:
     if report.stack != stack:
         why = f"it is about the stack {report.stack}, and this is {stack}"
         raise TopologyError(what, why, f"draw that one, or {write}")
+    return live(report)
+
+
+def live(report: Report) -> Live:
+    """Sort a report by the entries that its results are about."""
     return Live(_by_path(report.results))
 
 

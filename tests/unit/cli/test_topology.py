@@ -98,7 +98,7 @@ def test_a_report_on_another_stack_is_refused(mesh: Mesh, tmp_path: Path) -> Non
     assert done.err == (
         f"error: {file} cannot be laid over the picture\n"
         f"  it is about the stack other, and this is {STACK}\n"
-        f"  -> draw that one, or make one: ./mesh verify --stack {STACK} --json > report.json\n"
+        f"  -> draw that one, or make one: ./mesh verify --stack {STACK} --format json > report.json\n"
     )
     assert not picture.exists()
 

@@ -2,11 +2,14 @@
 
 from random import Random
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model import trust
 from model.stackfile import parse
+from tests.unit.checks.stage import intermediate, pem, root
 from tests.unit.plan.model import tree
 
 CERTIFICATES = st.text("ABCDEFabcdef0123456789+/", min_size=4, max_size=40).map(
@@ -63,3 +66,15 @@ def test_no_two_authorities_share_a_name() -> None:
 
 def test_authorities_may_sign_certificates() -> None:
     assert {"cert_signing", "crl_signing"} <= set(trust.CA_USES)
+
+
+def test_certificates_are_told_apart_by_the_fingerprints_that_other_programs_print() -> None:
+    chain, bundle = pem(*intermediate("east").chain).decode(), pem(*root().chain).decode()
+    [authority, own] = intermediate("east").chain
+    assert trust.fingerprints(chain, bundle) == {
+        "authority": printed(authority), "root": printed(own), "trusted": [printed(own)],
+    }  # fmt: skip
+
+
+def printed(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()

@@ -94,7 +94,7 @@ def test_what_is_no_report_on_this_stack_is_refused_with_what_to_do(tmp_path: Pa
     what, why, fix = str(refused.value).splitlines()
     assert str(file) in what
     assert BAD[text] in why
-    assert fix.startswith("  -> ") and "./mesh verify --stack egress --json > report.json" in fix
+    assert fix.startswith("  -> ") and "./mesh verify --stack egress --format json > report.json" in fix
 
 
 def test_a_report_that_is_not_there_is_refused_in_the_same_words(tmp_path: Path) -> None:
