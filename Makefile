@@ -6,7 +6,7 @@ ROUNDS ?= 5
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview validate doctor install dev lint test unit engine bench bench-lab lock pictures schema clean tools
+.PHONY: help up down lab lab-down lab-test preview verify validate doctor install dev lint test unit engine bench bench-lab lock pictures clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ lab: ## Two kind clusters, two meshes, and a real request between them; needs Do
 
 lab-down: ## Remove everything that `make lab` made
 	@./mesh down --yes --stack $(LAB)
+
+verify: ## Prove that what runs of STACK is what is declared
+	@./mesh verify --stack $(STACK)$(laid)
 
 validate: ## Check the stack file of STACK
 	@./mesh validate --stack $(STACK)$(laid)

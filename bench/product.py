@@ -19,7 +19,7 @@ from model.overlay import VARIABLE as OVERLAY
 from toolchain.host import Host
 from toolchain.install import Missing, Toolchain, ready
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "cli", "components", "model", "toolchain", "topology")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "checks", "cli", "components", "model", "reports", "toolchain", "topology")
 _SECRET = "4dabf18193072939515e22adb298388d"
 """Key by which the engine marks a secret in its state."""
 

@@ -3,6 +3,8 @@
 import shlex
 import shutil
 import sys
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +36,19 @@ class Refused(Exception):
     def __init__(self, what: str, fix: str) -> None:
         """Say what, and what to do instead."""
         super().__init__(f"{what}\n  -> {fix}")
+
+
+class CouldNotRun(Refused):
+    """The same, of a verification: nothing is known, which is no failure."""
+
+
+class Form(StrEnum):
+    """What a report is written as."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    HTML = "html"
 
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="Which stack file: Pulumi.<stack>.yaml.")]
@@ -87,6 +102,34 @@ def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
     environment = workspace.environment(_toolchain(_provisioners(federation)))
     kubeconfigs = workspace.home / "kubeconfigs" / stack
     raise typer.Exit(make(federation, kubeconfigs, {**workspace.ambient, **environment}, Console()))
+
+
+@app.command()
+def verify(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A check, a group of checks, or a place in the stack file; repeatable.")
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="What the report is written as.")] = Form.TEXT,
+    drill: Annotated[bool, typer.Option(help="Also take pods away and look who answers; they come back.")] = False,
+    watch: Annotated[bool, typer.Option(help="Go on until Ctrl-C, and tell what changes.")] = False,
+    warn_days: Annotated[int, typer.Option(min=0, help="How early the end of an authority is complained of.")] = 30,
+) -> None:  # fmt: skip
+    """Prove that what runs is what is declared: who may call is answered, and nobody else is."""
+    from cli import verify as verifying
+    from cli.engine import EngineError
+
+    workspace, federation = _declared(stack, overlay)
+    engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
+    asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=warn_days))
+    try:
+        raise typer.Exit(verifying.verify(engine, federation, asked, Console(), errors))
+    except verifying.NotUp as reason:
+        raise CouldNotRun(f"{stack} cannot be verified: {reason}", f"./mesh up --stack {stack}") from None
+    except EngineError as error:
+        raise CouldNotRun(f"{stack} cannot be verified: {error}", "./mesh preview shows what the engine says") from None
+    except verifying.UnknownChecks as unknown:
+        raise CouldNotRun(str(unknown), f"name one of: {', '.join(unknown.known)}") from None
 
 
 @app.command()
@@ -258,7 +301,7 @@ def main() -> None:
         app(prog_name="mesh")
     except (Refused, ToolchainError, EngineError, TopologyError) as error:
         _tell(f"error: {error}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, CouldNotRun) else 1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _tell("stopped; run it again: it goes on where it stopped")

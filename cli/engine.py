@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from cli.workspace import PROJECT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
 from toolchain.install import Toolchain
 
+ANSWER_SECONDS = 300
+"""For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
 STATE_FILES = (".json", ".json.gz")
 """How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
 
@@ -64,6 +66,26 @@ class RecordedToken:
     reader: str
     hours: int
     made: datetime
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the engine would do to one resource.
+
+    Attributes:
+        operation: its word: same, create, update, delete, replace, ...
+        name: of the resource.
+        fields: paths of what differs.
+    """
+
+    operation: str
+    name: str
+    fields: tuple[str, ...]
+
+    @property
+    def is_change(self) -> bool:
+        """Say whether something would be different after it."""
+        return self.operation not in ("same", "refresh", "read")
 
 
 @dataclass(frozen=True)
@@ -120,17 +142,34 @@ class Engine:
         Raises:
             EngineError: it failed.
         """
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.workspace.projects,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return self._answer(arguments, self.workspace.projects, self.environment)
+
+    def _answer(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
+        command = ["pulumi", *arguments, "--non-interactive"]
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=ANSWER_SECONDS,
+                check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"pulumi {arguments[0]} did not come to an end in {ANSWER_SECONDS} s") from None
         if done.returncode:
             raise EngineError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
+
+    def steps(self, *arguments: str) -> list[Step]:
+        """Return what a preview of the stack would do, resource by resource; the stack must be open.
+
+        Raises:
+            EngineError: it failed.
+        """
+        command = ["preview", "--json", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
+        with self._scratch() as scratch:
+            environment = {**self.environment, "TMPDIR": scratch}
+            told = self._answer(command, self.workspace.checkout, environment)
+        # The engine prints warnings before it.
+        found = json.loads(told[told.index("{") :]).get("steps") or []
+        return [_step(each) for each in found]
 
     def exists(self) -> bool:
         """Say whether the backend has the stack."""
@@ -232,6 +271,11 @@ class Engine:
     def _export(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
         return state
+
+
+def _step(told: dict[str, Any]) -> Step:
+    fields = sorted({*(told.get("detailedDiff") or {}), *(told.get("diffReasons") or [])})
+    return Step(told["op"], told["urn"].rpartition("::")[2], tuple(fields))
 
 
 def _makes_cluster(inputs: dict[str, str]) -> bool:

@@ -60,6 +60,7 @@ def _next(engine: Engine, clusters: dict[str, Running]) -> list[str]:
     )
     steps += [step for link in federation.imports[:1] for step in _look_at(link, engine, clusters)]
     steps += [
+        ("whether what runs is what is declared, refusals included", f"./mesh verify {which}"),
         (f"what a change of Pulumi.{engine.stack}.yaml would do", f"./mesh preview {which}"),
         ("remove everything", f"./mesh down --stack {engine.stack}"),
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli import clusters
-from cli.engine import Engine, EngineError, RecordedCluster
+from cli.engine import Engine, EngineError, RecordedCluster, Step
 from components.provisioners.begun import Note
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
@@ -144,6 +144,33 @@ def test_a_run_uses_the_checkout_the_stack_and_the_engines_copy_and_returns_its_
     desk.on("up", "exit 42")
     assert desk.engine.stream("up", "--yes") == 42
     assert desk.raw_calls() == [f"{desk.workspace.checkout}: up --yes --stack={STACK} --config-file={desk.copy}"]
+
+
+STEPS = """
+warning: something
+{"steps": [
+    {"op": "same", "urn": "urn:pulumi:dev::mesh-federation::kubernetes:core/v1:Service::east:a/b"},
+    {"op": "update", "urn": "urn:pulumi:dev::mesh-federation::kubernetes:core/v1:Service::west:a/b",
+     "diffReasons": ["spec"], "detailedDiff": {"spec.type": {}}}
+]}
+"""
+
+
+def test_what_a_preview_would_do_is_told_step_by_step(desk: Desk) -> None:
+    desk.on("preview", f"cat <<'EOF'{STEPS}EOF")
+    assert desk.engine.steps("--refresh") == [
+        Step("same", "east:a/b", ()),
+        Step("update", "west:a/b", ("spec", "spec.type")),
+    ]
+    [called] = desk.calls()
+    assert called.startswith("preview --json --refresh --stack=dev --config-file=")
+    assert not list((desk.workspace.home / "runs").glob("*/*"))
+
+
+def test_a_preview_that_fails_is_told_in_the_engines_words(desk: Desk) -> None:
+    desk.on("preview", "echo 'error: no such thing' >&2; exit 255")
+    with pytest.raises(EngineError, match="no such thing"):
+        desk.engine.steps()
 
 
 def test_kubeconfigs_that_a_provider_forgets_in_its_temporary_folder_go_with_the_run(desk: Desk) -> None:

@@ -1,0 +1,49 @@
+"""All checks of a federation, in the order in which one builds on the other."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from checks import control_planes, drift, drill, exports, gateways, imports, refusals, traffic, trust
+from checks.check import Check
+from checks.drift import Ask
+from checks.scene import Scene
+
+GROUPS = (
+    "control-planes", "drift", "trust", "gateways", "exports", "imports", "traffic", "refusals", "drill",
+)  # fmt: skip
+"""What breaks in one breaks what follows: the first that fails names the cause."""
+
+
+def catalogue(scene: Scene, ask: Ask, warning: timedelta) -> list[Check]:
+    """Return every check that changes nothing.
+
+    Args:
+        scene: the federation.
+        ask: asks the engine what it would change.
+        warning: how long before its end an authority is complained of.
+    """
+    return [
+        *control_planes.checks(scene),
+        *drift.checks(scene, ask),
+        *trust.checks(scene, warning),
+        *gateways.checks(scene),
+        *exports.checks(scene),
+        *imports.checks(scene),
+        *traffic.checks(scene),
+        *refusals.checks(scene),
+    ]
+
+
+def drills(scene: Scene) -> list[Check]:
+    """Return those that change something for a while."""
+    return list(drill.checks(scene))
+
+
+def chosen(checks: Sequence[Check], wanted: Sequence[str]) -> list[Check]:
+    """Return the checks that a person names by id, group or place; all where none is named."""
+    return [check for check in checks if not wanted or any(map(check.is_meant, wanted))]
+
+
+def unknown(checks: Sequence[Check], wanted: Sequence[str]) -> list[str]:
+    """Return what a person names and no check goes by."""
+    return [each for each in wanted if not any(check.is_meant(each) for check in checks)]

@@ -1,0 +1,99 @@
+"""Checks of exports, from outside all clusters: what is declared shows itself, and nothing else does."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from checks.certificates import fingerprint, identities
+from checks.check import Check
+from checks.control_planes import ON_PAPER
+from checks.objects import ServiceEntry
+from checks.outside import Asked, connects, leads_to, ready, shown
+from checks.scene import Scene, Site
+from checks.together import together
+from checks.trust import NotHeld, held
+from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from model.config import NamespacedName
+from model.routing import ExportPlan
+
+
+def checks(scene: Scene) -> Iterator[Check]:
+    """Plan a check for every export, and one for all that a cluster does not export."""
+    for site, offer in scene.exports():
+        proves = f"{site.name}: {offer.export.service} shows its identity at the gateway, under the cluster's root"
+        judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(answers, site, offer)
+        yield Check("exports.shown", (offer.export.path,), proves, judge)
+    for site in scene.sites.values():
+        proves = f"{site.name}: the gateway shows nothing of any service that is not exported"
+        yield Check("exports.closed", (site.path,), proves, _closed(scene, site))
+
+
+def _closed(scene: Scene, site: Site) -> "partial[Verdict]":
+    if site.is_simulated:
+        return partial(not_applicable, ON_PAPER)
+    if site.plan.is_open:
+        return partial(not_applicable, "clusters of its mesh discover it, so all its services are open to them")
+    return partial(closed, scene, site)
+
+
+def offered(offer: ExportPlan) -> list[Asked]:
+    """Return what callers may ask a gateway for, of one export."""
+    return [Asked(host, port.number) for host in offer.hosts for port in offer.export.ports]
+
+
+def answers(site: Site, offer: ExportPlan) -> Verdict:
+    """Ask the gateway for an exported service, and follow the certificate to the cluster's root."""
+    try:
+        roots = [root for root in held(site).roots if fingerprint(root) == site.trust.root]
+    except NotHeld as error:
+        raise Unseen(f"{site.name}: {error}", "see the check trust.cacerts") from None
+    expected = f"spiffe://{offer.principal}"
+    hint = f"see that pods of {offer.export.service} run; ./mesh up --refresh puts its Gateway back"
+    for door in site.doors:
+        if (why := connects(door)) and not ready(door):
+            return failed(f"the gateway is ready and does not listen for calls at {door}: {why}", hint)
+        for asked in offered(offer):
+            certificate = shown(door, asked)
+            if certificate is None:
+                return failed(f"{door} shows no certificate for {asked}", hint)
+            if identities(certificate) != [expected]:
+                named = ", ".join(identities(certificate)) or "nobody"
+                hint = "declare the ServiceAccount of its pods (exports[].serviceAccount), or let them run as it"
+                return failed(f"{asked} is {named}, not {expected}", hint)
+            if why := leads_to(door, asked, roots):
+                return failed(f"the chain of {asked} does not lead to the cluster's root: {why}", "restart its pods")
+    return passed(f"{', '.join(map(str, offered(offer)))} at {', '.join(map(str, site.doors))}", identity=expected)
+
+
+def closed(scene: Scene, site: Site) -> Verdict:
+    """Ask the gateway for every service that the cluster knows, and for every global host."""
+    if all(connects(door) for door in site.doors) and not any(ready(door) for door in site.doors):
+        return passed("the gateway is ready and does not listen for calls")
+    declared = {asked for offer in site.plan.exports for asked in offered(offer)}
+    tried = sorted(_known(scene, site) - declared, key=str)
+    found = together([partial(shown, door, asked) for door in site.doors for asked in tried])
+    asked_of = [asked for _ in site.doors for asked in tried]
+    open_to_all = sorted({str(asked) for asked, shows in zip(asked_of, found, strict=True) if shows is not None})
+    if open_to_all:
+        hint = (
+            "look for a Gateway that nobody declared: kubectl get gateways.networking.istio.io -A; ./mesh up --refresh"
+        )
+        return failed(f"the gateway also leads to {', '.join(open_to_all)}", hint)
+    return passed(f"{len(tried)} other names were tried, none shows a certificate", tried=", ".join(map(str, tried)))
+
+
+def _known(scene: Scene, site: Site) -> set[Asked]:
+    """Return what could be asked for: Services, ServiceEntries, and either name of what anybody exports."""
+    entries = site.cluster.listed(ServiceEntry, "serviceentries.networking.istio.io", "--all-namespaces")
+    services = {Asked(each.host, port.port) for each in site.cluster.services() for port in each.spec.ports}
+    named = {Asked(host, port.number) for each in entries for host in each.spec.hosts for port in each.spec.ports}
+    every = {
+        Asked(host, port.number)
+        for _, offer in scene.exports()
+        for port in offer.export.ports
+        for host in _names(offer.export.service)
+    }
+    return services | named | every
+
+
+def _names(service: NamespacedName) -> tuple[str, str]:
+    return service.host, service.global_host

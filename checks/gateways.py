@@ -1,0 +1,81 @@
+"""Checks of gateways: each has the address that others were told, and is reached there."""
+
+from collections.abc import Iterator
+from functools import partial
+from ipaddress import IPv4Address
+
+from checks.check import Check
+from checks.control_planes import ON_PAPER
+from checks.objects import Service
+from checks.outside import connects, ready
+from checks.proxy import in_mesh
+from checks.scene import Scene, Site
+from checks.together import together
+from checks.verdict import Verdict, failed, not_applicable, passed
+from model.config import is_address
+from model.mesh import EGRESS, GATEWAY, NAMESPACE
+
+
+def checks(scene: Scene) -> Iterator[Check]:
+    """Plan the checks of every cluster's gateway."""
+    for site in scene.sites.values():
+        proves = f"{site.name}: the gateway has the address that importers were told, in the cluster's pool"
+        yield Check("gateways.address", (site.path,), proves, partial(address, site))
+        for name, proves, look in (
+            ("reachable", "the gateway is reached from outside, and ready", reachable),
+            ("current", "gateways take what istiod tells them, instead of going on with what they had", current),
+        ):
+            judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(look, site)
+            yield Check(f"gateways.{name}", (site.path,), f"{site.name}: {proves}", judge)
+
+
+def address(site: Site) -> Verdict:
+    """Compare the address of the running Service with what importers were told, and with the pool."""
+    service = site.cluster.one(Service, "service", GATEWAY, NAMESPACE)
+    if service is None:
+        return failed("there is no gateway", "./mesh up --refresh makes it anew")
+    if not service.addresses:
+        return failed(
+            "its load balancer gave it no address", "./mesh up --refresh; then look at the load balancer's log"
+        )
+    told, has = sorted(site.running.gateway), service.addresses
+    if has != told and _is_given(site):
+        hint = "./mesh up --refresh moves the importers, or puts the address back"
+        return failed(f"it has {', '.join(has)}, importers were told {', '.join(told)}", hint)
+    pool = site.plan.pool
+    outside = [each for each in has if pool and is_address(each) and IPv4Address(each) not in pool]
+    if outside:
+        return failed(f"{', '.join(outside)} is not in the pool {pool}", "./mesh up --refresh puts the pool back")
+    return passed(", ".join(has), pool=str(pool or "not ours to say"))
+
+
+def _is_given(site: Site) -> bool:
+    """Say whether importers were told what the load balancer gave: a declared name stands for what nobody else sees."""
+    return not any(not is_address(each) for each in site.plan.declared.gateway.addresses)
+
+
+def reachable(site: Site) -> Verdict:
+    """Connect to the gateway from this machine; one that offers nothing listens on its status port alone."""
+    if not site.doors:
+        return failed("the gateway has no address", "see the check gateways.address")
+    offers = bool(site.plan.exports) or site.plan.is_open
+    wrong = [f"{door}: {why}" for door in site.doors if offers and (why := connects(door))]
+    wrong += [f"{door.address}:15021: {why}" for door in site.doors if not wrong and (why := ready(door))]
+    if wrong:
+        hint = "./mesh up --refresh starts it; where it runs, look for a firewall between this machine and it"
+        return failed(f"{', '.join(wrong)}", hint)
+    listens = "" if offers else "; nothing is exported, so it does not listen for calls"
+    return passed(f"{', '.join(map(str, site.doors))}, ready on 15021{listens}")
+
+
+def current(site: Site) -> Verdict:
+    """Ask gateways whether they refused what istiod told them: they say so nowhere else, and serve what was before."""
+    proxies = [each for each in in_mesh(site.cluster) if each.pod.metadata.labels.get("app") in (GATEWAY, EGRESS)]
+    told = together([each.listeners for each in proxies])
+    refused = [f"{proxy.pod.title}: {why}" for proxy, has in zip(proxies, told, strict=True) for why in has.refused]
+    if refused:
+        hint = "look for two Gateways that offer one host on one port: kubectl get gateways.networking.istio.io -A"
+        return failed("; ".join(refused), hint)
+    if not proxies:
+        return failed("no pod of a gateway runs", "./mesh up --refresh starts it")
+    return passed(", ".join(each.pod.title for each in proxies))

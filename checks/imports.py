@@ -1,0 +1,132 @@
+"""Checks of imports: what the proxies of the declared callers really hold."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from checks.check import Check
+from checks.control_planes import ON_PAPER
+from checks.objects import Service
+from checks.proxy import Endpoint, Proxy
+from checks.scene import Scene, Site
+from checks.verdict import Verdict, failed, not_applicable, passed
+from model.config import Port, is_address
+from model.mesh import EGRESS, NAMESPACE
+from model.routing import ImportPlan, Source, called
+
+REPAIR = "./mesh up --refresh puts back what somebody removed or changed; proxies learn of it within seconds"
+
+
+def checks(scene: Scene) -> Iterator[Check]:
+    """Plan the checks of every import."""
+    for site, link in scene.imports():
+        for name, proves, judge in (
+            ("endpoints", "callers hold exactly the declared endpoints", endpoints),
+            ("pins", "callers accept the declared identities alone", pins),
+        ):
+            seen = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(judge, scene, site, link)
+            yield Check(f"imports.{name}", scene.paths(link), f"{site.name}: of {link.host} {proves}", seen)
+
+
+def callers(scene: Scene, site: Site, link: ImportPlan) -> list[Proxy]:
+    """Return a proxy of each account that may call; of accounts that no pod runs as, none."""
+    found = (site.proxies_of(account) for account in scene.callers(link))
+    return [proxies[0] for proxies in found if proxies]
+
+
+def nobody(scene: Scene, link: ImportPlan) -> Verdict:
+    """Return that no pod may call."""
+    named = [str(account) for account in scene.callers(link) if account is not None]
+    return not_applicable(f"no pod in the mesh of {link.cluster} runs as {' or '.join(named) or 'a workload'}")
+
+
+def upstream(link: ImportPlan, port: Port) -> str:
+    """Return the name by which proxies know a port of an imported service."""
+    return f"outbound|{port.number}||{link.host}"
+
+
+def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
+    """Compare what proxies of callers hold with the gateways of the sources and the pods beside them."""
+    found = callers(scene, site, link)
+    if not found:
+        return nobody(scene, link)
+    expected = {where: source for source in called(link) for where in _ways(scene, site, source)}
+    if any(not is_address(where.rpartition(":")[0]) for where in expected):
+        return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
+    own = {pod.status.pod_ip for pod in site.cluster.pods() if pod.is_ready and _answers(site, link, pod.account)}
+    wrong = [
+        told
+        for proxy in found
+        for port in link.ports
+        if (told := _differs(proxy, upstream(link, port), link, expected, own))
+    ]
+    if wrong:
+        return failed("; ".join(wrong), REPAIR)
+    beside = f", beside {len(own)} pods here" if link.own else ""
+    return passed(f"{', '.join(sorted(expected))}{beside}", asked=", ".join(proxy.pod.title for proxy in found))
+
+
+def _ways(scene: Scene, site: Site, source: Source) -> list[str]:
+    """Return where calls to a source go first: its gateway, or the port of the own egress that leads there."""
+    if not source.via_egress:
+        return [f"{address}:{source.port}" for address in scene.sites[source.cluster].running.gateway]
+    planned = site.plan.egress.address if site.plan.egress else ""
+    return [f"{planned or _egress_address(site)}:{source.port}"]
+
+
+def _egress_address(site: Site) -> str:
+    service = site.cluster.one(Service, "service", EGRESS, NAMESPACE)
+    return service.spec.cluster_ip if service else "no egress gateway"
+
+
+def _answers(site: Site, link: ImportPlan, account: tuple[str, str]) -> bool:
+    return f"{site.trust_domain}/ns/{account[0]}/sa/{account[1]}" in link.own
+
+
+def _differs(proxy: Proxy, name: str, link: ImportPlan, expected: dict[str, Source], own: set[str]) -> str:
+    """Say how the endpoints that one proxy holds differ from the declared ones; empty where they do not."""
+    known = proxy.upstreams().named(name)
+    if known is None:
+        return f"{proxy.pod.title} does not know {name}"
+    remote = {each.where: each for each in known.endpoints if each.ip not in own}
+    lacking = [*sorted(set(expected) - set(remote)), *sorted(own - {each.ip for each in known.endpoints})]
+    told = [
+        *(f"lacks {where}" for where in lacking),
+        *(f"also holds {where}" for where in sorted(set(remote) - set(expected))),
+        *(_misplaced(remote[where], source) for where, source in sorted(expected.items()) if where in remote),
+        "" if link.own else _misweighed(remote, expected),
+    ]
+    said = ", ".join(filter(None, told))
+    return f"{proxy.pod.title} {said} for {name}" if said else ""
+
+
+def _misplaced(endpoint: Endpoint, source: Source) -> str:
+    place = str(endpoint.locality)
+    return "" if place == source.locality else f"takes {endpoint.where} to be in {place or 'no place'}"
+
+
+def _misweighed(remote: dict[str, Endpoint], expected: dict[str, Source]) -> str:
+    """Compare shares: what a proxy holds are weights whose sum means nothing."""
+    held = {where: endpoint.weight for where, endpoint in remote.items() if where in expected}
+    total, declared = sum(held.values()), sum(expected[where].weight or 1 for where in held)
+    odd = [
+        f"{where} {100 * weight / total:.0f} percent"
+        for where, weight in sorted(held.items())
+        if abs(weight / total - (expected[where].weight or 1) / declared) > 0.01
+    ]
+    return f"gives {', '.join(odd)}" if odd else ""
+
+
+def pins(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
+    """Compare the identities that proxies of callers accept with those that answer."""
+    found = callers(scene, site, link)
+    if not found:
+        return nobody(scene, link)
+    for proxy in found:
+        known = proxy.settings()
+        for port in link.ports:
+            settings = known.named(upstream(link, port))
+            accepted = settings.pins if settings else []
+            if accepted != link.pinned:
+                told = ", ".join(accepted) or "any identity that Istio knows"
+                return failed(f"{proxy.pod.title} accepts {told} of {link.host}:{port.number}", REPAIR)
+    return passed(", ".join(link.pinned))

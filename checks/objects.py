@@ -1,0 +1,228 @@
+"""Objects of Kubernetes, as far as checks look at them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+PROXY = "istio-proxy"
+"""The container that Istio's injection adds, and the only one of a gateway."""
+
+
+class Seen(BaseModel):
+    """Part of something that a cluster holds."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore")
+
+
+class Metadata(Seen):
+    """What names an object."""
+
+    name: str
+    namespace: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    deletion_timestamp: datetime | None = None
+
+
+class Container(Seen):
+    """A container of a pod."""
+
+    name: str
+
+
+class PodSpec(Seen):
+    """What a pod is to be."""
+
+    service_account_name: str = "default"
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+
+
+class Condition(Seen):
+    """Something that holds or does not."""
+
+    type: str
+    status: str
+
+
+class PodStatus(Seen):
+    """What a pod is."""
+
+    phase: str = ""
+    pod_ip: str = Field(default="", alias="podIP")
+    conditions: tuple[Condition, ...] = ()
+
+
+class Pod(Seen):
+    """A pod."""
+
+    metadata: Metadata
+    spec: PodSpec
+    status: PodStatus = PodStatus()
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether it runs and is there to stay."""
+        return self.status.phase == "Running" and self.metadata.deletion_timestamp is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether it takes calls."""
+        return any((each.type, each.status) == ("Ready", "True") for each in self.status.conditions)
+
+    @property
+    def has_proxy(self) -> bool:
+        """Say whether it is in the mesh."""
+        return PROXY in {each.name for each in (*self.spec.containers, *self.spec.init_containers)}
+
+    @property
+    def own_containers(self) -> list[str]:
+        """Names of the containers that are not Istio's."""
+        return [each.name for each in self.spec.containers if each.name != PROXY]
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Namespace and name of its ServiceAccount."""
+        return self.metadata.namespace, self.spec.service_account_name
+
+    @property
+    def title(self) -> str:
+        """Namespace and name."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+class ServicePort(Seen):
+    """A port of a Service."""
+
+    name: str = ""
+    port: int
+
+
+class ServiceSpec(Seen):
+    """What a Service is to be."""
+
+    type: str = "ClusterIP"
+    cluster_ip: str = Field(default="", alias="clusterIP")
+    ports: tuple[ServicePort, ...] = ()
+
+
+class Ingress(Seen):
+    """An address that a load balancer gave."""
+
+    ip: str = ""
+    hostname: str = ""
+
+
+class LoadBalancerStatus(Seen):
+    """What a load balancer gave."""
+
+    ingress: tuple[Ingress, ...] = ()
+
+
+class ServiceStatus(Seen):
+    """What a Service got."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+
+
+class Service(Seen):
+    """A Service."""
+
+    metadata: Metadata
+    spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()
+
+    @property
+    def host(self) -> str:
+        """Its name in its own cluster."""
+        return f"{self.metadata.name}.{self.metadata.namespace}.svc.cluster.local"
+
+    @property
+    def addresses(self) -> list[str]:
+        """What its load balancer gave it."""
+        return sorted(each.ip or each.hostname for each in self.status.load_balancer.ingress)
+
+
+class Namespace(Seen):
+    """A namespace."""
+
+    metadata: Metadata
+
+    @property
+    def is_injected(self) -> bool:
+        """Say whether its new pods get a proxy."""
+        labels = self.metadata.labels
+        return labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels
+
+
+class Secret(Seen):
+    """A Secret: base64 by key; never shown."""
+
+    data: Mapping[str, str] = Field(default={}, repr=False)
+
+
+class DeploymentStatus(Seen):
+    """What a Deployment is."""
+
+    available_replicas: int = 0
+    replicas: int = 0
+
+
+class Deployment(Seen):
+    """A Deployment."""
+
+    metadata: Metadata
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class DefinitionStatus(Seen):
+    """What a CustomResourceDefinition is."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class Kind(Seen):
+    """A kind of objects."""
+
+    kind: str
+
+
+class Kinds(Seen):
+    """What an API server serves of one version of an API."""
+
+    resources: tuple[Kind, ...] = ()
+
+
+class ServiceEntrySpec(Seen):
+    """What a ServiceEntry says, as far as its names go."""
+
+    hosts: tuple[str, ...] = ()
+    ports: tuple["EntryPort", ...] = ()
+
+
+class EntryPort(Seen):
+    """A port of a ServiceEntry."""
+
+    number: int
+
+
+class ServiceEntry(Seen):
+    """A ServiceEntry."""
+
+    metadata: Metadata
+    spec: ServiceEntrySpec = ServiceEntrySpec()
+
+
+class EndpointPort(Seen):
+    """A port behind a Service."""
+
+    port: int | None = None
+
+
+class Slices(Seen):
+    """An EndpointSlice: pods behind a Service."""
+
+    metadata: Metadata
+    ports: tuple[EndpointPort, ...] = ()

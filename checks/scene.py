@@ -1,0 +1,141 @@
+"""What a verification looks at: the plan of a stack beside what its last `up` left, cluster by cluster."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from checks.cluster import Cluster
+from checks.outside import Door
+from checks.proxy import Proxy, in_mesh
+from model.config import Federation, NamespacedName
+from model.mesh import NAMESPACE, is_simulated
+from model.plan import ClusterPlan
+from model.routing import ExportPlan, ImportPlan
+
+
+class Fingerprints(BaseModel):
+    """What a cluster signs with and trusts, as the stack made it; SHA-256 in hexadecimal."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    authority: str
+    root: str
+    trusted: tuple[str, ...]
+
+
+class Running(BaseModel):
+    """How a cluster is reached."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    kubeconfig: str
+    gateway: tuple[str, ...]
+
+
+class Outputs(BaseModel):
+    """Outputs of a stack that is up, by cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    clusters: dict[str, Running]
+    trust: dict[str, Fingerprints]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cluster: what is declared, what the stack made, and how to look at it.
+
+    Attributes:
+        plan: everything that is to be in it.
+        running: what the last `up` said of it.
+        trust: what that made it sign with and trust.
+        cluster: how it is asked.
+    """
+
+    plan: ClusterPlan
+    running: Running
+    trust: Fingerprints
+    cluster: Cluster
+
+    @property
+    def name(self) -> str:
+        """The cluster's logical name."""
+        return self.plan.name
+
+    @property
+    def path(self) -> str:
+        """Where it is declared."""
+        return self.plan.declared.path
+
+    @property
+    def trust_domain(self) -> str:
+        """Of its workloads."""
+        return self.plan.declared.trust_domain
+
+    @property
+    def is_simulated(self) -> bool:
+        """Say whether its pods only exist on paper."""
+        return is_simulated(self.plan.declared)
+
+    @property
+    def doors(self) -> list[Door]:
+        """Its gateway, at each of its addresses."""
+        return [Door(self.name, address, self.plan.declared.gateway.port) for address in self.running.gateway]
+
+    @property
+    def door(self) -> Door:
+        """Its gateway, at the first of its addresses."""
+        return self.doors[0]
+
+    def proxies_of(self, account: NamespacedName | None) -> list[Proxy]:
+        """Return the proxies of the workloads of an account; None stands for all but Istio's own."""
+        meshed = in_mesh(self.cluster)
+        if account is None:
+            return [proxy for proxy in meshed if proxy.pod.metadata.namespace != NAMESPACE]
+        return [proxy for proxy in meshed if proxy.pod.account == (account.namespace, account.name)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole federation.
+
+    Attributes:
+        federation: as declared.
+        sites: by cluster, sorted.
+    """
+
+    federation: Federation
+    sites: Mapping[str, Site]
+
+    def exports(self) -> Iterator[tuple[Site, ExportPlan]]:
+        """Return every export with the cluster that offers it."""
+        return ((site, offer) for site in self.sites.values() for offer in site.plan.exports)
+
+    def imports(self) -> Iterator[tuple[Site, ImportPlan]]:
+        """Return every import with the cluster that makes it."""
+        return ((site, link) for site in self.sites.values() for link in site.plan.imports)
+
+    def callers(self, link: ImportPlan) -> Sequence[NamespacedName | None]:
+        """Return the accounts that every source of an import admits, sorted; None alone stands for all."""
+        admitted = [self._admitted(link, source.cluster) for source in link.sources]
+        named = [accounts for accounts in admitted if None not in accounts]
+        if not named:
+            return [None]
+        return sorted({each for each in set.intersection(*named) if each is not None})
+
+    def _admitted(self, link: ImportPlan, source: str) -> set[NamespacedName | None]:
+        offers = (offer.export for offer in self.sites[source].plan.exports if offer.export.service == link.service)
+        consumers = [consumer for export in offers for consumer in export.to if consumer.cluster == link.cluster]
+        if any(consumer.service_accounts is None for consumer in consumers):
+            return {None}
+        return {account for consumer in consumers for account in consumer.service_accounts or ()}
+
+    def paths(self, link: ImportPlan) -> tuple[str, ...]:
+        """Where an import is declared: an entry for each of its sources."""
+        return tuple(
+            each.path
+            for each in self.federation.imports
+            if (each.cluster, each.service, each.mode) == (link.cluster, link.service, link.mode)
+        )

@@ -1,0 +1,188 @@
+"""`mesh verify`: looks at a federation that is up, and proves that it is what the stack file says."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from checks.catalogue import catalogue, chosen, drills, unknown
+from checks.check import Check
+from checks.cluster import Cluster
+from checks.drift import Change
+from checks.runner import Result, run, run_one
+from checks.scene import Outputs, Scene, Site
+from checks.verdict import Unseen
+from cli.engine import Engine, EngineError
+from model.config import Federation
+from model.plan import ClusterPlan, plan
+from reports import junit, text
+from reports.report import Report, entry, report
+
+PAUSE = 10
+"""Seconds between two rounds of a watch."""
+
+
+class NotUp(Exception):
+    """There is nothing to verify; the text says why."""
+
+
+class UnknownChecks(Exception):
+    """A person names checks that there are not.
+
+    Attributes:
+        known: those that there are.
+    """
+
+    def __init__(self, named: Sequence[str], known: Sequence[str]) -> None:
+        """Say which, and keep what there is."""
+        super().__init__(f"no check goes by {', '.join(named)}")
+        self.known = known
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks for.
+
+    Attributes:
+        only: checks, groups or places in the stack file; all checks when empty.
+        form: what the report is written as: text, json, junit or html.
+        drill: also run those checks that take pods away.
+        watch: go on until Ctrl-C.
+        warning: how long before its end an authority is complained of.
+    """
+
+    only: tuple[str, ...]
+    form: StrEnum
+    drill: bool
+    watch: bool
+    warning: timedelta
+
+
+def verify(engine: Engine, federation: Federation, asked: Asked, out: Console, progress: Console) -> int:
+    """Run the checks that are asked for, and write the report.
+
+    Args:
+        engine: of the stack.
+        federation: what it declares.
+        asked: what to check and how to tell.
+        out: the report goes here.
+        progress: where a line a check goes, unless the report itself is made of them.
+
+    Returns:
+        0 when all that apply passed, 1 when one failed, 2 when one could not run.
+
+    Raises:
+        NotUp: there is nothing to look at.
+        UnknownChecks: a check is asked for that there is not.
+    """
+    wanted = checks(engine, scene(engine, federation), asked)
+    engine.open()
+    lines = out if asked.form == "text" else progress
+    made = _round(engine.stack, wanted, lines)
+    _write(made, federation, asked.form, out)
+    while asked.watch:
+        time.sleep(PAUSE)
+        before = {(each.id, each.proves): each.status for each in made.results}
+        made = _round(engine.stack, checks(engine, scene(engine, federation), asked), None)
+        changed = [each for each in made.results if before.get((each.id, each.proves)) is not each.status]
+        for each in changed:
+            lines.print(text.line(each), soft_wrap=True)
+        if changed:
+            _write(made, federation, asked.form, out)
+    return made.code
+
+
+def scene(engine: Engine, federation: Federation) -> Scene:
+    """Put the plan of a stack beside what its last `up` left.
+
+    Raises:
+        NotUp: nothing was brought up, or by another release of this program, or other clusters.
+        EngineError: the state cannot be read.
+    """
+    if not engine.exists():
+        raise NotUp("nothing of it is up")
+    told = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
+    try:
+        outputs = Outputs.model_validate_json(told)
+    except ValidationError:
+        raise NotUp("it was never brought up to its end, or by another release of this program") from None
+    planned = plan(federation, engine.stack).clusters
+    if lacking := sorted(set(planned) - set(outputs.clusters)):
+        raise NotUp(f"{', '.join(lacking)} is declared and was never brought up")
+    return Scene(federation, {name: _site(engine, outputs, each) for name, each in planned.items()})
+
+
+def _site(engine: Engine, outputs: Outputs, planned: ClusterPlan) -> Site:
+    running, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
+    kubeconfig = engine.workspace.home / running.kubeconfig
+    return Site(planned, running, trust, Cluster(planned.name, kubeconfig, engine.environment))
+
+
+def checks(engine: Engine, seen: Scene, asked: Asked) -> list[Check]:
+    """Return the checks that a person asks for.
+
+    Raises:
+        UnknownChecks: one of them is none.
+    """
+    every = [*catalogue(seen, lambda: changes(engine), asked.warning), *(drills(seen) if asked.drill else [])]
+    if strange := unknown(every, asked.only):
+        raise UnknownChecks(strange, sorted({known for each in every for known in (each.id, each.group)}))
+    return chosen(every, asked.only)
+
+
+def changes(engine: Engine) -> list[Change]:
+    """Ask the engine what it would change after a look at the clusters.
+
+    Raises:
+        Unseen: it cannot tell.
+    """
+    try:
+        steps = engine.steps("--refresh")
+    except EngineError as error:
+        last = str(error).strip().splitlines()[-1:]
+        raise Unseen(f"the engine cannot tell: {''.join(last)}", "./mesh preview --refresh shows why") from None
+    return [Change(step.operation, step.name, step.fields) for step in steps if step.is_change]
+
+
+def _round(stack: str, wanted: Sequence[Check], lines: Console | None) -> Report:
+    """Run checks once, and show each as it ends."""
+    taken, begun, results = datetime.now(UTC), time.monotonic(), list[Result]()
+    for result in _run(wanted):
+        results.append(result)
+        if lines:
+            lines.print(text.line(entry(result)), soft_wrap=True)
+    return report(stack, taken, time.monotonic() - begun, results)
+
+
+def _run(wanted: Sequence[Check]) -> Iterator[Result]:
+    """Run side by side what changes nothing, then drills one after the other."""
+    yield from run([check for check in wanted if check.group != "drill"])
+    yield from (run_one(check) for check in wanted if check.group == "drill")
+
+
+def _write(made: Report, federation: Federation, form: StrEnum, out: Console) -> None:
+    if form == "text":
+        text.close(made, out)
+    elif form == "json":
+        out.file.write(made.model_dump_json(by_alias=True, indent=2) + "\n")
+    elif form == "junit":
+        out.file.write(junit.write(made))
+    else:
+        out.file.write(page(made, federation))
+
+
+def page(made: Report, federation: Federation) -> str:
+    """Write a report as a page, with the picture of the federation in the colours of its results."""
+    from reports import html  # it draws, which loads Graphviz
+    from topology.drawing import drawing
+    from topology.graph import graph
+    from topology.live import Report as Shown
+    from topology.live import live
+    from topology.svg import svg
+
+    shown = live(Shown.model_validate(made.model_dump(mode="json")))
+    return html.write(made, svg(drawing(graph(federation, plan(federation, made.stack), made.stack), shown)))

@@ -1,0 +1,1 @@
+"""What a verification tells: one report, written for people and for programs."""

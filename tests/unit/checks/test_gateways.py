@@ -1,0 +1,84 @@
+"""A gateway has the address that importers were told, and listens where it offers something."""
+
+from dataclasses import replace
+
+import pytest
+
+from checks import exports, gateways
+from checks.scene import Scene, Site
+from tests.unit.checks.stage import pod, scene, told
+
+
+def service(*addresses: str) -> dict[str, object]:
+    """The gateway's Service."""
+    ingress = [{"ip": address} for address in addresses]
+    return {
+        "metadata": {"name": "istio-eastwestgateway", "namespace": "istio-system"},
+        "spec": {"ports": [{"port": 15443}]},
+        "status": {"loadBalancer": {"ingress": ingress}},
+    }
+
+
+def west(address: str = "", told_to_importers: str = "") -> Site:
+    site = scene().sites["west"]
+    if told_to_importers:
+        site = replace(site, running=site.running.model_copy(update={"gateway": (told_to_importers,)}))
+    told(site).when("get", "service", out=service(*([address] if address else [])))
+    return site
+
+
+PLANNED = scene().sites["west"].running.gateway[0]
+
+
+@pytest.mark.parametrize(
+    ("site", "found"),
+    [
+        (lambda: west(PLANNED), PLANNED),
+        (lambda: west(), "its load balancer gave it no address"),
+        (lambda: west("203.0.113.9"), f"it has 203.0.113.9, importers were told {PLANNED}"),
+        (lambda: west("203.0.113.9", "203.0.113.9"), "203.0.113.9 is not in the pool"),
+    ],
+)
+def test_the_address_is_the_one_that_importers_were_told_and_in_the_pool(site: object, found: str) -> None:
+    assert callable(site)
+    assert found in gateways.address(site()).found
+
+
+def test_a_gateway_that_is_not_there_is_told() -> None:
+    site = scene().sites["west"]
+    told(site).when("get", "service", out="")
+    assert gateways.address(site).found == "there is no gateway"
+
+
+@pytest.fixture
+def nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room in (gateways, exports):
+        monkeypatch.setattr(room, "connects", lambda door: "connection refused")
+        monkeypatch.setattr(room, "ready", lambda door: "")
+
+
+def test_where_nothing_is_offered_nothing_need_listen(nothing_listens: None) -> None:
+    whole: Scene = scene()
+    assert gateways.reachable(whole.sites["east"]).status == "passed"
+    assert exports.closed(whole, whole.sites["east"]).found == "the gateway is ready and does not listen for calls"
+
+
+def test_where_something_is_offered_the_gateway_must_listen(nothing_listens: None) -> None:
+    west = scene().sites["west"]
+    [offer] = west.plan.exports
+    assert exports.answers(west, offer).found.startswith("the gateway is ready and does not listen for calls")
+    verdict = gateways.reachable(west)
+    assert (verdict.status, f"{PLANNED}:15443: connection refused" in verdict.found) == ("failed", True)
+
+
+def listeners(details: str = "") -> dict[str, object]:
+    return {"configs": [{"active_state": {}, **({"error_state": {"details": details}} if details else {})}]}
+
+
+@pytest.mark.parametrize(("refused", "status"), [("", "passed"), ("duplicate matcher", "failed")])
+def test_a_gateway_that_goes_on_with_what_it_had_is_told(refused: str, status: str) -> None:
+    site = scene().sites["west"]
+    told(site).lists("pods", pod("istio-eastwestgateway", "istio-system"), pod("sleep", "sleep"))
+    told(site).when("exec", "istio-eastwestgateway-0", "dynamic_listeners", out=listeners(refused))
+    verdict = gateways.current(site)
+    assert (verdict.status, refused in verdict.found) == (status, True)

@@ -1,0 +1,139 @@
+"""What istiod signs with is compared with what the stack made, piece by piece."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from checks import trust
+from checks.runner import run_one
+from checks.scene import Scene, Site
+from checks.verdict import Status
+from tests.unit.checks.stage import authority, cacerts, encoded, intermediate, pem, pod, root, scene, told
+from tests.unit.checks.stage import workload_certificate as issued
+
+
+@pytest.fixture
+def east() -> Site:
+    return scene().sites["east"]
+
+
+def holds(site: Site, **changed: bytes) -> None:
+    """Change files of the Secret."""
+    body = cacerts(intermediate(site.name), root().chain)
+    data = body["data"]
+    assert isinstance(data, dict)
+    data |= {name.replace("_", "-") + ".pem": encoded(content) for name, content in changed.items()}
+    told(site).when("get", "secret", "cacerts", out=body)
+
+
+def test_what_the_stack_made_passes_and_is_shown_by_its_fingerprints(east: Site) -> None:
+    verdict = trust.cacerts(east)
+    assert verdict.status is Status.PASSED
+    assert verdict.evidence["authority"] == east.trust.authority
+
+
+OTHER = authority("another root CA", None)
+CHANGES: list[tuple[str, Callable[[], dict[str, bytes]]]] = [
+    ("ca-cert.pem is another root CA", lambda: {"ca_cert": pem(*OTHER.chain)}),
+    ("cert-chain.pem does not begin with ca-cert.pem", lambda: {"cert_chain": pem(*root().chain)}),
+    ("is signed by none of the roots", lambda: {"root_cert": pem(*OTHER.chain)}),
+    ("root-cert.pem holds", lambda: {"root_cert": pem(*root().chain, *OTHER.chain)}),
+    ("cacerts holds something else than PEM", lambda: {"ca_key": b"nothing"}),
+    ("cacerts holds something else than PEM", lambda: {"ca_cert": b""}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "changed"), CHANGES)
+def test_each_file_that_differs_is_told(east: Site, found: str, changed: Callable[[], dict[str, bytes]]) -> None:
+    holds(east, **changed())
+    verdict = trust.cacerts(east)
+    assert (verdict.status, found in verdict.found) == (Status.FAILED, True), verdict.found
+
+
+def test_a_key_of_another_certificate_is_told_and_never_shown(east: Site) -> None:
+    body = cacerts(intermediate("east"), root().chain, key=OTHER)
+    told(east).when("get", "secret", "cacerts", out=body)
+    verdict = trust.cacerts(east)
+    assert verdict.found == "ca-key.pem belongs to another certificate"
+    assert "PRIVATE" not in repr((verdict, trust.held(east)))
+
+
+def test_without_the_secret_istiod_signs_itself_a_root_and_that_is_told(east: Site) -> None:
+    told(east).when("get", "secret", "cacerts", out="")
+    assert "a root of its own" in trust.cacerts(east).found
+
+
+@pytest.mark.parametrize(("warning", "status"), [(1800, Status.PASSED), (1830, Status.FAILED)])
+def test_an_authority_that_ends_soon_is_complained_of(east: Site, warning: int, status: Status) -> None:
+    verdict = trust.expiry(east, timedelta(days=warning))
+    assert verdict.status is status
+    assert verdict.found.startswith("east intermediate CA ends first")
+
+
+def test_an_authority_that_has_ended_fails(east: Site) -> None:
+    ended = authority("east intermediate CA", root(), days=0)
+    holds(east, ca_cert=pem(ended.chain[0]), cert_chain=pem(*ended.chain))
+    assert "east intermediate CA ended on" in trust.cacerts(east).found
+
+
+def test_clusters_that_trust_different_roots_are_named() -> None:
+    both = scene()
+    assert trust.roots(both).status is Status.PASSED
+    wider = scene()
+    told(wider.sites["west"]).when("cacerts", out=cacerts(intermediate("west"), [*root().chain, *OTHER.chain]))
+    assert trust.roots(wider).found.startswith("west trusts other roots than east")
+
+
+def test_two_roots_of_one_name_are_told() -> None:
+    namesake = authority("root CA", None)
+    both = scene()
+    for name, site in both.sites.items():
+        told(site).when("cacerts", out=cacerts(intermediate(name), [*root().chain, *namesake.chain]))
+    assert "both called CN=root CA" in trust.roots(both).found
+
+
+def secrets(own: bytes, trusted: bytes) -> dict[str, object]:
+    """What a proxy says of its certificates."""
+    return {
+        "configs": [
+            {"name": "default", "secret": {"tls_certificate": {"certificate_chain": {"inline_bytes": encoded(own)}}}},
+            {"name": "ROOTCA", "secret": {"validation_context": {"trusted_ca": {"inline_bytes": encoded(trusted)}}}},
+        ]
+    }
+
+
+SLEEP = "spiffe://east.local/ns/sleep/sa/sleep"
+
+
+@pytest.mark.parametrize(
+    ("own", "trusted", "found"),
+    [
+        (lambda: issued(intermediate("east"), SLEEP), lambda: pem(*root().chain), "1 certificates lead to root CA"),
+        (lambda: issued(OTHER, SLEEP), lambda: pem(*root().chain), "is signed by none of the roots"),
+        (lambda: issued(intermediate("east"), "spiffe://x/y"), lambda: pem(*root().chain), "is spiffe://x/y, not"),
+        (lambda: issued(intermediate("east"), SLEEP), lambda: pem(*OTHER.chain), "does not trust the roots"),
+        (lambda: b"", lambda: b"", "has no certificate"),
+    ],
+)
+def test_what_proxies_really_got_is_followed_to_the_clusters_root(
+    east: Site, own: Callable[[], bytes], trusted: Callable[[], bytes], found: str
+) -> None:
+    told(east).lists("pods", pod("sleep", "sleep"), pod("plain", "sleep", proxy=False))
+    told(east).when("exec", "dynamic_active_secrets", out=secrets(own(), trusted()))
+    assert found in trust.workloads(east).found
+
+
+def test_a_proxy_that_does_not_answer_is_no_failure_of_trust(east: Site) -> None:
+    told(east).lists("pods", pod("sleep", "sleep"))
+    told(east).when("exec", error="Error: dial tcp 127.0.0.1:15000: connect: connection refused")
+    [check] = [each for each in trust.checks(scene_of(east), timedelta(0)) if each.id == "trust.workloads"]
+    verdict = run_one(check).verdict
+    assert verdict.status is Status.COULD_NOT_RUN
+    assert "sleep/sleep-0: its proxy does not answer" in verdict.found
+    assert trust.cacerts(east).status is Status.PASSED, "the cluster itself answers"
+
+
+def scene_of(site: Site) -> Scene:
+    """A scene of one cluster."""
+    return Scene(scene().federation, {site.name: site})
