@@ -13,6 +13,8 @@ from tests.checkout import eventually
 from tests.lab.client import calling
 from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
 from tests.lab.lab import PATIENCE, Lab
+from tests.lab.mutations import of
+from tests.lab.verified import goes_red_and_green, green
 from toolchain.install import Toolchain
 
 GLOBAL = "http://httpbin.mesh.global:8000/headers"
@@ -118,6 +120,12 @@ def test_istioctl_finds_no_error_in_either_cluster(egress: Lab) -> None:
     [error] = egress.errors("east")
     egress.ask("east", "delete", "virtualservices.networking.istio.io", "--namespace=sleep", "astray")
     assert "Referenced gateway not found" in error
+
+
+def test_a_verification_passes_and_notices_a_way_around(egress: Lab) -> None:
+    eventually(partial(green, egress), PATIENCE)
+    for mutation in of("egress"):
+        goes_red_and_green(egress, mutation)
 
 
 def test_without_the_egress_gateway_nobody_gets_out(egress: Lab) -> None:

@@ -11,6 +11,8 @@ import pytest
 from tests.checkout import eventually
 from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
 from tests.lab.lab import PATIENCE, Lab
+from tests.lab.mutations import of
+from tests.lab.verified import goes_red_and_green, green, verify
 from toolchain.install import Toolchain
 
 CALLS = 60
@@ -23,7 +25,10 @@ Note = Callable[[str, object], None]
 
 @pytest.fixture
 def bring(toolchain: Toolchain, overlay: Path | None, record_property: Note) -> Iterator[Bring]:
-    """What brings a committed stack up, on kind: of k3d this machine may have no image. Istio's analysis must agree."""
+    """What brings a committed stack up, on kind: of k3d this machine may have no image.
+
+    Verification must agree, and so must Istio's analysis.
+    """
     with ExitStack() as running:
 
         def up(stack: str) -> Lab:
@@ -35,12 +40,20 @@ def bring(toolchain: Toolchain, overlay: Path | None, record_property: Note) -> 
                     cluster["provisioner"] = "kind"
             made.up()
             lab = Lab(made)
+            eventually(lambda: green(lab), PATIENCE)
+            record_property(f"{stack}: mesh verify", Counter(status for *_, status in verify(lab).statuses))
             record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
             if shutil.which("istioctl"):
                 assert [error for cluster in made.clusters() for error in lab.errors(cluster)] == []
             return lab
 
         yield up
+
+
+def checks_notice(lab: Lab) -> None:
+    """Break what checks of this stack guard, one after the other."""
+    for mutation in of(lab.checkout.stack):
+        goes_red_and_green(lab, mutation)
 
 
 def asked(lab: Lab, cluster: str, namespace: str, count: int = CALLS) -> Counter[str]:
@@ -69,10 +82,12 @@ def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(bring: Bring
     assert set(asked(three_meshes, "east", "details", 5)) == {"0"}, "east imports no details"
     told = three_meshes.checkout.mesh("call", "--stack=three-meshes")
     assert told.code == 0, told.text
+    checks_notice(three_meshes)
 
 
 def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(bring: Bring) -> None:
     as_local = bring("as-local")
+    checks_notice(as_local)
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
     as_local.scaled("east", "httpbin", "httpbin", 0)
     eventually(lambda: asked(as_local, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
@@ -90,6 +105,7 @@ def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_
     assert {reply.identities["URI"] for reply in replies} == {"spiffe://federation-0.local/ns/sleep/sa/sleep"}
     told = one_mesh.checkout.mesh("call", "--stack=multi-primary")
     assert told.code == 0, told.text
+    checks_notice(one_mesh)
     with one_mesh.edited() as federation:
         federation["discovery"] = []
     one_mesh.checkout.up()

@@ -1,0 +1,367 @@
+"""What breaks each check of `mesh verify`: nothing ships as a check that has no entry here.
+
+docs/checks.md is generated from this table. The tests named test_verify show that every entry turns its check red, and
+that the check is green before and after.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.lab.lab import Lab, docker
+
+SYSTEM = "--namespace=istio-system"
+NOWHERE = "verify.mesh.invalid"
+
+Act = Callable[[Lab], None]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One way to break a federation.
+
+    Attributes:
+        check: id of the check that must go red.
+        what: what is broken, for the page of checks.
+        stack: the committed stack that is broken.
+        do: breaks it.
+        undo: mends it.
+    """
+
+    check: str
+    what: str
+    stack: str
+    do: Act
+    undo: Act
+
+    def __str__(self) -> str:
+        """Name a test case."""
+        return self.check
+
+
+def up(lab: Lab) -> None:
+    """Mend by the product's own means."""
+    lab.checkout.up("--refresh")
+
+
+def patched(cluster: str, kind: str, name: str, namespace: str, patch: object, form: str = "merge") -> Act:
+    """Change an object by hand."""
+    words = ["patch", kind, name, f"--namespace={namespace}", f"--type={form}", f"--patch={json.dumps(patch)}"]
+    return lambda lab: _ignore(lab.ask(cluster, *words))
+
+
+def deleted(cluster: str, kind: str, name: str, namespace: str) -> Act:
+    """Delete an object by hand."""
+    return lambda lab: _ignore(lab.ask(cluster, "delete", kind, name, f"--namespace={namespace}"))
+
+
+def applied(cluster: str, body: object) -> Act:
+    """Add an object by hand."""
+    return lambda lab: _ignore(lab.ask(cluster, "apply", "--filename=-", stdin=json.dumps(body)))
+
+
+def scaled(cluster: str, deployment: str, replicas: int, namespace: str = "istio-system") -> Act:
+    """Scale by hand."""
+    return lambda lab: lab.scaled(cluster, namespace, deployment, replicas)
+
+
+def both(*acts: Act) -> Act:
+    """Do one after the other."""
+
+    def do(lab: Lab) -> None:
+        for act in acts:
+            act(lab)
+
+    return do
+
+
+def restarted(cluster: str, deployment: str, namespace: str) -> Act:
+    """Start a Deployment's pods anew, and wait for them."""
+
+    def do(lab: Lab) -> None:
+        where = [f"--namespace={namespace}", f"deployment/{deployment}"]
+        lab.ask(cluster, "rollout", "restart", *where)
+        lab.ask(cluster, "rollout", "status", *where, "--timeout=120s", limit="0")
+
+    return do
+
+
+def _ignore(told: str) -> None:
+    """Kubectl has said what it did."""
+
+
+def manifest(api: str, kind: str, name: str, namespace: str, spec: object) -> dict[str, object]:
+    """An object that nobody declared."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+PERMISSIVE = manifest("security.istio.io/v1", "PeerAuthentication", "open", "httpbin", {"mtls": {"mode": "PERMISSIVE"}})
+OPEN = manifest(
+    "networking.istio.io/v1", "Gateway", "open", "istio-system",
+    {
+        "selector": {"istio": "eastwestgateway"},
+        "servers": [
+            {
+                "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
+                "hosts": ["sleep.sleep.svc.cluster.local"], "tls": {"mode": "AUTO_PASSTHROUGH"},
+            }
+        ],
+    },
+)  # fmt: skip
+TWICE = json.loads(json.dumps(OPEN).replace("sleep.sleep.svc.cluster.local", "*.local"))
+"""It offers once more what is offered already, which Envoy refuses as a whole."""
+CREDULOUS = manifest(
+    "networking.istio.io/v1alpha3", "EnvoyFilter", "credulous", "httpbin",
+    {
+        "configPatches": [
+            {
+                "applyTo": "FILTER_CHAIN",
+                "match": {"context": "SIDECAR_INBOUND", "listener": {"filterChain": {"transportProtocol": "tls"}}},
+                "patch": {
+                    "operation": "MERGE",
+                    "value": {
+                        "transport_socket": {
+                            "name": "envoy.transport_sockets.tls",
+                            "typed_config": {
+                                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
+                                "DownstreamTlsContext",
+                                "common_tls_context": {
+                                    "combined_validation_context": {
+                                        "default_validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}
+                                    }
+                                },
+                            },
+                        }
+                    },
+                },
+            }
+        ]
+    },
+)  # fmt: skip
+"""A service that accepts any certificate."""
+
+
+def swapped(cluster: str, days: int) -> Act:
+    """Give istiod another authority, with a root of its own."""
+
+    def do(lab: Lab) -> None:
+        root, root_key = _authority("another root CA", None, 3650)
+        issued, key = _authority("another intermediate CA", (root, root_key), days)
+        files = {
+            "ca-cert.pem": _pem(issued),
+            "ca-key.pem": key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+            "cert-chain.pem": _pem(issued) + _pem(root),
+            "root-cert.pem": _pem(root),
+        }
+        data = {name: base64.b64encode(content).decode() for name, content in files.items()}
+        patched(cluster, "secret", "cacerts", "istio-system", {"data": data})(lab)
+
+    return do
+
+
+def further_root(cluster: str) -> Act:
+    """Let a cluster trust one root more than the others do."""
+
+    def do(lab: Lab) -> None:
+        held = json.loads(lab.ask(cluster, "get", "secret", "cacerts", SYSTEM, "--output=json"))["data"]
+        bundle = base64.b64decode(held["root-cert.pem"]) + _pem(_authority("one more root CA", None, 3650)[0])
+        data = {"root-cert.pem": base64.b64encode(bundle).decode()}
+        patched(cluster, "secret", "cacerts", "istio-system", {"data": data})(lab)
+
+    return do
+
+
+Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+
+
+def _authority(name: str, issuer: Authority | None, days: int) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    uses = x509.KeyUsage(
+        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    unsigned = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(uses, critical=True)
+    )
+    return unsigned.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def accepts_another_domain(lab: Lab) -> None:
+    """Let west accept a trust domain that nobody has, and drop the policy that would refuse it still."""
+    config = json.loads(lab.ask("west", "get", "configmap", "istio", SYSTEM, "--output=json"))["data"]["mesh"]
+    wider = config.replace("- east.local", f"- east.local\n  - {NOWHERE}")
+    assert wider != config, config
+    patched("west", "configmap", "istio", "istio-system", {"data": {"mesh": wider}})(lab)
+    deleted("west", POLICY, EXPORT, "httpbin")(lab)
+
+
+def _proxied(config: str | None) -> dict[str, object]:
+    """Say what proxies of a Deployment's pods are told; such a field is nobody's drift, as nobody declares it."""
+    return {"spec": {"template": {"metadata": {"annotations": {"proxy.istio.io/config": config}}}}}
+
+
+def undefined(lab: Lab) -> None:
+    """Delete a definition, and with it all objects of its kind; keep it for later."""
+    told = lab.ask("west", "get", "customresourcedefinition", POLICY, "--output=json")
+    kept = {key: value for key, value in json.loads(told).items() if key != "status"}
+    kept["metadata"] = {"name": POLICY, "labels": kept["metadata"].get("labels", {})}
+    (lab.checkout.home / f"{POLICY}.json").write_text(json.dumps(kept), encoding="utf-8")
+    lab.ask("west", "delete", "customresourcedefinition", POLICY, limit="60s")
+
+
+def defined(lab: Lab) -> None:
+    """Bring it back."""
+    lab.ask("west", "create", f"--filename={lab.checkout.home / f'{POLICY}.json'}")
+    up(lab)
+
+
+def paused(lab: Lab) -> None:
+    """Stop a cluster's node where it is."""
+    docker("pause", lab.node("west"))
+
+
+def resumed(lab: Lab) -> None:
+    """Let it go on."""
+    docker("unpause", lab.node("west"))
+
+
+POLICY, ENTRY = "authorizationpolicies.security.istio.io", "serviceentries.networking.istio.io"
+GATEWAY, WORKLOAD = "gateways.networking.istio.io", "workloadentries.networking.istio.io"
+EXPORT, IMPORT = "export-httpbin-httpbin", "import-httpbin-httpbin"
+ADDRESS = "metallb.universe.tf/loadBalancerIPs"
+SIMULATED, TWO, THREE, EGRESS = "embedded", "east-west", "three-meshes", "egress"
+LOCAL, ONE_MESH = "as-local", "multi-primary"
+OLD = '{"proxyMetadata": {"ISTIO_META_ISTIO_VERSION": "1.20.0"}}'
+NO_PIN = {"spec": {"subjectAltNames": ["spiffe://west.local/ns/httpbin/sa/somebody-else"]}}
+ELSEWHERE = [{"op": "replace", "path": "/spec/endpoints/0/address", "value": "172.28.255.77"}]
+UNEQUAL = [
+    {"op": "replace", "path": "/spec/endpoints/0/weight", "value": 95},
+    {"op": "replace", "path": "/spec/endpoints/1/weight", "value": 5},
+]
+NOBODY_MAY = {"spec": {"rules": [{"from": [{"source": {"principals": ["*"], "notPrincipals": ["west.local/*"]}}]}]}}
+
+MUTATIONS = (
+    Mutation("control-planes.api", "a cluster's node is paused", TWO, paused, resumed),
+    Mutation("control-planes.definitions", "the definition of a kind is deleted", SIMULATED, undefined, defined),
+    Mutation(
+        "control-planes.istiod", "istiod is scaled to none", TWO,
+        scaled("west", "istiod", 0), scaled("west", "istiod", 1),
+    ),
+    Mutation(
+        "control-planes.versions", "a pod runs a proxy of an old release", TWO,
+        patched("west", "deployment", "sleep", "sleep", _proxied(OLD)),
+        patched("west", "deployment", "sleep", "sleep", _proxied(None)),
+    ),
+    Mutation(
+        "control-planes.webhooks", "the webhook that adds proxies is deleted", TWO,
+        deleted("west", "mutatingwebhookconfiguration", "istio-sidecar-injector", ""), up,
+    ),
+    Mutation(
+        "drift.objects", "a Service gets a label by hand", TWO,
+        patched("west", "service", "httpbin", "httpbin", {"metadata": {"labels": {"app": "edited"}}}), up,
+    ),
+    Mutation("trust.cacerts", "`cacerts` is swapped for another authority's", TWO, swapped("west", 3650), up),
+    Mutation("trust.expiry", "the authority in `cacerts` ends within days", TWO, swapped("west", 3), up),
+    Mutation("trust.roots", "one cluster trusts one root more", TWO, further_root("west"), up),
+    Mutation(
+        "trust.workloads", "a pod has its certificate from another authority", TWO,
+        both(swapped("west", 3650), restarted("west", "istiod", "istio-system"), restarted("west", "sleep", "sleep")),
+        both(up, restarted("west", "istiod", "istio-system"), restarted("west", "sleep", "sleep")),
+    ),
+    Mutation(
+        "gateways.address", "a gateway asks for another address than importers were told", TWO,
+        patched("west", "service", "istio-eastwestgateway", "istio-system",
+                {"metadata": {"annotations": {ADDRESS: "172.28.255.254"}}}), up,
+    ),
+    Mutation(
+        "gateways.reachable", "a gateway is scaled to none", TWO,
+        scaled("west", "istio-eastwestgateway", 0), scaled("west", "istio-eastwestgateway", 1),
+    ),
+    Mutation(
+        "gateways.current", "a second Gateway offers what an export offers", TWO,
+        applied("west", TWICE), deleted("west", GATEWAY, "open", "istio-system"),
+    ),
+    Mutation(
+        "exports.shown", "the Gateway of an export is deleted", TWO,
+        deleted("west", GATEWAY, EXPORT, "istio-system"), up,
+    ),
+    Mutation(
+        "exports.closed", "a Gateway that nobody declared offers another service", TWO,
+        applied("west", OPEN), deleted("west", GATEWAY, "open", "istio-system"),
+    ),
+    Mutation(
+        "imports.endpoints", "an import leads to another address", TWO,
+        patched("east", ENTRY, IMPORT, "istio-system", ELSEWHERE, "json"), up,
+    ),
+    Mutation(
+        "imports.pins", "an import accepts another identity", TWO,
+        patched("east", ENTRY, IMPORT, "istio-system", NO_PIN), up,
+    ),
+    Mutation(
+        "traffic.answers", "the exporter's policy admits no foreign caller", TWO,
+        patched("west", POLICY, EXPORT, "httpbin", NOBODY_MAY), up,
+    ),
+    Mutation(
+        "traffic.shares", "shares of 50 percent are changed to 95 and 5", THREE,
+        patched("central", ENTRY, "import-ratings-httpbin", "istio-system", UNEQUAL, "json"), up,
+    ),
+    Mutation(
+        "traffic.discovered", "the Gateway that passes calls of the mesh on is deleted", ONE_MESH,
+        deleted("cluster-0", GATEWAY, "discovered-services", "istio-system"), up,
+    ),
+    Mutation(
+        "refusals.undeclared", "the exporter's policy is deleted", TWO,
+        deleted("west", POLICY, EXPORT, "httpbin"), up,
+    ),
+    Mutation(
+        "refusals.other-mesh", "a mesh accepts one more trust domain, and has no policy", TWO,
+        accepts_another_domain, up,
+    ),
+    Mutation(
+        "refusals.unknown-root", "the service's proxy accepts any certificate", TWO,
+        applied("west", CREDULOUS), deleted("west", "envoyfilters.networking.istio.io", "credulous", "httpbin"),
+    ),
+    Mutation(
+        "refusals.plaintext", "a namespace accepts plaintext", TWO,
+        applied("west", PERMISSIVE), deleted("west", "peerauthentications.security.istio.io", "open", "httpbin"),
+    ),
+    Mutation(
+        "refusals.bypass", "the Sidecar that confines callers is deleted", EGRESS,
+        deleted("east", "sidecars.networking.istio.io", "egress-only", "sleep"), up,
+    ),
+    Mutation(
+        "drill.failover", "the entry that leads to the other mesh is deleted", LOCAL,
+        deleted("east", WORKLOAD, "import-httpbin-httpbin-west", "httpbin"), up,
+    ),
+)  # fmt: skip
+ON_PAPER = ("control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry", "trust.roots")
+"""Those that break simulated control planes as well."""
+
+
+def of(stack: str) -> list[Mutation]:
+    """Return what is tried on a committed stack."""
+    return [each for each in MUTATIONS if each.stack == stack]
