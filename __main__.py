@@ -5,9 +5,11 @@ import os
 import pulumi
 
 from components.federation import Federation, FederationArgs
+from components.rotation import last
 from model.finding import InvalidModel
 from model.overlay import chosen
 from model.plan import plan
+from model.rotation import standing, step
 from model.stackfile import lay, parse
 
 stack = pulumi.get_stack()
@@ -15,6 +17,7 @@ try:
     layers = lay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
     with layers.checked():
         planned = plan(parse(layers.tree), stack)
+        step(last(stack), standing(planned.trust))
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None
 

@@ -9,13 +9,17 @@ import pulumi
 import pulumi_tls as tls
 
 from components.objects import Body
-from model import trust
+from model import expiry, pem, trust
+from model.config import Key, ProvidedAuthority
+from model.expiry import Ending
 from model.mesh import NAMESPACE, certificates
+from model.pem import Fingerprints
 from model.trust import Intermediate, Root, TrustPlan
 
 HOURS = 24
 CHECKSUM = "mesh-federation/trust"
 """Annotation on pods: another value restarts them."""
+RENEW = "an intermediate is renewed by another name under clusters.<name>.intermediate, a root by trust.rotation"
 
 
 @dataclass(frozen=True)
@@ -51,32 +55,43 @@ class Material:
         """Hash of all that is public: istiod refuses most changes of its roots while it runs, so it is restarted."""
         return _hash(self.certificate, self.chain, self.bundle)
 
+    def told(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots, as istiod tells it to every namespace."""
+        return _hash(self.bundle)
+
     def roots(self) -> pulumi.Output[str]:
-        """Hash of the trusted roots: proxies learn them with their certificate, and that lives for a day.
+        """Hash of the trusted roots and of the own one: proxies learn them with their certificate, which lives a day.
 
         Another intermediate under the same root changes nothing for a running workload.
         """
-        return _hash(self.bundle)
+        return _hash(self.bundle, self.chain.apply(pem.last))
 
-    def fingerprints(self) -> pulumi.Output[Mapping[str, object]]:
+    def fingerprints(self) -> pulumi.Output[Fingerprints]:
         """Fingerprints of all that is public, by which a verification knows what must be in the cluster."""
         known = pulumi.Output.all(self.chain, self.bundle)
-        return known.apply(lambda texts: trust.fingerprints(*texts))
+        return known.apply(lambda texts: pem.fingerprints(*texts))
+
+    def ending(self) -> pulumi.Output[Ending]:
+        """Which of all that is public ends first."""
+        return pulumi.Output.all(self.chain, self.bundle).apply(expiry.first)
 
 
 class CertificateAuthority(pulumi.ComponentResource):
     """**mesh-federation:index:CertificateAuthority** - the authorities of a federation, in any trust model.
 
     Produces, unless they are provided, for every root a PrivateKey and a SelfSignedCert, and for every cluster a
-    PrivateKey, a CertRequest and a LocallySignedCert.
+    PrivateKey, a CertRequest and a LocallySignedCert. While a rotation lasts, the roots of both its ends.
 
     Attributes:
         material: by cluster.
         bundle: PEM of all roots.
+        record: by cluster, what it signs with and trusts, by fingerprint and in words, and what of it ends first: what
+            a verification, and the next step of a rotation, compare with.
     """
 
     material: Mapping[str, Material]
     bundle: pulumi.Output[str]
+    record: Mapping[str, pulumi.Output[Mapping[str, object]]]
 
     def __init__(self, name: str, args: TrustPlan, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the authorities.
@@ -87,38 +102,25 @@ class CertificateAuthority(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:CertificateAuthority", name, None, opts)
-        self._plan = args
-        if args.provided:
-            self.bundle, self.material = self._provided()
-        else:
-            self.bundle, self.material = self._made()
+        made = {root.name: self._root(root) for root in args.roots}
+        certificates = pulumi.Output.all(*args.given, *(root.certificate.cert_pem for root in made.values()))
+        self.bundle = certificates.apply(pem.bundle)
+        self.material = {
+            **{signed.cluster: self._intermediate(signed, made[signed.root.name]) for signed in args.intermediates},
+            **{cluster: self._provided(given) for cluster, given in args.provided.items()},
+        }
+        self.record = {cluster: _record(args, cluster, made) for cluster, made in self.material.items()}
         self.register_outputs({"bundle": self.bundle})
 
-    def _provided(self) -> tuple[pulumi.Output[str], Mapping[str, Material]]:
-        given = sorted(self._plan.provided.items())
-        bundle = pulumi.Output.from_input(trust.bundle(authority.root for _, authority in given))
-        return bundle, {
-            cluster: Material(
-                certificate=pulumi.Output.from_input(trust.chain(authority.certificate)),
-                key=pulumi.Output.secret(authority.key.get_secret_value()),
-                chain=pulumi.Output.from_input(trust.chain(authority.certificate, authority.chain, authority.root)),
-                bundle=bundle,
-            )
-            for cluster, authority in given
-        }
+    def _provided(self, given: ProvidedAuthority) -> Material:
+        return Material(
+            certificate=pulumi.Output.from_input(pem.chain(given.certificate)),
+            key=pulumi.Output.secret(given.key.get_secret_value()),
+            chain=pulumi.Output.from_input(pem.chain(given.certificate, given.chain, given.root)),
+            bundle=self.bundle,
+        )
 
-    def _made(self) -> tuple[pulumi.Output[str], Mapping[str, Material]]:
-        keys = {root.name: self._key(f"{_label(root)}-key") for root in self._plan.roots}
-        roots = {root.name: self._root(root, keys[root.name]) for root in self._plan.roots}
-        certificates = pulumi.Output.all(*(root.cert_pem for root in roots.values()))
-        bundle = certificates.apply(trust.bundle)
-        return bundle, {
-            signed.cluster: self._intermediate(signed, roots[signed.root], keys[signed.root], bundle)
-            for signed in self._plan.intermediates
-        }
-
-    def _key(self, name: str) -> tls.PrivateKey:
-        key = self._plan.key
+    def _key(self, name: str, key: Key) -> tls.PrivateKey:
         ecdsa = key.algorithm == "ECDSA"
         return tls.PrivateKey(
             name,
@@ -128,11 +130,12 @@ class CertificateAuthority(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _root(self, root: Root, key: tls.PrivateKey) -> tls.SelfSignedCert:
-        return tls.SelfSignedCert(
-            _label(root),
+    def _root(self, root: Root) -> "_MadeRoot":
+        key = self._key(f"{root.name}-key", root.key)
+        certificate = tls.SelfSignedCert(
+            root.name,
             private_key_pem=key.private_key_pem,
-            subject={"common_name": root.common_name, "organization": self._plan.organization},
+            subject={"common_name": root.common_name, "organization": root.organization},
             is_ca_certificate=True,
             allowed_uses=list(trust.CA_USES),
             validity_period_hours=root.days * HOURS,
@@ -140,36 +143,55 @@ class CertificateAuthority(pulumi.ComponentResource):
             set_authority_key_id=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        return _MadeRoot(key, certificate)
 
-    def _intermediate(
-        self, signed: Intermediate, root: tls.SelfSignedCert, root_key: tls.PrivateKey, bundle: pulumi.Output[str]
-    ) -> Material:
-        name = f"{signed.cluster}-intermediate"
-        key = self._key(f"{name}-key")
+    def _intermediate(self, signed: Intermediate, root: "_MadeRoot") -> Material:
+        key = self._key(f"{signed.name}-key", signed.root.key)
         request = tls.CertRequest(
-            f"{name}-request",
+            f"{signed.name}-request",
             private_key_pem=key.private_key_pem,
             subject={
                 "common_name": signed.common_name,
-                "organization": self._plan.organization,
+                "organization": signed.root.organization,
                 "locality": signed.cluster,
             },
             dns_names=[f"istiod.{NAMESPACE}.svc"],
             opts=pulumi.ResourceOptions(parent=self),
         )
         certificate = tls.LocallySignedCert(
-            name,
+            signed.name,
             cert_request_pem=request.cert_request_pem,
-            ca_private_key_pem=root_key.private_key_pem,
-            ca_cert_pem=root.cert_pem,
+            ca_private_key_pem=root.key.private_key_pem,
+            ca_cert_pem=root.certificate.cert_pem,
             is_ca_certificate=True,
             allowed_uses=list(trust.CA_USES),
             validity_period_hours=signed.days * HOURS,
             set_subject_key_id=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        chain = pulumi.Output.all(certificate.cert_pem, root.cert_pem).apply(_chained)
-        return Material(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain, bundle)
+        chain = pulumi.Output.all(certificate.cert_pem, root.certificate.cert_pem).apply(_chained)
+        return Material(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain, self.bundle)
+
+
+@dataclass(frozen=True)
+class _MadeRoot:
+    """A root with its key."""
+
+    key: tls.PrivateKey
+    certificate: tls.SelfSignedCert
+
+
+def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[Mapping[str, object]]:
+    def recorded(known: Sequence[object]) -> Mapping[str, object]:
+        prints, ending = known
+        assert isinstance(prints, dict)
+        assert isinstance(ending, Ending)
+        if ending.days_left < plan.warn_days:
+            pulumi.warn(f"{cluster}: {ending.name} ends on {ending.date}: {RENEW}")
+        words = {"issuer": plan.issuers[cluster], "accepted": list(plan.accepted)}
+        return {**prints, **words, "ends": ending.date, "endsFirst": ending.name}
+
+    return pulumi.Output.all(material.fingerprints(), material.ending()).apply(recorded)
 
 
 def restarted_by(checksum: pulumi.Output[str], workload: Body) -> Body:
@@ -191,12 +213,8 @@ def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:
     return pulumi.Output.all(*texts).apply(lambda known: sha256("".join(known).encode()).hexdigest())
 
 
-def _label(root: Root) -> str:
-    return "root" if root.name == "root" else f"{root.name}-root"
-
-
 def _chained(links: Sequence[str]) -> str:
-    return trust.chain(*links)
+    return pem.chain(*links)
 
 
 def _encoded(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import charts, definitions, manifests
+from components import charts, definitions, manifests, rotation
 from components.authority import CertificateAuthority, Material
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
@@ -22,9 +22,10 @@ from components.links import Links
 from components.mesh import Mesh, Offered
 from components.metallb import MetalLB, MetalLBArgs
 from components.objects import Body, create, create_all
+from components.rotation import TrustingArgs
 from components.workload import Sample, SampleArgs
 from model import discovery, metallb
-from model.mesh import EGRESS, GATEWAY, NAMESPACE
+from model.mesh import EGRESS, GATEWAY, NAMESPACE, is_simulated
 from model.plan import ClusterPlan, Plan, Sources
 from model.routing import object_name
 
@@ -52,7 +53,7 @@ class Federation(pulumi.ComponentResource):
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
-        trust: by cluster, the fingerprints of what it signs with and trusts; apart, as no preview knows them.
+        trust: by cluster, what it signs with and trusts; apart, as no preview knows it.
     """
 
     clusters: pulumi.Output[Mapping[str, Mapping[str, object]]]
@@ -77,8 +78,12 @@ class Federation(pulumi.ComponentResource):
         }
         rendered = _rendered(args.plan, folders)
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
+        clusters = {cluster: self._cluster(plan, rendered[cluster]) for cluster, plan in args.plan.clusters.items()}
+        trusting = self._trusting(args.plan, clusters, list(authority.material.values()))
         meshes = {
-            cluster: self._mesh(plan, rendered[cluster], folders[cluster], authority.material[cluster])
+            cluster: self._mesh(
+                plan, clusters[cluster], rendered[cluster], folders[cluster], authority.material[cluster], trusting
+            )
             for cluster, plan in args.plan.clusters.items()
         }
         offered = {
@@ -91,14 +96,35 @@ class Federation(pulumi.ComponentResource):
         for mesh in meshes.values():
             links.discoveries(mesh)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
-        self.trust = pulumi.Output.all(**{cluster: mesh.trust for cluster, mesh in meshes.items()})
+        self.trust = pulumi.Output.all(**authority.record)
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
-    def _mesh(self, plan: ClusterPlan, objects: "Rendered", folder: Path, material: Material) -> Mesh:
+    def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
         must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
-        declared = plan.declared
-        args = ClusterArgs(plan.provision, self._stack, declared.locality, must_be_new)
-        cluster = Cluster(plan.name, args, self._child)
+        args = ClusterArgs(plan.provision, self._stack, plan.declared.locality, must_be_new)
+        return Cluster(plan.name, args, self._child)
+
+    def _trusting(
+        self, plan: Plan, clusters: Mapping[str, Cluster], materials: Sequence[Material]
+    ) -> Sequence[pulumi.Resource]:
+        """Join all clusters before their certificates change, but only while these move from root to root."""
+        asked = [
+            name for name, each in plan.clusters.items() if plan.trust.is_moving and not is_simulated(each.declared)
+        ]
+        return [
+            rotation.trusting(TrustingArgs(materials, clusters[name].kubeconfig, clusters[name].place), self)
+            for name in asked
+        ]
+
+    def _mesh(
+        self,
+        plan: ClusterPlan,
+        cluster: Cluster,
+        objects: "Rendered",
+        folder: Path,
+        material: Material,
+        trusting: Sequence[pulumi.Resource],
+    ) -> Mesh:
         istio = IstioInstall(
             f"{plan.name}-istio",
             IstioInstallArgs(
@@ -109,6 +135,7 @@ class Federation(pulumi.ComponentResource):
                 material=material,
                 kubeconfig=cluster.kubeconfig,
                 place=cluster.place,
+                trusting=trusting,
             ),
             self._child,
         )
@@ -127,7 +154,7 @@ class Federation(pulumi.ComponentResource):
         egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
         namespaces = create_all(plan.namespaces, cluster.place, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
-        return Mesh(plan, cluster, istio, gateway, egress, roots, material.fingerprints(), namespaces, hosts)
+        return Mesh(plan, cluster, istio, gateway, egress, roots, namespaces, hosts)
 
     def _global_hosts(
         self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]

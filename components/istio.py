@@ -28,6 +28,7 @@ class IstioInstallArgs:
         material: signing certificates.
         kubeconfig: of the cluster; secret.
         place: the cluster.
+        trusting: by which no proxy of any cluster is cut off by these certificates.
     """
 
     network: str
@@ -37,6 +38,7 @@ class IstioInstallArgs:
     material: Material
     kubeconfig: pulumi.Output[str]
     place: Place
+    trusting: Sequence[pulumi.Resource]
 
 
 class IstioInstall(pulumi.ComponentResource):
@@ -65,7 +67,7 @@ class IstioInstall(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         place = args.place
         self.namespace = create(mesh.namespace(args.network), place, self)
-        certificates = create(args.material.secret(), place, self, [self.namespace])
+        certificates = create(args.material.secret(), place, self, [self.namespace, *args.trusting])
         crds = self._definitions(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
         rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [self.namespace])
@@ -88,7 +90,7 @@ class IstioInstall(pulumi.ComponentResource):
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
-        place, roots = args.place, args.material.roots()
+        place, roots = args.place, args.material.told()
         waiting = ScriptArgs(
             module="roots",
             environment={"ROOTS": roots},

@@ -25,7 +25,6 @@ class Mesh:
         gateway: through which others reach it.
         egress: through which its calls leave; None where they leave directly.
         roots: hash of the roots that it trusts.
-        trust: fingerprints of its authority and of the roots that it trusts.
         namespaces: of its services.
         global_hosts: by the service's namespace/name.
     """
@@ -36,7 +35,6 @@ class Mesh:
     gateway: Gateway
     egress: Gateway | None
     roots: pulumi.Output[str]
-    trust: pulumi.Output[Mapping[str, object]]
     namespaces: Sequence[pulumi.Resource]
     global_hosts: Mapping[str, GlobalHost]
 

@@ -129,11 +129,39 @@ class ProvidedAuthority(Declared):
     """The root that this cluster's workloads chain to."""
 
 
+TrustModel = Literal["common", "separate", "provided", "cert-manager", "spire"]
+
+
+class Rotation(Declared):
+    """A move to other authorities, in three steps, each an `up` of its own. What is left out stays as it is.
+
+    The keys beside `phase` say what `trust` will be: write them there, and remove `rotation`, when all is done.
+    """
+
+    phase: Literal["add", "switch", "drop"]
+    """add: all clusters trust the next roots too. switch: they sign under them. drop: they trust no others."""
+    model: TrustModel | None = None
+    """The next trust model."""
+    root: str | None = Field(default=None, max_length=16)
+    """Name of the next root, or, in model `separate`, of all next roots."""
+    organization: str | None = Field(default=None, min_length=1, max_length=64)
+    """O of the next certificates."""
+    key: Key | None = None
+    """Keys of the next authorities."""
+    root_days: int | None = Field(default=None, ge=1, le=36500)
+    """Lifetime of the next roots, in days."""
+    provided: dict[str, ProvidedAuthority] | None = None
+    """Model `provided`: the next authorities."""
+
+
 class Trust(Declared):
     """Who trusts whom."""
 
-    model: Literal["common", "separate", "provided"] = "common"
-    """common: one root, an intermediate a cluster. separate: a root a cluster, all trusted by all. provided: yours."""
+    model: TrustModel = "common"
+    """common: one root, an intermediate a cluster. separate: a root a cluster, all trusted by all. provided: yours.
+    cert-manager and spire have their place in the model (docs/trust.md), and are not built yet."""
+    root: str = Field(default="", max_length=16)
+    """Tells the root, or all roots, from those before: another name is another root, which takes a rotation."""
     organization: str = Field(default="mesh-federation", min_length=1, max_length=64)
     """O of every certificate's subject."""
     key: Key = Key()
@@ -142,8 +170,21 @@ class Trust(Declared):
     """Lifetime of roots, in days."""
     intermediate_days: int = Field(default=1825, ge=1, le=36500)
     """Lifetime of intermediates, in days."""
+    warn_days: int = Field(default=30, ge=1, le=3650)
+    """How many days before its end an authority is complained of."""
     provided: dict[str, ProvidedAuthority] = {}
     """Model `provided`: the authority of each cluster, by the cluster's name."""
+    rotation: Rotation | None = None
+    """A move to other roots, or to another model."""
+
+    @property
+    def following(self) -> "Trust":
+        """What a rotation leads to; the same where there is none."""
+        if self.rotation is None:
+            return self
+        changed = {name: value for name, value in self.rotation if name != "phase" and value is not None}
+        given = self.provided if changed.get("model", self.model) == "provided" else {}
+        return self.model_copy(update={"provided": given, **changed, "rotation": None})
 
 
 class Istio(Declared):
@@ -263,6 +304,8 @@ class Cluster(Declared):
     out: that of the kubeconfig."""
     istio_version: str | None = Field(default=None, pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
     """This cluster's Istio release, where it differs from the federation's."""
+    intermediate: str = Field(default="", max_length=16)
+    """Tells this cluster's intermediate from those before: another name is another one under the same root, at once."""
 
     _name: str = PrivateAttr(default="")
 

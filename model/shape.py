@@ -88,7 +88,7 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _is_secret(location: Location) -> bool:
-    return location[:2] == ("trust", "provided") or _at(location) is SecretStr
+    return "provided" in location[1:3] and location[0] == "trust" or _at(location) is SecretStr
 
 
 def _shown(error: ErrorDetails, location: Location) -> str:
@@ -137,6 +137,7 @@ _EXAMPLES: dict[tuple[str, str], str] = {
     ("", "certificate"): "certificate: certs/west/ca-cert.pem",
     ("", "key"): "key: {secure: ...}, as `pulumi config set --secret --path` writes it",
     ("", "root"): "root: certs/root-cert.pem",
+    ("Rotation", "phase"): "phase: add",
 }
 
 

@@ -167,24 +167,28 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
 
 def _with_files_read(federation: Federation, base: Path) -> Federation:
     """Put the text of PEM files in the place of their paths; the rules have found them readable."""
-    if federation.trust.model != "provided":
-        return federation
 
     def text(value: str) -> str:
         is_path = value not in ("", SEALED) and "-----BEGIN " not in value
         return (base / value).read_text(encoding="utf-8") if is_path else value
 
-    read = {
-        name: ProvidedAuthority(
-            certificate=text(given.certificate),
-            key=SecretStr(text(given.key.get_secret_value())),
-            chain=text(given.chain),
-            root=text(given.root),
-        )
-        for name, given in federation.trust.provided.items()
-    }
-    trust = federation.trust.model_copy(update={"provided": read})
-    return federation.model_copy(update={"trust": trust})
+    def read(provided: Mapping[str, ProvidedAuthority]) -> dict[str, ProvidedAuthority]:
+        return {
+            name: ProvidedAuthority(
+                certificate=text(given.certificate),
+                key=SecretStr(text(given.key.get_secret_value())),
+                chain=text(given.chain),
+                root=text(given.root),
+            )
+            for name, given in provided.items()
+        }
+
+    trust = federation.trust
+    rotation = trust.rotation
+    if rotation and rotation.provided:
+        rotation = rotation.model_copy(update={"provided": read(rotation.provided)})
+    opened = trust.model_copy(update={"provided": read(trust.provided), "rotation": rotation})
+    return federation.model_copy(update={"trust": opened})
 
 
 def _load(path: Path) -> tuple[object, list[Finding]]:
@@ -254,14 +258,18 @@ def _shaped(tree: object, where: str) -> Federation:
 
 def _unsealed(tree: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put a placeholder wherever an encrypted value stands in a place that takes secrets."""
-    trust = tree.get("trust")
-    provided = trust.get("provided") if isinstance(trust, Mapping) else None
-    if not isinstance(trust, Mapping) or not isinstance(provided, Mapping):
-        return tree
-    opened = {
-        name: {key: SEALED if _is_sealed(value) else value for key, value in authority.items()}
-        if isinstance(authority, Mapping)
-        else authority
-        for name, authority in provided.items()
-    }
-    return {**tree, "trust": {**trust, "provided": opened}}
+    return _within(_within(tree, ("trust", "provided")), ("trust", "rotation", "provided"))
+
+
+def _within(tree: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """Unseal the authorities at a place of a tree; the same tree where there are none."""
+    if not path:
+        return {name: _opened(authority) for name, authority in tree.items()}
+    below = tree.get(path[0])
+    return {**tree, path[0]: _within(below, path[1:])} if isinstance(below, Mapping) else tree
+
+
+def _opened(authority: object) -> object:
+    if not isinstance(authority, Mapping):
+        return authority
+    return {key: SEALED if _is_sealed(value) else value for key, value in authority.items()}

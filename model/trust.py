@@ -7,17 +7,14 @@ No extended key usage: a CA that has one fails Istio's own check. Roots are boun
 trusted root can mint any accepted identity, so `separate` means independent operation, not mutual distrust.
 """
 
-import ssl
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 
-from model.config import Federation, Key, ProvidedAuthority
+from model import pem
+from model.config import Federation, Key, ProvidedAuthority, Trust
 
 CA_USES = ("digital_signature", "content_commitment", "key_encipherment", "cert_signing", "crl_signing")
 """Key usage of every authority that this program makes."""
-
-CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -25,14 +22,24 @@ class Root:
     """A self-signed authority.
 
     Attributes:
-        name: `root` when all clusters share it, else the cluster's name.
+        name: of the resource; `root` when all clusters share it, else with the cluster's name in front.
         common_name: CN of its subject, unique in the federation.
+        organization: O of its subject.
         days: lifetime.
+        key: what kind of key it has.
     """
 
     name: str
     common_name: str
+    organization: str
     days: int
+    key: Key
+
+    @property
+    def made_of(self) -> str:
+        """Everything that a change of would make it another root, in a line for a person."""
+        size = self.key.curve if self.key.algorithm == "ECDSA" else self.key.bits
+        return f"{self.common_name} of {self.organization}, {self.key.algorithm} {size}, {self.days} days"
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,16 @@ class Intermediate:
     """The authority with which one cluster's istiod signs workload certificates.
 
     Attributes:
+        name: of the resource.
         cluster: whose.
-        root: name of the root that signs it.
+        root: the root that signs it.
         common_name: CN of its subject.
         days: lifetime.
     """
 
+    name: str
     cluster: str
-    root: str
+    root: Root
     common_name: str
     days: int
 
@@ -57,83 +66,100 @@ class TrustPlan:
     """All authorities of a federation.
 
     Attributes:
-        roots: to be made, sorted by name; none when they are provided.
+        roots: to be made and trusted, sorted by name; none when they are provided.
+        given: PEM of the trusted roots that are provided, sorted by cluster.
         intermediates: to be made, sorted by cluster; none when they are provided.
-        provided: the user's own, by cluster.
-        key: keys of those to be made.
-        organization: O of every subject.
+        provided: those of the user's own that sign, by cluster.
+        warn_days: how long before its end an authority is complained of.
+        is_moving: whether proxies are asked, before anything changes, that all of them will go on trusting each other.
     """
 
     roots: tuple[Root, ...]
+    given: tuple[str, ...]
     intermediates: tuple[Intermediate, ...]
     provided: dict[str, ProvidedAuthority]
-    key: Key
-    organization: str
+    warn_days: int
+    is_moving: bool
+
+    @property
+    def issuers(self) -> dict[str, str]:
+        """What each cluster's root is made of, by cluster."""
+        made = {each.cluster: each.root.made_of for each in self.intermediates}
+        return {**made, **{cluster: _made_of(each.root) for cluster, each in self.provided.items()}}
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """What the trusted roots are made of, sorted."""
+        return tuple(sorted({*(root.made_of for root in self.roots), *map(_made_of, self.given)}))
+
+
+def _made_of(given: str) -> str:
+    """Tell a provided root from others: by its fingerprint, where it can be read."""
+    try:
+        return f"a provided root, SHA-256 {pem.fingerprint(pem.last(given))}"
+    except (ValueError, IndexError):
+        return "a provided root that only the engine can read"
 
 
 def plan(federation: Federation) -> TrustPlan:
-    """Decide the authorities that the declared trust model needs."""
-    trust = federation.trust
-    clusters = sorted(federation.clusters)
-    signers = {
-        "common": dict.fromkeys(clusters, "root"),
-        "separate": {cluster: cluster for cluster in clusters},
-        "provided": {},
-    }[trust.model]
+    """Decide the authorities that the declared trust model needs, in the step of a rotation that it is in.
+
+    `add` trusts what is and what follows, and signs under what is. `switch` trusts both, and signs under what follows.
+    `drop` is what follows alone; without a rotation there is nothing but what is.
+    """
+    now, following = federation.trust, federation.trust.following
+    phase = now.rotation.phase if now.rotation else None
+    signing = following if phase in ("switch", "drop") else now
+    trusted = {None: [now], "add": [now, following], "switch": [now, following], "drop": [following]}[phase]
+    roots = {root.name: root for trust in trusted for root in _roots(federation, trust).values()}
     return TrustPlan(
-        roots=tuple(Root(name, _root_name(name), trust.root_days) for name in sorted(set(signers.values()))),
-        intermediates=tuple(
-            Intermediate(cluster, root, f"{cluster} intermediate CA", trust.intermediate_days)
-            for cluster, root in signers.items()
-        ),
-        provided=trust.provided if trust.model == "provided" else {},
-        key=trust.key,
-        organization=trust.organization,
+        roots=tuple(roots[name] for name in sorted(roots)),
+        given=tuple(root for trust in trusted for root in _given(trust)),
+        intermediates=tuple(_intermediates(federation, signing)),
+        provided=signing.provided if signing.model == "provided" else {},
+        warn_days=now.warn_days,
+        is_moving=phase is not None,
     )
 
 
-def _root_name(name: str) -> str:
-    return "root CA" if name == "root" else f"{name} root CA"
+def _roots(federation: Federation, trust: Trust) -> dict[str, Root]:
+    """Return the roots to be made for a trust model, by the cluster that each is for."""
+    if trust.model == "common":
+        return {cluster: _root(trust, "") for cluster in federation.clusters}
+    if trust.model == "separate":
+        return {cluster: _root(trust, cluster) for cluster in federation.clusters}
+    return {}
 
 
-def bundle(roots: Iterable[str]) -> str:
-    """Join root certificates to the trust bundle: each once, in one order for every cluster (pitfall 4).
-
-    Args:
-        roots: PEM texts, each of one or more certificates.
-    """
-    return "".join(sorted({certificate for text in roots for certificate in certificates(text)}))
-
-
-def chain(*links: str) -> str:
-    """Join certificates to `cert-chain.pem`: the intermediate first, its own root last (pitfall 8)."""
-    return "".join(certificate for text in links for certificate in certificates(text))
+def _root(trust: Trust, owner: str) -> Root:
+    return Root(
+        name=_joined("-", owner, "root", trust.root),
+        common_name=_joined(" ", owner, "root CA", trust.root),
+        organization=trust.organization,
+        days=trust.root_days,
+        key=trust.key,
+    )
 
 
-def certificates(pem: str) -> list[str]:
-    """Split PEM text into its certificates, each ending in one newline; text around them is dropped."""
-    end = "-----END CERTIFICATE-----"
-    bodies = [part.split(end)[0].strip() for part in pem.split(CERTIFICATE)[1:]]
-    return [f"{CERTIFICATE}\n{body}\n{end}\n" for body in bodies]
+def _intermediates(federation: Federation, trust: Trust) -> Iterator[Intermediate]:
+    """Name intermediates as the root that signs them, so that another root's is another one."""
+    for name, root in sorted(_roots(federation, trust).items()):
+        own = federation.clusters[name].intermediate
+        yield Intermediate(
+            name=_joined("-", name, "intermediate", trust.root, own),
+            cluster=name,
+            root=root,
+            common_name=_joined(" ", name, "intermediate CA", trust.root, own),
+            days=trust.intermediate_days,
+        )
 
 
-def fingerprint(pem: str) -> str:
-    """Return the SHA-256 of a certificate's DER form in hexadecimal, as other programs print it without colons."""
-    return sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+def _given(trust: Trust) -> list[str]:
+    return [trust.provided[name].root for name in sorted(trust.provided)] if trust.model == "provided" else []
 
 
-def fingerprints(chain: str, bundle: str) -> dict[str, object]:
-    """Tell the certificates of one cluster's authority apart by their fingerprints; nothing of it is secret.
-
-    Args:
-        chain: PEM from the intermediate to its own root.
-        bundle: PEM of every trusted root.
-
-    Returns:
-        `authority`: of the intermediate. `root`: of its own root. `trusted`: of every root that the cluster trusts.
-    """
-    links = [fingerprint(pem) for pem in certificates(chain)]
-    return {"authority": links[0], "root": links[-1], "trusted": [fingerprint(pem) for pem in certificates(bundle)]}
+def _joined(between: str, *parts: str) -> str:
+    return between.join(part for part in parts if part)
 
 
 def peers(federation: Federation, cluster: str) -> list[str]:

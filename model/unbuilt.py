@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from model.config import Federation
 from model.finding import Finding, InvalidModel
+from model.rules.trust import authorities
 
 RULE = "not-built-yet"
+PLANNED = {"cert-manager": "cert-manager's istio-csr", "spire": "SPIRE"}
+"""Trust models that nothing of this program makes."""
 
 
 def refuse(federation: Federation) -> None:
@@ -19,6 +22,14 @@ def refuse(federation: Federation) -> None:
 
 
 def _findings(federation: Federation) -> Iterator[Finding]:
+    for place, trust in authorities(federation):
+        if trust.model in PLANNED:
+            yield Finding(
+                f"{place}.model",
+                RULE,
+                f"authorities by {PLANNED[trust.model]} have their place in the model, and are not built yet",
+                "write common, separate or provided; docs/trust.md says what is needed for others",
+            )
     if federation.istio.ambient:
         yield _finding("istio.ambient", "ambient meshes", "leave ambient out: sidecars")
 

@@ -37,7 +37,7 @@ class Trust:
         roots: sorted by name.
     """
 
-    model: Literal["common", "separate", "provided"]
+    model: config.TrustModel
     roots: tuple[Root, ...]
 
 
@@ -228,12 +228,15 @@ def graph(federation: config.Federation, plan: Plan, stack: str) -> Graph:
 
 
 def _roots(planned: trust.TrustPlan) -> Iterator[Root]:
-    for root in planned.roots:
-        signed = (each.cluster for each in planned.intermediates if each.root == root.name)
-        yield Root(root.common_name, tuple(sorted(signed)))
+    for made in planned.roots:
+        signed = (each.cluster for each in planned.intermediates if each.root == made)
+        yield Root(made.common_name, tuple(sorted(signed)))
     provided: dict[str, list[str]] = {}
     for cluster, given in sorted(planned.provided.items()):
         provided.setdefault(_subject(cluster, given.root), []).append(cluster)
+    for root in planned.given:
+        if root != SEALED:
+            provided.setdefault(_subject("", root), [])  # trusted while a rotation lasts, and signs nothing
     for subject, clusters in provided.items():
         yield Root(subject, tuple(clusters))
 

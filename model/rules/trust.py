@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from model.config import Cluster, Export, Federation, NamespacedName
+from model.config import Cluster, Export, Federation, NamespacedName, Trust
 from model.finding import Finding
 from model.rules.names import fitting, from_name
 
@@ -28,6 +28,13 @@ def trust_domains_are_names(federation: Federation) -> Iterator[Finding]:
                 f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
                 f"use lower-case letters, digits, dots and dashes, for example {fitting(cluster.name) or 'east'}.local",
             )
+
+
+def authorities(federation: Federation) -> Iterator[tuple[str, Trust]]:
+    """Return what clusters have and, while a rotation lasts, what they are to have; each with its place."""
+    yield "trust", federation.trust
+    if federation.trust.rotation:
+        yield "trust.rotation", federation.trust.following
 
 
 def _groups(federation: Federation, key: Callable[[Cluster], str]) -> list[list[Cluster]]:
@@ -104,54 +111,62 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Finding]:
                     f" meshID, {later.mesh_id}: workloads of one mesh need one trust domain",
                     f"write trustDomain: {first.trust_domain}, or give {later.name} a meshID of its own",
                 )
-        if federation.trust.model == "separate":
-            others = " and ".join(cluster.name for cluster in group)
-            yield Finding(
-                "trust.model",
-                "mesh-of-two-roots",
-                f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one mesh"
-                " need one root",
-                "write model: common, or give each cluster a meshID of its own",
-            )
+        for place, trust in authorities(federation):
+            if trust.model == "separate":
+                others = " and ".join(cluster.name for cluster in group)
+                yield Finding(
+                    f"{place}.model",
+                    "mesh-of-two-roots",
+                    f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one"
+                    " mesh need one root",
+                    "write model: common, or give each cluster a meshID of its own",
+                )
 
 
 def ambient_has_one_root(federation: Federation) -> Iterator[Finding]:
     """Ztunnel validates peers against one root."""
-    if federation.istio.ambient and federation.trust.model == "separate" and len(federation.clusters) > 1:
-        yield Finding(
-            "istio.ambient",
-            "ambient-with-separate-roots",
-            "ambient meshes with trust.model separate: ztunnel checks peers against its own root only, so every call"
-            " to another cluster would be refused",
-            "write trust.model: common, or use sidecars (ambient: false)",
-        )
+    for place, trust in authorities(federation):
+        if federation.istio.ambient and trust.model == "separate" and len(federation.clusters) > 1:
+            yield Finding(
+                "istio.ambient",
+                "ambient-with-separate-roots",
+                f"ambient meshes with {place}.model separate: ztunnel checks peers against its own root only, so every"
+                " call to another cluster would be refused",
+                f"write {place}.model: common, or use sidecars (ambient: false)",
+            )
 
 
 def provided_names_all_clusters(federation: Federation) -> Iterator[Finding]:
     """Model `provided` has an authority for every cluster; the other models have none."""
-    trust = federation.trust
-    if trust.model != "provided":
-        if trust.provided:
-            yield Finding(
-                "trust.provided",
-                "provided-unused",
-                f"authorities are given for {', '.join(trust.provided)}, but trust.model is {trust.model}, which makes"
-                " its own: the given ones would be ignored",
-                "write model: provided, or remove trust.provided",
-            )
-        return
+    for place, trust in authorities(federation):
+        yield from _unused(place, trust) if trust.model != "provided" else _unmatched(place, trust, federation)
+
+
+def _unused(place: str, trust: Trust) -> Iterator[Finding]:
+    if trust.provided:
+        yield Finding(
+            f"{place}.provided",
+            "provided-unused",
+            f"authorities are given for {', '.join(trust.provided)}, but {place}.model is {trust.model}, which makes"
+            " its own: the given ones would be ignored",
+            f"write model: provided, or remove {place}.provided",
+        )
+
+
+def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Finding]:
     for name in federation.clusters:
         if name not in trust.provided:
             yield Finding(
-                "trust.provided",
+                f"{place}.provided",
                 "provided-incomplete",
-                f"trust.model is provided, but cluster {name} has no authority there, so its istiod could sign nothing",
-                f"add trust.provided.{name} with certificate, key, chain and root",
+                f"{place}.model is provided, but cluster {name} has no authority there, so its istiod could sign"
+                " nothing",
+                f"add {place}.provided.{name} with certificate, key, chain and root",
             )
     for name in trust.provided:
         if name not in federation.clusters:
             yield Finding(
-                f"trust.provided.{name}",
+                f"{place}.provided.{name}",
                 "provided-for-nobody",
                 f"{name} is no cluster of this federation; declared: {', '.join(federation.clusters)}",
                 "write the name of the cluster meant, or remove this authority",

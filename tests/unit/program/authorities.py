@@ -6,7 +6,7 @@ from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.unit.program.federations import Tree, with_trust
@@ -40,7 +40,7 @@ class Issuer:
     """A certificate with its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
     @property
     def pem(self) -> str:
@@ -55,7 +55,7 @@ class Issuer:
         ).decode()
 
 
-def _builder(public: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
+def _builder(public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -67,9 +67,11 @@ def _builder(public: ec.EllipticCurvePublicKey, issuer: x509.Name) -> x509.Certi
     )
 
 
-def authority(common_name: str, by: Issuer | None = None) -> Issuer:
+def authority(
+    common_name: str, by: Issuer | None = None, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+) -> Issuer:
     """Make a certificate authority, signed by another or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = by.key if by else key
     builder = (

@@ -172,9 +172,9 @@ def _provides(one: Registered) -> bool:
 class Recorder(mocks.MockMonitor):
     """Stands in for the engine's resource monitor."""
 
-    def __init__(self, stack: str, preview: bool) -> None:
+    def __init__(self, stack: str, preview: bool, left: Mapping[str, object]) -> None:
         """Start with nothing registered."""
-        super().__init__(_Nothing())
+        super().__init__(_Nothing(left))
         self._stack = stack
         self._preview = preview
         self._tls = TlsProvider(lambda *_: None)
@@ -224,11 +224,16 @@ def kubeconfig(command: str) -> str:
 
 
 class _Nothing(mocks.Mocks):
-    """The recorder answers by itself."""
+    """The recorder answers by itself, but for what the last run left."""
+
+    def __init__(self, left: Mapping[str, object]) -> None:
+        """Remember the stack's outputs."""
+        self._left = left
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Refuse: the program reads nothing at plan time."""
-        raise AssertionError(f"the program calls {args.token}")
+        """Tell what the last run left; refuse all else: the program reads nothing more at plan time."""
+        assert args.token == "pulumi:pulumi:readStackOutputs", f"the program calls {args.token}"
+        return {"name": args.args["name"], "outputs": dict(self._left)}, []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Refuse: never reached."""
@@ -242,6 +247,7 @@ def run(
     preview: bool = False,
     environment: Mapping[str, str] | None = None,
     secret_config: Sequence[str] = (),
+    left: Mapping[str, object] | None = None,
 ) -> Run:
     """Run __main__.py with a federation as its configuration.
 
@@ -251,16 +257,17 @@ def run(
         preview: whether what only running things can tell stays unknown.
         environment: added to this process' own meanwhile.
         secret_config: keys of the configuration that are encrypted.
+        left: outputs of the run before.
     """
 
     def isolated() -> Run:
-        recorder, loop = Recorder(stack, preview), asyncio.new_event_loop()
+        recorder, loop = Recorder(stack, preview, left or {}), asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()
         settings.set_root_resource(None)  # type: ignore[arg-type] # or the next run would get this one's stack
         pulumi.runtime.set_all_config({f"{PROJECT}:federation": json.dumps(federation)}, list(secret_config))
-        mocks.set_mocks(_Nothing(), project=PROJECT, stack=stack, preview=preview, monitor=recorder)
+        mocks.set_mocks(_Nothing(left or {}), project=PROJECT, stack=stack, preview=preview, monitor=recorder)
 
         async def program() -> None:
             runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")

@@ -18,7 +18,7 @@ from cryptography.x509.verification import (
     VerifiedClient,
 )
 
-from model.trust import certificates
+from model.pem import certificates
 from tests.unit.program.authorities import Issuer, provided, workload
 from tests.unit.program.conftest import Record
 from tests.unit.program.federations import Tree, committed, three_clusters, with_trust

@@ -1,0 +1,46 @@
+"""When the authorities of a cluster end, and which of them does first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from model.pem import certificates
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of an authority.
+
+    Attributes:
+        name: its common name, or its whole subject where it has none.
+        when: last moment of its life.
+    """
+
+    name: str
+    when: datetime
+
+    @property
+    def days_left(self) -> int:
+        """Whole days from now on; negative when it has ended."""
+        return (self.when - datetime.now(UTC)).days
+
+    @property
+    def date(self) -> str:
+        """Day of its end."""
+        return f"{self.when:%Y-%m-%d}"
+
+
+def first(texts: Iterable[str]) -> Ending:
+    """Return which of some certificates ends first.
+
+    Args:
+        texts: PEM of one or more certificates each; at least one certificate in all.
+    """
+    from cryptography import x509  # takes longer to load than all else here
+    from cryptography.x509.oid import NameOID
+
+    found = [x509.load_pem_x509_certificate(each.encode()) for text in texts for each in certificates(text)]
+    soonest = min(found, key=lambda each: each.not_valid_after_utc)
+    names = soonest.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    name = str(names[0].value) if names else soonest.subject.rfc4514_string()
+    return Ending(name, soonest.not_valid_after_utc)

@@ -1,0 +1,115 @@
+"""Real certificates for planned authorities, and two judges of whether an identity is accepted."""
+
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+from model.config import Key, ProvidedAuthority
+from model.trust import Intermediate, Root, TrustPlan
+from tests.unit.program import authorities
+from tests.unit.program.authorities import Issuer
+
+
+@cache
+def private_key(owner: str, algorithm: str, size: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    """Make the key of an authority, once for each that is another one."""
+    if algorithm == "RSA":
+        return rsa.generate_private_key(65537, int(size))
+    return ec.generate_private_key(ec.SECP384R1() if size == "P384" else ec.SECP256R1())
+
+
+def _key(owner: str, key: Key) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    return private_key(owner, key.algorithm, key.curve if key.algorithm == "ECDSA" else str(key.bits))
+
+
+@cache
+def _root(made_of: str, root: Root) -> Issuer:
+    return authorities.authority(root.common_name, key=_key(made_of, root.key))
+
+
+@cache
+def _intermediate(made_of: str, signed: Intermediate) -> Issuer:
+    own = _key(f"{signed.name} under {made_of}", signed.root.key)
+    return authorities.authority(signed.common_name, _root(made_of, signed.root), key=own)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A workload of one cluster, as its peers see it.
+
+    Attributes:
+        leaf: its certificate.
+        sent: what it sends along, nearest issuer first.
+    """
+
+    leaf: x509.Certificate
+    sent: tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """The authorities of a plan, made.
+
+    Attributes:
+        workloads: one of each cluster.
+        bundle: what every cluster trusts.
+    """
+
+    workloads: dict[str, Holder]
+    bundle: tuple[x509.Certificate, ...]
+
+
+def made(plan: TrustPlan) -> Made:
+    """Make what a plan asks for."""
+    signers = {each.cluster: _of_ours(each) for each in plan.intermediates}
+    signers |= {cluster: _of_theirs(given) for cluster, given in plan.provided.items()}
+    roots = [_root(root.made_of, root).certificate for root in plan.roots]
+    given = [x509.load_pem_x509_certificate(text.encode()) for text in plan.given]
+    return Made(
+        workloads={cluster: _workload(cluster, *signer) for cluster, signer in signers.items()},
+        bundle=tuple(dict.fromkeys([*roots, *given])),
+    )
+
+
+def _of_ours(signed: Intermediate) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
+    issuer = _intermediate(signed.root.made_of, signed)
+    return issuer, (issuer.certificate, _root(signed.root.made_of, signed.root).certificate)
+
+
+def _of_theirs(given: ProvidedAuthority) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
+    key = serialization.load_pem_private_key(given.key.get_secret_value().encode(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    sent = x509.load_pem_x509_certificates(f"{given.certificate}{given.chain}{given.root}".encode())
+    return Issuer(sent[0], key), tuple(sent)
+
+
+def _workload(cluster: str, issuer: Issuer, sent: tuple[x509.Certificate, ...]) -> Holder:
+    return Holder(authorities.workload(f"spiffe://{cluster}.local/ns/n/sa/s", issuer), sent)
+
+
+def accepted(holder: Holder, bundle: tuple[x509.Certificate, ...]) -> bool:
+    """Judge as `cryptography` does."""
+    permitting = ExtensionPolicy.permit_all()
+    issuing = permitting.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
+    policy = PolicyBuilder().store(Store(list(bundle))).extension_policies(ca_policy=issuing, ee_policy=permitting)
+    try:
+        policy.build_client_verifier().verify(holder.leaf, list(holder.sent))
+    except VerificationError:
+        return False
+    return True
+
+
+def accepted_by_openssl(folder: Path, holder: Holder, bundle: tuple[x509.Certificate, ...]) -> bool:
+    """Judge as the openssl program does."""
+    files = {"leaf.pem": (holder.leaf,), "sent.pem": holder.sent, "bundle.pem": bundle}
+    for name, certificates in files.items():
+        pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+        (folder / name).write_bytes(pem)
+    command = ["openssl", "verify", "-x509_strict", "-CAfile", "bundle.pem", "-untrusted", "sent.pem", "leaf.pem"]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0

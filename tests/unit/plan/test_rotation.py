@@ -1,0 +1,168 @@
+"""Whatever the federation, wherever it goes: no admitted step cuts anybody off, and each step that would is refused."""
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations, pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from model.finding import InvalidModel
+from model.rotation import RULE, Standing, findings, standing, step
+from model.stackfile import parse
+from model.trust import TrustPlan, plan
+from tests.unit.plan.hierarchies import Made, accepted, accepted_by_openssl, made
+from tests.unit.plan.model import Tree, cluster, tree
+from tests.unit.program import authorities
+
+CLUSTERS = ("east", "west", "north", "south")
+KEYS = (
+    {"algorithm": "ECDSA", "curve": "P256"},
+    {"algorithm": "ECDSA", "curve": "P384"},
+    {"algorithm": "RSA", "bits": 2048},
+)
+
+
+@cache
+def provided(owner: str, depth: int) -> dict[str, str]:
+    """An authority of the user's own, so many links below its root."""
+    root = authorities.authority(f"Corp root of {owner}")
+    links = [root]
+    for level in range(depth):
+        links.append(authorities.authority(f"Corp {level} of {owner}", links[-1]))
+    chain = "".join(link.pem for link in reversed(links[1:-1]))
+    return {"certificate": links[-1].pem, "key": links[-1].key_pem, "chain": chain, "root": root.pem}
+
+
+@st.composite
+def trusts(draw: st.DrawFn, names: tuple[str, ...], generation: str) -> dict[str, Any]:
+    """What may stand under `trust`, or under `trust.rotation` beside the phase."""
+    model = draw(st.sampled_from(["common", "separate", "provided"]))
+    if model == "provided":
+        depth = draw(st.integers(1, 3))
+        return {"model": model, "provided": {name: provided(f"{name} {generation}", depth) for name in names}}
+    return {"model": model, "root": generation, "key": draw(st.sampled_from(KEYS))}
+
+
+@st.composite
+def rotations(draw: st.DrawFn) -> list[Tree]:
+    """A federation before, in each phase of, and after a rotation."""
+    names = CLUSTERS[: draw(st.integers(1, len(CLUSTERS)))]
+    now, following = draw(trusts(names, "")), draw(trusts(names, "r2"))
+    clusters = {name: cluster(10 * place) for place, name in enumerate(names, 1)}
+    phased = [{**now, "rotation": {"phase": phase, **following}} for phase in ("add", "switch", "drop")]
+    return [tree(clusters=clusters, exports=[], imports=[], trust=trust) for trust in (now, *phased, following)]
+
+
+def planned(trees: list[Tree]) -> list[TrustPlan]:
+    return [plan(parse(each)) for each in trees]
+
+
+def strangers(one: Made, other: Made) -> Iterator[str]:
+    """Clusters of one state whose workloads the other does not accept, in either order of its bundle."""
+    for name, holder in one.workloads.items():
+        verdicts = {accepted(holder, bundle) for bundle in (other.bundle, other.bundle[::-1])}
+        assert len(verdicts) == 1, "the order of the bundle matters"
+        if verdicts == {False}:
+            yield name
+
+
+@given(rotations())
+@settings(max_examples=40, deadline=None)
+def test_in_every_phase_every_workload_is_accepted_in_every_cluster_and_by_those_of_the_next(trees: list[Tree]) -> None:
+    states = [made(each) for each in planned(trees)]
+    for state in states:
+        assert list(strangers(state, state)) == []
+    for before, after in pairwise(states):
+        assert [*strangers(before, after), *strangers(after, before)] == []
+
+
+@given(rotations())
+@settings(max_examples=40, deadline=None)
+def test_a_step_is_admitted_if_and_only_if_it_cuts_nobody_off_in_both_directions(trees: list[Tree]) -> None:
+    for before, after in combinations(planned(trees), 2):
+        cut_off = [*strangers(made(before), made(after)), *strangers(made(after), made(before))]
+        for first, then in ((before, after), (after, before)):
+            assert bool(list(findings(standing(first), standing(then)))) == bool(cut_off)
+
+
+@given(rotations(), st.randoms())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_openssl_judges_as_the_plan_says(tmp_path: Path, trees: list[Tree], random: Random) -> None:
+    before, after = (random.choice(planned(trees)) for _ in range(2))
+    is_admitted = not list(findings(standing(before), standing(after)))
+    one, other = made(before), made(after)
+    judged = [
+        accepted_by_openssl(tmp_path, holder, bundle)
+        for holders, trusting in ((one, other), (other, one))
+        for holder in holders.workloads.values()
+        for bundle in (trusting.bundle, trusting.bundle[::-1])
+    ]
+    assert all(judged) == is_admitted
+
+
+@given(rotations())
+@settings(deadline=None)
+def test_what_a_rotation_ends_with_is_what_the_stack_file_says_without_it(trees: list[Tree]) -> None:
+    *_, dropped, finished = planned(trees)
+    assume(trees[0]["trust"]["model"] == trees[-1]["trust"]["model"])
+    assert dropped.roots == finished.roots
+    assert dropped.issuers == finished.issuers
+    assert dropped.accepted == finished.accepted
+    assert [each.name for each in dropped.intermediates] == [each.name for each in finished.intermediates]
+
+
+def of(**trust: object) -> TrustPlan:
+    return plan(parse(tree(trust=trust)))
+
+
+def test_the_next_roots_are_trusted_before_anybody_signs_under_them() -> None:
+    adding = of(rotation={"phase": "add", "root": "r2"})
+    assert [root.name for root in adding.roots] == ["root", "root-r2"]
+    assert {each.root.name for each in adding.intermediates} == {"root"}
+    switching = of(rotation={"phase": "switch", "root": "r2"})
+    assert [root.name for root in switching.roots] == ["root", "root-r2"]
+    assert {each.root.name for each in switching.intermediates} == {"root-r2"}
+
+
+def test_a_phase_that_is_skipped_is_refused_with_the_roots_and_the_way_to_go() -> None:
+    with pytest.raises(InvalidModel) as refused:
+        step(standing(of()), standing(of(rotation={"phase": "switch", "root": "r2"})))
+    [finding] = refused.value.findings
+    assert finding.rule == RULE
+    assert "root CA r2 of mesh-federation" in finding.problem
+    assert "phase add, then switch, then drop" in finding.fix
+
+
+def test_a_root_that_workloads_lead_to_is_not_dropped() -> None:
+    adding = of(rotation={"phase": "add", "root": "r2"})
+    [finding] = findings(standing(adding), standing(of(rotation={"phase": "drop", "root": "r2"})))
+    assert "root CA of mesh-federation" in finding.problem
+    assert "switch comes before drop" in finding.fix
+
+
+@pytest.mark.parametrize("change", [{"key": {"algorithm": "RSA"}}, {"organization": "other"}, {"rootDays": 4000}])
+def test_a_root_that_is_made_anew_under_its_name_is_another_root(change: Tree) -> None:
+    assert list(findings(standing(of()), standing(of(**change))))
+
+
+def test_another_intermediate_under_the_same_root_is_no_step() -> None:
+    clusters = {"east": cluster(10, intermediate="i2"), "west": cluster(30)}
+    renewed = plan(parse(tree(clusters=clusters)))
+    assert [each.name for each in renewed.intermediates] == ["east-intermediate-i2", "west-intermediate"]
+    assert list(findings(standing(of()), standing(renewed))) == []
+
+
+def test_clusters_that_come_or_go_are_no_step() -> None:
+    alone = plan(parse(tree(clusters={"east": cluster(10)}, exports=[], imports=[], trust={"root": "r2"})))
+    other = plan(parse(tree(clusters={"west": cluster(30)}, exports=[], imports=[])))
+    assert list(findings(standing(alone), standing(other))) == []
+
+
+def test_a_first_bring_up_may_begin_in_any_phase() -> None:
+    for phase in ("add", "switch", "drop"):
+        step(Standing({}, {}), standing(of(rotation={"phase": phase, "root": "r2"})))
