@@ -5,13 +5,13 @@ from functools import partial
 
 from checks.check import Check
 from checks.objects import PROXY, Deployment, Kinds, Namespace
+from checks.on_pods import on_pods
 from checks.proxy import in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.verdict import Away, Verdict, failed, not_applicable, passed
+from checks.verdict import Away, Verdict, failed, passed
 from model.mesh import NAMESPACE
 
-ON_PAPER = "its pods only exist on paper"
 SKEW = 1
 """How many minor releases a proxy may be behind its istiod (Istio's supported skew)."""
 WRONG = {
@@ -37,8 +37,7 @@ def checks(scene: Scene) -> Iterator[Check]:
             ("versions", "no proxy is ahead of its istiod, or further behind than Istio supports", versions),
             ("webhooks", "istiod refuses what is wrong, and adds the proxy to pods", webhooks),
         ):
-            seen = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(judge, site)
-            yield Check(f"control-planes.{name}", about, f"{site.name}: {proves}", seen)
+            yield Check(f"control-planes.{name}", about, f"{site.name}: {proves}", on_pods(site, partial(judge, site)))
 
 
 def api(site: Site) -> Verdict:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from checks.check import Check
-from checks.control_planes import ON_PAPER
+from checks.on_pods import on_pods
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.traffic import HTTP, Reply, call
@@ -28,7 +28,7 @@ def checks(scene: Scene) -> Iterator[Check]:
     for site, link in scene.imports():
         if link.own:
             proves = f"{site.name}: {link.host} is answered from elsewhere while no pod here does, and from here after"
-            judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(failover, scene, site, link)
+            judge = on_pods(site, partial(failover, scene, site, link))
             yield Check("drill.failover", scene.paths(link), proves, judge)
 
 

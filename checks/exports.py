@@ -5,8 +5,8 @@ from functools import partial
 
 from checks.certificates import fingerprint, identities
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.objects import ServiceEntry
+from checks.on_pods import on_pods
 from checks.outside import Asked, connects, leads_to, ready, shown
 from checks.scene import Scene, Site
 from checks.together import together
@@ -20,19 +20,10 @@ def checks(scene: Scene) -> Iterator[Check]:
     """Plan a check for every export, and one for all that a cluster does not export."""
     for site, offer in scene.exports():
         proves = f"{site.name}: {offer.export.service} shows its identity at the gateway, under the cluster's root"
-        judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(answers, site, offer)
-        yield Check("exports.shown", (offer.export.path,), proves, judge)
+        yield Check("exports.shown", (offer.export.path,), proves, on_pods(site, partial(answers, site, offer)))
     for site in scene.sites.values():
         proves = f"{site.name}: the gateway shows nothing of any service that is not exported"
-        yield Check("exports.closed", (site.path,), proves, _closed(scene, site))
-
-
-def _closed(scene: Scene, site: Site) -> "partial[Verdict]":
-    if site.is_simulated:
-        return partial(not_applicable, ON_PAPER)
-    if site.plan.is_open:
-        return partial(not_applicable, "clusters of its mesh discover it, so all its services are open to them")
-    return partial(closed, scene, site)
+        yield Check("exports.closed", (site.path,), proves, on_pods(site, partial(closed, scene, site)))
 
 
 def offered(offer: ExportPlan) -> list[Asked]:
@@ -66,6 +57,8 @@ def answers(site: Site, offer: ExportPlan) -> Verdict:
 
 def closed(scene: Scene, site: Site) -> Verdict:
     """Ask the gateway for every service that the cluster knows, and for every global host."""
+    if site.plan.is_open:
+        return not_applicable("clusters of its mesh discover it, so all its services are open to them")
     if all(connects(door) for door in site.doors) and not any(ready(door) for door in site.doors):
         return passed("the gateway is ready and does not listen for calls")
     declared = {asked for offer in site.plan.exports for asked in offered(offer)}

@@ -5,13 +5,13 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.objects import Service
+from checks.on_pods import on_pods
 from checks.outside import connects, ready
 from checks.proxy import in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.verdict import Verdict, failed, not_applicable, passed
+from checks.verdict import Verdict, failed, passed
 from model.config import is_address
 from model.mesh import EGRESS, GATEWAY, NAMESPACE
 
@@ -25,8 +25,7 @@ def checks(scene: Scene) -> Iterator[Check]:
             ("reachable", "the gateway is reached from outside, and ready", reachable),
             ("current", "gateways take what istiod tells them, instead of going on with what they had", current),
         ):
-            judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(look, site)
-            yield Check(f"gateways.{name}", (site.path,), f"{site.name}: {proves}", judge)
+            yield Check(f"gateways.{name}", (site.path,), f"{site.name}: {proves}", on_pods(site, partial(look, site)))
 
 
 def address(site: Site) -> Verdict:
@@ -63,7 +62,7 @@ def reachable(site: Site) -> Verdict:
     wrong += [f"{door.address}:15021: {why}" for door in site.doors if not wrong and (why := ready(door))]
     if wrong:
         hint = "./mesh up --refresh starts it; where it runs, look for a firewall between this machine and it"
-        return failed(f"{', '.join(wrong)}", hint)
+        return failed(", ".join(wrong), hint)
     listens = "" if offers else "; nothing is exported, so it does not listen for calls"
     return passed(f"{', '.join(map(str, site.doors))}, ready on 15021{listens}")
 

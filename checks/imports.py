@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.objects import Service
+from checks.on_pods import on_pods
 from checks.proxy import Endpoint, Proxy
 from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
@@ -23,7 +23,7 @@ def checks(scene: Scene) -> Iterator[Check]:
             ("endpoints", "callers hold exactly the declared endpoints", endpoints),
             ("pins", "callers accept the declared identities alone", pins),
         ):
-            seen = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(judge, scene, site, link)
+            seen = on_pods(site, partial(judge, scene, site, link))
             yield Check(f"imports.{name}", scene.paths(link), f"{site.name}: of {link.host} {proves}", seen)
 
 

@@ -11,8 +11,8 @@ from functools import partial
 
 from checks.certificates import Identity, Signer, issue, stranger
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.objects import Pod, Slices
+from checks.on_pods import on_pods
 from checks.outside import Answer, Asked, request
 from checks.proxy import Proxy, in_mesh
 from checks.scene import Scene, Site
@@ -45,14 +45,13 @@ def checks(scene: Scene) -> Iterator[Check]:
             ("unknown-root", "certificates of a root that nobody trusts", unknown_root),
             ("plaintext", "calls without mutual TLS", plaintext),
         ):
-            seen = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(judge, scene, site, offer)
+            seen = on_pods(site, partial(judge, scene, site, offer))
             yield Check(f"refusals.{name}", (offer.export.path,), f"{what} {proves}", seen)
     for site in scene.sites.values():
         if site.plan.egress is not None:
-            judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(bypass, scene, site)
             proves = f"{site.name}: proxies of callers lead past the egress gateway to nowhere"
             about = tuple(path for link in site.plan.imports for path in scene.paths(link))
-            yield Check("refusals.bypass", about, proves, judge)
+            yield Check("refusals.bypass", about, proves, on_pods(site, partial(bypass, scene, site)))
 
 
 def undeclared(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.imports import upstream
 from checks.meanings import hint
+from checks.on_pods import on_pods
 from checks.proxy import Endpoint, Proxy
 from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
@@ -81,18 +81,14 @@ def checks(scene: Scene) -> Iterator[Check]:
         for caller in scene.callers(link):
             who = str(caller) if caller else "every workload"
             proves = f"{site.name}: {who} is answered by {link.host}, under its own identity"
-            yield Check("traffic.answers", about, proves, _on_pods(site, partial(answers, site, link, caller)))
+            yield Check("traffic.answers", about, proves, on_pods(site, partial(answers, site, link, caller)))
         caller = scene.callers(link)[0]
         proves = f"{site.name}: calls of {link.host} are shared as declared"
-        yield Check("traffic.shares", about, proves, _on_pods(site, partial(shares, site, link, caller)))
+        yield Check("traffic.shares", about, proves, on_pods(site, partial(shares, site, link, caller)))
     for each in calls.of_discovered(scene.federation):
         site = scene.sites[each.cluster]
         proves = f"{site.name}: {each.caller} is answered by {each.url} of {each.source}"
-        yield Check("traffic.discovered", (each.path,), proves, _on_pods(site, partial(discovered, scene, each)))
-
-
-def _on_pods(site: Site, judge: "partial[Verdict]") -> "partial[Verdict]":
-    return partial(not_applicable, ON_PAPER) if site.is_simulated else judge
+        yield Check("traffic.discovered", (each.path,), proves, on_pods(site, partial(discovered, scene, each)))
 
 
 def answers(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verdict:

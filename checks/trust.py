@@ -23,8 +23,8 @@ from checks.certificates import (
     title,
 )
 from checks.check import Check
-from checks.control_planes import ON_PAPER
 from checks.objects import Secret
+from checks.on_pods import on_pods
 from checks.proxy import Proxy, Secrets, in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
@@ -117,9 +117,8 @@ def checks(scene: Scene, warning: timedelta) -> Iterator[Check]:
         yield Check("trust.cacerts", about, proves, partial(cacerts, site))
         proves = f"{site.name}: no authority ends within {warning.days} days"
         yield Check("trust.expiry", about, proves, partial(expiry, site, warning))
-        judge = partial(not_applicable, ON_PAPER) if site.is_simulated else partial(workloads, site)
         proves = f"{site.name}: every proxy has an identity of {site.trust_domain} that leads to the cluster's root"
-        yield Check("trust.workloads", about, proves, judge)
+        yield Check("trust.workloads", about, proves, on_pods(site, partial(workloads, site)))
     every = tuple(site.path for site in scene.sites.values())
     yield Check("trust.roots", every, "all clusters trust the same roots, no two of one name", partial(roots, scene))
 
