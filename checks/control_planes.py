@@ -6,7 +6,7 @@ from functools import partial
 from checks.check import Check
 from checks.objects import PROXY, Deployment, Kinds, Namespace
 from checks.on_pods import on_pods
-from checks.proxy import in_mesh
+from checks.proxy import Proxy, in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.verdict import Away, Verdict, failed, passed
@@ -54,8 +54,7 @@ def api(site: Site) -> Verdict:
 def definitions(site: Site) -> Verdict:
     """Ask which kinds are served; the definitions themselves are a megabyte, and may be there without being served."""
     needed = sorted({(str(body["apiVersion"]), str(body["kind"])) for body in site.plan.objects if _is_defined(body)})
-    versions = sorted({version for version, _ in needed})
-    served = dict(zip(versions, together([partial(_served, site, version) for version in versions]), strict=True))
+    served = dict(together(partial(_served, site), sorted({version for version, _ in needed})))
     lacking = [f"{kind} ({version})" for version, kind in needed if kind not in served[version]]
     if lacking:
         hint = f"./mesh up after `pulumi up --replace` of the resource that applies the definitions of {site.name}"
@@ -100,17 +99,17 @@ def _release(site: Site) -> str:
 def versions(site: Site) -> Verdict:
     """Compare the release of every proxy with that of istiod."""
     release = _release(site)
-    proxies = in_mesh(site.cluster)
-    running = [each.node.metadata.version for each in together([proxy.server for proxy in proxies])]
+    running = [(proxy.pod, told.node.metadata.version) for proxy, told in together(Proxy.server, in_mesh(site.cluster))]
     odd = [
-        f"{proxy.pod.title} runs {version or 'an unknown release'}"
-        for proxy, version in zip(proxies, running, strict=True)
+        f"{pod.title} runs {version or 'an unknown release'}"
+        for pod, version in running
         if not 0 <= _minor(release) - _minor(version) <= SKEW
     ]
     if odd:
         hint = "restart those pods, so that they get the proxy of the release that is installed"
         return failed(f"istiod is of release {release}; {', '.join(odd)}", hint)
-    return passed(f"{len(proxies)} proxies go with istiod {release}", proxies=", ".join(sorted(set(running))))
+    releases = sorted({version for _, version in running})
+    return passed(f"{len(running)} proxies go with istiod {release}", proxies=", ".join(releases))
 
 
 def _minor(release: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 from checks.certificates import fingerprint, identities
 from checks.check import Check
@@ -63,9 +64,8 @@ def closed(scene: Scene, site: Site) -> Verdict:
         return passed("the gateway is ready and does not listen for calls")
     declared = {asked for offer in site.plan.exports for asked in offered(offer)}
     tried = sorted(_known(scene, site) - declared, key=str)
-    found = together([partial(shown, door, asked) for door in site.doors for asked in tried])
-    asked_of = [asked for _ in site.doors for asked in tried]
-    open_to_all = sorted({str(asked) for asked, shows in zip(asked_of, found, strict=True) if shows is not None})
+    answered = together(lambda each: shown(*each), product(site.doors, tried))
+    open_to_all = sorted({str(asked) for (_, asked), shows in answered if shows is not None})
     if open_to_all:
         hint = (
             "look for a Gateway that nobody declared: kubectl get gateways.networking.istio.io -A; ./mesh up --refresh"

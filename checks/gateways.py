@@ -8,7 +8,7 @@ from checks.check import Check
 from checks.objects import Service
 from checks.on_pods import on_pods
 from checks.outside import connects, ready
-from checks.proxy import in_mesh
+from checks.proxy import Proxy, in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.verdict import Verdict, failed, passed
@@ -70,8 +70,8 @@ def reachable(site: Site) -> Verdict:
 def current(site: Site) -> Verdict:
     """Ask gateways whether they refused what istiod told them: they say so nowhere else, and serve what was before."""
     proxies = [each for each in in_mesh(site.cluster) if each.pod.metadata.labels.get("app") in (GATEWAY, EGRESS)]
-    told = together([each.listeners for each in proxies])
-    refused = [f"{proxy.pod.title}: {why}" for proxy, has in zip(proxies, told, strict=True) for why in has.refused]
+    told = together(Proxy.listeners, proxies)
+    refused = [f"{proxy.pod.title}: {why}" for proxy, has in told for why in has.refused]
     if refused:
         hint = "look for two Gateways that offer one host on one port: kubectl get gateways.networking.istio.io -A"
         return failed("; ".join(refused), hint)

@@ -14,7 +14,7 @@ from checks.check import Check
 from checks.objects import Pod, Slices
 from checks.on_pods import on_pods
 from checks.outside import Answer, Asked, request
-from checks.proxy import Proxy, in_mesh
+from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.trust import signer
@@ -145,24 +145,22 @@ def _path(pod: Pod, port: int, path: str) -> str:
 def bypass(scene: Scene, site: Site) -> Verdict:
     """Look where proxies of callers send what the mesh does not know, and whether any leads to another's gateway."""
     assert site.plan.egress is not None
-    everyone = NAMESPACE in site.plan.egress.confined
-    callers = [each for each in in_mesh(site.cluster) if everyone or _is_in(each, site.plan.egress.confined)]
-    callers = [each for each in callers if each.pod.metadata.namespace != NAMESPACE]
+    confined = site.plan.egress.confined
+    everyone = NAMESPACE in confined
+    callers = [each for each in site.proxies_of(None) if everyone or each.pod.metadata.namespace in confined]
     if not callers:
-        return not_applicable(f"no caller runs in {', '.join(site.plan.egress.confined)}")
+        return not_applicable(f"no caller runs in {', '.join(confined)}")
     left = {source.cluster for link in site.plan.imports for source in link.sources if source.via_egress} - {
         source.cluster for link in site.plan.imports for source in link.sources if not source.via_egress
     }
     gateways = {str(door) for name in left for door in scene.sites[name].doors}
-    goes = together([each.listeners for each in callers])
-    holds = together([each.upstreams for each in callers])
     wrong = [
         f"{each.pod.title} sends what the mesh does not know to {known.unknown_goes_to or 'an unknown place'}"
-        for each, known in zip(callers, goes, strict=True) if known.unknown_goes_to != BLACK_HOLE
+        for each, known in together(Proxy.listeners, callers) if known.unknown_goes_to != BLACK_HOLE
     ]  # fmt: skip
     wrong += [
         f"{each.pod.title} leads to {endpoint.where} for {upstream.name}"
-        for each, known in zip(callers, holds, strict=True)
+        for each, known in together(Proxy.upstreams, callers)
         for upstream in known.upstreams for endpoint in upstream.endpoints if endpoint.where in gateways
     ]  # fmt: skip
     if wrong:
@@ -170,10 +168,6 @@ def bypass(scene: Scene, site: Site) -> Verdict:
     return passed(
         f"{', '.join(each.pod.title for each in callers)}: {BLACK_HOLE}", unreached=", ".join(sorted(gateways))
     )
-
-
-def _is_in(proxy: Proxy, namespaces: tuple[str, ...]) -> bool:
-    return proxy.pod.metadata.namespace in namespaces
 
 
 def _asked(offer: ExportPlan) -> Asked | None:

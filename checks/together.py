@@ -1,16 +1,18 @@
-"""Asks many questions at once, and returns the answers in the order of the questions."""
+"""Asks the same of many at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 AT_ONCE = 8
 """Questions side by side; a cluster takes fewer."""
 
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
 
-def together(questions: Sequence[Callable[[], Answer]]) -> list[Answer]:
-    """Ask all; the first that raises ends it."""
+def together(question: Callable[[Asked], Answer], everybody: Iterable[Asked]) -> list[tuple[Asked, Answer]]:
+    """Return each that was asked with its answer, in their order; the first that raises ends it."""
+    asked = list(everybody)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(lambda ask: ask(), questions))
+        return list(zip(asked, pool.map(question, asked), strict=True))

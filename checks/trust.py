@@ -197,18 +197,17 @@ def workloads(site: Site) -> Verdict:
         root = [each for each in held(site).roots if fingerprint(each) == site.trust.root]
     except NotHeld as error:
         raise Unseen(f"{site.name}: {error}", "see the check trust.cacerts") from None
-    proxies = in_mesh(site.cluster)
-    has = together([proxy.secrets for proxy in proxies])
-    wrong = [told for proxy, secrets in zip(proxies, has, strict=True) if (told := _wrong(site, proxy, secrets, root))]
+    has = together(Proxy.secrets, in_mesh(site.cluster))
+    wrong = [told for proxy, secrets in has if (told := _wrong(site, proxy, secrets, root))]
     if wrong:
         return failed("; ".join(wrong), "kubectl rollout restart what has them: proxies keep roots for a day; " + UP)
-    if not proxies:
+    if not has:
         return not_applicable("no pod is in the mesh")
-    leaves = [secrets.own[0] for secrets in has]
-    soonest = min(each.not_valid_after_utc for each in leaves)
+    leaves = {proxy.pod.title: secrets.own[0] for proxy, secrets in has}
+    soonest = min(each.not_valid_after_utc for each in leaves.values())
     return passed(
         f"{len(leaves)} certificates lead to {title(root[0])}, the first ends {soonest:%Y-%m-%d %H:%M} UTC",
-        **{proxy.pod.title: title(leaf) for proxy, leaf in zip(proxies, leaves, strict=True)},
+        **{pod: title(leaf) for pod, leaf in leaves.items()},
     )
 
 
