@@ -13,7 +13,6 @@ from checks.scene import Scene, Site
 from checks.together import together
 from checks.trust import NotHeld, held
 from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
-from model.config import NamespacedName
 from model.routing import ExportPlan
 
 
@@ -83,10 +82,6 @@ def _known(scene: Scene, site: Site) -> set[Asked]:
         Asked(host, port.number)
         for _, offer in scene.exports()
         for port in offer.export.ports
-        for host in _names(offer.export.service)
+        for host in (offer.export.service.host, offer.export.service.global_host)
     }
     return services | named | every
-
-
-def _names(service: NamespacedName) -> tuple[str, str]:
-    return service.host, service.global_host

@@ -11,7 +11,7 @@ from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
 from model.config import Port, is_address
 from model.mesh import EGRESS, NAMESPACE
-from model.routing import ImportPlan, Source, called
+from model.routing import ImportPlan, Source, called, principal
 
 REPAIR = "./mesh up --refresh puts back what somebody removed or changed; proxies learn of it within seconds"
 
@@ -52,7 +52,11 @@ def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     expected = {where: source for source in called(link) for where in _ways(scene, site, source)}
     if any(not is_address(where.rpartition(":")[0]) for where in expected):
         return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
-    own = {pod.status.pod_ip for pod in site.cluster.pods() if pod.is_ready and _answers(site, link, pod.account)}
+    own = {
+        pod.status.pod_ip
+        for pod in site.cluster.pods()
+        if pod.is_ready and principal(site.trust_domain, pod.account) in link.own
+    }
     wrong = [
         told
         for proxy in found
@@ -76,10 +80,6 @@ def _ways(scene: Scene, site: Site, source: Source) -> list[str]:
 def _egress_address(site: Site) -> str:
     service = site.cluster.one(Service, "service", EGRESS, NAMESPACE)
     return service.spec.cluster_ip if service else "no egress gateway"
-
-
-def _answers(site: Site, link: ImportPlan, account: tuple[str, str]) -> bool:
-    return f"{site.trust_domain}/ns/{account[0]}/sa/{account[1]}" in link.own
 
 
 def _differs(proxy: Proxy, name: str, link: ImportPlan, expected: dict[str, Source], own: set[str]) -> str:

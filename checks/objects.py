@@ -6,6 +6,8 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from model.config import NamespacedName
+
 PROXY = "istio-proxy"
 """The container that Istio's injection adds, and the only one of a gateway."""
 
@@ -24,6 +26,11 @@ class Metadata(Seen):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     deletion_timestamp: datetime | None = None
+
+    @property
+    def reference(self) -> NamespacedName:
+        """Both names."""
+        return NamespacedName(self.namespace, self.name)
 
 
 class Container(Seen):
@@ -83,14 +90,14 @@ class Pod(Seen):
         return [each.name for each in self.spec.containers if each.name != PROXY]
 
     @property
-    def account(self) -> tuple[str, str]:
-        """Namespace and name of its ServiceAccount."""
-        return self.metadata.namespace, self.spec.service_account_name
+    def account(self) -> NamespacedName:
+        """Its ServiceAccount."""
+        return NamespacedName(self.metadata.namespace, self.spec.service_account_name)
 
     @property
     def title(self) -> str:
         """Namespace and name."""
-        return f"{self.metadata.namespace}/{self.metadata.name}"
+        return str(self.metadata.reference)
 
 
 class ServicePort(Seen):
@@ -137,7 +144,7 @@ class Service(Seen):
     @property
     def host(self) -> str:
         """Its name in its own cluster."""
-        return f"{self.metadata.name}.{self.metadata.namespace}.svc.cluster.local"
+        return self.metadata.reference.host
 
     @property
     def addresses(self) -> list[str]:

@@ -21,7 +21,7 @@ from checks.trust import signer
 from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
 from model.config import Consumer, NamespacedName, Port, Protocol
 from model.mesh import NAMESPACE
-from model.routing import ExportPlan
+from model.routing import ExportPlan, principal
 
 NOBODY = NamespacedName("mesh-federation-verify", "nobody")
 """An account that no export names."""
@@ -62,8 +62,9 @@ def undeclared(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     asked = _asked(offer)
     if asked is None:
         return not_applicable("no port of it speaks HTTP/1, and nothing else is called from outside")
-    tried = [(consumer, _as(scene, consumer.cluster, NOBODY)) for consumer in named]
-    answers = [(each, request(site.door, asked, each)) for _, each in tried]
+    importers = [scene.sites[consumer.cluster] for consumer in named]
+    tried = [issue(signer(each), each.identity(NOBODY)) for each in importers]
+    answers = [(each, request(site.door, asked, each)) for each in tried]
     _must_admit(scene, site, asked, named[0])
     return _refused(answers, asked, POLICY)
 
@@ -84,11 +85,10 @@ def _namesakes(scene: Scene, site: Site, offer: ExportPlan, consumer: Consumer) 
     """Issue a named account's name in each trust domain that is not admitted, and in one that nobody has."""
     for account in consumer.service_accounts or ():
         for other in scene.sites.values():
-            principal = _principal(other.trust_domain, account)
-            admitted = {f"{other.trust_domain}/*", principal} & {f"{site.trust_domain}/*", *offer.allowed}
-            if not admitted:
-                yield issue(signer(other), f"spiffe://{principal}")
-        yield issue(signer(scene.sites[consumer.cluster]), f"spiffe://{_principal(NOWHERE, account)}")
+            names = {f"{other.trust_domain}/*", principal(other.trust_domain, account)}
+            if names.isdisjoint({f"{site.trust_domain}/*", *offer.allowed}):
+                yield issue(signer(other), other.identity(account))
+        yield issue(signer(scene.sites[consumer.cluster]), f"spiffe://{principal(NOWHERE, account)}")
 
 
 def unknown_root(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
@@ -135,7 +135,7 @@ def plaintext(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
 
 
 def _runs(pod: Pod, offer: ExportPlan) -> bool:
-    return pod.account == (offer.export.identity.namespace, offer.export.identity.name)
+    return pod.account == offer.export.identity
 
 
 def _path(pod: Pod, port: int, path: str) -> str:
@@ -176,18 +176,10 @@ def _asked(offer: ExportPlan) -> Asked | None:
     return Asked(offer.hosts[0], port.number) if port else None
 
 
-def _as(scene: Scene, cluster: str, account: NamespacedName) -> Identity:
-    site = scene.sites[cluster]
-    return issue(signer(site), f"spiffe://{_principal(site.trust_domain, account)}")
-
-
 def _admitted(scene: Scene, consumer: Consumer) -> str:
+    """Name a declared caller."""
     account = (consumer.service_accounts or (NOBODY,))[0]
-    return f"spiffe://{_principal(scene.sites[consumer.cluster].trust_domain, account)}"
-
-
-def _principal(domain: str, account: NamespacedName) -> str:
-    return f"{domain}/ns/{account.namespace}/sa/{account.name}"
+    return scene.sites[consumer.cluster].identity(account)
 
 
 def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> None:

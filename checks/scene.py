@@ -11,7 +11,7 @@ from checks.proxy import Proxy, in_mesh
 from model.config import Federation, NamespacedName
 from model.mesh import NAMESPACE, is_simulated
 from model.plan import ClusterPlan
-from model.routing import ExportPlan, ImportPlan
+from model.routing import ExportPlan, ImportPlan, principal
 
 
 class Fingerprints(BaseModel):
@@ -74,6 +74,10 @@ class Site:
         """Of its workloads."""
         return self.plan.declared.trust_domain
 
+    def identity(self, account: NamespacedName) -> str:
+        """Return the SPIFFE identity of an account's workloads, as it stands in their certificates."""
+        return f"spiffe://{principal(self.trust_domain, account)}"
+
     @property
     def is_simulated(self) -> bool:
         """Say whether its pods only exist on paper."""
@@ -94,7 +98,7 @@ class Site:
         meshed = in_mesh(self.cluster)
         if account is None:
             return [proxy for proxy in meshed if proxy.pod.metadata.namespace != NAMESPACE]
-        return [proxy for proxy in meshed if proxy.pod.account == (account.namespace, account.name)]
+        return [proxy for proxy in meshed if proxy.pod.account == account]
 
 
 @dataclass(frozen=True)

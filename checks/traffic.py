@@ -106,7 +106,7 @@ def answers(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verd
         except NoCurl:
             return not_applicable(f"{proxy.pod.title} has no curl to call with; a sample `sleep` has")
         if told := _wrong(site, link, proxy, replies):
-            return failed(f"{url}: {told}", _hint(link, NamespacedName(*proxy.pod.account), replies))
+            return failed(f"{url}: {told}", _hint(link, proxy.pod.account, replies))
         opened = _connections(proxy, upstream(link, port)) - before
         evidence |= {
             f"port {port.number}": f"{FEW} calls on {opened} new connections, {_counted(replies)}",
@@ -124,12 +124,8 @@ def _wrong(site: Site, link: ImportPlan, proxy: Proxy, replies: list[Reply]) -> 
     unanswered = [each for each in replies if not _is_answer(each)]
     if unanswered:
         return f"{len(unanswered)} of {len(replies)} calls failed: {unanswered[0].told}"
-    namespace, account = proxy.pod.account
-    seen, expected = (
-        {each.caller for each in replies} - {""},
-        f"spiffe://{site.trust_domain}/ns/{namespace}/sa/{account}",
-    )
-    if others := seen - {expected}:
+    expected = site.identity(proxy.pod.account)
+    if others := {each.caller for each in replies} - {"", expected}:
         return f"the server saw {', '.join(sorted(others))}, not {expected}"
     strangers = {each.server for each in replies} - {""} - set(servers(link))
     return f"answered by {', '.join(sorted(strangers))}" if strangers else ""

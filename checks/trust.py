@@ -215,8 +215,7 @@ def _wrong(site: Site, proxy: Proxy, has: Secrets, root: list[x509.Certificate])
     """Say what is wrong with what one proxy has; empty where nothing is."""
     if not has.own:
         return f"{proxy.pod.title} has no certificate"
-    namespace, account = proxy.pod.account
-    expected = f"spiffe://{site.trust_domain}/ns/{namespace}/sa/{account}"
+    expected = site.identity(proxy.pod.account)
     named = identities(has.own[0])
     if named != [expected]:
         return f"{proxy.pod.title} is {', '.join(named) or 'nobody'}, not {expected}"
