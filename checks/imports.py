@@ -52,11 +52,8 @@ def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     expected = {where: source for source in called(link) for where in _ways(scene, site, source)}
     if any(not is_address(where.rpartition(":")[0]) for where in expected):
         return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
-    own = {
-        pod.status.pod_ip
-        for pod in site.cluster.pods()
-        if pod.is_ready and principal(site.trust_domain, pod.account) in link.own
-    }
+    ready = [pod for pod in site.cluster.pods() if pod.is_ready]
+    own = {pod.status.pod_ip for pod in ready if principal(site.trust_domain, pod.account) in link.own}
     wrong = [
         told
         for proxy in found

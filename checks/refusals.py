@@ -6,14 +6,14 @@ open to somebody, so that a refusal means something.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from checks.certificates import Identity, Signer, issue, stranger
+from checks.certificates import Identity, issue, stranger
 from checks.check import Check
 from checks.objects import Pod, Slices
 from checks.on_pods import on_pods
-from checks.outside import Answer, Asked, request
+from checks.outside import Asked, request
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
@@ -62,11 +62,8 @@ def undeclared(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     asked = _asked(offer)
     if asked is None:
         return not_applicable("no port of it speaks HTTP/1, and nothing else is called from outside")
-    importers = [scene.sites[consumer.cluster] for consumer in named]
-    tried = [issue(signer(each), each.identity(NOBODY)) for each in importers]
-    answers = [(each, request(site.door, asked, each)) for each in tried]
-    _must_admit(scene, site, asked, named[0])
-    return _refused(answers, asked, POLICY)
+    tried = [_as(scene.sites[consumer.cluster], NOBODY) for consumer in named]
+    return _all_refused(scene, site, asked, tried, named[0])
 
 
 def other_mesh(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
@@ -76,9 +73,7 @@ def other_mesh(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     if asked is None or not named:
         return not_applicable("the export names no account, or no port of it speaks HTTP/1")
     tried = [each for consumer in named for each in _namesakes(scene, site, offer, consumer)]
-    answers = [(each, request(site.door, asked, each)) for each in tried]
-    _must_admit(scene, site, asked, named[0])
-    return _refused(answers, asked, POLICY)
+    return _all_refused(scene, site, asked, tried, named[0])
 
 
 def _namesakes(scene: Scene, site: Site, offer: ExportPlan, consumer: Consumer) -> Iterator[Identity]:
@@ -87,7 +82,7 @@ def _namesakes(scene: Scene, site: Site, offer: ExportPlan, consumer: Consumer) 
         for other in scene.sites.values():
             names = {f"{other.trust_domain}/*", principal(other.trust_domain, account)}
             if names.isdisjoint({f"{site.trust_domain}/*", *offer.allowed}):
-                yield issue(signer(other), other.identity(account))
+                yield _as(other, account)
         yield issue(signer(scene.sites[consumer.cluster]), f"spiffe://{principal(NOWHERE, account)}")
 
 
@@ -97,7 +92,7 @@ def unknown_root(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     if asked is None or not offer.export.to:
         return not_applicable("the export admits nobody, or no port of it speaks HTTP/1")
     consumer = offer.export.to[0]
-    fake = issue(stranger(), _admitted(scene, consumer))
+    fake = issue(stranger(), scene.sites[consumer.cluster].identity(_caller(consumer)))
     answer = request(site.door, asked, fake)
     _must_admit(scene, site, asked, consumer)
     if answer.status:
@@ -113,7 +108,7 @@ def plaintext(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
         f"--selector=kubernetes.io/service-name={offer.export.service.name}",
     )  # fmt: skip
     numbers = sorted({port.port for each in slices for port in each.ports if port.port})
-    behind = [each for each in site.cluster.pods() if _runs(each, offer) and each.has_proxy]
+    behind = [each.pod for each in site.proxies_of(offer.export.identity)]
     if not behind or not numbers:
         return not_applicable(f"no pod of {offer.export.service} runs in the mesh")
     for pod in behind:
@@ -132,10 +127,6 @@ def plaintext(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
             hint = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
             return failed(f"{pod.title} answers on port {number} without mutual TLS", hint)
     return passed(f"{', '.join(each.title for each in behind)}, port {', '.join(map(str, numbers))}: reset")
-
-
-def _runs(pod: Pod, offer: ExportPlan) -> bool:
-    return pod.account == offer.export.identity
 
 
 def _path(pod: Pod, port: int, path: str) -> str:
@@ -176,10 +167,13 @@ def _asked(offer: ExportPlan) -> Asked | None:
     return Asked(offer.hosts[0], port.number) if port else None
 
 
-def _admitted(scene: Scene, consumer: Consumer) -> str:
-    """Name a declared caller."""
-    account = (consumer.service_accounts or (NOBODY,))[0]
-    return scene.sites[consumer.cluster].identity(account)
+def _caller(consumer: Consumer) -> NamespacedName:
+    """Return an account that is admitted; where all are, any will do."""
+    return (consumer.service_accounts or (NOBODY,))[0]
+
+
+def _as(site: Site, account: NamespacedName) -> Identity:
+    return issue(signer(site), site.identity(account))
 
 
 def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> None:
@@ -188,8 +182,7 @@ def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> N
     Raises:
         Unseen: it does not.
     """
-    authority: Signer = signer(scene.sites[consumer.cluster])
-    answer = request(site.door, asked, issue(authority, _admitted(scene, consumer)))
+    answer = request(site.door, asked, _as(scene.sites[consumer.cluster], _caller(consumer)))
     if answer.is_refused:
         raise Unseen(
             f"{asked} at {site.door} refuses the declared caller too ({answer.status or 'connection ended'}:"
@@ -198,10 +191,13 @@ def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> N
         )
 
 
-def _refused(answers: list[tuple[Identity, Answer]], asked: Asked, hint: str) -> Verdict:
+def _all_refused(scene: Scene, site: Site, asked: Asked, tried: Sequence[Identity], admitted: Consumer) -> Verdict:
+    """Call under identities that must be refused, and under one that must not."""
+    answers = [(each, request(site.door, asked, each)) for each in tried]
+    _must_admit(scene, site, asked, admitted)
     through = [f"{who.uri} is answered with {answer.status}" for who, answer in answers if not answer.is_refused]
     if through:
-        return failed(f"{asked}: {'; '.join(through)}", hint)
+        return failed(f"{asked}: {'; '.join(through)}", POLICY)
     return passed(
         f"{len(answers)} refused", **{who.uri: f"{answer.status or 'ended'}: {answer.said}" for who, answer in answers}
     )
