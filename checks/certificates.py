@@ -6,7 +6,6 @@ Source: RFC 5280 for chains, the SPIFFE X.509-SVID standard for identities. Keys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -121,17 +120,6 @@ def title(certificate: x509.Certificate) -> str:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     known = [str(each.value) for each in names] or identities(certificate)
     return known[0] if known else certificate.subject.rfc4514_string() or short(fingerprint(certificate))
-
-
-def is_pair(certificate: x509.Certificate, key: CertificateIssuerPrivateKeyTypes) -> bool:
-    """Say whether a private key belongs to a certificate."""
-    return _public(certificate.public_key()) == _public(key.public_key())
-
-
-def _public(key: object) -> bytes:
-    assert hasattr(key, "public_bytes")
-    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return sha256(encoded).digest()
 
 
 def stranger() -> Signer:

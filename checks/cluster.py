@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -38,6 +38,7 @@ AT_ONCE = 6
 """Programs that ask one cluster side by side; each takes a tenth of a second of one core."""
 
 Found = TypeVar("Found", bound=Seen)
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Cluster:
     environment: Mapping[str, str]
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE), compare=False, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
-    _known: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+    _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def pods(self) -> Sequence[Pod]:
         """Return the pods that run and are there to stay."""
@@ -82,16 +83,14 @@ class Cluster:
 
     def _all(self, kind: str, model: type[Found]) -> Sequence[Found]:
         """Return all objects of a kind; asked once, however many checks want them."""
-        found = self.once(kind, lambda: self.listed(model, kind, "--all-namespaces"))
-        return [each for each in found if isinstance(each, model)]
+        return self.once(kind, lambda: self.listed(model, kind, "--all-namespaces"))
 
-    def once(self, what: str, ask: Callable[[], Sequence[object]]) -> Sequence[object]:
+    def once(self, what: str, ask: Callable[[], Known]) -> Known:
         """Return what was found out before under that name, or find it out."""
         with self._lock:
             if what not in self._known:
                 self._known[what] = ask()
-            known = self._known[what]
-        assert isinstance(known, Sequence)
+            known: Known = self._known[what]
         return known
 
     def listed(self, model: type[Found], *arguments: str) -> list[Found]:
@@ -144,9 +143,8 @@ class Cluster:
             Unseen: it takes the credentials for expired.
         """
         with self._slots:
-            if away := self._known.get(_GONE):
-                assert isinstance(away, Away)
-                raise away
+            if _GONE in self._known:
+                raise self._known[_GONE]
             return self._run(arguments, stdin, seconds)
 
     def _run(self, arguments: Sequence[str], stdin: str, seconds: float) -> Asked:

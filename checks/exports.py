@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
-from checks.certificates import fingerprint, identities
+from checks.cacerts import own_root
+from checks.certificates import identities
 from checks.check import Check
 from checks.objects import ServiceEntry
 from checks.on_pods import on_pods
 from checks.outside import Asked, connects, leads_to, ready, shown
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.trust import NotHeld, held
-from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from checks.verdict import Verdict, failed, not_applicable, passed
 from model.routing import ExportPlan
 
 
@@ -33,10 +33,7 @@ def offered(offer: ExportPlan) -> list[Asked]:
 
 def answers(site: Site, offer: ExportPlan) -> Verdict:
     """Ask the gateway for an exported service, and follow the certificate to the cluster's root."""
-    try:
-        roots = [root for root in held(site).roots if fingerprint(root) == site.trust.root]
-    except NotHeld as error:
-        raise Unseen(f"{site.name}: {error}", "see the check trust.cacerts") from None
+    root = own_root(site)
     expected = f"spiffe://{offer.principal}"
     hint = f"see that pods of {offer.export.service} run; ./mesh up --refresh puts its Gateway back"
     for door in site.doors:
@@ -50,7 +47,7 @@ def answers(site: Site, offer: ExportPlan) -> Verdict:
                 named = ", ".join(identities(certificate)) or "nobody"
                 hint = "declare the ServiceAccount of its pods (exports[].serviceAccount), or let them run as it"
                 return failed(f"{asked} is {named}, not {expected}", hint)
-            if why := leads_to(door, asked, roots):
+            if why := leads_to(door, asked, root):
                 return failed(f"the chain of {asked} does not lead to the cluster's root: {why}", "restart its pods")
     return passed(f"{', '.join(map(str, offered(offer)))} at {', '.join(map(str, site.doors))}", identity=expected)
 

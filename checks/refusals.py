@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from checks.cacerts import held
 from checks.certificates import Identity, issue, stranger
 from checks.check import Check
 from checks.objects import Pod, Slices
@@ -17,7 +18,6 @@ from checks.outside import Asked, request
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.trust import signer
 from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
 from model.config import Consumer, NamespacedName, Port, Protocol
 from model.mesh import NAMESPACE
@@ -83,7 +83,7 @@ def _namesakes(scene: Scene, site: Site, offer: ExportPlan, consumer: Consumer) 
             names = {f"{other.trust_domain}/*", principal(other.trust_domain, account)}
             if names.isdisjoint({f"{site.trust_domain}/*", *offer.allowed}):
                 yield _as(other, account)
-        yield issue(signer(scene.sites[consumer.cluster]), f"spiffe://{principal(NOWHERE, account)}")
+        yield issue(held(scene.sites[consumer.cluster]).signer, f"spiffe://{principal(NOWHERE, account)}")
 
 
 def unknown_root(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
@@ -173,7 +173,7 @@ def _caller(consumer: Consumer) -> NamespacedName:
 
 
 def _as(site: Site, account: NamespacedName) -> Identity:
-    return issue(signer(site), site.identity(account))
+    return issue(held(site).signer, site.identity(account))
 
 
 def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> None:

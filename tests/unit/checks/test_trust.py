@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from checks import trust
+from checks.cacerts import held
 from checks.runner import run_one
 from checks.scene import Scene, Site
 from checks.verdict import Status
@@ -56,7 +57,7 @@ def test_a_key_of_another_certificate_is_told_and_never_shown(east: Site) -> Non
     told(east).when("get", "secret", "cacerts", out=body)
     verdict = trust.cacerts(east)
     assert verdict.found == "ca-key.pem belongs to another certificate"
-    assert "PRIVATE" not in repr((verdict, trust.held(east)))
+    assert "PRIVATE" not in repr((verdict, held(east)))
 
 
 def test_without_the_secret_istiod_signs_itself_a_root_and_that_is_told(east: Site) -> None:
