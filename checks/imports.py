@@ -9,9 +9,9 @@ from checks.on_pods import on_pods
 from checks.proxy import Endpoint, Proxy
 from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
-from model.config import Port, is_address
+from model.config import is_address
 from model.mesh import EGRESS, NAMESPACE
-from model.routing import ImportPlan, Source, called, principal
+from model.routing import ImportPlan, Source, called, principal, upstream
 
 REPAIR = "./mesh up --refresh puts back what somebody removed or changed; proxies learn of it within seconds"
 
@@ -39,11 +39,6 @@ def nobody(scene: Scene, link: ImportPlan) -> Verdict:
     return not_applicable(f"no pod in the mesh of {link.cluster} runs as {' or '.join(named) or 'a workload'}")
 
 
-def upstream(link: ImportPlan, port: Port) -> str:
-    """Return the name by which proxies know a port of an imported service."""
-    return f"outbound|{port.number}||{link.host}"
-
-
 def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Compare what proxies of callers hold with the gateways of the sources and the pods beside them."""
     found = callers(scene, site, link)
@@ -58,7 +53,7 @@ def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
         told
         for proxy in found
         for port in link.ports
-        if (told := _differs(proxy, upstream(link, port), link, expected, own))
+        if (told := _differs(proxy, upstream(link.host, port.number), link, expected, own))
     ]
     if wrong:
         return failed("; ".join(wrong), REPAIR)
@@ -121,7 +116,7 @@ def pins(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     for proxy in found:
         known = proxy.settings()
         for port in link.ports:
-            settings = known.named(upstream(link, port))
+            settings = known.named(upstream(link.host, port.number))
             accepted = settings.pins if settings else []
             if accepted != link.pinned:
                 told = ", ".join(accepted) or "any identity that Istio knows"

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from checks.check import Check
-from checks.imports import upstream
 from checks.meanings import hint
 from checks.on_pods import on_pods
 from checks.proxy import Endpoint, Proxy
@@ -20,7 +19,7 @@ from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
 from model import calls
 from model.config import NamespacedName, Protocol
-from model.routing import ImportPlan, called
+from model.routing import ImportPlan, called, upstream
 
 FEW, MANY = 20, 200
 """Calls that go through every connection which a proxy keeps; calls whose shares tell something."""
@@ -99,7 +98,7 @@ def answers(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verd
     proxy, evidence = callers[0], dict[str, str]()
     ports = [port for port in link.ports if port.protocol in HTTP]
     for port in ports:
-        before = _connections(proxy, upstream(link, port))
+        before = _connections(proxy, upstream(link.host, port.number))
         url = f"http://{link.host}:{port.number}/headers"
         try:
             replies = call(proxy, url, FEW)
@@ -107,7 +106,7 @@ def answers(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verd
             return not_applicable(f"{proxy.pod.title} has no curl to call with; a sample `sleep` has")
         if told := _wrong(site, link, proxy, replies):
             return failed(f"{url}: {told}", _hint(link, proxy.pod.account, replies))
-        opened = _connections(proxy, upstream(link, port)) - before
+        opened = _connections(proxy, upstream(link.host, port.number)) - before
         evidence |= {
             f"port {port.number}": f"{FEW} calls on {opened} new connections, {_counted(replies)}",
             "caller": ", ".join(sorted({each.caller for each in replies if each.caller}))

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from model import gatewayapi
 from model.config import Federation, NamespacedName, is_address
 from model.mesh import EGRESS_LABELS, NAMESPACE, Values, egress_address, egress_values, exits, is_simulated
-from model.routing import NETWORKING, Body, ImportPlan, manifest, object_name, passing_on, resolution, tls_port
+from model.routing import (
+    NETWORKING,
+    Body,
+    ImportPlan,
+    manifest,
+    object_name,
+    passing_on,
+    resolution,
+    tls_port,
+    upstream,
+)
 
 NAME = "egress-only"
 """Of the objects that leave the callers of a namespace no other way."""
@@ -63,7 +73,7 @@ class Exit:
     @property
     def upstream(self) -> str:
         """Name by which Envoy knows that gateway."""
-        return f"outbound|{self.gateway_port}||{self.host}"
+        return upstream(self.host, self.gateway_port)
 
     def named(self, role: str, route: Route) -> str:
         """Name an object of one of its routes."""

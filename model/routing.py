@@ -315,6 +315,11 @@ def principal(domain: str, account: NamespacedName) -> str:
     return f"{domain}/ns/{account.namespace}/sa/{account.name}"
 
 
+def upstream(host: str, port: int) -> str:
+    """Return the name by which Envoy knows a port of a host that it calls."""
+    return f"outbound|{port}||{host}"
+
+
 def object_name(role: str, service: NamespacedName, *others: str) -> str:
     """Name an object after the service it serves: an RFC 1123 label, as istiod takes no dots in a Gateway's name.
 
