@@ -4,7 +4,6 @@ The identities are those that the server's own proxy saw (X-Forwarded-Client-Cer
 """
 
 import json
-import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -13,14 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from checks.forwarded import identities
 from checks.meanings import hint
 from model.calls import Call, calls
 from model.config import Federation
 
 PATIENCE = 60
 """Seconds until a call must succeed: proxies learn of a change within a few."""
-
-_IDENTITY = re.compile(r"\b(By|URI)=(spiffe://[^;,\"]+)")
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,6 @@ class Answer:
     status: int
     seconds: float
     body: str
-
-    @property
-    def identities(self) -> dict[str, str]:
-        """SPIFFE identities of the caller (URI) and the server (By), as the server's proxy saw them."""
-        return dict(_IDENTITY.findall(self.body))
 
 
 def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, str], console: Console) -> int:
@@ -77,7 +70,7 @@ def report(made: Call, answer: Answer) -> str:
     if answer.status != 200:
         said = answer.body.strip() or "no answer"
         return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint(made, said)}"
-    seen = answer.identities
+    seen = identities(answer.body)
     return (
         f"{head}\n  200 from {made.source} in {answer.seconds:.3f} s\n"
         f"  caller, as the server saw it  {seen.get('URI', 'unknown')}\n"
