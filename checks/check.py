@@ -14,7 +14,7 @@ class Check:
         id: what kind of check it is, `group.name`; several parts of a federation have a check of the same id.
         about: places in the stack file that it is about, as findings name them.
         proves: what holds when it passes, in a line.
-        judge: looks and decides; may raise Unseen.
+        judge: looks and decides; may raise Unseen or NotApplicable.
     """
 
     id: str

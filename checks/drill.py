@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from checks.check import Check
+from checks.curl import Reply, call, http_ports
 from checks.on_pods import on_pods
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
-from checks.traffic import HTTP, Reply, call
 from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from model import calls
 from model.config import NamespacedName
 from model.routing import ImportPlan
 
@@ -36,10 +37,10 @@ def failover(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Scale the pods here to none, wait for the others, scale back, wait for these."""
     here = [each for each in site.plan.workloads if each.reference == link.service]
     callers = site.proxies_of(scene.callers(link)[0])
-    port = next((port for port in link.ports if port.protocol in HTTP), None)
-    if not here or not callers or port is None:
+    ports = http_ports(link)
+    if not here or not callers or not ports:
         return not_applicable("only samples are scaled, and only HTTP is called, by a declared caller that runs")
-    url = f"http://{link.host}:{port.number}/headers"
+    url = calls.url(link.host, ports[0].number)
     own = {f"spiffe://{each}" for each in link.own}
     try:
         away = _timed(

@@ -27,23 +27,9 @@ def checks(scene: Scene) -> Iterator[Check]:
             yield Check(f"imports.{name}", scene.paths(link), f"{site.name}: of {link.host} {proves}", seen)
 
 
-def callers(scene: Scene, site: Site, link: ImportPlan) -> list[Proxy]:
-    """Return a proxy of each account that may call; of accounts that no pod runs as, none."""
-    found = (site.proxies_of(account) for account in scene.callers(link))
-    return [proxies[0] for proxies in found if proxies]
-
-
-def nobody(scene: Scene, link: ImportPlan) -> Verdict:
-    """Return that no pod may call."""
-    named = [str(account) for account in scene.callers(link) if account is not None]
-    return not_applicable(f"no pod in the mesh of {link.cluster} runs as {' or '.join(named) or 'a workload'}")
-
-
 def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Compare what proxies of callers hold with the gateways of the sources and the pods beside them."""
-    found = callers(scene, site, link)
-    if not found:
-        return nobody(scene, link)
+    callers = site.callers(scene.callers(link))
     expected = {where: source for source in called(link) for where in _ways(scene, site, source)}
     if any(not is_address(where.rpartition(":")[0]) for where in expected):
         return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
@@ -51,14 +37,14 @@ def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     own = {pod.status.pod_ip for pod in ready if principal(site.trust_domain, pod.account) in link.own}
     wrong = [
         told
-        for proxy in found
+        for proxy in callers
         for port in link.ports
         if (told := _differs(proxy, upstream(link.host, port.number), link, expected, own))
     ]
     if wrong:
         return failed("; ".join(wrong), REPAIR)
     beside = f", beside {len(own)} pods here" if link.own else ""
-    return passed(f"{', '.join(sorted(expected))}{beside}", asked=", ".join(proxy.pod.title for proxy in found))
+    return passed(f"{', '.join(sorted(expected))}{beside}", asked=", ".join(proxy.pod.title for proxy in callers))
 
 
 def _ways(scene: Scene, site: Site, source: Source) -> list[str]:
@@ -110,10 +96,8 @@ def _misweighed(remote: dict[str, Endpoint], expected: dict[str, Source]) -> str
 
 def pins(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Compare the identities that proxies of callers accept with those that answer."""
-    found = callers(scene, site, link)
-    if not found:
-        return nobody(scene, link)
-    for proxy in found:
+    callers = site.callers(scene.callers(link))
+    for proxy in callers:
         known = proxy.settings()
         for port in link.ports:
             settings = known.named(upstream(link.host, port.number))

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from checks.check import Check
-from checks.verdict import Unseen, Verdict, could_not_run
+from checks.verdict import NotApplicable, Unseen, Verdict, could_not_run, not_applicable
 
 SIDE_BY_SIDE = 8
 """Checks at once: most of their time they wait for a cluster."""
@@ -43,6 +43,8 @@ def run_one(check: Check) -> Result:
     begun = time.monotonic()
     try:
         verdict = check.judge()
+    except NotApplicable as none:
+        verdict = not_applicable(str(none))
     except Unseen as unseen:
         verdict = could_not_run(unseen.found, unseen.hint)
     except Exception as error:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from checks.cluster import Cluster
 from checks.outside import Door
 from checks.proxy import Proxy, in_mesh
+from checks.verdict import NotApplicable
 from model.config import Federation, NamespacedName
 from model.mesh import NAMESPACE, is_simulated
 from model.plan import ClusterPlan
@@ -92,6 +93,18 @@ class Site:
     def door(self) -> Door:
         """Its gateway, at the first of its addresses."""
         return self.doors[0]
+
+    def callers(self, accounts: Sequence[NamespacedName | None]) -> list[Proxy]:
+        """Return a proxy of each account that a pod runs as.
+
+        Raises:
+            NotApplicable: no pod runs as any of them.
+        """
+        found = [proxies[0] for account in accounts if (proxies := self.proxies_of(account))]
+        if not found:
+            named = " or ".join(str(account or "a workload") for account in accounts)
+            raise NotApplicable(f"no pod in the mesh of {self.name} runs as {named or 'a workload'}")
+        return found
 
     def proxies_of(self, account: NamespacedName | None) -> list[Proxy]:
         """Return the proxies of the workloads of an account; None stands for all but Istio's own."""

@@ -1,76 +1,28 @@
 """Checks of traffic: who may call is answered, by whom the model says, under its own identity, in declared shares.
 
-Calls are made from a container of the caller's own pod, through its own proxy; the identities are those that the
-server's proxy saw (X-Forwarded-Client-Cert), where the service tells what it was asked.
+The identities are those that the server's proxy saw, where the service tells what it was asked.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 from checks.check import Check
+from checks.curl import Reply, call, http_ports
 from checks.meanings import hint
 from checks.on_pods import on_pods
-from checks.proxy import Endpoint, Proxy
+from checks.proxy import Proxy
 from checks.scene import Scene, Site
-from checks.verdict import Verdict, failed, not_applicable, passed
+from checks.verdict import NotApplicable, Verdict, failed, not_applicable, passed
 from model import calls
-from model.config import NamespacedName, Protocol
+from model.config import NamespacedName, Port
 from model.routing import ImportPlan, called, upstream
 
 FEW, MANY = 20, 200
 """Calls that go through every connection which a proxy keeps; calls whose shares tell something."""
 SIGMAS = 4
 """How far a share may be off, in standard deviations of so many fair throws: one run in 15 000 is further off."""
-END, GAP = "\x1e", "\x1f"
-HTTP = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
-
-_IDENTITY = r"\b{role}=(spiffe://[^;,\"]+)"
-_NO_CURL = re.compile(r"executable file not found|no such file or directory|not found in \$PATH", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came of one call.
-
-    Attributes:
-        status: of HTTP; 0 when there was none.
-        resolved: address that the name stood for; empty when nobody knew it.
-        error: of curl.
-        body: of the answer.
-    """
-
-    status: int
-    resolved: str
-    error: str
-    body: str
-
-    @property
-    def server(self) -> str:
-        """Identity of who answered, as far as the service tells."""
-        return self._named("By")
-
-    @property
-    def caller(self) -> str:
-        """Identity of who called, as the server's proxy saw it."""
-        return self._named("URI")
-
-    def _named(self, role: str) -> str:
-        found = re.search(_IDENTITY.format(role=role), self.body)
-        return found[1] if found else ""
-
-    @property
-    def told(self) -> str:
-        """What went wrong, in a line."""
-        first = self.body.strip().splitlines()[:1]
-        return f"{self.status} {' '.join(first)}"[:160] if self.status else self.error or "no answer"
-
-
-class NoCurl(Exception):
-    """A caller's pod has nothing to call with."""
 
 
 def checks(scene: Scene) -> Iterator[Check]:
@@ -92,66 +44,56 @@ def checks(scene: Scene) -> Iterator[Check]:
 
 def answers(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verdict:
     """Call every declared port as one of the declared callers."""
-    callers = site.proxies_of(caller)
-    if not callers:
-        return not_applicable(f"no pod in the mesh of {site.name} runs as {caller or 'a workload'}")
-    proxy, evidence = callers[0], dict[str, str]()
-    ports = [port for port in link.ports if port.protocol in HTTP]
-    for port in ports:
-        before = _connections(proxy, upstream(link.host, port.number))
-        url = f"http://{link.host}:{port.number}/headers"
-        try:
-            replies = call(proxy, url, FEW)
-        except NoCurl:
-            return not_applicable(f"{proxy.pod.title} has no curl to call with; a sample `sleep` has")
+    [proxy] = site.callers([caller])
+    evidence = dict[str, str]()
+    for port in _ports(link):
+        url, name = calls.url(link.host, port.number), upstream(link.host, port.number)
+        before = _connections(proxy, name)
+        replies = call(proxy, url, FEW)
         if told := _wrong(site, link, proxy, replies):
             return failed(f"{url}: {told}", _hint(link, proxy.pod.account, replies))
-        opened = _connections(proxy, upstream(link.host, port.number)) - before
+        opened = _connections(proxy, name) - before
         evidence |= {
             f"port {port.number}": f"{FEW} calls on {opened} new connections, {_counted(replies)}",
             "caller": ", ".join(sorted({each.caller for each in replies if each.caller}))
             or "the service does not tell",
             "resolved": ", ".join(sorted({each.resolved for each in replies})),
         }
-    if not ports:
-        return not_applicable(f"no port of {link.host} speaks HTTP, and nothing else is called")
     return passed(f"{FEW} of {FEW} calls answered, from {proxy.pod.title}", **evidence)
+
+
+def _ports(link: ImportPlan) -> list[Port]:
+    """Return the ports of an import that can be called.
+
+    Raises:
+        NotApplicable: there are none.
+    """
+    if ports := http_ports(link):
+        return ports
+    raise NotApplicable(f"no port of {link.host} speaks HTTP, and nothing else is called")
 
 
 def _wrong(site: Site, link: ImportPlan, proxy: Proxy, replies: list[Reply]) -> str:
     """Say what is wrong with the replies; empty where all are as declared."""
-    unanswered = [each for each in replies if not _is_answer(each)]
+    unanswered = [each for each in replies if not each.is_answer]
     if unanswered:
         return f"{len(unanswered)} of {len(replies)} calls failed: {unanswered[0].told}"
     expected = site.identity(proxy.pod.account)
     if others := {each.caller for each in replies} - {"", expected}:
         return f"the server saw {', '.join(sorted(others))}, not {expected}"
-    strangers = {each.server for each in replies} - {""} - set(servers(link))
+    servers = {f"spiffe://{each}" for each in (*link.own, *(source.principal for source in called(link)))}
+    strangers = {each.server for each in replies} - {"", *servers}
     return f"answered by {', '.join(sorted(strangers))}" if strangers else ""
 
 
-def _is_answer(reply: Reply) -> bool:
-    """Say whether a service answered, with whatever it had to say, and no proxy on the way."""
-    return reply.status not in (0, 403, 502, 503, 504)
-
-
-def servers(link: ImportPlan) -> list[str]:
-    """Return the identities that may answer."""
-    return sorted({f"spiffe://{each}" for each in (*link.own, *(source.principal for source in called(link)))})
-
-
 def _hint(link: ImportPlan, caller: NamespacedName, replies: list[Reply]) -> str:
-    failing = next((each.told for each in replies if not _is_answer(each)), "")
+    failing = next((each.told for each in replies if not each.is_answer), "")
     return hint(calls.Call(link.cluster, caller, link.sources[0].cluster, link.host, ""), failing)
 
 
 def _connections(proxy: Proxy, name: str) -> int:
     known = proxy.upstreams().named(name)
-    return sum(_opened(each) for each in known.endpoints) if known else 0
-
-
-def _opened(endpoint: Endpoint) -> int:
-    return endpoint.figure("cx_total")
+    return sum(each.figure("cx_total") for each in known.endpoints) if known else 0
 
 
 def _counted(replies: list[Reply]) -> str:
@@ -166,17 +108,9 @@ def shares(site: Site, link: ImportPlan, caller: NamespacedName | None) -> Verdi
         return not_applicable("the nearest answers while it can: that is what failover is for")
     if len(expected) < 2:
         return not_applicable("there is one that answers, or nothing says who is to answer how often")
-    callers = site.proxies_of(caller)
-    if not callers:
-        return not_applicable(f"no pod in the mesh of {site.name} runs as {caller or 'a workload'}")
-    port = next((port for port in link.ports if port.protocol in HTTP), None)
-    if port is None:
-        return not_applicable(f"no port of {link.host} speaks HTTP, and nothing else is called")
-    try:
-        replies = call(callers[0], f"http://{link.host}:{port.number}/headers", MANY)
-    except NoCurl:
-        return not_applicable(f"{callers[0].pod.title} has no curl to call with; a sample `sleep` has")
-    answered = Counter(each.server for each in replies if _is_answer(each))
+    [proxy] = site.callers([caller])
+    replies = call(proxy, calls.url(link.host, _ports(link)[0].number), MANY)
+    answered = Counter(each.server for each in replies if each.is_answer)
     if not answered or set(answered) == {""}:
         return not_applicable("the service does not tell who answered")
     seen = {
@@ -212,35 +146,10 @@ def _declared_shares(link: ImportPlan) -> Mapping[str, int]:
 def discovered(scene: Scene, made: calls.Call) -> Verdict:
     """Call a service of another cluster of the mesh by its own name."""
     site = scene.sites[made.cluster]
-    callers = site.proxies_of(made.caller)
-    if not callers:
-        return not_applicable(f"no pod in the mesh of {site.name} runs as {made.caller}")
-    replies = call(callers[0], made.url, FEW)
-    wrong = [each for each in replies if not _is_answer(each)]
+    [proxy] = site.callers([made.caller])
+    replies = call(proxy, made.url, FEW)
+    wrong = [each for each in replies if not each.is_answer]
     if wrong:
         told = wrong[0].told
         return failed(f"{made.url}: {len(wrong)} of {len(replies)} calls failed: {told}", hint(made, told))
-    return passed(f"{FEW} of {FEW} calls answered, from {callers[0].pod.title}", servers=_counted(replies))
-
-
-def call(proxy: Proxy, url: str, count: int) -> list[Reply]:
-    """Call a number of times from a pod, through its proxy; connections to the proxy are kept.
-
-    Raises:
-        NoCurl: the pod has none.
-        Unseen: it cannot be asked.
-    """
-    told = f"{GAP}%{{http_code}}{GAP}%{{remote_ip}}{GAP}%{{errormsg}}{END}"
-    curl = ["curl", "--silent", "--globoff", "--max-time", "5", "--write-out", told]
-    done = proxy.cluster.run_in(proxy.pod, proxy.pod.own_containers[0], *curl, *[url] * count)
-    replies = [_reply(each) for each in done.out.split(END) if each]
-    if not replies:
-        if _NO_CURL.search(done.error):
-            raise NoCurl
-        raise proxy.cluster.within(proxy.pod, "nothing can be run in it", done.error)
-    return replies
-
-
-def _reply(text: str) -> Reply:
-    body, status, resolved, error = text.rsplit(GAP, 3)
-    return Reply(int(status), resolved, error, body)
+    return passed(f"{FEW} of {FEW} calls answered, from {proxy.pod.title}", servers=_counted(replies))

@@ -51,6 +51,10 @@ class Away(Unseen):
     """A cluster does not answer at all."""
 
 
+class NotApplicable(Exception):
+    """There is nothing to check; the text says why."""
+
+
 def passed(found: str, **evidence: str) -> Verdict:
     """Return that all is as declared."""
     return Verdict(Status.PASSED, found, evidence=evidence)

@@ -26,6 +26,11 @@ class Call:
     path: str
 
 
+def url(host: str, port: int) -> str:
+    """Return what is asked for: httpbin answers it with what it was asked, and by whom."""
+    return f"http://{host}:{port}/headers"
+
+
 def calls(federation: Federation) -> Iterator[Call]:
     """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
     yield from _of_imports(federation)
@@ -38,9 +43,7 @@ def _of_imports(federation: Federation) -> Iterator[Call]:
             continue
         export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
         if callers := _callers(federation, link):
-            yield Call(
-                link.cluster, callers[0], link.source, f"http://{link.host}:{export.ports[0].number}/headers", link.path
-            )
+            yield Call(link.cluster, callers[0], link.source, url(link.host, export.ports[0].number), link.path)
 
 
 def of_discovered(federation: Federation) -> Iterator[Call]:
@@ -51,8 +54,8 @@ def of_discovered(federation: Federation) -> Iterator[Call]:
         callers = [w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")]
         called = [w for w in federation.workloads if (w.cluster, w.sample) == (link.of, "httpbin")]
         for service in (w.reference for w in called if callers and _only_there(federation, link, w)):
-            url = f"http://{service.name}.{service.namespace}:{SAMPLES['httpbin'].port}/headers"
-            yield Call(link.cluster, callers[0], link.of, url, link.path)
+            asked = url(f"{service.name}.{service.namespace}", SAMPLES["httpbin"].port)
+            yield Call(link.cluster, callers[0], link.of, asked, link.path)
 
 
 def _only_there(federation: Federation, link: Discovery, called: Workload) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from checks import runner
 from checks.check import Check
 from checks.runner import run, run_one
-from checks.verdict import Status, Unseen, Verdict, could_not_run, passed
+from checks.verdict import NotApplicable, Status, Unseen, Verdict, could_not_run, not_applicable, passed
 
 
 def check(name: str, judge: Callable[[], Verdict]) -> Check:
@@ -20,12 +20,20 @@ def away() -> Verdict:
     raise Unseen("east does not answer", "./mesh up")
 
 
+def idle() -> Verdict:
+    raise NotApplicable("no pod runs as sleep/sleep")
+
+
 def broken() -> Verdict:
     raise ValueError("-----BEGIN PRIVATE KEY-----")
 
 
 def test_a_check_that_cannot_look_says_so_and_what_to_do() -> None:
     assert run_one(check("away", away)).verdict == could_not_run("east does not answer", "./mesh up")
+
+
+def test_a_check_that_finds_nothing_to_judge_says_why() -> None:
+    assert run_one(check("idle", idle)).verdict == not_applicable("no pod runs as sleep/sleep")
 
 
 def test_a_fault_of_a_check_is_told_by_its_place_and_not_by_its_text() -> None:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks import traffic
-from checks.traffic import END, FEW, GAP, MANY, bound
-from checks.verdict import Unseen, Verdict
+from checks.curl import END, GAP
+from checks.traffic import FEW, MANY, bound
+from checks.verdict import NotApplicable, Unseen, Verdict
 from model.config import NamespacedName
 from tests.unit.checks.stage import pod, scene, told
 from tests.unit.checks.test_imports import of
@@ -67,7 +68,8 @@ def test_a_caller_without_curl_is_not_applicable() -> None:
     told(site).lists("pods", pod("sleep", "sleep"))
     told(site).when("exec", "clusters?format=json", out={"cluster_statuses": []})
     told(site).when("exec", "curl", error='exec: "curl": executable file not found in $PATH')
-    assert traffic.answers(site, link, SLEEP).status == "not-applicable"
+    with pytest.raises(NotApplicable, match="sleep/sleep-0 has no curl to call with"):
+        traffic.answers(site, link, SLEEP)
     told(site).when("exec", "curl", error="error: unable to upgrade connection: pod does not exist")
     with pytest.raises(Unseen, match="sleep/sleep-0: nothing can be run in it"):
         traffic.answers(site, link, SLEEP)
