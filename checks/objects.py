@@ -24,7 +24,6 @@ class Metadata(Seen):
     name: str
     namespace: str = ""
     labels: Mapping[str, str] = {}
-    annotations: Mapping[str, str] = {}
     deletion_timestamp: datetime | None = None
 
     @property
@@ -103,14 +102,12 @@ class Pod(Seen):
 class ServicePort(Seen):
     """A port of a Service."""
 
-    name: str = ""
     port: int
 
 
 class ServiceSpec(Seen):
     """What a Service is to be."""
 
-    type: str = "ClusterIP"
     cluster_ip: str = Field(default="", alias="clusterIP")
     ports: tuple[ServicePort, ...] = ()
 
@@ -174,20 +171,12 @@ class DeploymentStatus(Seen):
     """What a Deployment is."""
 
     available_replicas: int = 0
-    replicas: int = 0
 
 
 class Deployment(Seen):
     """A Deployment."""
 
-    metadata: Metadata
     status: DeploymentStatus = DeploymentStatus()
-
-
-class DefinitionStatus(Seen):
-    """What a CustomResourceDefinition is."""
-
-    conditions: tuple[Condition, ...] = ()
 
 
 class Kind(Seen):
@@ -202,23 +191,22 @@ class Kinds(Seen):
     resources: tuple[Kind, ...] = ()
 
 
-class ServiceEntrySpec(Seen):
-    """What a ServiceEntry says, as far as its names go."""
-
-    hosts: tuple[str, ...] = ()
-    ports: tuple["EntryPort", ...] = ()
-
-
 class EntryPort(Seen):
     """A port of a ServiceEntry."""
 
     number: int
 
 
+class ServiceEntrySpec(Seen):
+    """What a ServiceEntry says, as far as its names go."""
+
+    hosts: tuple[str, ...] = ()
+    ports: tuple[EntryPort, ...] = ()
+
+
 class ServiceEntry(Seen):
     """A ServiceEntry."""
 
-    metadata: Metadata
     spec: ServiceEntrySpec = ServiceEntrySpec()
 
 
@@ -231,5 +219,4 @@ class EndpointPort(Seen):
 class Slices(Seen):
     """An EndpointSlice: pods behind a Service."""
 
-    metadata: Metadata
     ports: tuple[EndpointPort, ...] = ()

@@ -88,7 +88,7 @@ def ready(door: Door) -> str:
     return "" if status == 200 else f"it answers {status}"
 
 
-def shown(door: Door, asked: Asked, alpn: str = ALPN) -> x509.Certificate | None:
+def shown(door: Door, asked: Asked) -> x509.Certificate | None:
     """Return the certificate that is shown to who asks for a service; None where there is none.
 
     Raises:
@@ -96,7 +96,7 @@ def shown(door: Door, asked: Asked, alpn: str = ALPN) -> x509.Certificate | None
     """
     with _connected(door) as plain:
         try:
-            with _context(alpn).wrap_socket(plain, server_hostname=asked.server_name) as secured:
+            with _context().wrap_socket(plain, server_hostname=asked.server_name) as secured:
                 der = secured.getpeercert(binary_form=True)
         except OSError:
             return None
@@ -109,7 +109,7 @@ def leads_to(door: Door, asked: Asked, roots: Sequence[x509.Certificate]) -> str
     Raises:
         Unseen: the gateway cannot be reached at all.
     """
-    context = _context(ALPN)
+    context = _context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata="".join(root.public_bytes(Encoding.PEM).decode() for root in roots))
     with _connected(door) as plain:
@@ -146,7 +146,7 @@ def request(door: Door, asked: Asked, caller: Identity) -> Answer:
     Raises:
         Unseen: the gateway cannot be reached at all.
     """
-    context = _context(ALPN)
+    context = _context()
     with _as_files(caller) as (chain, key):
         context.load_cert_chain(chain, key)
     with _connected(door) as plain:
@@ -166,11 +166,11 @@ def _spoken(secured: ssl.SSLSocket, asked: Asked) -> Answer:
     return Answer(answer.status, first[0] if first else "")
 
 
-def _context(alpn: str) -> ssl.SSLContext:
+def _context() -> ssl.SSLContext:
     """Return settings under which whatever certificate is shown can be read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols([alpn])
+    context.set_alpn_protocols([ALPN])
     return context
 
 

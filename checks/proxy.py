@@ -191,7 +191,6 @@ class Tls(Told):
     """Nesting of Envoy's."""
 
     common_tls_context: CommonTls = CommonTls()
-    sni: str = ""
 
 
 class Transport(Told):
