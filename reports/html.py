@@ -5,7 +5,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from checks.catalogue import GROUPS
 from reports.report import Report
 from reports.text import MARKS
 
@@ -20,7 +19,7 @@ TITLES = {
     "refusals": "Refusals",
     "drill": "Failover drill",
 }
-VERDICTS = {0: "Verified", 1: "Not as declared", 2: "Not verified"}
+VERDICTS = {0: "verified", 1: "not as declared", 2: "not verified"}
 
 
 def write(report: Report, picture: str) -> str:
@@ -35,13 +34,7 @@ def write(report: Report, picture: str) -> str:
     return pages.get_template("page.html").render(
         report=report,
         verdict=VERDICTS[report.code],
-        counts={status.value: count for status, count in report.counts.items()},
-        groups=[
-            (TITLES[group], entries)
-            for group in GROUPS
-            if (entries := [entry for entry in report.results if entry.group == group])
-        ],
-        wrong=[entry for entry in report.results if entry.status in ("failed", "could-not-run")],
-        marks={status: mark.strip() for status, (mark, _) in MARKS.items()},
+        titles=TITLES,
+        marks=MARKS,
         picture=Markup(picture),
     )

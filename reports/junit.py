@@ -2,7 +2,6 @@
 
 from xml.etree import ElementTree
 
-from checks.catalogue import GROUPS
 from checks.verdict import Status
 from reports.report import Entry, Report
 
@@ -12,10 +11,7 @@ OUTCOME = {Status.FAILED: "failure", Status.COULD_NOT_RUN: "error", Status.NOT_A
 def write(report: Report) -> str:
     """Return the document."""
     root = ElementTree.Element("testsuites", name=f"mesh verify {report.stack}", time=f"{report.seconds}")
-    for group in GROUPS:
-        entries = [entry for entry in report.results if entry.group == group]
-        if entries:
-            root.append(_suite(group, entries, report))
+    root.extend(_suite(group, entries, report) for group, entries in report.groups)
     ElementTree.indent(root)
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -39,6 +40,11 @@ class Entry(Part):
         """The layer that it belongs to."""
         return self.id.partition(".")[0]
 
+    @property
+    def is_wrong(self) -> bool:
+        """Say whether it failed or could not run."""
+        return self.status in (Status.FAILED, Status.COULD_NOT_RUN)
+
 
 class Report(Part):
     """A verification of one stack."""
@@ -62,9 +68,15 @@ class Report(Part):
             return 1
         return 2 if counts[Status.COULD_NOT_RUN] or not counts[Status.PASSED] else 0
 
-    def of(self, *statuses: Status) -> list[Entry]:
-        """Return the checks that ended so, causes first."""
-        return [entry for entry in self.results if entry.status in statuses]
+    @property
+    def wrong(self) -> list[Entry]:
+        """Checks that failed or could not run, causes first."""
+        return [entry for entry in self.results if entry.is_wrong]
+
+    @property
+    def groups(self) -> list[tuple[str, list[Entry]]]:
+        """Checks by the layer that they belong to."""
+        return [(group, list(entries)) for group, entries in groupby(self.results, key=lambda entry: entry.group)]
 
 
 def report(stack: str, taken: datetime, seconds: float, results: Sequence[Result]) -> Report:

@@ -3,13 +3,14 @@
 from rich.console import Console
 from rich.text import Text
 
+from checks.verdict import Status
 from reports.report import Entry, Report
 
 MARKS = {
-    "passed": ("ok  ", "green"),
-    "failed": ("FAIL", "bold red"),
-    "not-applicable": ("n/a ", "dim"),
-    "could-not-run": ("??  ", "yellow"),
+    Status.PASSED: ("ok  ", "green"),
+    Status.FAILED: ("FAIL", "bold red"),
+    Status.NOT_APPLICABLE: ("n/a ", "dim"),
+    Status.COULD_NOT_RUN: ("??  ", "yellow"),
 }
 """A word beside the colour: not everybody sees colours, and files have none."""
 
@@ -17,7 +18,7 @@ MARKS = {
 def line(entry: Entry) -> Text:
     """Write a check in a line."""
     mark, style = MARKS[entry.status]
-    said = f"  {entry.found}" if entry.status == "not-applicable" else ""
+    said = f"  {entry.found}" if entry.status is Status.NOT_APPLICABLE else ""
     text = Text.assemble((mark, style), f" {entry.id:<27}", entry.proves, (said, "dim"))
     return text.append(f"  {entry.seconds:.1f} s", "dim")
 
@@ -31,12 +32,12 @@ def wrong(entry: Entry) -> Text:
 
 def summary(report: Report) -> Text:
     """Count, and say in a line how it stands."""
-    counts = {status.value: count for status, count in report.counts.items()}
+    counts = report.counts
     told = [
-        f"{counts['passed']} passed",
-        f"{counts['failed']} failed",
-        f"{counts['could-not-run']} could not run",
-        f"{counts['not-applicable']} not applicable",
+        f"{counts[Status.PASSED]} passed",
+        f"{counts[Status.FAILED]} failed",
+        f"{counts[Status.COULD_NOT_RUN]} could not run",
+        f"{counts[Status.NOT_APPLICABLE]} not applicable",
     ]
     verdict, style = {
         0: ("verified", "bold green"),
@@ -48,7 +49,6 @@ def summary(report: Report) -> Text:
 
 def close(report: Report, console: Console) -> None:
     """Print what follows the lines: what is wrong, causes first, then the summary."""
-    told = [wrong(entry) for entry in report.results if entry.status in ("failed", "could-not-run")]
-    for each in told:
-        console.print(Text("\n") + each, soft_wrap=True)
+    for entry in report.wrong:
+        console.print(Text("\n") + wrong(entry), soft_wrap=True)
     console.print(Text("\n") + summary(report), soft_wrap=True)
