@@ -2,38 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from checks.check import Check
 from checks.scene import Scene
+from checks.step import Step
 from checks.verdict import Away, Unseen, Verdict, failed, passed
 
 SHOWN = 10
 """Objects that are named before the rest is counted."""
 
-
-@dataclass(frozen=True)
-class Change:
-    """What an `up --refresh` would do to one resource.
-
-    Attributes:
-        operation: the engine's word: create, update, delete, replace ...
-        name: of the resource; that of what is in a cluster begins with the cluster's name.
-        fields: what differs, as far as the engine says.
-    """
-
-    operation: str
-    name: str
-    fields: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Write it as people read it."""
-        where = f" ({', '.join(self.fields)})" if self.fields else ""
-        return f"{self.operation} {self.name}{where}"
-
-
-Ask = Callable[[], Sequence[Change]]
+Ask = Callable[[], Sequence[Step]]
 
 
 class Engine:
@@ -48,9 +27,9 @@ class Engine:
         """
         self._scene, self._ask = scene, ask
         self._lock = threading.Lock()
-        self._answer: Sequence[Change] | Unseen | None = None
+        self._answer: Sequence[Step] | Unseen | None = None
 
-    def changes(self) -> Sequence[Change]:
+    def changes(self) -> Sequence[Step]:
         """Return what it would change.
 
         Raises:
@@ -63,7 +42,7 @@ class Engine:
             raise self._answer
         return self._answer
 
-    def _asked(self) -> Sequence[Change] | Unseen:
+    def _asked(self) -> Sequence[Step] | Unseen:
         try:
             for site in self._scene.sites.values():
                 site.cluster.told("get", "--raw=/readyz")

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from checks.step import Step
 from cli.workspace import PROJECT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
 from toolchain.install import Toolchain
@@ -66,26 +67,6 @@ class RecordedToken:
     reader: str
     hours: int
     made: datetime
-
-
-@dataclass(frozen=True)
-class Step:
-    """What the engine would do to one resource.
-
-    Attributes:
-        operation: its word: same, create, update, delete, replace, ...
-        name: of the resource.
-        fields: paths of what differs.
-    """
-
-    operation: str
-    name: str
-    fields: tuple[str, ...]
-
-    @property
-    def is_change(self) -> bool:
-        """Say whether something would be different after it."""
-        return self.operation not in ("same", "refresh", "read")
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from rich.console import Console
 from checks.catalogue import catalogue, chosen, drills, unknown
 from checks.check import Check
 from checks.cluster import Cluster
-from checks.drift import Change
 from checks.runner import Result, run, run_one
 from checks.scene import Outputs, Scene, Site
+from checks.step import Step
 from checks.verdict import Unseen
 from cli.engine import Engine, EngineError
 from model.config import Federation
@@ -134,7 +134,7 @@ def checks(engine: Engine, seen: Scene, asked: Asked) -> list[Check]:
     return chosen(every, asked.only)
 
 
-def changes(engine: Engine) -> list[Change]:
+def changes(engine: Engine) -> list[Step]:
     """Ask the engine what it would change after a look at the clusters.
 
     Raises:
@@ -145,7 +145,7 @@ def changes(engine: Engine) -> list[Change]:
     except EngineError as error:
         last = str(error).strip().splitlines()[-1:]
         raise Unseen(f"the engine cannot tell: {''.join(last)}", "./mesh preview --refresh shows why") from None
-    return [Change(step.operation, step.name, step.fields) for step in steps if step.is_change]
+    return [step for step in steps if step.is_change]
 
 
 def _round(stack: str, wanted: Sequence[Check], lines: Console | None) -> Report:

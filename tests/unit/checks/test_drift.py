@@ -3,18 +3,19 @@
 import pytest
 
 from checks import drift
-from checks.drift import Change, owner
+from checks.drift import owner
 from checks.runner import Result, run_one
 from checks.scene import Scene
+from checks.step import Step
 from checks.verdict import Away, Unseen
 from tests.unit.checks.stage import scene, told
 
 
-def ended(whole: Scene, *changes: Change) -> dict[str, Result]:
+def ended(whole: Scene, *changes: Step) -> dict[str, Result]:
     """Run all checks of drift, by the cluster that they are about."""
     asked: list[int] = []
 
-    def ask() -> list[Change]:
+    def ask() -> list[Step]:
         asked.append(1)
         return list(changes)
 
@@ -26,7 +27,7 @@ def ended(whole: Scene, *changes: Change) -> dict[str, Result]:
 
 
 def test_a_changed_object_is_drift_of_its_cluster_alone() -> None:
-    results = ended(scene(), Change("update", "west:httpbin/httpbin", ("spec.ports",)))
+    results = ended(scene(), Step("update", "west:httpbin/httpbin", ("spec.ports",)))
     statuses = {about: result.verdict.status.value for about, result in results.items()}
     assert statuses == {
         "clusters.east": "passed", "clusters.west": "failed", "clusters.east+clusters.west": "passed",
@@ -35,7 +36,7 @@ def test_a_changed_object_is_drift_of_its_cluster_alone() -> None:
 
 
 def test_many_changes_are_counted_after_the_first() -> None:
-    found = ended(scene(), *(Change("create", f"east:ns/{n}") for n in range(25)))["clusters.east"].verdict
+    found = ended(scene(), *(Step("create", f"east:ns/{n}") for n in range(25)))["clusters.east"].verdict
     assert found.found.endswith("create east:ns/9 and 15 more")
     assert len(found.evidence) == 25
 
@@ -59,7 +60,7 @@ def test_the_engine_is_not_asked_while_a_cluster_does_not_answer() -> None:
     for site in whole.sites.values():
         told(site).when("get", "--raw=/readyz", error="connection refused")
 
-    def ask() -> list[Change]:
+    def ask() -> list[Step]:
         raise AssertionError("it would wait for minutes")
 
     for check in drift.checks(whole, ask):
@@ -75,7 +76,7 @@ def test_what_the_engine_cannot_tell_is_not_asked_again() -> None:
         told(site).when("get", "--raw=/readyz", out="ok")
     asked: list[int] = []
 
-    def ask() -> list[Change]:
+    def ask() -> list[Step]:
         asked.append(1)
         raise Unseen("the engine cannot tell: x", "y")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from checks.step import Step
 from cli import clusters
-from cli.engine import Engine, EngineError, RecordedCluster, Step
+from cli.engine import Engine, EngineError, RecordedCluster
 from components.provisioners.begun import Note
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
