@@ -36,7 +36,7 @@ def checks(scene: Scene) -> Iterator[Check]:
 def failover(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Scale the pods here to none, wait for the others, scale back, wait for these."""
     here = [each for each in site.plan.workloads if each.reference == link.service]
-    callers = site.proxies_of(scene.callers(link)[0])
+    callers = [proxy for account in scene.callers(link)[:1] for proxy in site.proxies_of(account)]
     ports = http_ports(link)
     if not here or not callers or not ports:
         return not_applicable("only samples are scaled, and only HTTP is called, by a declared caller that runs")

@@ -103,7 +103,9 @@ class Site:
         found = [proxies[0] for account in accounts if (proxies := self.proxies_of(account))]
         if not found:
             named = " or ".join(str(account or "a workload") for account in accounts)
-            raise NotApplicable(f"no pod in the mesh of {self.name} runs as {named or 'a workload'}")
+            raise NotApplicable(
+                f"no pod in the mesh of {self.name} runs as {named or 'an account that all its sources admit'}"
+            )
         return found
 
     def proxies_of(self, account: NamespacedName | None) -> list[Proxy]:
@@ -135,7 +137,7 @@ class Scene:
         return ((site, link) for site in self.sites.values() for link in site.plan.imports)
 
     def callers(self, link: ImportPlan) -> Sequence[NamespacedName | None]:
-        """Return the accounts that every source of an import admits, sorted; None alone stands for all."""
+        """Return the accounts that every source of an import admits, sorted; maybe none. None alone stands for all."""
         admitted = [self._admitted(link, source.cluster) for source in link.sources]
         named = [accounts for accounts in admitted if None not in accounts]
         if not named:

@@ -29,13 +29,14 @@ def checks(scene: Scene) -> Iterator[Check]:
     """Plan the checks of every import, and of every discovered service."""
     for site, link in scene.imports():
         about = scene.paths(link)
-        for caller in scene.callers(link):
+        callers = scene.callers(link)
+        for caller in callers:
             who = str(caller) if caller else "every workload"
             proves = f"{site.name}: {who} is answered by {link.host}, under its own identity"
             yield Check("traffic.answers", about, proves, on_pods(site, partial(answers, site, link, caller)))
-        caller = scene.callers(link)[0]
-        proves = f"{site.name}: calls of {link.host} are shared as declared"
-        yield Check("traffic.shares", about, proves, on_pods(site, partial(shares, site, link, caller)))
+        for caller in callers[:1]:
+            proves = f"{site.name}: calls of {link.host} are shared as declared"
+            yield Check("traffic.shares", about, proves, on_pods(site, partial(shares, site, link, caller)))
     for each in calls.of_discovered(scene.federation):
         site = scene.sites[each.cluster]
         proves = f"{site.name}: {each.caller} is answered by {each.url} of {each.source}"

@@ -17,6 +17,7 @@ from checks.certificates import Signer, fingerprint, issue
 from checks.cluster import ANSWER_SECONDS, Asked, Cluster
 from checks.scene import Fingerprints, Running, Scene, Site
 from model import stackfile
+from model.config import Federation
 from model.plan import plan
 from tests.unit.program.recorder import ROOT
 
@@ -114,7 +115,11 @@ def told(site: Site) -> Told:
 
 def scene(stack: str = "east-west") -> Scene:
     """A committed stack whose trust is as it should be; nothing else is said yet."""
-    federation = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
+    return staged(stackfile.read(ROOT / f"Pulumi.{stack}.yaml"), stack)
+
+
+def staged(federation: Federation, stack: str) -> Scene:
+    """The same of any federation."""
     sites = {}
     for name, planned in plan(federation, stack).clusters.items():
         signer, trusted = intermediate(name), fingerprint(root().chain[0])

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks import traffic
+from checks import imports, traffic
 from checks.curl import END, GAP
 from checks.traffic import FEW, MANY, bound
 from checks.verdict import NotApplicable, Unseen, Verdict
 from model.config import NamespacedName
-from tests.unit.checks.stage import pod, scene, told
+from tests.unit.checks.stage import pod, scene, staged, told
 from tests.unit.checks.test_imports import of
 
 SLEEP = NamespacedName("sleep", "sleep")
@@ -73,6 +73,20 @@ def test_a_caller_without_curl_is_not_applicable() -> None:
     told(site).when("exec", "curl", error="error: unable to upgrade connection: pod does not exist")
     with pytest.raises(Unseen, match="sleep/sleep-0: nothing can be run in it"):
         traffic.answers(site, link, SLEEP)
+
+
+def test_an_import_whose_sources_admit_no_account_in_common_is_called_by_nobody() -> None:
+    declared = scene("three-meshes").federation
+    [east] = [each for each in declared.exports if each.cluster == "east"]
+    other = east.to[0].model_copy(update={"service_accounts": (NamespacedName("sleep", "other"),)})
+    exports = [east.model_copy(update={"to": (other,)}), *(each for each in declared.exports if each is not east)]
+    whole = staged(declared.model_copy(update={"exports": exports}), "three-meshes")
+    site, link = of(whole, "central", "||httpbin.ratings.svc.cluster.local")
+    assert whole.callers(link) == []
+    assert not [each for each in traffic.checks(whole) if link.host in each.proves]
+    told(site).lists("pods", pod("sleep", "sleep"))
+    with pytest.raises(NotApplicable, match="runs as an account that all its sources admit"):
+        imports.endpoints(whole, site, link)
 
 
 def shares(first: int) -> Verdict:
