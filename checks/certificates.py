@@ -63,6 +63,17 @@ def read(pem: bytes) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(pem) if pem.strip() else []
 
 
+def pem(*certificates: x509.Certificate) -> bytes:
+    """Write certificates as one PEM text."""
+    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+
+
+def key_pem(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    """Write a private key as PEM, unencrypted."""
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(*form)
+
+
 def fingerprint(certificate: x509.Certificate) -> str:
     """Return the SHA-256 of a certificate in hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
@@ -143,13 +154,7 @@ def issue(signer: Signer, uri: str) -> Identity:
         .add_extension(_authority_key(signer), critical=False)
         .sign(signer.key, hashes.SHA256())
     )
-    return Identity(
-        uri=uri,
-        chain=b"".join(each.public_bytes(serialization.Encoding.PEM) for each in (leaf, *signer.chain)),
-        key=key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
-    )
+    return Identity(uri, pem(leaf, *signer.chain), key_pem(key))
 
 
 def _authority_key(signer: Signer) -> x509.AuthorityKeyIdentifier:

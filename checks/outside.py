@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from checks.certificates import Identity
+from checks.certificates import Identity, pem
 from checks.verdict import Unseen
 
 SECONDS = 5
@@ -111,7 +110,7 @@ def leads_to(door: Door, asked: Asked, roots: Sequence[x509.Certificate]) -> str
     """
     context = _context()
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(cadata="".join(root.public_bytes(Encoding.PEM).decode() for root in roots))
+    context.load_verify_locations(cadata=pem(*roots).decode())
     with _connected(door) as plain:
         try:
             context.wrap_socket(plain, server_hostname=asked.server_name).close()

@@ -8,13 +8,9 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from checks.certificates import pem
+from tests.authorities import authority, cacerts, encoded
 from tests.lab.lab import Lab, docker
 
 SYSTEM = "--namespace=istio-system"
@@ -153,17 +149,8 @@ def swapped(cluster: str, days: int) -> Act:
     """Give istiod another authority, with a root of its own."""
 
     def do(lab: Lab) -> None:
-        root, root_key = _authority("another root CA", None, 3650)
-        issued, key = _authority("another intermediate CA", (root, root_key), days)
-        files = {
-            "ca-cert.pem": _pem(issued),
-            "ca-key.pem": key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-            "cert-chain.pem": _pem(issued) + _pem(root),
-            "root-cert.pem": _pem(root),
-        }
-        data = {name: base64.b64encode(content).decode() for name, content in files.items()}
+        root = authority("another root CA")
+        data = cacerts(authority("another intermediate CA", root, days), root.chain)
         patched(cluster, "secret", "cacerts", "istio-system", {"data": data})(lab)
 
     return do
@@ -174,40 +161,11 @@ def further_root(cluster: str) -> Act:
 
     def do(lab: Lab) -> None:
         held = json.loads(lab.ask(cluster, "get", "secret", "cacerts", SYSTEM, "--output=json"))["data"]
-        bundle = base64.b64decode(held["root-cert.pem"]) + _pem(_authority("one more root CA", None, 3650)[0])
-        data = {"root-cert.pem": base64.b64encode(bundle).decode()}
+        bundle = base64.b64decode(held["root-cert.pem"]) + pem(*authority("one more root CA").chain)
+        data = {"root-cert.pem": encoded(bundle)}
         patched(cluster, "secret", "cacerts", "istio-system", {"data": data})(lab)
 
     return do
-
-
-Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
-
-
-def _authority(name: str, issuer: Authority | None, days: int) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    uses = x509.KeyUsage(
-        digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    unsigned = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(uses, critical=True)
-    )
-    return unsigned.sign(issuer[1] if issuer else key, hashes.SHA256()), key
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def accepts_another_domain(lab: Lab) -> None:

@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from checks.certificates import issue, stranger
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, URL, Lab
 
@@ -108,25 +105,9 @@ def test_a_client_with_a_certificate_of_an_unknown_root_is_refused(model: Lab, t
 
 def foreign(folder: Path, identity: str) -> tuple[Path, Path]:
     """Files with a certificate that claims an identity under a root that nobody trusts, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "stranger")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    lent, files = issue(stranger(), identity), (folder / "cert.pem", folder / "key.pem")
+    files[0].write_bytes(lent.chain)
+    files[1].write_bytes(lent.key)
     return files
 
 

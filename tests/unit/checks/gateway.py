@@ -8,9 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from checks.certificates import Identity, Signer, issue
+from checks.certificates import Identity, Signer, issue, pem
 from checks.outside import ALPN, Door
-from tests.unit.checks.stage import pem
 
 
 @dataclass

@@ -1,24 +1,19 @@
 """A federation whose clusters answer as a test says: the plan is real, the clusters are not."""
 
-import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
 from checks.certificates import Signer, fingerprint, issue
+from checks.certificates import pem as pem
 from checks.cluster import ANSWER_SECONDS, Asked, Cluster
 from checks.scene import Fingerprints, Running, Scene, Site
 from model import stackfile
 from model.config import Federation
 from model.plan import plan
+from tests.authorities import authority, cacerts
 from tests.unit.program.recorder import ROOT
 
 STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in ROOT.glob("Pulumi.*.yaml"))
@@ -57,7 +52,7 @@ class Told(Cluster):
 @cache
 def root() -> Signer:
     """The authority of all clusters."""
-    return authority("root CA", None)
+    return authority("root CA")
 
 
 @cache
@@ -66,44 +61,8 @@ def intermediate(cluster: str) -> Signer:
     return authority(f"{cluster} intermediate CA", root(), 1825)
 
 
-def authority(name: str, issuer: Signer | None, days: int = 3650) -> Signer:
-    """Make one."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    unsigned = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.chain[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-    made = unsigned.sign(issuer.key if issuer else key, hashes.SHA256())
-    return Signer((made, *(issuer.chain if issuer else ())), key)
-
-
-def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
-
-
-def encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def cacerts(signer: Signer, roots: Sequence[x509.Certificate], key: Signer | None = None) -> dict[str, object]:
-    """The Secret, as the API server gives it."""
-    private = (key or signer).key
-    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    data = {
-        "ca-cert.pem": encoded(pem(signer.chain[0])),
-        "ca-key.pem": encoded(private.private_bytes(*form)),
-        "cert-chain.pem": encoded(pem(*signer.chain)),
-        "root-cert.pem": encoded(pem(*roots)),
-    }
+def secret(data: Mapping[str, str]) -> dict[str, object]:
+    """The Secret `cacerts`, as the API server gives it."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts"}, "data": data}
 
 
@@ -127,7 +86,7 @@ def staged(federation: Federation, stack: str) -> Scene:
         gateway = planned.addresses or ("198.51.100.7",)
         running = Running(name=f"{name}-0", kubeconfig=f"kubeconfigs/{stack}/{name}", gateway=gateway)
         sites[name] = Site(planned, running, made, Told(name, Path(running.kubeconfig), {}))
-        told(sites[name]).when("get", "secret", "cacerts", out=cacerts(signer, root().chain))
+        told(sites[name]).when("get", "secret", "cacerts", out=secret(cacerts(signer, root().chain)))
     return Scene(federation, sites)
 
 

@@ -9,8 +9,9 @@ import pytest
 from checks.certificates import identities, issue, stranger
 from checks.outside import Asked, Door, connects, leads_to, ready, request, shown
 from checks.verdict import Unseen
+from tests.authorities import authority
 from tests.unit.checks.gateway import gateway, service
-from tests.unit.checks.stage import authority, intermediate, root
+from tests.unit.checks.stage import intermediate, root
 
 SERVER = "spiffe://west.local/ns/httpbin/sa/httpbin"
 CALLER = "spiffe://east.local/ns/sleep/sa/sleep"
@@ -36,9 +37,7 @@ def test_what_is_not_offered_shows_nothing(door: Door, other: Asked) -> None:
 
 def test_a_chain_is_followed_to_the_root_that_it_must_lead_to(door: Door) -> None:
     assert leads_to(door, HTTPBIN, root().chain) == ""
-    assert "self-signed certificate in certificate chain" in leads_to(
-        door, HTTPBIN, authority("another root CA", None).chain
-    )
+    assert "self-signed certificate in certificate chain" in leads_to(door, HTTPBIN, authority("another root CA").chain)
 
 
 def test_a_lent_identity_is_answered_where_it_is_admitted_and_refused_where_not(door: Door) -> None:

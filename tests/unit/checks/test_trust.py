@@ -7,10 +7,12 @@ import pytest
 
 from checks import trust
 from checks.cacerts import held
+from checks.certificates import key_pem, pem
 from checks.runner import run_one
 from checks.scene import Scene, Site
 from checks.verdict import Status
-from tests.unit.checks.stage import authority, cacerts, encoded, intermediate, pem, pod, root, scene, told
+from tests.authorities import authority, cacerts, encoded
+from tests.unit.checks.stage import intermediate, pod, root, scene, secret, told
 from tests.unit.checks.stage import workload_certificate as issued
 
 
@@ -21,11 +23,8 @@ def east() -> Site:
 
 def holds(site: Site, **changed: bytes) -> None:
     """Change files of the Secret."""
-    body = cacerts(intermediate(site.name), root().chain)
-    data = body["data"]
-    assert isinstance(data, dict)
-    data |= {name.replace("_", "-") + ".pem": encoded(content) for name, content in changed.items()}
-    told(site).when("get", "secret", "cacerts", out=body)
+    files = {name.replace("_", "-") + ".pem": encoded(content) for name, content in changed.items()}
+    told(site).when("get", "secret", "cacerts", out=secret({**cacerts(intermediate(site.name), root().chain), **files}))
 
 
 def test_what_the_stack_made_passes_and_is_shown_by_its_fingerprints(east: Site) -> None:
@@ -34,7 +33,7 @@ def test_what_the_stack_made_passes_and_is_shown_by_its_fingerprints(east: Site)
     assert verdict.evidence["authority"] == east.trust.authority
 
 
-OTHER = authority("another root CA", None)
+OTHER = authority("another root CA")
 CHANGES: list[tuple[str, Callable[[], dict[str, bytes]]]] = [
     ("ca-cert.pem is another root CA", lambda: {"ca_cert": pem(*OTHER.chain)}),
     ("cert-chain.pem does not begin with ca-cert.pem", lambda: {"cert_chain": pem(*root().chain)}),
@@ -53,8 +52,7 @@ def test_each_file_that_differs_is_told(east: Site, found: str, changed: Callabl
 
 
 def test_a_key_of_another_certificate_is_told_and_never_shown(east: Site) -> None:
-    body = cacerts(intermediate("east"), root().chain, key=OTHER)
-    told(east).when("get", "secret", "cacerts", out=body)
+    holds(east, ca_key=key_pem(OTHER.key))
     verdict = trust.cacerts(east)
     assert verdict.found == "ca-key.pem belongs to another certificate"
     assert "PRIVATE" not in repr((verdict, held(east)))
@@ -82,15 +80,15 @@ def test_clusters_that_trust_different_roots_are_named() -> None:
     both = scene()
     assert trust.roots(both).status is Status.PASSED
     wider = scene()
-    told(wider.sites["west"]).when("cacerts", out=cacerts(intermediate("west"), [*root().chain, *OTHER.chain]))
+    holds(wider.sites["west"], root_cert=pem(*root().chain, *OTHER.chain))
     assert trust.roots(wider).found.startswith("west trusts other roots than east")
 
 
 def test_two_roots_of_one_name_are_told() -> None:
-    namesake = authority("root CA", None)
+    namesake = authority("root CA")
     both = scene()
-    for name, site in both.sites.items():
-        told(site).when("cacerts", out=cacerts(intermediate(name), [*root().chain, *namesake.chain]))
+    for site in both.sites.values():
+        holds(site, root_cert=pem(*root().chain, *namesake.chain))
     assert "both called CN=root CA" in trust.roots(both).found
 
 
