@@ -162,14 +162,14 @@ class Cluster:
 
     def unseen(self, what: str, error: str) -> Unseen:
         """Say why something could not be seen, by what kubectl complains of."""
-        said = error.strip().splitlines()[-1] if error.strip() else "no reason given"
+        said = _last_line(error)
         if re.search(_AWAY, said, re.IGNORECASE) and not re.search(_EXPIRED, said, re.IGNORECASE):
             return self._away(said)
         return Unseen(f"{self.name}: {what}: {said}", self._advice(said))
 
     def within(self, pod: Pod, what: str, error: str) -> Unseen:
         """Say why something in a pod could not be seen: whatever refuses there, the cluster does answer."""
-        said = error.strip().splitlines()[-1] if error.strip() else "no reason given"
+        said = _last_line(error)
         hint = f"kubectl -n {pod.metadata.namespace} describe pod {pod.metadata.name}; ./mesh up --refresh"
         return Unseen(f"{self.name}: {pod.title}: {what}: {said}", hint)
 
@@ -194,6 +194,10 @@ class Cluster:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             fix = "this release of Kubernetes or Istio answers in another form: say so to the makers of this program"
             raise Unseen(f"{self.name}: an answer cannot be read at {where}", fix) from None
+
+
+def _last_line(error: str) -> str:
+    return error.strip().splitlines()[-1] if error.strip() else "no reason given"
 
 
 def _plain(arguments: Iterable[str]) -> list[str]:

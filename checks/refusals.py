@@ -28,6 +28,7 @@ NOBODY = NamespacedName("mesh-federation-verify", "nobody")
 NOWHERE = "verify.mesh.invalid"
 """A trust domain that no cluster has."""
 POLICY = "./mesh up --refresh puts the export's AuthorizationPolicy back"
+STRICT = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
 BLACK_HOLE = "BlackHoleCluster"
 """Envoy's name for where connections go that lead nowhere."""
 RESET = r"error trying to reach service:.*(reset|EOF|broken pipe)"
@@ -119,14 +120,23 @@ def plaintext(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
                 "allow pods/proxy to these credentials, and the API server's way to the pods",
             )
         for number in numbers:
-            done = site.cluster.raw(_path(pod, number, ""))
-            if re.search(RESET, done.error):
-                continue
-            if done.code and re.search(UNREACHED, done.error, re.IGNORECASE):
-                raise Unseen(f"{site.name}: {pod.title} could not be asked: {done.error}", "./mesh doctor")
-            hint = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
-            return failed(f"{pod.title} answers on port {number} without mutual TLS", hint)
+            if not _resets(site, pod, number):
+                return failed(f"{pod.title} answers on port {number} without mutual TLS", STRICT)
     return passed(f"{', '.join(each.title for each in behind)}, port {', '.join(map(str, numbers))}: reset")
+
+
+def _resets(site: Site, pod: Pod, port: int) -> bool:
+    """Say whether a pod ends a connection in plaintext.
+
+    Raises:
+        Unseen: the connection does not come to the pod.
+    """
+    done = site.cluster.raw(_path(pod, port, ""))
+    if re.search(RESET, done.error):
+        return True
+    if done.code and re.search(UNREACHED, done.error, re.IGNORECASE):
+        raise Unseen(f"{site.name}: {pod.title} could not be asked: {done.error}", "./mesh doctor")
+    return False
 
 
 def _path(pod: Pod, port: int, path: str) -> str:
