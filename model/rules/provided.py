@@ -5,8 +5,9 @@ Authorities whose texts are encrypted in the stack file are checked as far as th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ SEALED = "[secret]"
 _BEGIN = "-----BEGIN "
 _ONE = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
+_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
+_KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
+"""PKCS#8, PKCS#1 and SEC1: what istiod reads, and in the first block of the text alone (pki/util/crypto.go)."""
 
 
 def check(federation: Federation, base: Path) -> Iterator[Finding]:
@@ -33,11 +37,13 @@ def check(federation: Federation, base: Path) -> Iterator[Finding]:
     """
     if federation.trust.model != "provided":
         return
+    from model.rules.signing import public
+
     roots: dict[str, Certificate] = {}
     for name, authority in federation.trust.provided.items():
         checked = _Authority(name, authority, base)
         yield from checked.findings()
-        if checked.root is not None and name in federation.clusters:
+        if checked.root is not None and public(checked.root) is not None and name in federation.clusters:
             roots[name] = checked.root
     yield from _roots(federation, roots)
 
@@ -54,7 +60,8 @@ def _roots(federation: Federation, roots: dict[str, Certificate]) -> Iterator[Fi
                 path,
                 "same-root-dn",
                 f"the roots of {first} and {name} are both called {root.subject.rfc4514_string()} but have different"
-                " keys: TLS libraries look an issuer up by that name and may try the wrong one",
+                " keys: TLS libraries look an issuer up by that name, and where no key identifiers tell them apart, the"
+                " order of the bundle decides whose calls fail",
                 "give one of the roots a subject of its own",
             )
         mesh = federation.clusters[name].mesh_id
@@ -88,16 +95,24 @@ class _Authority:
         self.certificate = self._single("certificate", authority.certificate)
         self.root = self._single("root", authority.root)
         self._chain = self._several("chain", authority.chain)
+        self._chain_is_sealed = authority.chain == SEALED
         self._key = authority.key.get_secret_value()
 
     def findings(self) -> Iterator[Finding]:
         """All that is wrong with it."""
         yield from self._found
-        for key, certificate in (("certificate", self.certificate), ("root", self.root)):
-            if certificate is not None:
-                yield from self._signs(key, certificate)
+        from model.rules.signing import faults
+
+        for key, certificate in self._way():
+            yield from faults(f"{self._path}.{key}", certificate)
         yield from self._links()
         yield from self._private_key()
+
+    def _way(self) -> list[tuple[str, Certificate]]:
+        """Each certificate once, with its key in the stack file, from the intermediate to the root."""
+        given = [("certificate", self.certificate), *(("chain", each) for each in self._chain)]
+        below = [(key, each) for key, each in given if each is not None and each != self.root]
+        return [*below, ("root", self.root)] if self.root is not None else below
 
     def _text(self, key: str, value: str) -> str | None:
         """Return PEM text, read from its file where the value is a path; None where that is impossible."""
@@ -145,103 +160,104 @@ class _Authority:
         return self._parsed(key, text)
 
     def _parsed(self, key: str, text: str) -> list[Certificate]:
-        from cryptography.x509 import load_pem_x509_certificate
+        from cryptography.x509 import DuplicateExtension, load_pem_x509_certificate
 
         found = []
         for part in text.split(_ONE)[1:]:
             try:
-                found.append(load_pem_x509_certificate(f"{_ONE}{part.split(_END)[0]}{_END}\n".encode()))
-            except ValueError:
+                certificate = load_pem_x509_certificate(f"{_ONE}{part.split(_END)[0]}{_END}\n".encode())
+                _ = certificate.subject, certificate.issuer, certificate.extensions  # read when asked for, not before
+                found.append(certificate)
+            except (ValueError, DuplicateExtension):
                 problem = f"certificate {len(found) + 1} in it is damaged: it is no X.509"
                 self._find(key, "provided-not-pem", problem, "export it again; copies often lose lines or characters")
                 return []
         return found
 
-    def _signs(self, key: str, certificate: Certificate) -> Iterator[Finding]:
-        """A certificate authority must be allowed to sign, now."""
-        from cryptography.x509 import BasicConstraints, ExtensionNotFound, KeyUsage
-
-        path = f"{self._path}.{key}"
-        subject = certificate.subject.rfc4514_string()
-        now = datetime.now(UTC)
-        if certificate.not_valid_after_utc < now:
-            problem = f"{subject} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: no proxy accepts it"
-            yield Finding(path, "provided-expired", problem, "renew it before it is given to a mesh")
-        if certificate.not_valid_before_utc > now:
-            problem = f"{subject} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} on, not yet"
-            yield Finding(path, "provided-not-yet-valid", problem, "wait, or issue it with an earlier start")
-        try:
-            is_authority = certificate.extensions.get_extension_for_class(BasicConstraints).value.ca
-        except ExtensionNotFound:
-            is_authority = False
-        if not is_authority:
-            problem = f"{subject} is no authority (basicConstraints has no CA:TRUE): nothing it signs is accepted"
-            yield Finding(path, "provided-not-an-authority", problem, "issue it with basicConstraints CA:TRUE")
-            return
-        try:
-            may_sign = certificate.extensions.get_extension_for_class(KeyUsage).value.key_cert_sign
-        except ExtensionNotFound:
-            may_sign = True  # without the extension every use is allowed (RFC 5280, 4.2.1.3)
-        if not may_sign:
-            problem = f"{subject} may not sign certificates (keyUsage lacks keyCertSign): nothing it signs is accepted"
-            yield Finding(path, "provided-cannot-sign", problem, "issue it with keyUsage keyCertSign, cRLSign")
-
     def _links(self) -> Iterator[Finding]:
-        """Each certificate must be signed by the next: intermediate, chain, root."""
-        if self.certificate is None or self.root is None or any(f.path.endswith(".chain") for f in self._found):
+        """Each certificate must be signed by the next - intermediate, chain, root - and allow what is below it."""
+        from model.rules.signing import allowed_below, issued, title
+
+        chain_is_read = not self._chain_is_sealed and not any(f.path.endswith(".chain") for f in self._found)
+        if self.certificate is None or self.root is None or not chain_is_read:
             return
-        path = [*(c for c in (self.certificate, *self._chain) if c != self.root), self.root]
-        for lower, upper in zip(path, path[1:], strict=False):
-            if not _issued(lower, upper):
+        way = self._way()
+        for (_, lower), (_, upper) in pairwise(way):
+            if not issued(lower, upper):
                 yield Finding(
                     f"{self._path}.chain",
                     "provided-chain-broken",
-                    f"{lower.subject.rfc4514_string()} is not signed by {upper.subject.rfc4514_string()}, the next on"
-                    f" the way to the root of {self._name}: its issuer is {lower.issuer.rfc4514_string()}",
+                    f"{title(lower)} is not signed by {title(upper)}, the next on the way to the root of {self._name}:"
+                    f" its issuer is {lower.issuer.rfc4514_string()}",
                     "put what lies between certificate and root under chain, nearest first, or correct root",
                 )
                 return
+        for below, (key, certificate) in enumerate(way):
+            allowed = allowed_below(certificate)
+            if allowed is not None and allowed < below:
+                names = ", ".join(title(each) for _, each in reversed(way[:below]))
+                yield Finding(
+                    f"{self._path}.{key}",
+                    "provided-path-length",
+                    f"basicConstraints of {title(certificate)} say pathlen:{allowed}, and between it and the workloads"
+                    f" stand {below}: {names}. Proxies refuse all that the last of them signs",
+                    f"issue it without pathlen, or with pathlen:{below} or more",
+                )
 
     def _private_key(self) -> Iterator[Finding]:
-        """The key must be readable and belong to the certificate."""
+        """The key must be readable by istiod, and belong to the certificate."""
         path = f"{self._path}.key"
         before = len(self._found)
         text = self._text("key", self._key)
+        block = self._key_block(text) if text is not None else None
         yield from self._found[before:]
-        if text is None:
+        if block is None:
             return
         from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+        from model.rules.signing import KEY_FIX, public, title, unfit
+
         try:
-            key = load_pem_private_key(text.encode(), None)
-        except TypeError:
-            problem = "the private key is encrypted with a password, which istiod cannot enter"
-            fix = "decrypt it (openssl pkey), and let `pulumi config set --secret` encrypt it in the stack file"
-            yield Finding(path, "provided-key-encrypted", problem, fix)
-            return
-        except (ValueError, UnsupportedAlgorithm):
+            key = load_pem_private_key(block.encode(), None).public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             problem = "the value is no PEM private key that can be read"
             yield Finding(path, "provided-bad-key", problem, "give the PEM text of an ECDSA or RSA private key")
             return
-        if not isinstance(key, EllipticCurvePrivateKey | RSAPrivateKey):
-            problem = "the private key is neither ECDSA nor RSA; Envoy takes no other kind"
-            yield Finding(path, "provided-bad-key", problem, "issue the authority with an ECDSA (P-256) or RSA key")
-        elif self.certificate is not None and key.public_key() != self.certificate.public_key():
-            subject = self.certificate.subject.rfc4514_string()
-            problem = f"the private key does not belong to {subject}: istiod would refuse to start"
+        certified = public(self.certificate) if self.certificate is not None else None
+        if certified == key:
+            return  # what is wrong with its kind was said of the certificate
+        if reason := unfit(key):
+            yield Finding(path, "provided-key-kind", f"it is {reason}", KEY_FIX)
+        elif self.certificate is not None:
+            problem = f"the private key does not belong to {title(self.certificate)}: istiod would refuse to start"
             yield Finding(
                 path, "provided-key-mismatch", problem, "give the key with which that certificate was requested"
             )
 
-
-def _issued(lower: Certificate, upper: Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        lower.verify_directly_issued_by(upper)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return False
-    return True
+    def _key_block(self, text: str) -> str | None:
+        """Return the block that istiod would read; None where that is no private key, or one with a password."""
+        if "-----BEGIN ENCRYPTED" in text or "Proc-Type: 4,ENCRYPTED" in text:
+            problem = "the private key is encrypted with a password, which istiod cannot enter"
+            fix = "decrypt it (openssl pkey), and let `pulumi config set --secret` encrypt it in the stack file"
+            self._find("key", "provided-key-encrypted", problem, fix)
+            return None
+        first = _BLOCK.search(text)
+        if first is None or first[1] not in _KEYS:
+            problem = "the value is no PEM private key that can be read"
+            if first is not None:
+                problem = (
+                    f"the value begins with {first[1]}: istiod reads the first block alone, and takes a private key"
+                )
+            self._find(
+                "key",
+                "provided-bad-key",
+                problem,
+                "give the PEM text of the private key alone, as openssl pkey writes it",
+            )
+            return None
+        block, end, rest = text[first.start() :].partition(f"-----END {first[1]}-----")
+        if rest.strip():
+            problem = "there is text after the private key: istiod leaves it out, also where it is another key"
+            self._find("key", "provided-trailing-text", problem, f"end it with {end}")
+        return f"{block}{end}\n"

@@ -9,29 +9,48 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from model import stackfile
 from model.finding import Finding, InvalidModel
+from model.rules.signing import unfit
 
 Authority = dict[str, object]
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
+KINDS: dict[str, Callable[[], Key]] = {
+    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    "RSA 1024": lambda: rsa.generate_private_key(65537, 1024),
+    "RSA 2048": lambda: rsa.generate_private_key(65537, 2048),
+    "RSA 4096": lambda: rsa.generate_private_key(65537, 4096),
+    "RSA 4608": lambda: rsa.generate_private_key(65537, 4608),
+}
+
+
 @cache
-def _key(name: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
+def _made(name: str, kind: str) -> Key:
+    return KINDS[kind]()
 
 
-def _private(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, password: bytes | None = None) -> str:
+def _key(name: str, kind: str = "P-256") -> Key:
+    return _made("" if kind.startswith("RSA") else name, kind)  # one of each length: they take seconds
+
+
+def _private(key: Key, password: bytes | None = None, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+    return key.private_bytes(Encoding.PEM, form, encryption).decode()
 
 
 def _certificate(
@@ -39,33 +58,60 @@ def _certificate(
     issuer: str,
     *,
     key: str = "",
+    kind: str = "P-256",
     signer: str = "",
+    signer_kind: str = "P-256",
     authority: bool = True,
     may_sign: bool = True,
+    uses: tuple[x509.ObjectIdentifier, ...] = (),
+    below: int | None = None,
+    identifiers: bool = False,
     start: datetime = START,
     years: int = 50,
 ) -> str:
+    """Make a certificate.
+
+    Args:
+        subject: its common name.
+        issuer: common name of who signs it.
+        key: name of its key; left out: the subject.
+        kind: of its key.
+        signer: name of the issuer's key; left out: the issuer.
+        signer_kind: of that key.
+        authority: whether it has CA:TRUE.
+        may_sign: whether its key usage has keyCertSign.
+        uses: its extended key usage.
+        below: its pathlen.
+        identifiers: whether it has a subject key identifier.
+        start: from when it is valid.
+        years: for how long.
+    """
     usage = dict.fromkeys(
         ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only"), False
     )
-    certificate = (
+    public = _key(key or subject, kind).public_key()
+    unsigned = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)]))
         .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
-        .public_key(_key(key or subject).public_key())
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(start + timedelta(days=365 * years))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=below), critical=True)
         .add_extension(
             x509.KeyUsage(
                 digital_signature=True, key_cert_sign=may_sign, crl_sign=may_sign, decipher_only=False, **usage
             ),
             critical=True,
         )
-        .sign(_key(signer or issuer), hashes.SHA256())
     )
-    return certificate.public_bytes(Encoding.PEM).decode()
+    if uses:
+        unsigned = unsigned.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    if identifiers:
+        unsigned = unsigned.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    digest = None if signer_kind == "Ed25519" else hashes.SHA256()
+    return unsigned.sign(_key(signer or issuer, signer_kind), digest).public_bytes(Encoding.PEM).decode()
 
 
 @cache
@@ -106,9 +152,26 @@ def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -
     assert stackfile.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
 
 
-def test_a_chain_leads_from_the_certificate_to_the_root() -> None:
-    east = _authority("east", "middle") | {"root": _root(), "chain": _certificate("middle", "root")}
-    assert _findings(_tree(east)) == ()
+def _deep(**changed: str) -> Authority:
+    """An authority four steps below its root, with some of its certificates changed."""
+    steps = {
+        "east": _certificate("east", "low", below=0),
+        "low": _certificate("low", "middle", below=1),
+        "middle": _certificate("middle", "high"),
+        "high": _certificate("high", "root", below=3),
+        "root": _certificate("root", "root", below=4),
+    } | changed
+    chain = steps["low"] + steps["middle"] + steps["high"]
+    return {"certificate": steps["east"], "key": _private(_key("east")), "chain": chain, "root": steps["root"]}
+
+
+def test_a_chain_of_any_depth_leads_from_the_certificate_to_the_root() -> None:
+    one = _authority("east", "middle") | {"root": _root(), "chain": _certificate("middle", "root")}
+    assert _findings(_tree(one)) == ()
+    assert _findings(_tree(_deep())) == ()
+    with_root = _deep()
+    with_root["chain"] = f"{with_root['chain']}{with_root['root']}"
+    assert _findings(_tree(with_root)) == (), "cert-chain.pem as Istio has it ends with the root"
 
 
 BROKEN: dict[str, Callable[[], Authority]] = {
@@ -120,11 +183,19 @@ BROKEN: dict[str, Callable[[], Authority]] = {
     "provided-not-yet-valid": lambda: {"certificate": _certificate("east", "root", start=START.replace(year=2070))},
     "provided-not-an-authority": lambda: {"certificate": _certificate("east", "root", authority=False)},
     "provided-cannot-sign": lambda: {"certificate": _certificate("east", "root", may_sign=False)},
+    "provided-extended-key-usage": lambda: {"certificate": _certificate("east", "root", uses=(Use.CLIENT_AUTH,))},
+    "provided-key-kind": lambda: _of_kind("P-521"),
+    "provided-path-length": lambda: {"root": _certificate("root", "root", below=0)},
     "provided-chain-broken": lambda: {"certificate": _certificate("east", "root", signer="someone")},
     "provided-key-encrypted": lambda: {"key": _private(_key("east"), b"password")},
-    "provided-bad-key": lambda: {"key": _private(ed25519.Ed25519PrivateKey.generate())},
+    "provided-bad-key": lambda: {"key": _root()},
     "provided-key-mismatch": lambda: {"key": _private(_key("west"))},
 }
+
+
+def _of_kind(kind: str) -> Authority:
+    """East's intermediate with a key of some kind."""
+    return {"certificate": _certificate("east", "root", kind=kind), "key": _private(_key("east", kind))}
 
 
 @pytest.mark.parametrize("rule", BROKEN)
@@ -136,7 +207,15 @@ def test_one_fault_gives_one_finding_that_shows_no_key(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no\npem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "a\0b"]
+    "text",
+    [
+        "",
+        "no\npem",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n",
+        "-----BEGIN ",
+        "a\0b",
+    ],
 )
 def test_damaged_keys_are_findings(text: str) -> None:
     assert {f.path for f in _findings(_tree(_authority("east") | {"key": text}))} == {"trust.provided.east.key"}
@@ -148,10 +227,189 @@ def test_a_damaged_certificate_is_a_finding() -> None:
     assert {finding.rule for finding in found} == {"provided-not-pem"}
 
 
-def test_two_roots_of_one_name_are_refused() -> None:
+def _told(east: Authority) -> list[tuple[str, str, str]]:
+    found = _findings(_tree(east))
+    return [(f.path.removeprefix("trust.provided.east."), f.rule, f.problem) for f in found]
+
+
+FAULTS: dict[str, dict[str, object]] = {
+    "provided-expired": {"years": 1},
+    "provided-not-yet-valid": {"start": START.replace(year=2070)},
+    "provided-not-an-authority": {"authority": False},
+    "provided-cannot-sign": {"may_sign": False},
+    "provided-extended-key-usage": {"uses": (Use.EMAIL_PROTECTION, Use.CLIENT_AUTH)},
+}
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+@pytest.mark.parametrize("step", ["east", "low", "middle", "high", "root"])
+def test_a_fault_of_any_certificate_on_the_way_to_the_root_is_one_finding_that_names_it(step: str, rule: str) -> None:
+    steps = {"east": "low", "low": "middle", "middle": "high", "high": "root", "root": "root"}
+    key = {"east": "certificate", "root": "root"}.get(step, "chain")
+    [(where, told, problem)] = _told(_deep(**{step: _certificate(step, steps[step], **FAULTS[rule])}))  # type: ignore[arg-type]
+    assert (where, told) == (key, rule)
+    assert problem.startswith(f"CN={step} ")
+
+
+@pytest.mark.parametrize(
+    ("uses", "has", "lacks"),
+    [
+        ((Use.CLIENT_AUTH,), "clientAuth", "serverAuth"),
+        ((Use.SERVER_AUTH,), "serverAuth", "clientAuth"),
+        ((Use.CODE_SIGNING, Use.OCSP_SIGNING), "codeSigning, ocspSigning", "serverAuth and clientAuth"),
+        ((Use.ANY_EXTENDED_KEY_USAGE,), "anyExtendedKeyUsage", "serverAuth and clientAuth"),
+        ((x509.ObjectIdentifier("1.2.3.4"),), "1.2.3.4", "serverAuth and clientAuth"),
+        ((Use.SERVER_AUTH, Use.CLIENT_AUTH, Use.CODE_SIGNING), "", ""),
+    ],
+)
+def test_an_authority_that_is_limited_must_be_so_to_servers_and_clients(
+    uses: tuple[x509.ObjectIdentifier, ...], has: str, lacks: str
+) -> None:
+    told = _told(_authority("east") | {"certificate": _certificate("east", "root", uses=uses)})
+    expected = f"CN=east may sign for {has} alone (extendedKeyUsage), not for {lacks}: "
+    assert [problem.startswith(expected) for _, _, problem in told] == [True] * bool(lacks)
+
+
+@pytest.mark.parametrize(
+    ("step", "issuer", "below", "told"),
+    [
+        (
+            "root",
+            "root",
+            3,
+            "say pathlen:3, and between it and the workloads stand 4: CN=high, CN=middle, CN=low, CN=e",
+        ),
+        ("high", "root", 2, "say pathlen:2, and between it and the workloads stand 3: CN=middle, CN=low, CN=east"),
+        ("low", "middle", 0, "say pathlen:0, and between it and the workloads stand 1: CN=east."),
+    ],
+)
+def test_no_authority_stands_above_more_than_it_allows(step: str, issuer: str, below: int, told: str) -> None:
+    [(where, rule, problem)] = _told(_deep(**{step: _certificate(step, issuer, below=below)}))
+    assert (where, rule) == ("root" if step == "root" else "chain", "provided-path-length")
+    assert told in problem
+
+
+@pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA 2048", "RSA 4096"])
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_keys_of_these_kinds_may_sign_in_any_form_that_istiod_reads(kind: str, form: PrivateFormat) -> None:
+    key = _private(_key("east", kind), form=form)
+    label = "PRIVATE" if form is PrivateFormat.PKCS8 else f"{'RSA' if kind.startswith('RSA') else 'EC'} PRIVATE"
+    assert key.startswith(f"-----BEGIN {label} KEY-----")
+    assert _told(_authority("east") | _of_kind(kind) | {"key": key}) == []
+
+
+REFUSED = [
+    ("P-521", "an ECDSA key on secp521r1: Istio knows P-256 and P-384"),
+    ("Ed25519", "neither an ECDSA nor an RSA key, but Ed25519: Envoy takes no other kind"),
+    ("RSA 1024", "an RSA key of 1024 bits: whoever breaks so short a key signs any identity"),
+    ("RSA 4608", "an RSA key of 4608 bits: so long a key"),
+]
+
+
+@pytest.mark.parametrize(("kind", "reason"), REFUSED)
+def test_other_kinds_of_keys_are_refused_once_wherever_they_are(kind: str, reason: str) -> None:
+    told = f"has {reason}"
+    [intermediate] = _told(_authority("east") | _of_kind(kind))
+    assert intermediate[:2] == ("certificate", "provided-key-kind") and told in intermediate[2]
+    middle = _certificate("middle", "root", kind=kind)
+    signed = _certificate("east", "middle", signer_kind=kind)
+    [link] = _told(_authority("east") | {"certificate": signed, "chain": middle})
+    assert link[:2] == ("chain", "provided-key-kind") and told in link[2]
+    root = _certificate("old root", "old root", kind=kind, signer_kind=kind)
+    signed = _certificate("east", "old root", signer_kind=kind)
+    [top] = _told(_authority("east") | {"certificate": signed, "root": root})
+    assert top[:2] == ("root", "provided-key-kind") and told in top[2]
+
+
+@pytest.mark.parametrize(("kind", "reason"), REFUSED)
+def test_the_kind_of_a_key_is_told_of_the_key_where_the_certificate_is_encrypted(kind: str, reason: str) -> None:
+    [(where, rule, problem)] = _told(_authority("east") | _of_kind(kind) | {"certificate": {"secure": "v1:abc"}})
+    assert (where, rule, problem.startswith(f"it is {reason}")) == ("key", "provided-key-kind", True)
+
+
+def test_a_key_of_a_kind_that_nobody_uses_any_more_is_refused() -> None:
+    numbers = dsa.DSAParameterNumbers(p=(1 << 1023) + 1155, q=(1 << 159) + 7, g=2)
+    public = dsa.DSAPublicNumbers(y=4, parameter_numbers=numbers).public_key()
+    assert "but DSA: Envoy takes no other kind" in unfit(public)
+    assert "but one of an unknown kind" in unfit(None)
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_keys_with_a_password_are_told_in_every_form(form: PrivateFormat) -> None:
+    for kind in ("P-256", "RSA 2048"):
+        key = _private(_key("east", kind), b"password", form)
+        [(where, rule, _)] = _told(_authority("east") | _of_kind(kind) | {"key": key})
+        assert (where, rule) == ("key", "provided-key-encrypted")
+
+
+PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+
+
+def test_a_key_below_something_else_is_refused_as_istiod_reads_the_first_block_alone() -> None:
+    """`openssl ecparam -genkey` writes the parameters first."""
+    key = _private(_key("east"), form=PrivateFormat.TraditionalOpenSSL)
+    [(where, rule, problem)] = _told(_authority("east") | {"key": PARAMETERS + key})
+    assert (where, rule) == ("key", "provided-bad-key")
+    assert "begins with EC PARAMETERS" in problem
+    assert _told(_authority("east") | {"key": f"Bag Attributes\n{key}"}) == [], "what is no block is skipped"
+
+
+def test_text_after_a_key_is_told_beside_what_else_is_wrong_with_it() -> None:
+    key, other = _private(_key("east")), _private(_key("west"))
+    assert [told[:2] for told in _told(_authority("east") | {"key": key + other})] == [
+        ("key", "provided-trailing-text")
+    ]
+    assert [told[1] for told in _told(_authority("east") | {"key": other + key})] == [
+        "provided-key-mismatch",
+        "provided-trailing-text",
+    ]
+
+
+@pytest.mark.parametrize("key", ["certificate", "root"])
+def test_where_one_certificate_is_needed_two_are_refused(key: str) -> None:
+    east = _authority("east")
+    [(where, rule, problem)] = _told(east | {key: f"{east[key]}{_certificate('one more', 'root')}"})
+    assert (where, rule) == (key, "provided-not-one")
+    assert problem.startswith("there are 2 certificates")
+
+
+@pytest.mark.parametrize("key", ["certificate", "chain", "root"])
+def test_text_after_any_certificate_is_refused(key: str) -> None:
+    east = _deep()
+    assert [told[:2] for told in _told(east | {key: f"{east[key]}rubbish"})] == [(key, "provided-trailing-text")]
+
+
+@pytest.mark.parametrize("missing", ["low", "middle", "high"])
+def test_a_chain_that_does_not_reach_the_root_is_told_where_it_ends(missing: str) -> None:
+    [(where, rule, problem)] = _told(_deep(**{missing: ""}))
+    below = {"low": "east", "middle": "low", "high": "middle"}[missing]
+    assert (where, rule) == ("chain", "provided-chain-broken")
+    assert problem.startswith(f"CN={below} is not signed by ") and problem.endswith(f"its issuer is CN={missing}")
+
+
+def test_a_certificate_with_an_extension_twice_is_damaged() -> None:
+    der = bytearray(x509.load_pem_x509_certificate(_certificate("east", "root").encode()).public_bytes(Encoding.DER))
+    usage, limits = bytes.fromhex("551d0f"), bytes.fromhex("551d13")
+    assert der.count(usage) == der.count(limits) == 1
+    twice = bytes(der).replace(usage, limits)
+    pem = x509.load_der_x509_certificate(twice).public_bytes(Encoding.PEM).decode()
+    assert [told[:2] for told in _told(_authority("east") | {"certificate": pem})] == [
+        ("certificate", "provided-not-pem")
+    ]
+
+
+@pytest.mark.parametrize("identifiers", [False, True])
+def test_two_roots_of_one_name_are_refused(identifiers: bool) -> None:
     other = {"certificate": _certificate("west", "root", signer="other"), "key": _private(_key("west"))}
-    west: Authority = {**other, "root": _certificate("root", "root", key="other", signer="other")}
-    assert [finding.rule for finding in _findings(_tree(_authority("east"), west))] == ["same-root-dn"]
+    root = _certificate("root", "root", key="other", signer="other", identifiers=identifiers)
+    [found] = _findings(_tree(_authority("east"), {**other, "root": root}))
+    assert (found.path, found.rule) == ("trust.provided.west.root", "same-root-dn")
+    assert "where no key identifiers tell them apart" in found.problem
+
+
+def test_a_root_that_was_renewed_with_its_key_is_no_other_root() -> None:
+    east, west = _authority("east"), _authority("west") | {"root": _certificate("root", "root", years=60)}
+    assert _findings(_tree(east, west)) == ()
 
 
 def test_one_mesh_has_one_root() -> None:
@@ -171,3 +429,4 @@ def test_encrypted_parts_are_left_out_of_the_checks() -> None:
     sealed = {"secure": "v1:abc"}
     assert _findings(_tree(_authority("east") | {"key": sealed})) == ()
     assert _findings(_tree({"certificate": sealed, "key": sealed, "root": sealed, "chain": sealed})) == ()
+    assert _findings(_tree(_deep() | {"chain": sealed})) == (), "nobody knows whether it reaches the root"
