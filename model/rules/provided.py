@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,58 +29,88 @@ _KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 """PKCS#8, PKCS#1 and SEC1: what istiod reads, and in the first block of the text alone (pki/util/crypto.go)."""
 
 
+@dataclass(frozen=True)
+class _Root:
+    """A root that could be read.
+
+    Attributes:
+        path: where it is declared.
+        cluster: whose.
+        certificate: itself.
+    """
+
+    path: str
+    cluster: str
+    certificate: Certificate
+
+
 def check(federation: Federation, base: Path) -> Iterator[Finding]:
-    """Check every provided authority, and all roots against each other.
+    """Check every provided authority, those of a rotation too, and all roots against each other.
 
     Args:
         federation: the model.
         base: the folder that paths are relative to.
     """
-    if federation.trust.model != "provided":
-        return
-    from model.rules.signing import public
+    every: list[_Root] = []
+    for place, provided in _given(federation):
+        roots: list[_Root] = []
+        for name, authority in provided.items():
+            checked = _Authority(f"{place}.provided.{name}", name, authority, base)
+            yield from checked.findings()
+            if checked.root is not None and checked.is_public_key_read and name in federation.clusters:
+                roots.append(_Root(f"{place}.provided.{name}.root", name, checked.root))
+        yield from _roots_of_one_mesh(federation, roots)
+        every += roots
+    yield from _namesakes(every)
 
-    roots: dict[str, Certificate] = {}
-    for name, authority in federation.trust.provided.items():
-        checked = _Authority(name, authority, base)
-        yield from checked.findings()
-        if checked.root is not None and public(checked.root) is not None and name in federation.clusters:
-            roots[name] = checked.root
-    yield from _roots(federation, roots)
+
+def _given(federation: Federation) -> Iterator[tuple[str, dict[str, ProvidedAuthority]]]:
+    """Return the authorities that are provided, each set once, with its place."""
+    trust = federation.trust
+    if trust.model == "provided":
+        yield "trust", trust.provided
+    if trust.rotation and trust.following.model == "provided" and trust.rotation.provided:
+        yield "trust.rotation", trust.rotation.provided
 
 
-def _roots(federation: Federation, roots: dict[str, Certificate]) -> Iterator[Finding]:
-    """Compare each root with the first one of the same name, mesh or federation."""
-    by_name: dict[bytes, str] = {}
-    by_mesh: dict[str, str] = {}
-    for name, root in roots.items():
-        path = f"trust.provided.{name}.root"
-        first = by_name.setdefault(root.subject.public_bytes(), name)
-        if roots[first].public_key() != root.public_key():
+def _namesakes(roots: list[_Root]) -> Iterator[Finding]:
+    """Compare each root with the first one of the same name."""
+    by_name: dict[bytes, _Root] = {}
+    for root in roots:
+        first = by_name.setdefault(root.certificate.subject.public_bytes(), root)
+        if first.certificate.public_key() != root.certificate.public_key():
+            of = "the roots" if first.cluster == root.cluster else f"the roots of {first.cluster} and {root.cluster}"
             yield Finding(
-                path,
+                root.path,
                 "same-root-dn",
-                f"the roots of {first} and {name} are both called {root.subject.rfc4514_string()} but have different"
+                f"{of} are both called {root.certificate.subject.rfc4514_string()} but have different"
                 " keys: TLS libraries look an issuer up by that name, and where no key identifiers tell them apart, the"
                 " order of the bundle decides whose calls fail",
                 "give one of the roots a subject of its own",
             )
-        mesh = federation.clusters[name].mesh_id
-        peer = by_mesh.setdefault(mesh, name)
-        if roots[peer] != root:
+
+
+def _roots_of_one_mesh(federation: Federation, roots: list[_Root]) -> Iterator[Finding]:
+    """Compare each root with the first one of the same mesh, and of the federation where there may be but one."""
+    by_mesh: dict[str, _Root] = {}
+    for root in roots:
+        mesh = federation.clusters[root.cluster].mesh_id
+        peer = by_mesh.setdefault(mesh, root)
+        if peer.certificate != root.certificate:
             yield Finding(
-                path,
+                root.path,
                 "mesh-of-two-roots",
-                f"clusters {peer} and {name} have one meshID, {mesh}, but different roots: workloads of one mesh need"
-                " one root",
+                f"clusters {peer.cluster} and {root.cluster} have one meshID, {mesh}, but different roots: workloads of"
+                " one mesh need one root",
                 "provide the same root for both, or give each cluster a meshID of its own",
             )
-    if federation.istio.ambient and len(set(roots.values())) > 1:
+    if federation.istio.ambient and len({root.certificate for root in roots}) > 1:
+        clusters = ", ".join(root.cluster for root in roots)
         yield Finding(
             "istio.ambient",
             "ambient-with-separate-roots",
-            f"the clusters {', '.join(roots)} bring different roots: ztunnel checks peers against its own root only, so"
-            " every call to another cluster would be refused",
+            f"the clusters {clusters} bring different roots: ztunnel checks peers against its own root only, so every"
+            " call to another cluster would be refused",
             "provide intermediates of one root, or use sidecars (ambient: false)",
         )
 
@@ -87,8 +118,8 @@ def _roots(federation: Federation, roots: dict[str, Certificate]) -> Iterator[Fi
 class _Authority:
     """One authority, read as far as possible."""
 
-    def __init__(self, name: str, authority: ProvidedAuthority, base: Path) -> None:
-        self._path = f"trust.provided.{name}"
+    def __init__(self, path: str, name: str, authority: ProvidedAuthority, base: Path) -> None:
+        self._path = path
         self._name = name
         self._base = base
         self._found: list[Finding] = []
@@ -97,6 +128,13 @@ class _Authority:
         self._chain = self._several("chain", authority.chain)
         self._chain_is_sealed = authority.chain == SEALED
         self._key = authority.key.get_secret_value()
+
+    @property
+    def is_public_key_read(self) -> bool:
+        """Say whether the root's key is of a kind that can be compared."""
+        from model.rules.signing import public
+
+        return self.root is not None and public(self.root) is not None
 
     def findings(self) -> Iterator[Finding]:
         """All that is wrong with it."""
