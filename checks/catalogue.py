@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from checks import control_planes, drift, drill, exports, gateways, imports, refusals, traffic, trust
+from checks import control_planes, drift, drill, exports, gateways, imports, keys, refusals, traffic, trust
 from checks.check import Check
 from checks.drift import Ask
 from checks.scene import Scene
@@ -26,6 +26,7 @@ def catalogue(scene: Scene, ask: Ask, warning: timedelta) -> list[Check]:
         *control_planes.checks(scene),
         *drift.checks(scene, ask),
         *trust.checks(scene, warning),
+        *keys.checks(scene),
         *gateways.checks(scene),
         *exports.checks(scene),
         *imports.checks(scene),

@@ -145,6 +145,16 @@ CREDULOUS = manifest(
 """A service that accepts any certificate."""
 
 
+ANYBODY = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "anybody", "namespace": "istio-system"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:serviceaccounts"}],
+}
+"""Somebody let all accounts edit in Istio's namespace; `edit` reads Secrets."""
+
+
 def swapped(cluster: str, days: int) -> Act:
     """Give istiod another authority, with a root of its own."""
 
@@ -251,6 +261,10 @@ MUTATIONS = (
         both(up, restarted("west", "istiod", "istio-system"), restarted("west", "sleep", "sleep")),
     ),
     Mutation(
+        "trust.key", "a RoleBinding lets all accounts edit in istio-system", TWO,
+        applied("west", ANYBODY), deleted("west", "rolebinding", "anybody", "istio-system"),
+    ),
+    Mutation(
         "gateways.address", "a gateway asks for another address than importers were told", TWO,
         patched("west", "service", "istio-eastwestgateway", "istio-system",
                 {"metadata": {"annotations": {ADDRESS: "172.28.255.254"}}}), up,
@@ -316,7 +330,9 @@ MUTATIONS = (
         deleted("east", WORKLOAD, "import-httpbin-httpbin-west", "httpbin"), up,
     ),
 )  # fmt: skip
-ON_PAPER = ("control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry", "trust.roots")
+ON_PAPER = (
+    "control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry", "trust.roots", "trust.key",
+)  # fmt: skip
 """Those that break simulated control planes as well."""
 
 
