@@ -92,7 +92,7 @@ def accounts(scene: Scene, site: Site) -> list[NamespacedName]:
     found |= {account for consumer in consumers for account in consumer.service_accounts or ()}
     meshed = {each.metadata.name for each in site.cluster.listed(Namespace, "namespaces") if each.is_injected}
     in_mesh = [pod for pod in site.cluster.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
-    found |= {NamespacedName(*pod.account) for pod in in_mesh}
+    found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}
     return sorted(each for each in found if each.namespace != NAMESPACE)
 
@@ -101,7 +101,7 @@ def _allowed(cluster: Cluster, asked: Sequence[NamespacedName]) -> list[str]:
     """Say which accounts may read the Secret, and by what; those that may by the same in one line."""
     questions = [_question(account, verb) for account, verb in product(asked, VERBS)]
     parts = [questions[start : start + AT_ONCE] for start in range(0, len(questions), AT_ONCE)]
-    answers = [each for part in together([partial(_asked, cluster, part) for part in parts]) for each in part]
+    answers = [each for _, answered in together(partial(_asked, cluster), parts) for each in answered]
     granted: dict[str, list[Review]] = defaultdict(list)
     for answer in answers:
         if answer.status.allowed:

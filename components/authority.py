@@ -16,6 +16,9 @@ from model.mesh import NAMESPACE, certificates
 from model.pem import Fingerprints
 from model.trust import Intermediate, Root, TrustPlan
 
+Record = Mapping[str, object]
+"""What one cluster signs with and trusts, as a stack's outputs have it."""
+
 HOURS = 24
 CHECKSUM = "mesh-federation/trust"
 """Annotation on pods: another value restarts them."""
@@ -91,7 +94,7 @@ class CertificateAuthority(pulumi.ComponentResource):
 
     material: Mapping[str, Material]
     bundle: pulumi.Output[str]
-    record: Mapping[str, pulumi.Output[Mapping[str, object]]]
+    record: Mapping[str, pulumi.Output[Record]]
 
     def __init__(self, name: str, args: TrustPlan, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the authorities.
@@ -181,8 +184,8 @@ class _MadeRoot:
     certificate: tls.SelfSignedCert
 
 
-def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[Mapping[str, object]]:
-    def recorded(known: Sequence[object]) -> Mapping[str, object]:
+def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[Record]:
+    def recorded(known: Sequence[object]) -> Record:
         prints, ending = known
         assert isinstance(prints, dict)
         assert isinstance(ending, Ending)

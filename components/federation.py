@@ -11,7 +11,7 @@ from pathlib import Path
 import pulumi
 
 from components import charts, definitions, manifests, rotation
-from components.authority import CertificateAuthority, Material
+from components.authority import CertificateAuthority, Material, Record
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
 from components.export import Export, ExportArgs
@@ -96,7 +96,9 @@ class Federation(pulumi.ComponentResource):
         for mesh in meshes.values():
             links.discoveries(mesh)
         self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
-        self.trust = pulumi.Output.all(**authority.record)
+        self.trust = pulumi.Output.all(
+            **{cluster: _once(each.in_use, authority.record[cluster]) for cluster, each in offered.items()}
+        )
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
     def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
@@ -267,6 +269,11 @@ def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:
         Chart(chart, release, NAMESPACE, folder, plan.istio_version, plan.declared.kubernetes_version, values)
         for (chart, release), values in releases.items()
     ]
+
+
+def _once(done: Sequence[pulumi.CustomResource], record: pulumi.Output[Record]) -> pulumi.Output[Record]:
+    """Tell a cluster's trust only when it is in use: an update that breaks off before leaves what it was."""
+    return pulumi.Output.all(record, *(each.id for each in done)).apply(lambda known: known[0])
 
 
 def _summary(mesh: Mesh, stack: str) -> dict[str, object]:

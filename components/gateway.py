@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.authority import restarted_by
-from components.objects import Body, KubernetesObject, Place, create, create_all
+from components.objects import Body, KubernetesObject, Place, create_all
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class Gateway(pulumi.ComponentResource):
 
     Attributes:
         addresses: IP addresses or host names, known at preview wherever the model fixes them.
+        running: its Deployments.
     """
 
     addresses: pulumi.Output[Sequence[str]]
+    running: Sequence[KubernetesObject]
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install the gateway.
@@ -54,8 +56,8 @@ class Gateway(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Gateway", name, None, opts)
         others = [body for body in args.objects if body["kind"] not in ("Deployment", "Service")]
         permitted = create_all(others, args.place, self, [args.namespace])
-        for body in _of_kind("Deployment", args.objects):
-            create(restarted_by(args.roots, body), args.place, self, [*args.after, *permitted])
+        stamped = [restarted_by(args.roots, body) for body in _of_kind("Deployment", args.objects)]
+        self.running = create_all(stamped, args.place, self, [*args.after, *permitted])
         [service] = create_all(_of_kind("Service", args.objects), args.place, self, [*args.after, *args.balancer])
         self.addresses = _addresses(service, args.addresses)
         self.register_outputs({"addresses": self.addresses})

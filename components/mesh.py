@@ -70,6 +70,15 @@ class Offered:
     passage: Sequence[pulumi.Resource]
 
     @property
+    def in_use(self) -> list[pulumi.CustomResource]:
+        """What runs with the certificates that its cluster was given: its gateways and samples, and istiod before."""
+        gateways = [each for each in (self.mesh.gateway, self.mesh.egress) if each]
+        return [
+            *(resource for gateway in gateways for resource in gateway.running),
+            *(sample.running for sample in self.samples.values()),
+        ]
+
+    @property
     def everything(self) -> list[pulumi.Resource]:
         """What must run before any service can be called: gateway, passage through it, and all samples."""
         running = (resource for sample in self.samples.values() for resource in sample.ready)

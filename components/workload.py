@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.authority import restarted_by
-from components.objects import Place, create
+from components.objects import KubernetesObject, Place, create
 from model import samples
 from model.config import Workload
 
@@ -36,9 +36,11 @@ class Sample(pulumi.ComponentResource):
     Produces a ServiceAccount, a Deployment and, when it is told to serve, a Service.
 
     Attributes:
+        running: its Deployment.
         ready: what a caller elsewhere must wait for.
     """
 
+    running: KubernetesObject
     ready: list[pulumi.Resource]
 
     def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -53,7 +55,8 @@ class Sample(pulumi.ComponentResource):
         account, self._service, deployment = samples.bodies(args.workload)
         self._place = args.place
         permitted = create(account, args.place, self, args.namespaces)
-        self.ready = [create(restarted_by(args.roots, deployment), args.place, self, [*args.after, permitted])]
+        self.running = create(restarted_by(args.roots, deployment), args.place, self, [*args.after, permitted])
+        self.ready = [self.running]
         self.register_outputs({})
 
     def serve(self, after: Sequence[pulumi.Resource]) -> None:

@@ -11,6 +11,7 @@ from cryptography import x509
 from checks.certificates import issue, stranger
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, URL, Lab
+from tests.rotation import rotate
 
 HOST = "httpbin.httpbin.svc.cluster.local"
 
@@ -18,14 +19,9 @@ HOST = "httpbin.httpbin.svc.cluster.local"
 @pytest.fixture(scope="module", params=["common", "separate"])
 def model(request: pytest.FixtureRequest, brought_up: Lab) -> Iterator[Lab]:
     """The lab in one trust model."""
-    stack_file = brought_up.checkout.stack_file()
-    declared = stack_file.read_text(encoding="utf-8")
-    with brought_up.edited() as federation:
-        federation["trust"] = {"model": request.param}
-    brought_up.checkout.up()
+    rotate(brought_up.checkout, model=request.param)
     yield brought_up
-    stack_file.write_text(declared, encoding="utf-8")
-    brought_up.checkout.up()
+    rotate(brought_up.checkout, model="common")
 
 
 def test_a_named_consumer_is_answered_under_its_own_identity(model: Lab) -> None:

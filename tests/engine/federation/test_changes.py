@@ -5,13 +5,9 @@ from collections.abc import Sequence
 
 from tests.checkout import Checkout, eventually
 from tests.events import BEGUN, ENDED, Event, changed, position
+from tests.rotation import declare
 
 ENTRY = "east:istio-system/import-httpbin-httpbin"
-
-
-def trust(model: str, running: Checkout) -> None:
-    with running.edited() as federation:
-        federation["trust"] = {"model": model}
 
 
 def bundle(running: Checkout, cluster: str) -> str:
@@ -26,9 +22,9 @@ def istiod_restarts_with(running: Checkout, cluster: str) -> str:
     return str(spec["template"]["metadata"]["annotations"]["mesh-federation/trust"])
 
 
-def test_another_trust_model_replaces_no_cluster_and_deletes_no_object(running: Checkout) -> None:
+def test_the_way_to_another_trust_model_replaces_no_cluster_and_deletes_no_object(running: Checkout) -> None:
     before = {cluster: istiod_restarts_with(running, cluster) for cluster in ("east", "west")}
-    trust("separate", running)
+    declare(running, {"rotation": {"phase": "add", "model": "separate"}})
     planned = [(str(step["op"]), str(step["urn"])) for step in running.preview() if step["op"] != "same"]
     assert {operation for operation, urn in planned if not is_certificate(urn)} == {"update"}
     done, events = running.events()
@@ -38,10 +34,10 @@ def test_another_trust_model_replaces_no_cluster_and_deletes_no_object(running: 
     }
     east, west = bundle(running, "east"), bundle(running, "west")
     assert east == west
-    assert east.count("BEGIN CERTIFICATE") == 2
+    assert east.count("BEGIN CERTIFICATE") == 3
     assert all(istiod_restarts_with(running, cluster) != old for cluster, old in before.items())
-    trust("common", running)
-    assert "replaced" in running.up().changes()  # the intermediates, by the one root
+    declare(running, {"model": "common"})
+    assert set(running.up().changes()) == {"deleted", "updated", "replaced", "unchanged"}
     assert bundle(running, "east") == bundle(running, "west")
     assert bundle(running, "west").count("BEGIN CERTIFICATE") == 1
 
