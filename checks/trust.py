@@ -70,7 +70,7 @@ def expiry(site: Site, warning: timedelta) -> Verdict:
     left = first.not_valid_after_utc - datetime.now(UTC)
     told = f"{title(first)} ends first, on {first.not_valid_after_utc:%Y-%m-%d}, in {left.days} days"
     if left < warning:
-        return failed(told, f"renew it in time: docs/decisions.md, Trust; --warn-days sets the {warning.days} days")
+        return failed(told, f"renew it in time: docs/trust.md, Renewal; trust.warnDays sets the {warning.days} days")
     return passed(told, ends=f"{first.not_valid_after_utc:%Y-%m-%d}")
 
 

@@ -113,7 +113,9 @@ def verify(
     form: Annotated[Form, typer.Option("--format", help="What the report is written as.")] = Form.TEXT,
     drill: Annotated[bool, typer.Option(help="Also take pods away and look who answers; they come back.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on until Ctrl-C, and tell what changes.")] = False,
-    warn_days: Annotated[int, typer.Option(min=0, help="How early the end of an authority is complained of.")] = 30,
+    warn_days: Annotated[
+        int | None, typer.Option(min=0, help="How early the end of an authority is complained of, not trust.warnDays.")
+    ] = None,
 ) -> None:  # fmt: skip
     """Prove that what runs is what is declared: who may call is answered, and nobody else is."""
     from cli import verify as verifying
@@ -121,7 +123,8 @@ def verify(
 
     workspace, federation = _declared(stack, overlay)
     engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
-    asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=warn_days))
+    days = federation.trust.warn_days if warn_days is None else warn_days
+    asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=days))
     try:
         raise typer.Exit(verifying.verify(engine, federation, asked, Console(), errors))
     except verifying.NotUp as reason:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from model import stackfile, unbuilt
 from model.config import Federation
+from model.expiry import Ending, expiring
 from model.finding import Finding, InvalidModel
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def validate(stack_file: Path, console: Console, overlay: Path | None = None) ->
     """
     name = named(stack_file, overlay)
     try:
-        text, code = summary(name, read(stack_file, overlay)), 0
+        federation = read(stack_file, overlay)
+        text, code = "\n".join([summary(name, federation), *map(warning, expiring(federation))]), 0
     except InvalidModel as invalid:
         text, code = report(name, invalid.findings), 1
     # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
@@ -56,6 +58,11 @@ def report(name: str, findings: Sequence[Finding]) -> str:
         place = f"{finding.path}  " if finding.path else ""
         blocks.append(f"  {place}{finding.rule}\n    {finding.problem}\n    -> {finding.fix}\n")
     return "\n".join(blocks)
+
+
+def warning(ending: Ending) -> str:
+    """Write what will go wrong by itself."""
+    return f"  warning: {ending.name} ends on {ending.date}, in {ending.days_left} days: give another in time\n"
 
 
 def summary(name: str, federation: Federation) -> str:

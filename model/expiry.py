@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from model.config import Federation
 from model.pem import certificates
+from model.trust import plan
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class Ending:
     def date(self) -> str:
         """Day of its end."""
         return f"{self.when:%Y-%m-%d}"
+
+
+def expiring(federation: Federation) -> list[Ending]:
+    """Return which provided authorities end soon, one a cluster; nothing is known of those that are encrypted.
+
+    Authorities that this program makes are told of by the run that has them at hand: up, preview, verify.
+    """
+    endings: list[Ending] = []
+    for given in plan(federation).provided.values():
+        readable = [text for text in (given.certificate, given.chain, given.root) if certificates(text)]
+        endings += [first(readable)] if readable else []
+    soon = (each for each in endings if each.days_left < federation.trust.warn_days)
+    return sorted(set(soon), key=lambda each: each.when)
 
 
 def first(texts: Iterable[str]) -> Ending:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from uuid import uuid4
 
 from tests.lab.lab import Lab
@@ -16,6 +17,17 @@ while [ ! -e "$2" ]; do
 done
 rm -f "$2"
 """
+
+
+END = "."
+SERIES = """
+for _ in 1 2 3 4 5; do
+    printf "%s " "$(date +%s)"
+    curl -sS -m 30 -o /dev/null -w "%{http_code} %{errormsg}" "$1" 2>/dev/null
+    echo " ."
+done
+"""
+"""A few calls, each of which ends its line when it is over."""
 
 
 @dataclass
@@ -37,6 +49,30 @@ class Client:
     def statuses(self) -> Counter[str]:
         """How many calls came to what."""
         return Counter(line.split()[1] for line in self.lines)
+
+
+@contextmanager
+def lasting(lab: Lab, url: str) -> Iterator[Client]:
+    """Call from east until the block ends, from whichever pod of the caller runs: one that ends has a successor."""
+    stop, client = Event(), Client()
+    with ThreadPoolExecutor() as pool:
+        told = pool.submit(_from_pod_to_pod, lab, url, stop)
+        try:
+            yield client
+        finally:
+            stop.set()
+            client.lines += told.result()
+
+
+def _from_pod_to_pod(lab: Lab, url: str, stop: Event) -> list[str]:
+    """Return the calls that came to an end: one whose pod ends is nobody's loss."""
+    lines: list[str] = []
+    while not stop.is_set():
+        pod = lab.newest("east", "sleep")
+        command = ["exec", "--namespace=sleep", pod, "-c", "sleep", "--", "sh", "-c", SERIES, "sh", url]
+        done = lab.kubectl("east", *command, limit="0")
+        lines += [line for line in done.stdout.splitlines() if line.endswith(END)]
+    return lines
 
 
 @contextmanager

@@ -116,6 +116,19 @@ class Lab:
         staying = (item["metadata"] for item in items if "deletionTimestamp" not in item["metadata"])
         return {f"{each['namespace']}/{each['name']}": each["uid"] for each in staying}
 
+    def newest(self, cluster: str, namespace: str) -> str:
+        """Name of the youngest pod of the sample sleep that is ready and there to stay."""
+        pods = ["pods", f"--namespace={namespace}", "--selector=app=sleep", "--field-selector=status.phase=Running"]
+        items = json.loads(self.ask(cluster, "get", *pods, "--output=json"))["items"]
+        staying = [item for item in items if "deletionTimestamp" not in item["metadata"]]
+        ready = [item for item in staying if all(each["ready"] for each in item["status"]["containerStatuses"])]
+        return str(max(ready, key=lambda item: item["metadata"]["creationTimestamp"])["metadata"]["name"])
+
+    def image(self, sample: str) -> str:
+        """Image of a sample."""
+        path = "--output=jsonpath={.spec.template.spec.containers[0].image}"
+        return self.ask("east", "get", "deployment", sample, f"--namespace={sample}", path)
+
     def scaled(self, cluster: str, namespace: str, deployment: str, replicas: int) -> None:
         """Scale by hand, and wait until the pods are there or gone."""
         self.ask(cluster, "scale", f"--namespace={namespace}", f"deployment/{deployment}", f"--replicas={replicas}")

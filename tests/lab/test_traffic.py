@@ -47,8 +47,7 @@ def test_the_same_namespace_and_account_in_the_exporters_own_mesh_keeps_what_it_
 @pytest.fixture
 def outsider(model: Lab) -> Iterator[str]:
     """A pod of the exporting cluster without a proxy, in a namespace of its own."""
-    path = "--output=jsonpath={.spec.template.spec.containers[0].image}"
-    image = model.ask("west", "get", "deployment", "sleep", "--namespace=sleep", path)
+    image = model.image("sleep")
     container = {"name": "curl", "image": image, "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"]}
     pod = {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "curl", "namespace": "outside"},

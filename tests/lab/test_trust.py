@@ -1,11 +1,17 @@
-"""Another trust model on clusters that run: none is replaced, and what must start anew does, and nothing else."""
+"""Other roots on clusters that run: nobody loses a call, no cluster is replaced, nothing starts anew without need."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, Lab
+from tests.lab.client import lasting
+from tests.lab.lab import PATIENCE, URL, Lab
+from tests.lab.verified import green
+from tests.rotation import PHASES, declare, rotating
+
+Note = Callable[[str, object], None]
 
 CONCERNED = {"istiod", "istio-eastwestgateway", "sleep", "httpbin"}
 """Deployments whose pods hold certificates of the mesh."""
@@ -28,18 +34,54 @@ def standing(lab: Lab) -> dict[str, str]:
     return {cluster: lab.checkout.real_name(cluster) for cluster in ("east", "west")}
 
 
-def test_a_switch_of_the_trust_model_restarts_what_it_concerns_and_nothing_else(
-    lab: Lab, standing: dict[str, str]
+def test_a_caller_that_does_not_stop_loses_no_call_while_roots_change_there_and_back(
+    lab: Lab, standing: dict[str, str], record_property: Note
 ) -> None:
-    for model in ("separate", "common"):
-        before = {cluster: lab.pods(cluster) for cluster in standing}
-        with lab.edited() as federation:
-            federation["trust"] = {"model": model}
+    for root in ("r2", ""):
+        for phase in rotating(lab.checkout, root=root):
+            before = {cluster: lab.pods(cluster) for cluster in standing}
+            with lasting(lab, f"{URL}/headers") as client:
+                lab.checkout.up()
+                eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
+            record_property(f"calls while root {root or 'of before'} is in phase {phase}", dict(client.statuses))
+            assert client.failed == [], lab.said_by_proxy("east", "sleep")
+            for cluster, pods in before.items():
+                after = settled(lab, cluster, len(pods))
+                lasted = {deployment(name) for name, uid in pods.items() if after.get(name) == uid}
+                assert lasted & CONCERNED == (CONCERNED & set(map(deployment, pods)) if phase == "done" else set())
+                assert set(map(deployment, pods)) - CONCERNED <= lasted
+            eventually(partial(green, lab, "--only=trust"), PATIENCE)
+    assert {cluster: lab.checkout.real_name(cluster) for cluster in standing} == standing
+
+
+def test_clusters_do_not_move_on_while_a_workload_would_be_cut_off(lab: Lab) -> None:
+    """A workload that is not the stack's keeps its roots until its owner starts it anew."""
+    phases = rotating(lab.checkout, root="r3")
+    assert next(phases) == PHASES[0]
+    own = ["--namespace=sleep", "deployment/own"]
+    lab.ask(
+        "east",
+        "create",
+        "deployment",
+        "own",
+        "--namespace=sleep",
+        f"--image={lab.image('sleep')}",
+        "--",
+        "sleep",
+        "infinity",
+    )
+    lab.ask("east", "rollout", "status", *own, "--timeout=120s", limit="0")
+    try:
         lab.checkout.up()
-        assert {cluster: lab.checkout.real_name(cluster) for cluster in standing} == standing
-        for cluster, pods in before.items():
-            after = settled(lab, cluster, len(pods))
-            lasting = {name: uid for name, uid in pods.items() if after.get(name) == uid}
-            assert {deployment(name) for name in lasting} & CONCERNED == set()
-            assert {name for name in pods if deployment(name) not in CONCERNED} == set(lasting)
-        eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
+        assert next(phases) == PHASES[1]
+        refused = lab.checkout.mesh("up", "--yes", f"--stack={lab.checkout.stack}")
+        assert refused.code != 0
+        assert "sleep/own-" in refused.text and "does not trust root" in refused.text, refused.text
+        assert lab.call("east", "sleep").status == 200
+        lab.ask("east", "rollout", "restart", *own)
+        lab.ask("east", "rollout", "status", *own, "--timeout=120s", limit="0")
+        lab.checkout.up()
+    finally:
+        lab.ask("east", "delete", "deployment", "own", "--namespace=sleep")
+        declare(lab.checkout, {"rotation": {"phase": "add", "root": "r3"}})
+        lab.checkout.up()
