@@ -104,9 +104,18 @@ def broken_link(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certific
         if not _signed(issued, issuer):
             return f"{title(issued)} is not signed by {title(issuer)}"
     last = chain[-1]
-    if any(last == root or _signed(last, root) for root in roots):
+    if any(_is_under(last, root) for root in roots):
         return ""
     return f"{title(last)} is signed by none of the roots {', '.join(map(title, roots)) or '(there are none)'}"
+
+
+def ends_at(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> x509.Certificate:
+    """Return the one of some roots to which an unbroken chain leads."""
+    return next(root for root in roots if _is_under(chain[-1], root))
+
+
+def _is_under(last: x509.Certificate, root: x509.Certificate) -> bool:
+    return last == root or _signed(last, root)
 
 
 def _signed(issued: x509.Certificate, issuer: x509.Certificate) -> bool:

@@ -1,13 +1,14 @@
 """Checks of trust: what istiod signs with, what it trusts, for how long, and what proxies really got of it."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from cryptography import x509
 
 from checks.cacerts import NotHeld, held, own_root
-from checks.certificates import broken_link, fingerprint, identities, outside_lifetime, short, title
+from checks.certificates import broken_link, ends_at, fingerprint, identities, outside_lifetime, short, title
 from checks.check import Check
 from checks.on_pods import on_pods
 from checks.proxy import Proxy, Secrets, in_mesh
@@ -31,8 +32,9 @@ def checks(scene: Scene, warning: timedelta) -> Iterator[Check]:
         yield Check("trust.cacerts", about, proves, partial(cacerts, site))
         proves = f"{site.name}: no authority ends within {warning.days} days"
         yield Check("trust.expiry", about, proves, partial(expiry, site, warning))
-        proves = f"{site.name}: every proxy has an identity of {site.trust_domain} that leads to the cluster's root"
-        yield Check("trust.workloads", about, proves, on_pods(site, partial(workloads, site)))
+        where = "a root of the rotation" if scene.federation.trust.rotation else "the cluster's root"
+        proves = f"{site.name}: every proxy has an identity of {site.trust_domain} that leads to {where}"
+        yield Check("trust.workloads", about, proves, on_pods(site, partial(workloads, scene, site)))
     every = tuple(site.path for site in scene.sites.values())
     yield Check("trust.roots", every, "all clusters trust the same roots, no two of one name", partial(roots, scene))
 
@@ -97,24 +99,25 @@ def _namesakes(certificates: tuple[x509.Certificate, ...]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
-def workloads(site: Site) -> Verdict:
+def workloads(scene: Scene, site: Site) -> Verdict:
     """Ask every proxy of a cluster for its own certificate and its roots."""
-    root = own_root(site)
+    rightful = held(site).roots if scene.federation.trust.rotation else own_root(site)
     has = together(Proxy.secrets, in_mesh(site.cluster))
-    wrong = [told for proxy, secrets in has if (told := _wrong(site, proxy, secrets, root))]
+    wrong = [told for proxy, secrets in has if (told := _wrong(site, proxy, secrets, rightful))]
     if wrong:
         return failed("; ".join(wrong), "kubectl rollout restart what has them: proxies keep roots for a day; " + UP)
     if not has:
         return not_applicable("no pod is in the mesh")
-    leaves = {proxy.pod.title: secrets.own[0] for proxy, secrets in has}
-    soonest = min(each.not_valid_after_utc for each in leaves.values())
+    led = {proxy.pod.title: title(ends_at(secrets.own, rightful)) for proxy, secrets in has}
+    counted = ", ".join(f"{count} certificates lead to {root}" for root, count in sorted(Counter(led.values()).items()))
+    soonest = min(secrets.own[0].not_valid_after_utc for _, secrets in has)
     return passed(
-        f"{len(leaves)} certificates lead to {title(root[0])}, the first ends {soonest:%Y-%m-%d %H:%M} UTC",
-        **{pod: title(leaf) for pod, leaf in leaves.items()},
+        f"{counted}, the first ends {soonest:%Y-%m-%d %H:%M} UTC",
+        **{proxy.pod.title: f"{title(secrets.own[0])} of {led[proxy.pod.title]}" for proxy, secrets in has},
     )
 
 
-def _wrong(site: Site, proxy: Proxy, has: Secrets, root: list[x509.Certificate]) -> str:
+def _wrong(site: Site, proxy: Proxy, has: Secrets, rightful: Sequence[x509.Certificate]) -> str:
     """Say what is wrong with what one proxy has; empty where nothing is."""
     if not has.own:
         return f"{proxy.pod.title} has no certificate"
@@ -122,7 +125,7 @@ def _wrong(site: Site, proxy: Proxy, has: Secrets, root: list[x509.Certificate])
     named = identities(has.own[0])
     if named != [expected]:
         return f"{proxy.pod.title} is {', '.join(named) or 'nobody'}, not {expected}"
-    if told := broken_link(has.own, root):
+    if told := broken_link(has.own, rightful):
         return f"{proxy.pod.title}: {told}"
     lacking = set(site.trust.trusted) - {fingerprint(each) for each in has.trusted}
     return f"{proxy.pod.title} does not trust the roots {', '.join(map(short, sorted(lacking)))}" if lacking else ""

@@ -11,6 +11,7 @@ from checks.certificates import key_pem, pem
 from checks.runner import run_one
 from checks.scene import Scene, Site
 from checks.verdict import Status
+from model.config import Rotation, Trust
 from tests.authorities import authority, cacerts, encoded
 from tests.unit.checks.stage import intermediate, pod, root, scene, secret, told
 from tests.unit.checks.stage import workload_certificate as issued
@@ -120,7 +121,25 @@ def test_what_proxies_really_got_is_followed_to_the_clusters_root(
 ) -> None:
     told(east).lists("pods", pod("sleep", "sleep"), pod("plain", "sleep", proxy=False))
     told(east).when("exec", "dynamic_active_secrets", out=secrets(own(), trusted()))
-    assert found in trust.workloads(east).found
+    assert found in trust.workloads(scene_of(east), east).found
+
+
+@pytest.mark.parametrize(("phase", "status"), [(None, Status.FAILED), ("switch", Status.PASSED)])
+def test_while_roots_change_a_workload_may_lead_to_either_and_is_told_with_its_own(
+    east: Site, phase: str | None, status: Status
+) -> None:
+    both = (*root().chain, *OTHER.chain)
+    holds(east, root_cert=pem(*both))
+    told(east).lists("pods", pod("sleep", "sleep"))
+    told(east).when("exec", "dynamic_active_secrets", out=secrets(issued(OTHER, SLEEP), pem(*both)))
+    rotation = Rotation(phase="switch", root="r2") if phase else None
+    federation = scene().federation
+    moving = federation.model_copy(update={"trust": Trust(rotation=rotation)})
+    verdict = trust.workloads(Scene(moving, {"east": east}), east)
+    assert verdict.status is status, verdict.found
+    if phase:
+        assert "1 certificates lead to another root CA" in verdict.found
+        assert verdict.evidence == {"sleep/sleep-0": f"{SLEEP} of another root CA"}
 
 
 def test_a_proxy_that_does_not_answer_is_no_failure_of_trust(east: Site) -> None:

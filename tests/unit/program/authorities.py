@@ -55,7 +55,9 @@ class Issuer:
         ).decode()
 
 
-def _builder(public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, issuer: x509.Name) -> x509.CertificateBuilder:
+def _builder(
+    public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, issuer: x509.Name, lasting: timedelta
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -63,19 +65,22 @@ def _builder(public: ec.EllipticCurvePublicKey | rsa.RSAPublicKey, issuer: x509.
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + lasting)
     )
 
 
 def authority(
-    common_name: str, by: Issuer | None = None, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+    common_name: str,
+    by: Issuer | None = None,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
+    lasting: timedelta = timedelta(days=400),
 ) -> Issuer:
     """Make a certificate authority, signed by another or by itself."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = by.key if by else key
     builder = (
-        _builder(key.public_key(), by.certificate.subject if by else name)
+        _builder(key.public_key(), by.certificate.subject if by else name, lasting)
         .subject_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(CA_USAGE, critical=True)
@@ -91,7 +96,7 @@ def workload(spiffe: str, by: Issuer) -> x509.Certificate:
     identity = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(spiffe)])
     uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     builder = (
-        _builder(key.public_key(), by.certificate.subject)
+        _builder(key.public_key(), by.certificate.subject, timedelta(days=1))
         .subject_name(x509.Name([]))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(LEAF_USAGE, critical=True)

@@ -1,5 +1,7 @@
 """While clusters move to other roots, no certificate changes anywhere before all proxies everywhere were asked."""
 
+from datetime import UTC, datetime, timedelta
+
 import pulumi
 import pytest
 
@@ -76,6 +78,22 @@ def test_a_preview_tells_it_too(record: Record, tools: dict[str, str]) -> None:
     before = record(east_west())
     with pytest.raises(pulumi.RunError, match="phase add, then switch, then drop"):
         run(east_west(model="separate"), left=left(before), environment=tools, preview=True)
+
+
+def test_the_record_says_what_ends_first(record: Record) -> None:
+    east = record(east_west(rootDays=20, intermediateDays=10)).exports["trust"]["east"]
+    assert east["endsFirst"] == "east intermediate CA"
+    left = datetime.fromisoformat(east["ends"]).replace(tzinfo=UTC) - datetime.now(UTC)
+    assert timedelta(days=8) < left < timedelta(days=10)
+
+
+def test_a_run_warns_of_authorities_that_end_soon(tools: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", told.append)
+    run(east_west(intermediateDays=10), environment=tools)
+    assert len(told) == 2 and all("intermediate CA ends on" in line and "another name" in line for line in told)
+    run(east_west(intermediateDays=10, warnDays=5), environment=tools)
+    assert len(told) == 2
 
 
 def test_every_cluster_trusts_both_ends_of_a_change_of_the_model(record: Record) -> None:
