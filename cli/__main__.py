@@ -3,6 +3,8 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +25,8 @@ DEFAULT_STACK = "embedded"
 DEFAULT_PROVISIONER = "kwok"
 INTERRUPTED = 130
 """Exit status that Typer makes of Ctrl-C."""
+NOT_RUN = 2
+"""Exit status of a verification that could not look; 1 says that it found something."""
 app = typer.Typer(
     help="Federates Istio meshes from one declared model.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +40,8 @@ class Refused(Exception):
     def __init__(self, what: str, fix: str) -> None:
         """Say what, and what to do instead."""
         super().__init__(f"{what}\n  -> {fix}")
+        self.what = what
+        self.fix = fix
 
 
 class CouldNotRun(Refused):
@@ -121,8 +127,9 @@ def verify(
     from cli import verify as verifying
     from cli.engine import EngineError
 
-    workspace, federation = _declared(stack, overlay)
-    engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
+    with _unverified():
+        workspace, federation = _declared(stack, overlay)
+        engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
     days = federation.trust.warn_days if warn_days is None else warn_days
     asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=days))
     try:
@@ -204,6 +211,17 @@ def env() -> None:
     workspace.prepare(toolchain)
     for name, value in workspace.environment(toolchain).items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+@contextmanager
+def _unverified() -> Iterator[None]:
+    """Tell what keeps a verification from beginning apart from a check that fails, by the exit status."""
+    try:
+        yield
+    except Refused as refused:
+        raise CouldNotRun(refused.what, refused.fix) from None
+    except typer.Exit:
+        raise typer.Exit(NOT_RUN) from None
 
 
 def _workspace(stack: str, overlay: Path | None) -> Workspace:
@@ -304,7 +322,7 @@ def main() -> None:
         app(prog_name="mesh")
     except (Refused, ToolchainError, EngineError, TopologyError) as error:
         _tell(f"error: {error}")
-        sys.exit(2 if isinstance(error, CouldNotRun) else 1)
+        sys.exit(NOT_RUN if isinstance(error, CouldNotRun) else 1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _tell("stopped; run it again: it goes on where it stopped")

@@ -73,6 +73,13 @@ def test_a_stack_that_is_not_there_is_answered_with_those_that_are(mesh: Mesh, d
     assert desk.calls() == []
 
 
+def test_a_verification_that_cannot_begin_ends_otherwise_than_one_that_fails(mesh: Mesh, desk: Desk) -> None:
+    assert mesh("verify", "--stack", "prod").status == 2
+    desk.stack_file.write_text("", encoding="utf-8")
+    done = mesh("verify", "--stack", STACK)
+    assert (done.status, "declares nothing" in done.err) == (2, True), done.err
+
+
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_a_bad_stack_file_never_reaches_the_engine(mesh: Mesh, desk: Desk, file: Path) -> None:
     desk.stack_file.write_bytes(file.read_bytes())
