@@ -73,19 +73,10 @@ class Federation(pulumi.ComponentResource):
         self._sources = args.plan.sources
         declared = args.plan.sources.gateway_api
         self._gateway_api = manifests.gateway_api(declared) if declared else None
-        folders = {
-            name: charts.folder(self._sources.charts, plan.istio_version) for name, plan in args.plan.clusters.items()
-        }
-        rendered = _rendered(args.plan, folders)
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
-        clusters = {cluster: self._cluster(plan, rendered[cluster]) for cluster, plan in args.plan.clusters.items()}
-        trusting = self._trusting(args.plan, clusters, list(authority.material.values()))
-        meshes = {
-            cluster: self._mesh(
-                plan, clusters[cluster], rendered[cluster], folders[cluster], authority.material[cluster], trusting
-            )
-            for cluster, plan in args.plan.clusters.items()
-        }
+        grounds = self._grounds(args.plan, authority.material)
+        trusting = self._trusting(grounds) if args.plan.trust.is_moving else []
+        meshes = {ground.plan.name: self._mesh(ground, trusting) for ground in grounds}
         offered = {
             cluster: Offered(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
             for cluster, mesh in meshes.items()
@@ -101,37 +92,32 @@ class Federation(pulumi.ComponentResource):
         )
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
+    def _grounds(self, plan: Plan, materials: Mapping[str, Material]) -> list["Ground"]:
+        folders = {name: charts.folder(plan.sources.charts, each.istio_version) for name, each in plan.clusters.items()}
+        rendered = _rendered(plan, folders)
+        return [
+            Ground(each, self._cluster(each, rendered[name]), rendered[name], folders[name], materials[name])
+            for name, each in plan.clusters.items()
+        ]
+
     def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
         must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
         args = ClusterArgs(plan.provision, self._stack, plan.declared.locality, must_be_new)
         return Cluster(plan.name, args, self._child)
 
-    def _trusting(
-        self, plan: Plan, clusters: Mapping[str, Cluster], materials: Sequence[Material]
-    ) -> Sequence[pulumi.Resource]:
-        """Join all clusters before their certificates change, but only while these move from root to root."""
-        asked = [
-            name for name, each in plan.clusters.items() if plan.trust.is_moving and not is_simulated(each.declared)
-        ]
-        return [
-            rotation.trusting(TrustingArgs(materials, clusters[name].kubeconfig, clusters[name].place), self)
-            for name in asked
-        ]
+    def _trusting(self, grounds: Sequence["Ground"]) -> Sequence[pulumi.Resource]:
+        """Ask the proxies of all clusters before the certificates of any change."""
+        materials = [ground.material for ground in grounds]
+        asked = [ground.cluster for ground in grounds if not is_simulated(ground.plan.declared)]
+        return [rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.place), self) for each in asked]
 
-    def _mesh(
-        self,
-        plan: ClusterPlan,
-        cluster: Cluster,
-        objects: "Rendered",
-        folder: Path,
-        material: Material,
-        trusting: Sequence[pulumi.Resource],
-    ) -> Mesh:
+    def _mesh(self, ground: "Ground", trusting: Sequence[pulumi.Resource]) -> Mesh:
+        plan, cluster, objects, material = ground.plan, ground.cluster, ground.objects, ground.material
         istio = IstioInstall(
             f"{plan.name}-istio",
             IstioInstallArgs(
                 network=plan.declared.network,
-                crds=folder / "base" / "files" / "crd-all.gen.yaml",
+                crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
                 objects=objects.control_plane,
                 material=material,
@@ -219,6 +205,25 @@ class Federation(pulumi.ComponentResource):
             return []
         body = discovery.passage(mesh.plan.declared.gateway.port)
         return [create(body, mesh.cluster.place, self, mesh.ready)]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a mesh is built on.
+
+    Attributes:
+        plan: what is decided about it.
+        cluster: in which it will be.
+        objects: of its charts and manifests.
+        folder: of its charts.
+        material: what its istiod signs with and trusts.
+    """
+
+    plan: ClusterPlan
+    cluster: Cluster
+    objects: "Rendered"
+    folder: Path
+    material: Material
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def sound(lab: Lab) -> Iterator[Lab]:
 
 def test_every_check_that_applies_passes_and_none_is_left_out_in_silence(sound: Lab) -> None:
     told = verify(sound)
-    assert told.ended("failed") == told.ended("could-not-run") == []
+    assert told.told == []
     assert {check.partition(".")[0] for check in told.ended("passed")} == {
         "control-planes", "drift", "trust", "gateways", "exports", "imports", "traffic", "refusals",
     }  # fmt: skip
