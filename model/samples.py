@@ -19,17 +19,20 @@ class Sample:
         port: of the Service, named http.
         target: port of the container.
         command: replaces the image's own; empty keeps it.
+        serves_on: seconds for which a pod that ends still answers, until gateways and callers know of its end. Without,
+            each restart cost a caller that does not stop 2 to 4 calls.
     """
 
     image: str
     port: int
     target: int
     command: tuple[str, ...] = ()
+    serves_on: int = 0
 
 
 SAMPLES = {
     "sleep": Sample("docker.io/curlimages/curl:8.16.0", 80, 80, ("/bin/sleep", "infinity")),
-    "httpbin": Sample("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080),
+    "httpbin": Sample("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080, serves_on=3),
 }
 
 
@@ -47,7 +50,10 @@ def bodies(workload: Workload) -> list[Body]:
     }
     if sample.command:
         container["command"] = list(sample.command)
-    pod = {"serviceAccountName": where.name, "terminationGracePeriodSeconds": 1, "containers": [container]}
+    if sample.serves_on:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": sample.serves_on}}}
+    grace = sample.serves_on * 3 or 1
+    pod = {"serviceAccountName": where.name, "terminationGracePeriodSeconds": grace, "containers": [container]}
     deployment = {
         "replicas": workload.replicas,
         "selector": {"matchLabels": labels},
