@@ -91,7 +91,7 @@ def test_a_common_root_signs_every_cluster_and_separate_ones_their_own() -> None
 
 
 def test_provided_roots_are_told_by_their_subjects_and_sealed_ones_by_their_cluster() -> None:
-    tree = provided()
+    tree = copy.deepcopy(provided())
     roots = of(tree).trust.roots
     assert sorted(cluster for root in roots for cluster in root.signs) == ["east", "west"]
     assert all(root.name.startswith("CN=") or "CN=" in root.name for root in roots)
