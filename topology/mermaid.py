@@ -27,10 +27,10 @@ def name(id: str) -> str:
 
 def _document(drawing: Drawing) -> Iterator[str]:
     yield "flowchart LR"
-    yield f'  notes["{_label((drawing.title, *drawing.notes))}"]:::note'
+    yield f'  notes["{label((drawing.title, *drawing.notes))}"]:::note'
     for network in drawing.networks:
         inside = [line for panel in network.panels for line in _panel(panel)]
-        yield from _subgraph(network.id, network.title, inside) if network.title else inside
+        yield from subgraph(network.id, network.title, inside) if network.title else inside
     for edge in drawing.edges:
         yield f"  {name(edge.tail)} --> {name(edge.head)}"
     for panel in drawing.panels:
@@ -39,21 +39,23 @@ def _document(drawing: Drawing) -> Iterator[str]:
 
 
 def _panel(panel: Panel) -> Iterator[str]:
-    words = f'  {name(panel.id)}["{_label(panel.lines[1:])}"]:::words'
-    return _subgraph(panel.frame, panel.title, (words, *map(_card, panel.nodes)))
+    words = f'  {name(panel.id)}["{label(panel.lines[1:])}"]:::words'
+    return subgraph(panel.frame, panel.title, (words, *map(_card, panel.nodes)))
 
 
-def _subgraph(id: str, title: str, inside: Iterable[str]) -> Iterator[str]:
+def subgraph(id: str, title: str, inside: Iterable[str]) -> Iterator[str]:
+    """Write a frame with what is in it."""
     yield f'  subgraph {name(id)}["{escaped(title)}"]'
     yield from (f"  {line}" for line in inside)
     yield "  end"
 
 
 def _card(node: Node) -> str:
-    return f'  {name(node.id)}["{_label(node.lines)}"]:::{_look(node)}'
+    return f'  {name(node.id)}["{label(node.lines)}"]:::{_look(node)}'
 
 
-def _label(lines: Iterable[str]) -> str:
+def label(lines: Iterable[str]) -> str:
+    """Join lines to a label."""
     return "<br/>".join(map(escaped, lines))
 
 
@@ -71,11 +73,12 @@ def _looks(drawing: Drawing) -> Iterator[str]:
         yield f"  classDef {look} stroke:{line.ink.light},stroke-width:{line.width:g}px"
     for panel in drawing.panels:
         if panel.verdict:
-            yield f"  style {name(panel.frame)} {_style(VERDICTS[panel.verdict])}"
+            yield f"  style {name(panel.frame)} {style(VERDICTS[panel.verdict])}"
     for place, edge in enumerate(drawing.edges):
-        yield f"  linkStyle {place} {_style(stroke(edge.kind, edge.verdict))}"
+        yield f"  linkStyle {place} {style(stroke(edge.kind, edge.verdict))}"
 
 
-def _style(line: Stroke) -> str:
+def style(line: Stroke) -> str:
+    """Write how a line looks."""
     dashes = f",stroke-dasharray:{' '.join(f'{length:g}' for length in line.dash)}" if line.dash else ""
     return f"stroke:{line.ink.light},stroke-width:{line.width:g}px{dashes}"

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from math import dist
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from model.yamltree import inert
+from topology.dot import SIZE
 from topology.layout import Box, Point
 from topology.live import Verdict
-from topology.palette import SIGN, VERDICTS, Ink, Stroke
+from topology.palette import FONTS, PAGE, QUIET, SIGN, SURFACES, TITLE, VERDICTS, Ink, Stroke
 from topology.routes import Curve
 
 SIGNS = {
@@ -17,6 +19,63 @@ SIGNS = {
     Verdict.SILENT: "M-3 0H3",
 }
 """Cross, exclamation mark, check mark, dash."""
+LEADING = SIZE * 1.2
+"""From line to line, as Graphviz has it."""
+HEADING = 14.0
+"""What the title needs more than other lines above the picture."""
+
+
+def document(title: str, told: str, size: tuple[float, float], inks: Sequence[Ink]) -> Element:
+    """Begin a picture.
+
+    Args:
+        title: what it shows.
+        told: all of it in sentences.
+        size: width and height.
+        inks: what is drawn with; surfaces need not be named.
+    """
+    width, height = size
+    rectangle = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
+    look = {"role": "img", "aria-labelledby": "title description", "font-family": ", ".join((*FONTS, "sans-serif"))}
+    view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width:.0f} {height:.0f}"}
+    root = Element("svg", {**view, **rectangle, **look})
+    SubElement(root, "title", {"id": "title"}).text = inert(title)
+    SubElement(root, "desc", {"id": "description"}).text = inert(told)
+    SubElement(root, "style").text = _style(inks)
+    SubElement(root, "rect", {"class": PAGE.name, **rectangle, "rx": "8"})
+    return root
+
+
+def written(root: Element) -> str:
+    """Write a picture that is complete."""
+    ElementTree.indent(root, " ")
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _style(inks: Sequence[Ink]) -> str:
+    """Say each colour once, and which one dark pages have instead, where whoever shows the picture goes by that."""
+    light, dark = (
+        " ".join(f".{ink.name} {{ {'fill' if ink in SURFACES else 'color'}: {color} }}" for ink, color in each)
+        for each in ([(ink, ink.light) for ink in (*SURFACES, *inks)], [(ink, ink.dark) for ink in (*SURFACES, *inks)])
+    )
+    return f"{light} @media (prefers-color-scheme: dark) {{ {dark} }}"
+
+
+def heading(parent: Element, title: str, notes: Sequence[str], page: Box) -> None:
+    """Write what stands above a picture; the page knows how wide its lines are."""
+    text(parent, title, (0, 13), TITLE, 18, bold=True)
+    for place, note in enumerate(notes, start=1):
+        text(parent, note, (0, 18 + LEADING * place), QUIET, SIZE, page.lines[place])
+
+
+def lines(parent: Element, words: Sequence[str], box: Box, looks: Iterable[tuple[Ink, float]], inset: float) -> None:
+    """Write lines into a box, each in its ink and size; what is larger than Graphviz took it for is squeezed in."""
+    y = box.y + (box.height - LEADING * len(words)) / 2 + LEADING * 0.77
+    for line, width, (ink, size) in zip(words, box.lines, looks, strict=True):
+        bold = size > 14
+        fitting = min(width * size / SIZE * (1.07 if bold else 1), box.width - 2 * inset)
+        text(parent, line, (box.x + inset, y), ink, size, fitting, bold)
+        y += LEADING
 
 
 def group(parent: Element, words: Iterable[str] = ()) -> Element:

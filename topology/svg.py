@@ -3,43 +3,46 @@
 Every text is as wide as Graphviz took it to be, in whatever font it is shown, so no label leaves its box.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
-from model.yamltree import inert
 from topology.dot import SIZE, dot
 from topology.drawing import Drawing, Edge, Kind, Node, Panel
 from topology.layout import Box, Layout, layout
 from topology.live import Verdict
 from topology.palette import (
     CARD,
-    FONTS,
     FRAME,
     INKS,
     KINDS,
     NETWORK,
-    PAGE,
     PANEL,
     QUIET,
     STEEL,
-    SURFACES,
     TEXT,
     TITLE,
     VERDICTS,
-    Ink,
     Stroke,
     stroke,
 )
 from topology.routes import Curve, routed
-from topology.shapes import arrow, badge, group, middle, moved, rectangle, text
+from topology.shapes import (
+    HEADING,
+    arrow,
+    badge,
+    document,
+    group,
+    heading,
+    lines,
+    middle,
+    moved,
+    rectangle,
+    text,
+    written,
+)
 
 MARGIN = 24.0
-LEADING = SIZE * 1.2
-"""From line to line, as Graphviz has it."""
-HEADING = 14.0
-"""What the title needs more than other lines above the picture."""
 GAP = 5.0
 """From a panel's frame to where the next one may begin."""
 LEGEND = 20.0
@@ -53,26 +56,14 @@ def svg(drawing: Drawing) -> str:
     placed, curves = routed(drawing, layout(dot(drawing)))
     rows = list(_rows(_legend(drawing), placed.page.width))
     below = HEADING + placed.page.height + LEGEND
-    root = _root(drawing, placed.page.width + 2 * MARGIN, below + LEGEND * (len(rows) - 1) + 2 * MARGIN)
+    size = placed.page.width + 2 * MARGIN, below + LEGEND * (len(rows) - 1) + 2 * MARGIN
+    root = document(drawing.title, " ".join(_told(drawing)), size, INKS)
     inner = moved(root, MARGIN, MARGIN)
-    _heading(inner, drawing, placed.page)
+    heading(inner, drawing.title, drawing.notes, placed.page)
     _picture(moved(inner, -placed.page.x, HEADING), drawing, placed, curves)
     for place, row in enumerate(rows):
         _samples(inner, row, below + LEGEND * place, drawing.is_live)
-    ElementTree.indent(root, " ")
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _root(drawing: Drawing, width: float, height: float) -> Element:
-    size = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
-    told = {"role": "img", "aria-labelledby": "title description", "font-family": ", ".join((*FONTS, "sans-serif"))}
-    view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width:.0f} {height:.0f}"}
-    root = Element("svg", {**view, **size, **told})
-    SubElement(root, "title", {"id": "title"}).text = inert(drawing.title)
-    SubElement(root, "desc", {"id": "description"}).text = inert(" ".join(_told(drawing)))
-    SubElement(root, "style").text = _style()
-    SubElement(root, "rect", {"class": PAGE.name, **size, "rx": "8"})
-    return root
+    return written(root)
 
 
 def _told(drawing: Drawing) -> Iterator[str]:
@@ -81,21 +72,6 @@ def _told(drawing: Drawing) -> Iterator[str]:
     for panel in drawing.panels:
         yield f"Cluster {'; '.join(panel.lines)}."
         yield from (f"In {panel.title}: {'; '.join(node.lines)}." for node in panel.nodes)
-
-
-def _style() -> str:
-    """Say each colour once, and which one dark pages have instead, where whoever shows the picture goes by that."""
-    light, dark = (
-        " ".join(f".{ink.name} {{ {'fill' if ink in SURFACES else 'color'}: {color} }}" for ink, color in inks)
-        for inks in ([(ink, ink.light) for ink in (*SURFACES, *INKS)], [(ink, ink.dark) for ink in (*SURFACES, *INKS)])
-    )
-    return f"{light} @media (prefers-color-scheme: dark) {{ {dark} }}"
-
-
-def _heading(parent: Element, drawing: Drawing, page: Box) -> None:
-    text(parent, drawing.title, (0, 13), TITLE, 18, bold=True)
-    for place, note in enumerate(drawing.notes, start=1):
-        text(parent, note, (0, 18 + LEADING * place), QUIET, SIZE, page.lines[place])
 
 
 def _picture(parent: Element, drawing: Drawing, placed: Layout, curves: Iterable[Curve]) -> None:
@@ -118,26 +94,16 @@ def _panel(parent: Element, panel: Panel, box: Box, words: Box) -> None:
     rectangle(made, lane, PANEL, VERDICTS[panel.verdict] if panel.verdict else Stroke(FRAME, width=1), 10)
     if panel.verdict:
         badge(made, panel.verdict, (lane.right - 18, lane.y))
-    _words(made, panel.lines, words, [(TITLE, 15.0), *[(TEXT, 10.5)] * (len(panel.lines) - 1)], inset=2)
+    lines(made, panel.lines, words, [(TITLE, 15.0), *[(TEXT, 10.5)] * (len(panel.lines) - 1)], inset=2)
 
 
 def _card(parent: Element, node: Node, box: Box) -> None:
     made = group(parent, (*node.lines, *node.said))
     rectangle(made, box, CARD, stroke(node.kind, node.verdict), 6)
     title = [(TITLE, 12.0)] if node.title else []
-    _words(made, node.lines, box, [(KINDS[node.kind].ink, 10.0), *title, *[(TEXT, 10.5)] * len(node.details)], inset=10)
+    lines(made, node.lines, box, [(KINDS[node.kind].ink, 10.0), *title, *[(TEXT, 10.5)] * len(node.details)], inset=10)
     if node.verdict:
         badge(made, node.verdict, (box.right - 14, box.y))
-
-
-def _words(parent: Element, lines: Sequence[str], box: Box, looks: Iterable[tuple[Ink, float]], inset: float) -> None:
-    """Write lines into a box, each in its ink and size; what is larger than Graphviz took it for is squeezed in."""
-    y = box.y + (box.height - LEADING * len(lines)) / 2 + LEADING * 0.77
-    for line, width, (ink, size) in zip(lines, box.lines, looks, strict=True):
-        bold = size > 14
-        fitting = min(width * size / SIZE * (1.07 if bold else 1), box.width - 2 * inset)
-        text(parent, line, (box.x + inset, y), ink, size, fitting, bold)
-        y += LEADING
 
 
 def _edge(parent: Element, edge: Edge, curve: Curve) -> None:
