@@ -6,7 +6,7 @@ ROUNDS ?= 5
 laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview verify validate doctor install dev lint test unit engine bench bench-lab lock pictures clean tools
+.PHONY: help up down lab lab-down lab-test preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ verify: ## Prove that what runs of STACK is what is declared
 
 validate: ## Check the stack file of STACK
 	@./mesh validate --stack $(STACK)$(laid)
+
+trust: ## Explain the certificate hierarchy of STACK, and what it does not protect against
+	@./mesh trust --stack $(STACK)$(laid)
 
 doctor: ## Show what was found where and what is missing for which provisioner
 	@./mesh doctor
@@ -73,7 +76,7 @@ lock: dev ## Pin the Python packages anew, with hashes
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
 
 pictures: dev ## Draw the pictures in docs/pictures anew
-	@.venv/bin/pytest -q tests/unit/golden/test_topology.py --update-goldens
+	@.venv/bin/pytest -q tests/unit/golden/test_topology.py tests/unit/golden/test_hierarchy.py --update-goldens
 
 clean: ## Remove the Python environment; clusters and state stay
 	@rm -rf .venv

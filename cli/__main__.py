@@ -14,11 +14,12 @@ import typer
 from rich.console import Console
 
 from cli.workspace import Workspace
-from topology.formats import Format
+from topology.formats import Format, Telling
 
 if TYPE_CHECKING:
     from cli.engine import Engine
     from model.config import Federation
+    from model.hierarchy import Made
     from toolchain.install import Choice, Toolchain
 
 DEFAULT_STACK = "embedded"
@@ -185,6 +186,45 @@ def topology(
     file = put(draw(federation, stack, wanted, live), wanted, output, workspace.home / "topology", stack)
     if file:
         _tell(f"{stack} is drawn in {file}")
+
+
+@app.command()
+def trust(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
+    form: Annotated[
+        Telling | None, typer.Option("--format", help="Left out: what the output's name says, else text.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write it; left out: standard output.")] = None,
+) -> None:  # fmt: skip
+    """Explain the certificate hierarchy: who signs and trusts whom, what a rotation does next, what stays open."""
+    from cli import topology
+    from cli import trust as telling
+    from model.hierarchy import hierarchy
+
+    workspace, federation = _declared(stack, overlay)
+    wanted = telling.chosen(form, output)
+    told = hierarchy(federation, stack, _made(workspace, stack))
+    if wanted is Telling.TEXT and output is None:
+        telling.show(told, Console())
+        return
+    written = telling.written(told, wanted)
+    file = topology.put(written, wanted, output, workspace.home / "trust", stack)
+    if file:
+        _tell(f"the trust of {stack} is told in {file}")
+
+
+def _made(workspace: Workspace, stack: str) -> "Made":
+    """Read what a stack's last `up` made; a toolchain that is not there is not got for that."""
+    from cli.engine import Engine
+    from cli.trust import made
+    from model.hierarchy import Made
+    from toolchain.install import Missing, ready
+    from toolchain.pins import Pins
+
+    found = ready({DEFAULT_PROVISIONER}, pieces=Pins.asking)
+    if isinstance(found, Missing):
+        return Made({}, f"the state cannot be read without the engine ({found}), so no fingerprints are shown")
+    return made(Engine(workspace, found, stack))
 
 
 @app.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 from model.config import Federation
 from model.plan import plan
 from topology.errors import TopologyError
-from topology.formats import ENDINGS, Format
+from topology.formats import ENDINGS, Format, Telling
 from topology.graph import graph
 from topology.live import read
 from topology.render import render
@@ -39,7 +39,7 @@ def draw(federation: Federation, stack: str, format: Format, report: Path | None
     return render(graph(federation, plan(federation, stack), stack), format, live)
 
 
-def put(picture: bytes, format: Format, output: Path | None, folder: Path, stack: str) -> Path | None:
+def put(picture: bytes, format: Format | Telling, output: Path | None, folder: Path, stack: str) -> Path | None:
     """Write a picture: to its file, else to standard output; a terminal is spared what it cannot show.
 
     Args:

@@ -136,6 +136,10 @@ class Pins:
         """Those of them with which a preview does."""
         return tuple(piece for piece in self.needed(provisioners) if not piece.makes_clusters)
 
+    def asking(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """Those of them with which the state of a stack is read."""
+        return tuple(piece for piece in self.needed(provisioners) if piece.kind == "engine")
+
 
 def load(host: Host) -> Pins:
     """Read the pins of the host's checkout."""

@@ -18,6 +18,22 @@ class Format(StrEnum):
         return self in (Format.SVG, Format.PNG)
 
 
+class Telling(StrEnum):
+    """A way to tell the hierarchy of certificates: as a picture is written, and as text."""
+
+    TEXT = "text"
+    JSON = Format.JSON.value
+    SVG = Format.SVG.value
+    PNG = Format.PNG.value
+    DOT = Format.DOT.value
+    MERMAID = Format.MERMAID.value
+
+    @property
+    def is_picture(self) -> bool:
+        """Say whether it is nothing to print on a terminal."""
+        return self in (Telling.SVG, Telling.PNG)
+
+
 ENDINGS = {
     ".svg": Format.SVG,
     ".png": Format.PNG,

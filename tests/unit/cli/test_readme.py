@@ -97,7 +97,7 @@ def test_every_target_that_is_described_can_be_made(target: str) -> None:
     assert dry("make", target).returncode == 0
 
 
-@pytest.mark.parametrize("target", ["up", "down", "preview", "verify", "validate", "doctor", "install"])
+@pytest.mark.parametrize("target", ["up", "down", "preview", "verify", "validate", "trust", "doctor", "install"])
 def test_targets_are_thin_names_for_mesh(target: str) -> None:
     words = tuple(dry("make", target, "STACK=east-west").stdout.split())
     assert words[0] == "./mesh"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.golden.conftest import FOLDER, Golden
 from tests.unit.topology.federations import FLEET, STACKS, drawn, report
+from tests.unit.topology.trusts import PICTURES as TRUSTS
 from topology.formats import Format
 from topology.live import Live, read
 from topology.render import render
@@ -51,5 +52,5 @@ def test_the_picture_with_results_is_current(golden: Golden, live: Live) -> None
 
 
 def test_there_is_no_picture_of_a_stack_that_is_gone() -> None:
-    names = {f"{name}.svg" for name in (*STACKS, FLEET, f"{CHECKED}-checked")}
+    names = {f"{name}.svg" for name in (*STACKS, FLEET, f"{CHECKED}-checked", *(f"trust-{name}" for name in TRUSTS))}
     assert {file.name for file in (FOLDER / PICTURES).iterdir()} == names
