@@ -53,4 +53,4 @@ def test_the_picture_with_results_is_current(golden: Golden, live: Live) -> None
 
 def test_there_is_no_picture_of_a_stack_that_is_gone() -> None:
     names = {f"{name}.svg" for name in (*STACKS, FLEET, f"{CHECKED}-checked", *(f"trust-{name}" for name in TRUSTS))}
-    assert {file.name for file in (FOLDER / PICTURES).iterdir()} == names
+    assert {file.name for file in (FOLDER / PICTURES).glob("*.svg")} == names
