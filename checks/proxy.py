@@ -139,9 +139,11 @@ class Secrets(Told):
 
     @property
     def own(self) -> list[x509.Certificate]:
-        """Its own certificate, then its issuers."""
+        """Its own certificate, then its issuers up to its root; Istio's agent puts all trusted roots behind them."""
         found = (each.secret.tls_certificate for each in self.configs if each.name == "default")
-        return next((own.certificate_chain.certificates for own in found if own), [])
+        sent = next((own.certificate_chain.certificates for own in found if own), [])
+        root = next((place for place, each in enumerate(sent) if each.subject == each.issuer), len(sent))
+        return sent[: root + 1]
 
     @property
     def trusted(self) -> list[x509.Certificate]:

@@ -79,8 +79,10 @@ def _missing(kubectl: list[str], namespace: str, pod: str) -> str:
         return "its proxy has no certificate"
     if unknown := sorted(set(os.environ["SIGNING"].split()) - trusted):
         return f"does not trust {_short(unknown)} yet, which others are to sign under"
-    if own[-1] not in os.environ["TRUSTED"].split():
-        return f"has a certificate of {_short(own[-1:])}, which others would trust no longer"
+    # Istio's agent puts all trusted roots behind the chain: the first of them is the one that it leads to.
+    leads_to = next((each for each in own if each in trusted), own[-1])
+    if leads_to not in os.environ["TRUSTED"].split():
+        return f"has a certificate of {_short([leads_to])}, which others would trust no longer"
     return ""
 
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from checks.certificates import issue, stranger
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, URL, Lab
+from tests.lab.verified import green
 from tests.rotation import rotate
 
 HOST = "httpbin.httpbin.svc.cluster.local"
@@ -31,6 +32,10 @@ def test_a_named_consumer_is_answered_under_its_own_identity(model: Lab) -> None
         "URI": "spiffe://east.local/ns/sleep/sa/sleep",
         "By": "spiffe://west.local/ns/httpbin/sa/httpbin",
     }
+
+
+def test_a_verification_passes_in_both_models(model: Lab) -> None:
+    eventually(lambda: green(model), PATIENCE)
 
 
 def test_a_consumer_that_the_export_does_not_name_cannot_even_resolve_it(model: Lab) -> None:

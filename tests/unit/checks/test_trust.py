@@ -110,6 +110,11 @@ SLEEP = "spiffe://east.local/ns/sleep/sa/sleep"
     ("own", "trusted", "found"),
     [
         (lambda: issued(intermediate("east"), SLEEP), lambda: pem(*root().chain), "1 certificates lead to root CA"),
+        (
+            lambda: issued(intermediate("east"), SLEEP) + pem(*OTHER.chain, *root().chain),
+            lambda: pem(*root().chain),
+            "lead to root CA",
+        ),
         (lambda: issued(OTHER, SLEEP), lambda: pem(*root().chain), "is signed by none of the roots"),
         (lambda: issued(intermediate("east"), "spiffe://x/y"), lambda: pem(*root().chain), "is spiffe://x/y, not"),
         (lambda: issued(intermediate("east"), SLEEP), lambda: pem(*OTHER.chain), "does not trust the roots"),

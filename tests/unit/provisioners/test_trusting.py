@@ -28,10 +28,10 @@ def pods(stand: Stand, *listed: dict[str, object]) -> None:
 
 
 def secrets(under: Issuer, *trusted: Issuer) -> str:
-    """What Envoy tells of its secrets; keys are blanked out by it."""
+    """What Envoy tells of its secrets; keys are blanked out by it, and all roots stand behind the chain."""
     signer = authority("east intermediate CA", under)
     leaf = Issuer(workload("spiffe://east.local/ns/n/sa/s", signer), signer.key)
-    chain = {"inline_bytes": _encoded(leaf, signer, under)}
+    chain = {"inline_bytes": _encoded(leaf, signer, under, *trusted)}
     roots = {"inline_bytes": _encoded(*trusted)}
     return json.dumps(
         {
@@ -96,6 +96,15 @@ def test_a_proxy_whose_certificate_leads_to_the_old_root_keeps_it_from_being_dro
     stand.when("kubectl", "exec", out=secrets(OLD, OLD, NEW))
     told = complaint(stand, monkeypatch, DROP)
     assert f"httpbin/one: has a certificate of root {fingerprint(OLD.pem)[:16]}" in told
+
+
+@pytest.mark.parametrize("trusted", [(OLD, NEW), (NEW, OLD)], ids=["old-first", "new-first"])
+def test_in_whichever_order_roots_are_told_the_one_that_a_chain_leads_to_counts(
+    stand: Stand, trusted: tuple[Issuer, Issuer]
+) -> None:
+    pods(stand, pod("one", "istio-proxy"))
+    stand.when("kubectl", "exec", out=secrets(NEW, *trusted))
+    assert stand.run("trusting", stdin=KUBECONFIG, **DROP).status == 0
 
 
 @pytest.mark.parametrize(
