@@ -33,8 +33,8 @@ def assert_converged(checkout: Checkout) -> None:
     assert len(checkout.state()) == EXPECTED_RESOURCES
 
 
-EXPECTED_RESOURCES = 95
-"""What the committed stack file comes to, with the engine's own providers of commands and keys."""
+EXPECTED_RESOURCES = 96
+"""What the committed stack file comes to, with the providers of commands, of keys and of the engine's own functions."""
 
 
 def test_an_engine_killed_time_after_time_converges(fresh: Checkout) -> None:
