@@ -94,6 +94,7 @@ def test_up_creates_exactly_what_the_preview_showed(fresh: Checkout) -> None:
     planned = {str(step["urn"]) for step in fresh.preview()}
     done = fresh.up()
     assert done.changes() == {"created": len(planned)}
-    providers = {"pulumi:providers:command", "pulumi:providers:tls"}  # default providers, which steps leave out
+    # default providers, which steps leave out
+    providers = {f"pulumi:providers:{name}" for name in ("command", "pulumi", "tls")}
     made = {urn for urn, resource in fresh.state().items() if resource["type"] not in providers}
     assert made == planned
