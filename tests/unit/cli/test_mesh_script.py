@@ -78,7 +78,8 @@ def test_the_first_run_makes_the_environment_from_hashed_pins_and_then_runs_the_
     assert done.returncode == 7  # the command's own
     assert done.stdout == ""
     (install,) = installs(fresh)
-    assert "--require-hashes" in install and f"--requirement {fresh.folder}/requirements.txt" in install
+    assert "--require-hashes" in install and "--no-deps" in install
+    assert f"--requirement {fresh.folder}/requirements.txt" in install
     assert fresh.calls()[-1] == f"{fresh.folder}|-m cli up --stack a b"
 
 
