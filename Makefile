@@ -3,7 +3,12 @@ STACK ?= embedded
 LAB ?= east-west
 OVERLAY ?=
 ROUNDS ?= 5
-laid := $(if $(OVERLAY), --overlay '$(OVERLAY)')
+# Recipes read them from the environment, as they are: text that make or the shell would run stays text.
+override export STACK := $(value STACK)
+override export LAB := $(value LAB)
+override export OVERLAY := $(value OVERLAY)
+override export ROUNDS := $(value ROUNDS)
+laid := $${OVERLAY:+--overlay="$$OVERLAY"}
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
 .PHONY: help up down lab lab-down lab-test preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures clean tools
@@ -12,29 +17,29 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Bring the federation of STACK up (default: embedded), with the file OVERLAY laid over it if one is given
-	@./mesh up --yes --stack $(STACK)$(laid)
+	@./mesh up --yes --stack="$$STACK" $(laid)
 
 down: ## Remove everything that `make up` made for STACK
-	@./mesh down --yes --stack $(STACK)
+	@./mesh down --yes --stack="$$STACK"
 
 preview: ## Show every object that STACK would change; needs no cluster and no network
-	@./mesh preview --stack $(STACK)$(laid)
+	@./mesh preview --stack="$$STACK" $(laid)
 
 lab: ## Two kind clusters, two meshes, and a real request between them; needs Docker
-	@./mesh up --yes --stack $(LAB)$(laid)
-	@./mesh call --stack $(LAB)$(laid)
+	@./mesh up --yes --stack="$$LAB" $(laid)
+	@./mesh call --stack="$$LAB" $(laid)
 
 lab-down: ## Remove everything that `make lab` made
-	@./mesh down --yes --stack $(LAB)
+	@./mesh down --yes --stack="$$LAB"
 
 verify: ## Prove that what runs of STACK is what is declared
-	@./mesh verify --stack $(STACK)$(laid)
+	@./mesh verify --stack="$$STACK" $(laid)
 
 validate: ## Check the stack file of STACK
-	@./mesh validate --stack $(STACK)$(laid)
+	@./mesh validate --stack="$$STACK" $(laid)
 
 trust: ## Explain the certificate hierarchy of STACK, and what it does not protect against
-	@./mesh trust --stack $(STACK)$(laid)
+	@./mesh trust --stack="$$STACK" $(laid)
 
 doctor: ## Show what was found where and what is missing for which provisioner
 	@./mesh doctor
@@ -69,7 +74,7 @@ bench: dev install ## Measure a whole bring-up beside a sequential script
 
 bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as a script; needs Docker
 	@./mesh install kind
-	@.venv/bin/python -m bench.lab --stack $(LAB) --rounds $(ROUNDS)$(laid)
+	@.venv/bin/python -m bench.lab --stack="$$LAB" --rounds="$$ROUNDS" $(laid)
 
 lock: dev ## Pin the Python packages anew, with hashes
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.txt

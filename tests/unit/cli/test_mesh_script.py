@@ -3,6 +3,7 @@
 import shutil
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,10 @@ PYTHON = """#!/bin/sh
 here='HERE'
 printf '%s|%s\\n' "${PYTHONPATH:-}" "$*" >> "$here/calls"
 case "$*" in
-    "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
-    "-m pip "*) [ ! -e "$here/offline" ] || { echo "no route to the index" >&2; exit 1; } ;;
-    "-c "*) [ ! -e "$here/old" ] ;;
-    "-m cli "*) exit 7 ;;
+    "-I -m venv "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+    "-I -m pip "*) [ ! -e "$here/offline" ] || { echo "no route to the index" >&2; exit 1; } ;;
+    "-I -c "*) [ ! -e "$here/old" ] ;;
+    "-P -m cli "*) exit 7 ;;
 esac
 """
 
@@ -32,11 +33,11 @@ class Fresh:
 
     folder: Path
 
-    def mesh(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run the script from somewhere else, as people do."""
+    def mesh(self, *arguments: str, script: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run the script from somewhere else, as people do; by its own path or by another."""
         path = f"{self.folder.parent / 'bin'}:/usr/bin:/bin"
         return subprocess.run(
-            [str(self.folder / "mesh"), *arguments],
+            [str(script or self.folder / "mesh"), *arguments],
             cwd="/",
             env={"PATH": path, **settings},
             capture_output=True,
@@ -80,7 +81,7 @@ def test_the_first_run_makes_the_environment_from_hashed_pins_and_then_runs_the_
     (install,) = installs(fresh)
     assert "--require-hashes" in install and "--no-deps" in install
     assert f"--requirement {fresh.folder}/requirements.txt" in install
-    assert fresh.calls()[-1] == f"{fresh.folder}|-m cli up --stack a b"
+    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m cli up --stack a b"
 
 
 def test_the_next_run_installs_nothing_and_says_nothing(fresh: Fresh) -> None:
@@ -105,7 +106,7 @@ def test_the_packages_for_development_are_a_set_of_their_own(fresh: Fresh) -> No
 
 def test_without_arguments_help_is_shown(fresh: Fresh) -> None:
     fresh.mesh()
-    assert fresh.calls()[-1].endswith("|-m cli --help")
+    assert fresh.calls()[-1].endswith("|-P -m cli --help")
 
 
 def test_packages_that_cannot_be_had_are_an_error_with_a_way_out_and_tried_again(fresh: Fresh) -> None:
@@ -124,3 +125,40 @@ def test_a_machine_whose_python_is_too_old_is_told_what_to_install(fresh: Fresh)
     assert done.returncode == 1
     assert "error: no Python 3.11 or newer was found\n  -> install it" in done.stderr
     assert not installs(fresh)
+
+
+def test_the_script_works_through_a_link_to_itself(fresh: Fresh) -> None:
+    shortcut = fresh.folder.parent / "my bin" / "mesh"
+    shortcut.parent.mkdir()
+    shortcut.symlink_to("../a clone/mesh")
+    assert fresh.mesh("doctor", script=shortcut).returncode == 7
+    assert list(shortcut.parent.iterdir()) == [shortcut]
+    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m cli doctor"
+
+
+def test_runs_that_begin_at_once_install_once(fresh: Fresh) -> None:
+    """Each waits for the one before it, and then finds that nothing is left to install."""
+    with ThreadPoolExecutor() as pool:
+        ended = [run.result() for run in [pool.submit(fresh.mesh, "doctor") for _ in range(4)]]
+    assert [done.returncode for done in ended] == [7] * 4
+    assert len(installs(fresh)) == 1
+
+
+@pytest.mark.parametrize("module", ["cli", "model", "yaml", "typer", "venv", "pip", "sys_of_theirs"])
+def test_no_code_of_the_folder_that_it_is_called_from_runs(tmp_path: Path, module: str) -> None:
+    """A cloned folder may hold anything, under the names of packages that this program imports."""
+    clone, hostile = tmp_path / "clone", tmp_path / "hostile"
+    (clone / "cli").mkdir(parents=True)
+    (clone / "cli" / "__main__.py").write_text(
+        "import importlib.util\n"
+        f"found = importlib.util.find_spec({module!r})\n"
+        "assert found is None or 'hostile' not in str(found.origin), found\n"
+    )
+    (hostile / module).mkdir(parents=True)
+    for file in ("__init__.py", "__main__.py"):
+        (hostile / module / file).write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
+    shutil.copy(CHECKOUT / "mesh", clone / "mesh")
+    (clone / "requirements.txt").write_text("")
+    done = subprocess.run([str(clone / "mesh")], cwd=hostile, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "owned").exists()

@@ -28,6 +28,8 @@ def named(pattern: str) -> list[tuple[str, ...]]:
 MAKE = named(r"^(make\b.*)")
 MESH = named(r"(\./mesh\b[^)\"]*)")
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+NO_OVERLAY = '${OVERLAY:+--overlay="$OVERLAY"}'
+"""What the shell makes nothing of where no overlay is named."""
 OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 """A make inside `make test` would say which folder it enters."""
 
@@ -99,7 +101,7 @@ def test_every_target_that_is_described_can_be_made(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["up", "down", "preview", "verify", "validate", "trust", "doctor", "install"])
 def test_targets_are_thin_names_for_mesh(target: str) -> None:
-    words = tuple(dry("make", target, "STACK=east-west").stdout.split())
+    words = tuple(dry("make", target).stdout.replace(NO_OVERLAY, "").replace('"', "").split())
     assert words[0] == "./mesh"
     parsed(words[1:])
-    assert "east-west" in words or target in ("doctor", "install")
+    assert "--stack=$STACK" in words or target in ("doctor", "install")
