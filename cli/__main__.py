@@ -1,5 +1,6 @@
 """The command `mesh`: each command is a few lines over the rooms that do the work."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from cli import streams
 from cli.workspace import Workspace
 from topology.formats import Format, Telling
 
@@ -28,6 +30,10 @@ INTERRUPTED = 130
 """Exit status that Typer makes of Ctrl-C."""
 NOT_RUN = 2
 """Exit status of a verification that could not look; 1 says that it found something."""
+UNWRITTEN = 2
+"""Exit status where what there is to say cannot be written, so that it counts as unknown."""
+STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+"""Source: Pulumi's rule for names of stacks."""
 app = typer.Typer(
     help="Federates Istio meshes from one declared model.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,7 +64,21 @@ class Form(StrEnum):
     HTML = "html"
 
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="Which stack file: Pulumi.<stack>.yaml.")]
+def _stack_name(said: str) -> str:
+    """Refuse what the engine takes for no name of a stack, before it becomes part of a path or is shown."""
+    if not STACK_NAME.fullmatch(said):
+        from model.yamltree import printable
+
+        raise Refused(
+            f"{printable(said)} cannot be the name of a stack",
+            "write 1 to 100 letters, digits, hyphens, underscores or dots: what stands in Pulumi.<stack>.yaml",
+        )
+    return said
+
+
+Stack = Annotated[
+    str, typer.Option("--stack", "-s", help="Which stack file: Pulumi.<stack>.yaml.", callback=_stack_name)
+]
 Overlay = Annotated[
     Path | None,
     typer.Option("--overlay", "-o", help="Lay this file over the stack file; MESH_OVERLAY does the same."),
@@ -354,6 +374,22 @@ def _tell(line: str) -> None:
 
 def main() -> None:
     """Run the command line; what a person can mend is told in three parts, never as a traceback."""
+    try:
+        streams.settle()
+        status = _status()
+        streams.flush()
+    except streams.OutputClosed:
+        _tell("error: standard output is closed, so nothing can be shown\n  -> give it a terminal, a file or /dev/null")
+        status = UNWRITTEN
+    except OSError as error:
+        streams.give_up()
+        _tell(f"error: {_unwritten(error)}")
+        status = UNWRITTEN
+    sys.exit(status)
+
+
+def _status() -> int | str | None:
+    """Run the command, and return how the process is to end."""
     from cli.engine import EngineError
     from toolchain.errors import ToolchainError
     from topology.errors import TopologyError
@@ -362,11 +398,18 @@ def main() -> None:
         app(prog_name="mesh")
     except (Refused, ToolchainError, EngineError, TopologyError) as error:
         _tell(f"error: {error}")
-        sys.exit(NOT_RUN if isinstance(error, CouldNotRun) else 1)
+        return NOT_RUN if isinstance(error, CouldNotRun) else 1
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _tell("stopped; run it again: it goes on where it stopped")
-        raise
+        return ended.code
+    return 0
+
+
+def _unwritten(error: OSError) -> str:
+    """Say what the machine refused: a file, or the output where none is named."""
+    what = str(error.filename) if error.filename else "what there is to show"
+    return f"{what} cannot be read or written: {error.strerror or error}\n  -> make room, or see to its permissions"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""What people read is written to any terminal, file or pipe; where it cannot be, one sentence says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SHOWING = ["validate", "topology --format json", "trust", "doctor", "--help"]
+"""Commands that need neither engine nor cluster."""
+
+
+def mesh(words: str, *, shell: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own, with what the shell redirects."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "MESH_HOME")}
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" -P -m cli {words} {shell}', sys.executable],
+        env={**environment, "PYTHONPATH": str(CHECKOUT), **settings},
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+@pytest.mark.parametrize("words", SHOWING)
+def test_a_full_disk_is_told_in_one_sentence_and_is_no_success(words: str) -> None:
+    done = mesh(words, shell=">/dev/full")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert (done.returncode, done.stderr.count("No space left on device")) == (2, 1), done.stderr
+
+
+@pytest.mark.parametrize("words", SHOWING)
+def test_closed_output_is_told_and_is_no_success(words: str) -> None:
+    done = mesh(words, shell=">&-")
+    assert done.stderr.startswith("error: standard output is closed"), done.stderr
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("words", SHOWING)
+def test_everything_closed_is_no_success_either(words: str) -> None:
+    assert mesh(words, shell=">&- 2>&-").returncode == 2
+
+
+@pytest.mark.parametrize("words", SHOWING)
+def test_a_reader_that_leaves_early_gets_no_traceback(words: str) -> None:
+    done = mesh(words, shell="| head -c 1")
+    assert done.stderr == "" or "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", SHOWING)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "40"},
+        {"COLUMNS": ""},
+    ],
+    ids=str,
+)
+def test_any_terminal_shows_it(words: str, settings: dict[str, str]) -> None:
+    done = mesh(words, **settings)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == mesh(words).returncode
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("command", ["up", "preview", "call", "verify", "down", "validate", "topology", "trust"])
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "\x1b[2J", "a\nb", "../elsewhere", "a b", "", "caf\u00e9", "a;b"], ids=lambda n: repr(n[:12])
+)
+def test_what_is_no_name_of_a_stack_is_refused_before_it_is_used_and_shown_without_steering(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    from cli import __main__ as cli
+
+    monkeypatch.setattr(sys, "argv", ["mesh", command, f"--stack={name}"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "cannot be the name of a stack" in said.err and "  -> write" in said.err
+    assert said.out == "" and "\x1b" not in said.err and len(said.err) < 400
