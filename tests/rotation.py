@@ -27,7 +27,11 @@ def rotating(checkout: Checkout, **following: object) -> Iterator[str]:
 
 
 def rotate(checkout: Checkout, **following: object) -> None:
-    """Move to other authorities, phase by phase."""
+    """Move to other authorities, phase by phase; a rotation to where a stack is already is refused, so none is made."""
+    now = checkout.declared().get("trust", {})
+    assert isinstance(now, dict)
+    if {**now, **following} == now:
+        return
     for _ in rotating(checkout, **following):
         checkout.up()
 
