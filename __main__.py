@@ -1,6 +1,7 @@
 """The Pulumi program: load the model, plan, build the federation, export what people need to use it."""
 
 import os
+import signal
 
 import pulumi
 
@@ -11,6 +12,9 @@ from model.overlay import chosen
 from model.plan import plan
 from model.rotation import standing, step
 from model.stackfile import lay, parse
+
+# The engine interrupts the program at Ctrl-C and when a resource fails, and tells why: no traceback beside it.
+signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # Pulumi's word for "all is told"
 
 stack = pulumi.get_stack()
 try:

@@ -14,6 +14,8 @@ from model.provisioning import Provision
 
 SCRIPTS = "python3 -m components.provisioners"
 """Run in the project's folder, so that a checkout that moves changes nothing."""
+PRINTED = ["stdout", "stderr"]
+"""Outputs of a Command that are secret because an input is: the official plugin keeps what it prints in plain text."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Cluster(pulumi.ComponentResource):
             triggers=[create.id],
             logging=local.Logging.NONE,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout", "stderr"]),
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
         )
         self.kubeconfig = pulumi.Output.secret(read.stdout)
         self.provider = kubernetes.Provider(
@@ -126,7 +128,7 @@ class Cluster(pulumi.ComponentResource):
             environment={"CLUSTER": name, "STACK": args.stack, "KUBECONFIG_TEXT": self.kubeconfig},
             logging=local.Logging.STDERR,
             add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components.cluster import PRINTED, SCRIPTS
 from components.objects import Place, create, create_all
 from model import discovery
 
@@ -69,7 +69,7 @@ class Reader(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[account, *rights],
                 deleted_with=place.deleted_with,
-                additional_secret_outputs=["stdout", "stderr"],
+                additional_secret_outputs=PRINTED,
             ),
         )
         self.kubeconfig = pulumi.Output.secret(token.stdout)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components.cluster import PRINTED, SCRIPTS
 from components.objects import Place
 
 
@@ -41,5 +41,10 @@ def run(name: str, args: ScriptArgs, parent: pulumi.Resource) -> local.Command:
         triggers=list(args.triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(args.after), deleted_with=args.place.deleted_with),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(args.after),
+            deleted_with=args.place.deleted_with,
+            additional_secret_outputs=PRINTED,
+        ),
     )

@@ -30,9 +30,7 @@ from toolchain.standins.values import (
     SIGNATURE,
     UNKNOWN,
     Properties,
-    Secret,
     Value,
-    has_secret,
     plain,
     secret_texts,
 )
@@ -137,8 +135,8 @@ class CommandProvider:
         return list(_failures(news))
 
     def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
-        """Only `triggers` make a new resource; any other change runs a command."""
-        return changed(inputs, news, lambda name: name == "triggers")
+        """Any change runs a command; that one of `triggers` makes a new resource, the SDK says (replace_on_changes)."""
+        return changed(inputs, news, lambda name: False)
 
     def create(self, target: Target, news: Properties, preview: bool) -> tuple[str, Properties]:
         """Run `create`."""
@@ -185,7 +183,7 @@ class CommandProvider:
         else:
             finished = self._run(target, news, str(script), previous)
             produced = {**kept, "stdout": finished.stdout, "stderr": finished.stderr, **_files(news)}
-        return {**news, **_marked(produced, news)}
+        return {**news, **produced}
 
     def _run(self, target: Target, inputs: Properties, script: str, previous: Properties) -> Finished:
         mask = Mask({**inputs, **{f"previous {name}": previous[name] for name in _OUTPUTS if name in previous}})
@@ -278,20 +276,13 @@ def _strings(value: Value) -> list[str]:
     return [str(item) for item in found] if isinstance(found, list) else []
 
 
-def _marked(produced: Properties, inputs: Properties) -> Properties:
-    """Every output depends on every input: one secret input makes all of them secret."""
-    if not has_secret(list(inputs.values())):
-        return produced
-    return {name: value if isinstance(value, Secret) else Secret(value) for name, value in produced.items()}
-
-
 def _unknown_outputs(news: Properties) -> Properties:
     produced: Properties = {"stdout": UNKNOWN, "stderr": UNKNOWN}
     if "assetPaths" in news:
         produced["assets"] = UNKNOWN
     if "archivePaths" in news:
         produced["archive"] = UNKNOWN
-    return {**news, **_marked(produced, news)}
+    return {**news, **produced}
 
 
 def _failures(inputs: Properties) -> Iterator[Failure]:

@@ -127,6 +127,7 @@ def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None]) -> 
         register: adds the plugin's services to the server.
         stop: ends what the plugin has running.
     """
+    parent = os.getppid()  # before the engine, which waits for the port, can go on or be killed
     # A handler may only do what cannot wait for a lock: it writes to a pipe that the main thread reads.
     woken, wake = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -136,7 +137,7 @@ def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None]) -> 
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
-    _wait(woken)
+    _wait(woken, parent)
     stop()
     server.stop(grace=1).wait()
     # Worker threads may still wait for a child's output: they must not keep the process.
@@ -161,8 +162,7 @@ def _wake(pipe: int, number: int, frame: FrameType | None) -> None:
     os.write(pipe, b".")
 
 
-def _wait(woken: int) -> None:
-    parent = os.getppid()
+def _wait(woken: int, parent: int) -> None:
     engine = engine_address()
     # Asked after the parent was noted: an engine that dies later is seen below.
     if engine and not _answers(engine):

@@ -98,7 +98,8 @@ class TlsProvider:
             identity, produced = makers[target.type](bare)
         except ValueError as error:
             raise Refusal(str(error)) from None
-        return identity, _marked({**settled, **produced}, news)
+        made = {**settled, **produced}
+        return identity, _marked({**made, "readyForRenewal": True} if _due(made) else made, news)
 
     def update(self, target: Target, state: Properties, news: Properties, preview: bool) -> Properties:
         """Only `earlyRenewalHours` can change in place."""

@@ -299,8 +299,6 @@ def _load_request(text: str) -> x509.CertificateSigningRequest:
 
 
 def _load_certificate(text: str) -> x509.Certificate:
-    if text.count("-----BEGIN CERTIFICATE-----") > 1:
-        raise ValueError("Failed to parse the CA certificate: expected exactly one certificate, got more")
     try:
         return x509.load_pem_x509_certificate(text.encode())
     except ValueError as error:
@@ -308,15 +306,14 @@ def _load_certificate(text: str) -> x509.Certificate:
 
 
 def _subject(value: Value) -> x509.Name:
+    """Write a name as Go does: a field of several values is one set, which DER sorts."""
     fields = value if isinstance(value, dict) else {}
-    return x509.Name(
-        [
-            x509.NameAttribute(oid, text)
-            for name, oid in _SUBJECT
-            for text in (_list(fields[name]) if isinstance(fields.get(name), list) else [fields.get(name)])
-            if isinstance(text, str) and text
-        ]
-    )
+    sets = ([x509.NameAttribute(oid, text) for text in _texts(fields.get(name))] for name, oid in _SUBJECT)
+    return x509.Name([x509.RelativeDistinguishedName(attributes) for attributes in sets if attributes])
+
+
+def _texts(value: Value) -> list[str]:
+    return [text for text in (_list(value) if isinstance(value, list) else [value]) if isinstance(text, str) and text]
 
 
 def _names(inputs: Properties) -> Names:

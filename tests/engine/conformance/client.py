@@ -56,9 +56,17 @@ class Made:
 
 @dataclass(frozen=True)
 class Difference:
-    """The plugin's answer to Diff."""
+    """The plugin's answer to Diff.
+
+    Attributes:
+        changes: whether anything differs.
+        paths: where, in detail.
+        replaces: names of the inputs for which it asks for a new resource.
+        deletes_first: whether the old resource must go before the new one is made.
+    """
 
     changes: bool
+    paths: frozenset[str]
     replaces: frozenset[str]
     deletes_first: bool
 
@@ -163,7 +171,8 @@ class Plugin:
         with _refusals():
             response = self._stub.Diff(request, timeout=DEADLINE_SECONDS)
         changes = response.changes == provider_pb2.DiffResponse.DIFF_SOME
-        return Difference(changes, frozenset(map(_root, response.replaces)), response.deleteBeforeReplace)
+        replaces = frozenset(map(_root, response.replaces))
+        return Difference(changes, frozenset(response.detailedDiff), replaces, response.deleteBeforeReplace)
 
     def update(self, made: Made, inputs: Properties, *, preview: bool = False) -> Made:
         """Change a resource in place."""

@@ -93,6 +93,18 @@ def test_commands_that_handle_kubeconfigs_log_no_standard_output(embedded: Run) 
         assert logging(embedded.one("Command", f"{name}-crds")) == "stderr"
 
 
+@pytest.mark.parametrize("stack", ["embedded", "multi-primary", "egress"])
+def test_what_a_command_prints_is_secret_where_an_input_is(record: Record, stack: str) -> None:
+    """The plugin keeps it in plain text else, and nobody can say what a program prints of what it was given."""
+    commands = [each for each in record(committed(stack)).registered if each.type == "command:local:Command"]
+    given_secrets = [each for each in commands if values.has_secret(list(each.inputs.values()))]
+    assert given_secrets and len(given_secrets) < len(commands)
+    plain = {
+        each.name for each in given_secrets if not {"stdout", "stderr"} <= set(each.request.additionalSecretOutputs)
+    }
+    assert plain == set()
+
+
 def test_stack_exports_hold_no_secret(embedded: Run) -> None:
     assert KEY not in str(embedded.exports)
     assert "token-of-" not in str(embedded.exports)
