@@ -332,6 +332,8 @@ class Port(Declared):
     """The Service port's name; Istio maps endpoints by it."""
     number: int = Field(ge=1, le=65535)
     protocol: Protocol
+    app_protocol: str | None = Field(default=None, max_length=316)
+    """appProtocol of the Service's port, where it has one: Istio goes by that, and not by the port's name."""
     target_port: int | None = Field(default=None, ge=1, le=65535)
     """The container's port, where it differs from `number`: a global host finds the pods by it (pitfall 27)."""
 

@@ -12,6 +12,8 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?{LABEL_VALUE.pattern}")
 DOCKER_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_POD = re.compile(rf"(?P<set>{LABEL.pattern})-\d+\.(?P<service>{SERVICE.pattern})")
+"""How a StatefulSet's pod is called below its Service."""
 
 LABEL_LENGTH = 63
 CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
@@ -89,6 +91,13 @@ def _service(path: str, service: NamespacedName) -> Iterator[Finding]:
     yield from _label(path, "namespace", service.namespace)
     if len(service.name) > LABEL_LENGTH:
         yield _too_long(path, "service name", service.name)
+    elif single := _POD.fullmatch(service.name):
+        yield Finding(
+            path,
+            "single-pod",
+            f"{service.name} is a pod of the StatefulSet {single['set']}: clusters export Services, and no single pods",
+            f"export {service.namespace}/{single['service']}, or give the pod a Service of its own",
+        )
     elif not SERVICE.fullmatch(service.name):
         yield Finding(
             path,
