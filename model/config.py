@@ -385,12 +385,17 @@ class Export(Entry):
         return NamespacedName(self.service.namespace, self.service_account or self.service.name)
 
 
+MOST = 2**31 - 1
+"""What Istio's whole numbers hold."""
+A_DAY = 24 * 60 * 60
+
+
 class ConnectionPool(Declared):
     """How many connections and requests the importing proxies keep (DestinationRule connectionPool)."""
 
-    max_connections: int | None = Field(default=None, ge=1)
-    connect_timeout_seconds: int | None = Field(default=None, ge=1)
-    max_requests_per_connection: int | None = Field(default=None, ge=1)
+    max_connections: int | None = Field(default=None, ge=1, le=MOST)
+    connect_timeout_seconds: int | None = Field(default=None, ge=1, le=A_DAY)
+    max_requests_per_connection: int | None = Field(default=None, ge=1, le=MOST)
     """Low values spread calls over remote pods: one pooled connection ends at one pod (walk-through 001)."""
 
 
@@ -399,9 +404,9 @@ class Failover(Declared):
 
     to: str | None = None
     """Region that takes over; left out: any."""
-    consecutive_errors: int = Field(default=1, ge=1)
-    interval_seconds: int = Field(default=1, ge=1)
-    base_ejection_seconds: int = Field(default=60, ge=1)
+    consecutive_errors: int = Field(default=1, ge=1, le=MOST)
+    interval_seconds: int = Field(default=1, ge=1, le=A_DAY)
+    base_ejection_seconds: int = Field(default=60, ge=1, le=A_DAY)
 
 
 class Import(Entry):
