@@ -165,6 +165,7 @@ _GLOBAL = (
         ("proxy", "clusterDomain"),
         "is not cluster.local: the hosts of exports and imports end in svc.cluster.local, and would match no Service;"
         " there is no key for another cluster domain yet",
+        "clusters whose domain is cluster.local",
         harmless=("cluster.local",),
     ),
     Decided(("proxy", "autoInject"), "would leave exported workloads without proxies", harmless=("enabled",)),
