@@ -36,6 +36,7 @@ _ROOTS = "would make workloads trust roots that are not declared under `trust`"
 _ANY_CALLER = "decides whose identities are accepted, which follows from exports, imports and `trust`"
 _ONE_NAME = "would be the {} of every cluster, whatever the stack file says; clusters are told apart by it (pitfall 48)"
 _NETWORK = _ONE_NAME.format("network")
+_REVISION = "would be another revision than that of namespaces and objects"
 _NOT_READ = "could hide the objects of exports and imports from istiod"
 
 _TRUE, _FALSE = (True, "true"), (False, "false")
@@ -67,7 +68,7 @@ _ISTIOD = (
     Decided(("PILOT_CA_CERT_CONFIGMAP",), _ROOTS, harmless=("istio-ca-root-cert",)),
     Decided(("SHARED_MESH_CONFIG",), "would bring a mesh configuration that the stack file does not show"),
     Decided(("CLUSTER_ID",), _ONE_NAME.format("name"), "the keys under `clusters`"),
-    Decided(("REVISION",), "would be another revision than that of namespaces and objects", "istio.revision"),
+    Decided(("REVISION",), _REVISION, "istio.revision"),
     Decided(("POD_NAMESPACE",), f"would take istiod out of {NAMESPACE}", harmless=(NAMESPACE,)),
     Decided(("EXTERNAL_ISTIOD",), _NO_ISTIOD, harmless=_FALSE),
     *(Decided((name,), _NOT_READ, harmless=("",)) for name in ("ISTIO_WATCH_NAMESPACE", "PILOT_IGNORE_RESOURCES")),
@@ -102,7 +103,7 @@ _ANY_CHART = (
     Decided(
         ("_internal_defaults_do_not_set",), "takes the place of the chart's defaults, past everything checked here"
     ),
-    Decided(("revision",), "would be another revision than that of namespaces and objects", "istio.revision"),
+    Decided(("revision",), _REVISION, "istio.revision"),
 )
 
 _PROFILE = Decided(
@@ -189,7 +190,10 @@ ISTIOD = (
     *_below(("global",), _GLOBAL),
     *_below(("env",), _ISTIOD),
     *_below(("pilot", "env"), _ISTIOD),
-    Decided(("configMap",), "would leave istiod without its mesh configuration, trust domain included", harmless=_TRUE),
+    *(
+        Decided(keys, "would leave istiod without its mesh configuration, trust domain included", harmless=_TRUE)
+        for keys in (("configMap",), ("pilot", "configMap"))
+    ),
     Decided(("istiodRemote", "enabled"), _NO_ISTIOD, harmless=_FALSE),
 )
 """What `istio.values` must not say."""
@@ -210,6 +214,7 @@ def _gateway(labels: Mapping[str, str], is_east_west: bool) -> tuple[Decided, ..
         ),
         *(Decided(("labels", key), chosen, harmless=(value,)) for key, value in labels.items()),
         Decided(("labels", NETWORK_LABEL), network, "clusters.X.network"),
+        Decided(("labels", "istio.io/rev"), _REVISION, "istio.revision"),
         Decided(
             ("labels", GATEWAY_PORT_LABEL),
             "would send other clusters to this port of every gateway",
@@ -290,24 +295,43 @@ def _found(tree: object, keys: Sequence[str], where: str) -> Iterator[tuple[str,
 
 def _from_elsewhere(values: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]:
     """Find the names of variables whose value stands in another object."""
-    given = values.get("envVarFrom")
-    for index, variable in enumerate(given if isinstance(given, list) else []):
+    for path, variable in _items(values, "envVarFrom", where):
         if isinstance(variable, Mapping):
-            yield f"{where}.envVarFrom[{index}]", printable(variable.get("name"))
+            yield path, printable(variable.get("name"))
+
+
+def _items(values: Mapping[str, object], key: str, where: str) -> Iterator[tuple[str, object]]:
+    """Find the items of a list; charts of older releases look for it under `pilot`."""
+    for keys in ((key,), ("pilot", key)):
+        for path, given in _found(values, keys, where):
+            yield from ((f"{path}[{i}]", item) for i, item in enumerate(given if isinstance(given, list) else []))
 
 
 def arguments_leave_to_the_model_what_is_its(federation: Federation) -> Iterator[Finding]:
     """Arguments win over the mesh configuration and over the environment."""
-    given = federation.istio.values.get("extraContainerArgs")
-    for index, argument in enumerate(given if isinstance(given, list) else []):
+    for path, argument in _items(federation.istio.values, "extraContainerArgs", "istio.values"):
         name = str(argument).partition("=")[0].lstrip("-")
         if str(argument).startswith("-") and name in (*_FLAGS, "n"):
-            yield Finding(
-                f"istio.values.extraContainerArgs[{index}]",
-                "decided-elsewhere",
-                f"{printable(argument)} would tell istiod something else than the stack file does",
-                "remove it, and what follows it",
-            )
+            problem = f"{printable(argument)} would tell istiod something else than the stack file does"
+            yield Finding(path, "decided-elsewhere", problem, "remove it, and what follows it")
+
+
+def exported_ports_pass_the_proxy(federation: Federation) -> Iterator[Finding]:
+    """A gateway passes calls on unread: only the proxy of the pod that is called enforces the export."""
+    for key, is_left_alone in (("excludeInboundPorts", True), ("includeInboundPorts", False)):
+        for path, value in _found(federation.istio.values, ("global", "proxy", key), "istio.values"):
+            listed = {port.strip() for port in str(value or "").split(",")}
+            for export in federation.exports:
+                for port in export.ports:
+                    number = str(port.target_port or port.number)
+                    if (number in listed or "*" in listed) is is_left_alone:
+                        yield Finding(
+                            path,
+                            "decided-elsewhere",
+                            f"{kind_of(value)} would let calls to port {number} of {export.service} pass by its proxy,"
+                            f" which refuses whoever {export.path} does not name",
+                            "let the proxy take that port" if is_left_alone else f"add {number}",
+                        )
 
 
 def sections_are_mappings(federation: Federation) -> Iterator[Finding]:
@@ -328,5 +352,6 @@ def sections_are_mappings(federation: Federation) -> Iterator[Finding]:
 RULES = (
     values_leave_to_the_model_what_is_its,
     arguments_leave_to_the_model_what_is_its,
+    exported_ports_pass_the_proxy,
     sections_are_mappings,
 )
