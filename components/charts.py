@@ -79,7 +79,10 @@ def _render(chart: Chart) -> list[Body]:
     except FileNotFoundError as missing:
         raise pulumi.RunError('helm is not on PATH.\n-> run `eval "$(./mesh env)"` in this shell') from missing
     if done.returncode:
-        raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}")
+        told = f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}"
+        raise pulumi.RunError(
+            f"{told}\n-> correct istio.values, istio.gatewayValues or istio.egressValues in the stack file"
+        )
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
     return [_settled(document) for document in documents if document and document["kind"] != definitions.KIND]
 

@@ -332,6 +332,8 @@ class Port(Declared):
     """The Service port's name; Istio maps endpoints by it."""
     number: int = Field(ge=1, le=65535)
     protocol: Protocol
+    app_protocol: str | None = Field(default=None, max_length=316)
+    """appProtocol of the Service's port, where it has one: Istio goes by that, and not by the port's name."""
     target_port: int | None = Field(default=None, ge=1, le=65535)
     """The container's port, where it differs from `number`: a global host finds the pods by it (pitfall 27)."""
 
@@ -383,12 +385,17 @@ class Export(Entry):
         return NamespacedName(self.service.namespace, self.service_account or self.service.name)
 
 
+MOST = 2**31 - 1
+"""What Istio's whole numbers hold."""
+A_DAY = 24 * 60 * 60
+
+
 class ConnectionPool(Declared):
     """How many connections and requests the importing proxies keep (DestinationRule connectionPool)."""
 
-    max_connections: int | None = Field(default=None, ge=1)
-    connect_timeout_seconds: int | None = Field(default=None, ge=1)
-    max_requests_per_connection: int | None = Field(default=None, ge=1)
+    max_connections: int | None = Field(default=None, ge=1, le=MOST)
+    connect_timeout_seconds: int | None = Field(default=None, ge=1, le=A_DAY)
+    max_requests_per_connection: int | None = Field(default=None, ge=1, le=MOST)
     """Low values spread calls over remote pods: one pooled connection ends at one pod (walk-through 001)."""
 
 
@@ -397,9 +404,9 @@ class Failover(Declared):
 
     to: str | None = None
     """Region that takes over; left out: any."""
-    consecutive_errors: int = Field(default=1, ge=1)
-    interval_seconds: int = Field(default=1, ge=1)
-    base_ejection_seconds: int = Field(default=60, ge=1)
+    consecutive_errors: int = Field(default=1, ge=1, le=MOST)
+    interval_seconds: int = Field(default=1, ge=1, le=A_DAY)
+    base_ejection_seconds: int = Field(default=60, ge=1, le=A_DAY)
 
 
 class Import(Entry):

@@ -111,7 +111,8 @@ def _missing(error: ErrorDetails, location: Location) -> Told:
         return (
             "unnamed-port",
             "the port has no name; Istio maps the endpoints of other clusters by port name, not by number (pitfall 15)",
-            "add the name of the Service's port, for example name: http",
+            "add the name of the Service's port, for example name: http; where that has none, any name that begins with"
+            " its protocol will do for imports as remote or global",
         )
     example = _EXAMPLES.get(_model_key(parent, key)) or _EXAMPLES.get(("", key)) or f"{key}: ..."
     entry = path_of(parent) or "the federation"

@@ -22,10 +22,14 @@ MAX_NODES = 500_000
 
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = {"", "~", "null", "Null", "NULL"}
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]+|0|[1-9][0-9_]*)")
+_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
+_INTEGERS = range(-(2**63), 2**64)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SIGN_INSIDE = re.compile(r"-?0[bo][-+][0-7]+")
+_EXACT = 2**53
+"""From here on a float is another whole number for each reader."""
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_MAX_DIGITS = 18
+_TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d{1,2}:\d{1,2}:\d{1,2}([.,]\d+)?(Z|[-+]\d\d:\d\d)?)?", re.ASCII)
 
 
 class Unreadable(Exception):
@@ -152,8 +156,11 @@ class _Builder:
             return f"{top.where}[{len(top.value)}]"
         return join(top.where, top.key) if top.key is not None else top.where
 
-    def _start_document(self, event: yaml.Event) -> None:
+    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
+        if event.version not in (None, (1, 1)):
+            problem = f"the directive asks for YAML {'.'.join(map(str, event.version))}, which Pulumi's engine refuses"
+            self._find("yaml-version", event, problem, "remove the %YAML line")
         if self._documents > 1:
             self._stop(
                 "several-documents",
@@ -210,21 +217,33 @@ class _Builder:
             return None
         if text in _BOOLEANS:
             return _BOOLEANS[text]
-        if len(text) <= _MAX_DIGITS + 3 and _INTEGER.fullmatch(text):
-            return _integer(text)
+        if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
+            return self._number(text, event)
         if _NOT_FINITE.fullmatch(text):
             self._find("not-a-number", event, f"{text} is no number that can be used", "write a finite number")
             return 0
-        if _FLOAT.fullmatch(text):
-            number = float(text)
-            if math.isfinite(number):
-                return number
-            self._find("not-a-number", event, f"{printable(text)} is too large", "write a smaller number")
-            return 0
+        if read_as := _read_otherwise(text):
+            problem = (
+                f"{printable(text)} without quotes is {read_as} to Pulumi's engine, which makes another value of it"
+            )
+            plainer = "; or leave the underscores out" if "_" in text else ""
+            self._find("quotes-missing", event, problem, f'put it in quotes: "{printable(text)}"{plainer}')
         return text
+
+    def _number(self, text: str, event: yaml.ScalarEvent) -> int | float:
+        """Read a number, as long as it is the same one to every reader."""
+        number = _integer(text) if _INTEGER.fullmatch(text) else float(text)
+        if number in _INTEGERS if isinstance(number, int) else abs(number) < _EXACT:
+            return number
+        fix = "write a smaller number; or put it in quotes, if it is text"
+        self._find("not-a-number", event, f"{printable(text)} is too large", fix)
+        return 0
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         name = event.anchor or ""
+        if any(above.anchor == name for above in self._open):
+            problem = f"*{name} stands inside the value that &{name} is on, which would contain itself"
+            self._stop("unknown-anchor", event, problem, f"refer to a value above it, not named {name}")
         if name not in self._anchors:
             problem = f"*{name} refers to no anchor above it"
             self._stop("unknown-anchor", event, problem, f"put &{name} on the value meant, above this line")
@@ -246,7 +265,7 @@ class _Builder:
             self._find("key-not-text", event, problem, fix)
             value = written
         top.key = value
-        if value in top.value:
+        if value in top.value or (value == "<<" and top.merged):
             self._find(
                 "duplicate-key",
                 event,
@@ -285,7 +304,7 @@ class _Builder:
         self._find("bad-merge", event, f"<< merges {kind_of(value)}, not a mapping", "refer to a mapping: <<: *anchor")
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             self._find(
                 "yaml-tag",
                 event,
@@ -294,14 +313,25 @@ class _Builder:
             )
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> int | float:
+    """Read a whole number; what has more digits than any that fits is not worth reading."""
     sign = -1 if text.startswith("-") else 1
-    digits = text.lstrip("+-").replace("_", "")
-    lower = digits.lower()
+    digits = text.lstrip("+-").lower()
     for prefix, base in (("0x", 16), ("0b", 2), ("0o", 8)):
-        if lower.startswith(prefix):
-            return sign * int(lower[2:] or "0", base)
-    return sign * int(digits, 8 if digits.startswith("0") and digits != "0" else 10)
+        if digits.startswith(prefix):
+            return sign * int(digits[2:], base)
+    if digits.startswith("0"):
+        return sign * int(digits, 8)
+    return sign * int(digits) if len(digits) <= len(str(_INTEGERS.stop)) else math.inf
+
+
+def _read_otherwise(text: str) -> str | None:
+    """Say what Pulumi's engine takes a plain text for that no schema of YAML 1.2 knows as such."""
+    if _TIMESTAMP.fullmatch(text):
+        return "a date"
+    plain = "" if text.startswith("_") else text.replace("_", "")
+    is_number = any(form.fullmatch(plain) for form in (_INTEGER, _FLOAT, _SIGN_INSIDE))
+    return "a number" if is_number else None
 
 
 _BARE = re.compile(r"[\w<>@:/ -]+", re.ASCII)

@@ -19,6 +19,7 @@ from model.rules import (
     references,
     rotation,
     trust,
+    values,
     versions,
     weights,
 )
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *trust.RULES,
     *rotation.RULES,
     *versions.RULES,
+    *values.RULES,
     *links.RULES,
     *discovery.RULES,
     *global_hosts.RULES,

@@ -29,7 +29,12 @@ def _in_lab(cluster: Cluster) -> bool:
 
 
 def _subnets(cluster: Cluster) -> tuple[tuple[str, IPv4Network], ...]:
-    return ("podSubnet", cluster.pod_subnet), ("serviceSubnet", cluster.service_subnet)
+    """Return a cluster's subnets; those that nobody declared stand for nothing where the cluster is there already."""
+    known = {
+        "pod_subnet": ("podSubnet", cluster.pod_subnet),
+        "service_subnet": ("serviceSubnet", cluster.service_subnet),
+    }
+    return tuple(each for field, each in known.items() if _in_lab(cluster) or field in cluster.model_fields_set)
 
 
 def subnets_are_usable(federation: Federation) -> Iterator[Finding]:
@@ -79,7 +84,7 @@ def subnets_have_the_right_size(federation: Federation) -> Iterator[Finding]:
 def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Finding]:
     """An address is a pod's, a service's or a node's, never two of them."""
     for cluster in federation.clusters.values():
-        if cluster.pod_subnet.overlaps(cluster.service_subnet):
+        if len(_subnets(cluster)) == 2 and cluster.pod_subnet.overlaps(cluster.service_subnet):
             yield Finding(
                 f"{cluster.path}.serviceSubnet",
                 "subnets-overlap",

@@ -11,13 +11,6 @@ from model.finding import Finding
 from model.mesh import has_lab_address, is_simulated
 
 _IN_DOCKER = {Provisioner.KIND, Provisioner.K3D}
-_OF_ONE_CLUSTER = (
-    ("global", "multiCluster", "clusterName"),
-    ("global", "network"),
-    ("global", "meshID"),
-    ("meshConfig", "trustDomain"),
-)
-"""Values by which istiods tell clusters, networks and meshes apart; the stack file has a key for each."""
 
 
 def _links(federation: Federation) -> Iterator[tuple[Discovery, Cluster, Cluster]]:
@@ -189,24 +182,6 @@ def _running(federation: Federation) -> Mapping[NamespacedName, set[str]]:
     return running
 
 
-def identities_are_each_clusters_own(federation: Federation) -> Iterator[Finding]:
-    """Values are laid over every cluster alike: one that names a cluster would name all the same (pitfall 48)."""
-    if not federation.discovery:
-        return
-    for keys in _OF_ONE_CLUSTER:
-        value: object = federation.istio.values
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
-            yield Finding(
-                f"istio.values.{'.'.join(keys)}",
-                "identity-in-values",
-                f'"{value}" would be laid over every cluster alike, but istiods that read each other tell clusters'
-                " apart by such names (pitfall 48)",
-                "remove it; the keys under `clusters` say it for each cluster",
-            )
-
-
 RULES = (
     links_are_declared_once,
     both_are_of_one_mesh,
@@ -215,5 +190,4 @@ RULES = (
     gateways_are_found,
     open_gateways_serve_one_mesh,
     hosts_are_not_known_twice,
-    identities_are_each_clusters_own,
 )

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from model.config import Federation, Import
 from model.finding import Finding
-from model.mesh import TLS_LISTENERS_DEFAULT
+from model.mesh import NAMESPACE, TLS_LISTENERS_DEFAULT
+from model.rules.links import exports_by_service
 
 
 def one_way_leads_to_a_cluster(federation: Federation) -> Iterator[Finding]:
@@ -20,6 +21,26 @@ def one_way_leads_to_a_cluster(federation: Federation) -> Iterator[Finding]:
                 f" {link.via}: what closes the direct way (pitfall 32) would close it for both",
                 f"write `via: egress` in all imports of {link.cluster} from {link.source}, or in none",
             )
+
+
+def callers_can_be_confined(federation: Federation) -> Iterator[Finding]:
+    """What confines a namespace's callers would, in Istio's own namespace, confine every namespace without its own."""
+    exports = exports_by_service(federation)
+    told: set[str] = set()
+    for link in federation.imports:
+        export = exports.get((link.source, link.service))
+        for index, consumer in enumerate(export.to if export and link.via == "egress" else ()):
+            for place, account in enumerate(consumer.service_accounts or ()):
+                path = f"{export.path}.to[{index}].serviceAccounts[{place}]" if export else ""
+                if consumer.cluster == link.cluster and account.namespace == NAMESPACE and path not in told:
+                    told.add(path)
+                    yield Finding(
+                        path,
+                        "egress-of-istio",
+                        f"{account} may call, and {link.path} takes its calls `via: egress`: the Sidecar that leaves"
+                        f" callers no other way would stand in {NAMESPACE}, where it holds for all of {link.cluster}",
+                        f"let an account of another namespace call, or write `via: direct` in {link.path}",
+                    )
 
 
 def routes_are_read(federation: Federation) -> Iterator[Finding]:
@@ -39,4 +60,4 @@ def routes_are_read(federation: Federation) -> Iterator[Finding]:
             )
 
 
-RULES = (one_way_leads_to_a_cluster, routes_are_read)
+RULES = (one_way_leads_to_a_cluster, callers_can_be_confined, routes_are_read)

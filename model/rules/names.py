@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from model.config import Cluster, Export, Federation, Import, NamespacedName
 from model.finding import Finding
+from model.yamltree import printable
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 SERVICE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -12,6 +13,11 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?{LABEL_VALUE.pattern}")
 DOCKER_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,511}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_OF_DOCKER = frozenset({"bridge", "default", "host", "none"})
+_POD = re.compile(rf"(?P<set>{LABEL.pattern})-\d+\.(?P<service>{SERVICE.pattern})")
+"""How a StatefulSet's pod is called below its Service."""
 
 LABEL_LENGTH = 63
 CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
@@ -89,6 +95,13 @@ def _service(path: str, service: NamespacedName) -> Iterator[Finding]:
     yield from _label(path, "namespace", service.namespace)
     if len(service.name) > LABEL_LENGTH:
         yield _too_long(path, "service name", service.name)
+    elif single := _POD.fullmatch(service.name):
+        yield Finding(
+            path,
+            "single-pod",
+            f"{service.name} is a pod of the StatefulSet {single['set']}: clusters export Services, and no single pods",
+            f"export {service.namespace}/{single['service']}, or give the pod a Service of its own",
+        )
     elif not SERVICE.fullmatch(service.name):
         yield Finding(
             path,
@@ -176,11 +189,42 @@ def workloads_differ(federation: Federation) -> Iterator[Finding]:
 
 
 def lab_network_fits(federation: Federation) -> Iterator[Finding]:
-    """The lab's network is a Docker network."""
-    if not DOCKER_NETWORK.fullmatch(federation.lab.network):
+    """The lab's network is a Docker network, and one of its own."""
+    if federation.lab.network in _OF_DOCKER:
+        problem = f"{federation.lab.network} is a network of Docker's own: it has no addresses that could be given out"
+        yield Finding("lab.network", "reserved-network", problem, "use another name, for example mesh-federation")
+    elif not DOCKER_NETWORK.fullmatch(federation.lab.network):
         problem = f'"{federation.lab.network}" is no name that Docker gives to a network'
         fix = "use letters, digits, dots, dashes and underscores, starting with a letter or digit"
         yield Finding("lab.network", "invalid-name", problem, fix)
+
+
+def images_fit(federation: Federation) -> Iterator[Finding]:
+    """What is no reference of an image is an option, or nothing at all, to the program that gets it."""
+    images, istio = federation.images, federation.istio
+    given = {f"images.{key}": value for key, value in images.model_dump().items()}
+    given |= {f"{cluster.path}.image": cluster.image for cluster in federation.clusters.values()}
+    given |= {f"{workload.path}.image": workload.image for workload in federation.workloads}
+    given |= {"istio.hub": istio.hub or None, "istio.tag": istio.tag or None}
+    for path, value in given.items():
+        form = TAG if path == "istio.tag" else IMAGE
+        if value is not None and not form.fullmatch(value):
+            told = f'"{printable(value)}" is no {"tag" if form is TAG else "name"} of an image'
+            example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
+            yield Finding(path, "bad-image", told, f"write it as {example}; or leave it out")
+
+
+def paths_fit(federation: Federation) -> Iterator[Finding]:
+    """An empty path is the folder in which somebody happens to be; one that starts with a dash is an option."""
+    given = {
+        "istio.charts": federation.istio.charts,
+        "istio.gatewayApi": federation.istio.gateway_api,
+        "lab.metallbManifest": federation.lab.metallb_manifest,
+    }
+    for path, value in given.items():
+        if not value.strip() or value.startswith("-") or not value.isprintable():
+            problem = f'"{printable(value)}" is no path of a file or folder'
+            yield Finding(path, "bad-path", problem, "write a path, or leave it out, to take what the toolchain pins")
 
 
 def revision_fits(federation: Federation) -> Iterator[Finding]:
@@ -199,5 +243,7 @@ RULES = (
     workload_namespaces_fit,
     workloads_differ,
     lab_network_fits,
+    images_fit,
+    paths_fit,
     revision_fits,
 )

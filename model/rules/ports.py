@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from model.config import Export, Federation, Import, NamespacedName, Port
 from model.finding import Finding
 from model.rules.links import exports_by_service
-from model.rules.names import LABEL, LABEL_LENGTH
+from model.rules.names import LABEL, LABEL_KEY, LABEL_LENGTH
 from model.samples import SAMPLES
 
 _PREFIXES = {
@@ -18,9 +18,17 @@ _PREFIXES = {
     "tls": "TLS",
     "tcp": "TCP",
     "mongo": "MONGO",
+    "redis": "TCP",
+    "mysql": "TCP",
     "udp": "UDP",
 }
-"""Istio reads a port's protocol from its name up to the first dash, where it is one of these words."""
+"""Istio reads a port's protocol from its appProtocol, or else its name, up to the first dash: one of these words."""
+
+_OF_KUBERNETES = {"kubernetes.io/h2c": "HTTP2", "kubernetes.io/ws": "HTTP", "kubernetes.io/wss": "HTTPS"}
+"""Words of appProtocol that Kubernetes defines."""
+
+_ALIKE = ({"HTTPS", "TLS"}, {"HTTP2", "GRPC"}, {"TCP", "MONGO"})
+"""Protocols that proxies treat alike, but for statistics."""
 
 
 def ports_are_named(federation: Federation) -> Iterator[Finding]:
@@ -32,7 +40,8 @@ def ports_are_named(federation: Federation) -> Iterator[Finding]:
                 "unnamed-port",
                 f"port {port.number} has an empty name; Istio maps the endpoints of other clusters by port name, not"
                 " by number (pitfall 15)",
-                "write the name of the Service's port, for example http",
+                "write the name of the Service's port, for example http; where that has none, any name that begins with"
+                " its protocol will do for imports as remote or global",
             )
         elif len(port.name) > LABEL_LENGTH or not LABEL.fullmatch(port.name):
             yield Finding(
@@ -44,21 +53,41 @@ def ports_are_named(federation: Federation) -> Iterator[Finding]:
 
 
 def port_names_agree_with_protocols(federation: Federation) -> Iterator[Finding]:
-    """The name of the Service's port decides what Istio makes of it in the exporting cluster."""
+    """The appProtocol of the Service's port, or else its name, decides what Istio makes of it where it is exported.
+
+    Source: ConvertProtocol (istio, pkg/config/kube).
+    """
     for path, port in _all_ports(federation):
-        prefix = "grpc-web" if port.name == "grpc-web" or port.name.startswith("grpc-web-") else port.name.split("-")[0]
-        named = _PREFIXES.get(prefix)
-        if named and named != port.protocol.value:
-            fix = f"write protocol: {named}, or rename the Service's port to {port.protocol.value.lower()}"
-            if named == "UDP":
-                fix = "export a TCP port: meshes do not carry UDP"
+        given = port.app_protocol
+        if given is not None and not LABEL_KEY.fullmatch(given):
             yield Finding(
-                f"{path}.protocol",
-                "port-name-protocol",
-                f"{port.protocol.value} for a port named {port.name}: from that name, Istio takes it for {named} in the"
-                " exporting cluster, and the two sides would speak past each other",
-                fix,
+                f"{path}.appProtocol",
+                "bad-app-protocol",
+                f'"{given[:70]}" cannot be the appProtocol of a Service port',
+                "write it as it stands in the Service, for example http, grpc or kubernetes.io/h2c",
             )
+            continue
+        read = _protocol(port.name if given is None else given)
+        if read is None or read == port.protocol.value or {read, port.protocol.value} in _ALIKE:
+            continue
+        source = f"named {port.name}: from that name" if given is None else f"with appProtocol {given}: from that"
+        other = f"rename the Service's port to {port.protocol.value.lower()}, or add its appProtocol here if it has one"
+        fix = f"write protocol: {read}, or {other if given is None else 'correct appProtocol'}"
+        yield Finding(
+            f"{path}.protocol",
+            "port-name-protocol",
+            f"{port.protocol.value} for a port {source}, Istio takes it for {read} in the exporting cluster, and the"
+            " two sides would speak past each other",
+            "export a TCP port: meshes do not carry UDP" if read == "UDP" else fix,
+        )
+
+
+def _protocol(word: str) -> str | None:
+    """Return what Istio reads from an appProtocol or a port's name; None where it looks at the bytes instead."""
+    lower = word.lower()
+    if lower.startswith("grpc-web"):
+        return "GRPC-WEB"
+    return _OF_KUBERNETES.get(word) or _PREFIXES.get(lower.split("-")[0])
 
 
 def ports_are_unique(federation: Federation) -> Iterator[Finding]:
@@ -107,9 +136,11 @@ def _difference(port: Port, offered: Port | None, export: Export) -> str:
     if offered is None:
         return f"{where} only {', '.join(map(_told, export.ports))} ({export.path})"
     target_differs = port.target_port is not None and port.target_port != offered.target_port
-    if (port.number, port.protocol) != (offered.number, offered.protocol) or target_differs:
+    app_differs = port.app_protocol not in (None, offered.app_protocol)
+    if (port.number, port.protocol) != (offered.number, offered.protocol) or target_differs or app_differs:
         target = f" with targetPort {offered.target_port}" if target_differs else ""
-        return f"{where} {_told(offered)}{target} ({export.path})"
+        app = f" with appProtocol {offered.app_protocol}" if app_differs else ""
+        return f"{where} {_told(offered)}{target}{app} ({export.path})"
     return ""
 
 
@@ -153,22 +184,30 @@ def samples_have_their_ports(federation: Federation) -> Iterator[Finding]:
         sample = SAMPLES[workload.sample]
         for index, port in enumerate(export.ports):
             wrong_target = port.target_port not in (None, sample.target)
-            if (port.name, port.number) != ("http", sample.port) or wrong_target:
+            if (port.name, port.number) != ("http", sample.port) or wrong_target or port.app_protocol is not None:
                 target = f" with targetPort {port.target_port}" if wrong_target else ""
+                app = f" with appProtocol {port.app_protocol}" if port.app_protocol is not None else ""
                 yield Finding(
                     f"{export.path}.ports[{index}]",
                     "sample-port",
-                    f"{export.cluster} exports {_told(port)}{target} of {export.service}, but the Service of"
+                    f"{export.cluster} exports {_told(port)}{target}{app} of {export.service}, but the Service of"
                     f" {workload.path} has port http {sample.port} with targetPort {sample.target}",
                     f"write {{name: http, number: {sample.port}, protocol: HTTP}}",
                 )
 
 
 def _all_ports(federation: Federation) -> Iterator[tuple[str, Port]]:
-    entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
-    for entry in entries:
-        for index, port in enumerate(entry.ports):
-            yield f"{entry.path}.ports[{index}]", port
+    """Return all ports with their places; an import's has the appProtocol of the export's where it says nothing."""
+    exports = exports_by_service(federation)
+    for export in federation.exports:
+        for index, port in enumerate(export.ports):
+            yield f"{export.path}.ports[{index}]", port
+    for link in federation.imports:
+        offer = exports.get((link.source, link.service))
+        offered = {port.name: port.app_protocol for port in offer.ports} if offer else {}
+        for index, port in enumerate(link.ports):
+            known = port.app_protocol if port.app_protocol is not None else offered.get(port.name)
+            yield f"{link.path}.ports[{index}]", port.model_copy(update={"app_protocol": known})
 
 
 RULES = (

@@ -10,6 +10,8 @@ from model.rules.names import fitting, from_name
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
+_POINTER = "cluster.local"
+"""What policies call the trust domain of the mesh that they are in, whatever its name."""
 
 
 def trust_domains_are_names(federation: Federation) -> Iterator[Finding]:
@@ -81,6 +83,28 @@ def _confused(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] |
         if admitted.get(first.name, frozenset()) != admitted.get(later.name, frozenset()):
             return first, later
     return None
+
+
+def named_callers_keep_their_trust_domain(federation: Federation) -> Iterator[Finding]:
+    """An istiod takes cluster.local in a named account for its own trust domain, and writes that in its place.
+
+    Source: ReplaceTrustDomainAliases (istio, pilot/pkg/security/trustdomain); a whole cluster, `domain/*`, is kept.
+    """
+    for export in federation.exports:
+        here = federation.clusters.get(export.cluster)
+        for consumer in export.to:
+            there = federation.clusters.get(consumer.cluster)
+            if not (here and there and consumer.service_accounts) or there.trust_domain == here.trust_domain:
+                continue
+            if there.trust_domain == _POINTER:
+                yield Finding(
+                    f"{there.path}.trustDomain",
+                    "trust-domain-of-istio",
+                    f"{export.path} names accounts of {there.name}, but an istiod reads {_POINTER} in an account as its"
+                    f" own trust domain, {here.trust_domain} in {here.name}: none of them could ever call",
+                    f"give {there.name} a trust domain of its own, for example {there.name}.local; or leave"
+                    f" serviceAccounts out there, to admit every workload of {there.name}",
+                )
 
 
 def networks_are_of_one_mesh(federation: Federation) -> Iterator[Finding]:
@@ -176,6 +200,7 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Fin
 RULES = (
     trust_domains_are_names,
     trust_domains_tell_callers_apart,
+    named_callers_keep_their_trust_domain,
     networks_are_of_one_mesh,
     meshes_are_of_one_trust,
     ambient_has_one_root,

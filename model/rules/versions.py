@@ -1,12 +1,17 @@
 """Istio releases: which feature needs which, and how far apart clusters may be."""
 
+import re
 from collections.abc import Iterator
 
-from model.config import Cluster, Federation
+from model.config import Cluster, Federation, Istio
 from model.finding import Finding
 from model.mesh import ALPHA_GATEWAY_API, TLS_LISTENERS_DEFAULT
 
 _OLDEST = (1, 22, 1)
+_NEWEST = tuple(int(part) for part in Istio().version.split(".")[:2])
+"""Of the releases that this program has been tried with, the one that it takes by itself."""
+_KUBERNETES = range(27, 38)
+"""Minor releases that one of those releases of Istio supports, or is usable with (istio.io: supported releases)."""
 _GLOBAL = (1, 23)
 _AMBIENT = (1, 27)
 _READS_CONFIG_MAPS = (1, 26)
@@ -37,6 +42,28 @@ def releases_are_recent(federation: Federation) -> Iterator[Finding]:
                 f"Istio {release} is older than {_dotted(_OLDEST)}: its gateways drop calls from other clusters until"
                 " they restart (istio#50757, pitfall 18)",
                 f"use {_dotted(_OLDEST)} or later",
+            )
+
+
+def releases_are_known(federation: Federation) -> Iterator[Finding]:
+    """What a later release makes of charts, values and objects is not known here."""
+    for cluster in federation.clusters.values():
+        if federation.istio_version(cluster.name) > _NEWEST:
+            yield Finding(
+                _path(cluster),
+                "istio-too-new",
+                f"Istio {_release(federation, cluster)} is later than {_dotted(_NEWEST)}, the latest that this program"
+                " knows: its charts and objects may differ from what is rendered here",
+                f"use {_dotted(_OLDEST)} to {_dotted(_NEWEST)}",
+            )
+        minor = re.match(r"v?1\.(\d+)", cluster.kubernetes_version)
+        if minor and int(minor[1]) not in _KUBERNETES:
+            yield Finding(
+                f"{cluster.path}.kubernetesVersion",
+                "kubernetes-unsupported",
+                f"Kubernetes {cluster.kubernetes_version} is supported by no Istio from {_dotted(_OLDEST[:2])} to"
+                f" {_dotted(_NEWEST)}: what charts render for it was never tried",
+                f"use 1.{_KUBERNETES[0]} to 1.{_KUBERNETES[-1]}",
             )
 
 
@@ -146,6 +173,7 @@ def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Findi
 
 RULES = (
     releases_are_recent,
+    releases_are_known,
     releases_are_close,
     global_hosts_are_supported,
     readers_need_no_more_than_they_may,

@@ -66,3 +66,14 @@ def test_weights_of_remote_imports_pass_exactly_when_they_add_up_to_100(weights:
         ],
     )
     assert found == (set() if sum(weights) == 100 else {"weights-sum"})
+
+
+def test_subnets_that_nobody_declared_stand_for_nothing_on_existing_clusters() -> None:
+    existing = {"provisioner": "existing", "kubeconfig": "k", "network": "n", "meshID": "m", "trustDomain": "t"}
+    assert _rules(clusters={"a": existing, "b": existing}) == set()
+    taken = {**existing, "serviceSubnet": "10.244.0.0/16"}
+    assert _rules(clusters={"a": existing, "b": taken}) == set(), "the pod subnet of neither is known"
+    assert _rules(clusters={"a": taken, "b": {**existing, "podSubnet": "10.244.0.0/16"}}) == {"subnets-overlap"}
+    assert _rules(clusters={"a": {**taken, "podSubnet": "10.244.0.0/24"}}) == {"subnets-overlap"}
+    of_ours = {"network": "n", "meshID": "m", "trustDomain": "t"}
+    assert _rules(clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}

@@ -101,14 +101,49 @@ def test_what_is_written_as_yaml_is_read_back(tree: list[object]) -> None:
     ("text", "value"),
     [
         ("on", "on"), ("yes", "yes"), ("No", "No"), ("TRUE", True), ("~", None), ("0x1F", 31), ("0o17", 15),
-        ("017", 15), ("1_000", 1000), ("-7", -7), ("1e3", 1000.0), (".5", 0.5),
-        ("2024-01-01", "2024-01-01"), ("12:30", "12:30"),
+        ("017", 15), ("-7", -7), ("1e3", 1000.0), (".5", 0.5), ("12:30", "12:30"), ("2024-01", "2024-01"),
         ("1.31.0", "1.31.0"), ("089", 89.0), ("'1'", "1"), ("0x", "0x"), ("<<", "<<"),
     ],
 )  # fmt: skip
 def test_scalars_are_those_of_the_engine(text: str, value: object) -> None:
     read = yamltree.read(text.encode())
     assert (type(read), read) == (type(value), value)
+
+
+def _read(text: str) -> object:
+    """Read a plain scalar; a list of rules where it is refused."""
+    try:
+        return yamltree.read(text.encode())
+    except yamltree.Unreadable as unreadable:
+        return [finding.rule for finding in unreadable.findings]
+
+
+ENGINE: dict[str, object] = json.loads(Path(__file__).with_name("scalars.json").read_text(encoding="utf-8"))
+"""Plain scalars and what the loader of Pulumi 3.259 makes of them."""
+
+
+@pytest.mark.parametrize("text", ENGINE)
+def test_a_plain_scalar_means_to_us_what_it_means_to_the_engine_or_is_refused(text: str) -> None:
+    read, expected = _read(text), ENGINE[text]
+    is_number = isinstance(expected, int | float) and not isinstance(expected, bool)
+    is_refused = read in (["quotes-missing"], ["not-a-number"], ["yaml-tag"])
+    assert is_refused or (read == expected and (is_number or type(read) is type(expected)))
+
+
+@pytest.mark.parametrize("text", ["2026-11-01", "2026-1-1T1:00:00Z", "1_000", "1_000.5", "0_8", "0b+1", "+_1", ".1_0"])
+def test_what_looks_like_text_and_is_none_to_the_engine_needs_quotes(text: str) -> None:
+    assert _read(text) == ["quotes-missing"]
+    assert _read(f"'{text}'") == text
+
+
+@pytest.mark.parametrize("text", ["18446744073709551616", "-9223372036854775809", "0x1FFFFFFFFFFFFFFFF", "1e16"])
+def test_a_number_that_does_not_fit_is_refused(text: str) -> None:
+    assert _read(text) == ["not-a-number"]
+
+
+@pytest.mark.parametrize("text", ["0b_", "_1", "2026-11-01x", "20261101T1", "1_a", "v1_0", "12:30", "1.31.0"])
+def test_what_is_text_to_both_needs_no_quotes(text: str) -> None:
+    assert _read(text) == text
 
 
 @pytest.mark.parametrize("text", [b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000, b"? " * 50_000])
