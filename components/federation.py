@@ -189,7 +189,7 @@ class Federation(pulumi.ComponentResource):
         started = {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
+                SampleArgs(workload, mesh.plan.revision, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
                 self._child,
             )
             for workload in mesh.plan.workloads
