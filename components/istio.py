@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components import definitions, script, webhook
+from components import definitions, namespaces, script, webhook
 from components.authority import Material, restarted_by
 from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create, create_all
@@ -66,7 +66,7 @@ class IstioInstall(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         place = args.place
-        self.namespace = create(mesh.namespace(args.network), place, self)
+        [self.namespace] = namespaces.create_all([mesh.namespace(args.network)], args.kubeconfig, place, self)
         certificates = create(args.material.secret(), place, self, [self.namespace, *args.trusting])
         crds = self._definitions(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
