@@ -51,6 +51,25 @@ class RecordedCluster:
 
 
 @dataclass(frozen=True)
+class RecordedDefinitions:
+    """Custom resource definitions that were applied to a cluster, as the stack's state has it.
+
+    Attributes:
+        urn: of the command that applied them.
+        cluster: its logical name.
+        release: what they are, as a person calls it.
+        script: module that applies them.
+        environment: settings of the script.
+    """
+
+    urn: str
+    cluster: str
+    release: str
+    script: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
 class RecordedToken:
     """A token with which one cluster's istiod reads another, as the stack's state has it.
 
@@ -226,6 +245,10 @@ class Engine:
         """Return the tokens of endpoint discovery that the stack's state has."""
         return [_token(command) for command in self._commands() if _asks_for_token(command)]
 
+    def recorded_definitions(self) -> list[RecordedDefinitions]:
+        """Return the definitions that the stack's state has, but for those of clusters that are on their way out."""
+        return [_definitions(command) for command in self._commands() if _applies_definitions(command)]
+
     def forget(self, cluster: RecordedCluster) -> None:
         """Drop a cluster that is gone, and all that was in it, from the state: the next run makes both anew.
 
@@ -279,6 +302,25 @@ def _recorded(command: dict[str, Any]) -> RecordedCluster:
 def _asks_for_token(command: dict[str, Any]) -> bool:
     """A command of an old generation of its cluster goes by itself."""
     return str(command["inputs"].get("create", "")).endswith(f" {SCRIPT_PREFIX}reader") and not command.get("delete")
+
+
+def _applies_definitions(command: dict[str, Any]) -> bool:
+    """Those of releases before they told their cluster are left out; the next `up` makes them tell it."""
+    inputs = command["inputs"]
+    applies = str(inputs.get("create", "")).endswith(f" {SCRIPT_PREFIX}crds")
+    return applies and "CLUSTER" in inputs["environment"] and not command.get("delete")
+
+
+def _definitions(command: dict[str, Any]) -> RecordedDefinitions:
+    inputs = command["inputs"]
+    environment = inputs["environment"]
+    return RecordedDefinitions(
+        urn=command["urn"],
+        cluster=environment["CLUSTER"],
+        release=environment["RELEASE"].partition(" (")[0],
+        script=inputs["create"].split()[2],
+        environment=environment,
+    )
 
 
 def _token(command: dict[str, Any]) -> RecordedToken:

@@ -24,7 +24,7 @@ from components.metallb import MetalLB, MetalLBArgs
 from components.objects import Body, create
 from components.rotation import TrustingArgs
 from components.workload import Sample, SampleArgs
-from model import discovery, metallb
+from model import discovery, gatewayapi, metallb
 from model.mesh import EGRESS, GATEWAY, NAMESPACE, is_simulated
 from model.plan import ClusterPlan, Plan, Sources
 from model.routing import object_name
@@ -119,8 +119,10 @@ class Federation(pulumi.ComponentResource):
             f"{plan.name}-istio",
             IstioInstallArgs(
                 network=plan.declared.network,
+                release=plan.istio_version,
                 crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
+                used=gatewayapi.kinds(plan.objects),
                 objects=objects.control_plane,
                 material=material,
                 kubeconfig=cluster.kubeconfig,

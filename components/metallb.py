@@ -59,7 +59,7 @@ class MetalLB(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
         place = args.place
         defined = definitions.apply(
-            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, args.kubeconfig, place), self
+            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, place), self
         )
         spaces = [body for body in args.objects if body["kind"] == FIRST]
         first = namespaces.create_all(spaces, args.kubeconfig, place, self)
