@@ -75,6 +75,7 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     workspace, federation = _declared(stack, overlay)
     engine = _opened(workspace, stack, _toolchain(_provisioners(federation)))
     clusters.wake(engine, _tell)
+    engine.retain_namespaces()
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, _tell) if federation.discovery else []
     refreshed = ["--refresh", *definitions.restoring(engine, _tell)] if refresh else []
@@ -154,6 +155,7 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
     engine.reopen()
     _unlock(engine)
+    engine.retain_namespaces()
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
     clusters.sweep(engine, (), _tell)

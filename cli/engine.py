@@ -24,6 +24,8 @@ ANSWER_SECONDS = 300
 STATE_FILES = (".json", ".json.gz")
 """How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
 
+NAMESPACE = "kubernetes:core/v1:Namespace"
+
 
 class EngineError(Exception):
     """The engine could not do what it was asked for; its own words say why."""
@@ -263,14 +265,30 @@ class Engine:
         kept = [operation for operation in pending if operation["type"] != "creating"]
         if len(kept) < len(pending):
             state["deployment"]["pending_operations"] = kept
-            with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
-                json.dump(state, file)
-                file.flush()
-                self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
+            self._import(state)
+
+    def retain_namespaces(self) -> None:
+        """Keep the engine from deleting a namespace that it made in a release before it retained them all.
+
+        What others have in there would go with it, and `default` cannot be deleted: every later run would fail.
+        """
+        state = self._export()
+        resources = state["deployment"].get("resources", [])
+        lost = [each for each in resources if each["type"] == NAMESPACE and not each.get("retainOnDelete")]
+        for each in lost:
+            each["retainOnDelete"] = True
+        if lost:
+            self._import(state)
 
     def _commands(self) -> list[dict[str, Any]]:
         resources = self._export()["deployment"].get("resources", [])
         return [resource for resource in resources if resource["type"] == "command:local:Command"]
+
+    def _import(self, state: dict[str, Any]) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
+            json.dump(state, file)
+            file.flush()
+            self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
 
     def _export(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
