@@ -73,5 +73,5 @@ def _documents(plan: Plan, cluster: ClusterPlan) -> dict[str, object]:
         documents[f"namespace.{number}"] = namespace
     for workload in cluster.workloads:
         name = f"workload.{workload.reference.namespace}.{workload.reference.name}"
-        documents[name] = listed(samples.bodies(workload))
+        documents[name] = listed(samples.bodies(workload, cluster.revision))
     return documents

@@ -57,8 +57,7 @@ def definitions(site: Site) -> Verdict:
     served = dict(together(partial(_served, site), sorted({version for version, _ in needed})))
     lacking = [f"{kind} ({version})" for version, kind in needed if kind not in served[version]]
     if lacking:
-        hint = f"./mesh up after `pulumi up --replace` of the resource that applies the definitions of {site.name}"
-        return failed(f"it does not serve {', '.join(lacking)}", hint)
+        return failed(f"it does not serve {', '.join(lacking)}", "./mesh up --refresh applies the definitions again")
     return passed(f"all {len(needed)} kinds are served", kinds=", ".join(kind for _, kind in needed))
 
 

@@ -90,14 +90,16 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command()
 def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False) -> None:
     """Bring the federation up, or bring it to what the stack file says now."""
-    from cli import clusters, summary, tokens
+    from cli import clusters, definitions, summary, tokens
 
     workspace, federation = _declared(stack, overlay)
     engine = _opened(workspace, stack, _toolchain(_provisioners(federation)))
     clusters.wake(engine, _tell)
+    engine.retain_namespaces()
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, _tell) if federation.discovery else []
-    _exit_on_failure(engine.stream("up", *flags, *(["--refresh"] if refresh else []), *renewed))
+    refreshed = ["--refresh", *definitions.restoring(engine, _tell)] if refresh else []
+    _exit_on_failure(engine.stream("up", *flags, *refreshed, *renewed))
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} laid over its stack file")
     running = summary.running(engine)
@@ -111,12 +113,13 @@ def preview(
     diff: Annotated[bool, typer.Option(help="Show bodies.")] = False,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
+    from cli import definitions
     from toolchain.pins import Pins
 
     workspace, federation = _declared(stack, overlay)
     engine = _opened(workspace, stack, _toolchain(_provisioners(federation), Pins.previewed))
-    flags = [flag for flag, wanted in (("--diff", diff), ("--refresh", refresh)) if wanted]
-    raise typer.Exit(engine.stream("preview", *flags))
+    refreshed = ["--refresh", *definitions.restoring(engine, _tell)] if refresh else []
+    raise typer.Exit(engine.stream("preview", *(["--diff"] if diff else []), *refreshed))
 
 
 @app.command()
@@ -172,6 +175,7 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
     engine.reopen()
     _unlock(engine)
+    engine.retain_namespaces()
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
     clusters.sweep(engine, (), _tell)

@@ -24,6 +24,8 @@ ANSWER_SECONDS = 300
 STATE_FILES = (".json", ".json.gz")
 """How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
 
+NAMESPACE = "kubernetes:core/v1:Namespace"
+
 
 class EngineError(Exception):
     """The engine could not do what it was asked for; its own words say why."""
@@ -48,6 +50,25 @@ class RecordedCluster:
     config: str
     environment: dict[str, str]
     outgoing: bool = False
+
+
+@dataclass(frozen=True)
+class RecordedDefinitions:
+    """Custom resource definitions that were applied to a cluster, as the stack's state has it.
+
+    Attributes:
+        urn: of the command that applied them.
+        cluster: its logical name.
+        release: what they are, as a person calls it.
+        script: module that applies them.
+        environment: settings of the script.
+    """
+
+    urn: str
+    cluster: str
+    release: str
+    script: str
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -226,6 +247,10 @@ class Engine:
         """Return the tokens of endpoint discovery that the stack's state has."""
         return [_token(command) for command in self._commands() if _asks_for_token(command)]
 
+    def recorded_definitions(self) -> list[RecordedDefinitions]:
+        """Return the definitions that the stack's state has, but for those of clusters that are on their way out."""
+        return [_definitions(command) for command in self._commands() if _applies_definitions(command)]
+
     def forget(self, cluster: RecordedCluster) -> None:
         """Drop a cluster that is gone, and all that was in it, from the state: the next run makes both anew.
 
@@ -240,14 +265,30 @@ class Engine:
         kept = [operation for operation in pending if operation["type"] != "creating"]
         if len(kept) < len(pending):
             state["deployment"]["pending_operations"] = kept
-            with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
-                json.dump(state, file)
-                file.flush()
-                self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
+            self._import(state)
+
+    def retain_namespaces(self) -> None:
+        """Keep the engine from deleting a namespace that it made in a release before it retained them all.
+
+        What others have in there would go with it, and `default` cannot be deleted: every later run would fail.
+        """
+        state = self._export()
+        resources = state["deployment"].get("resources", [])
+        lost = [each for each in resources if each["type"] == NAMESPACE and not each.get("retainOnDelete")]
+        for each in lost:
+            each["retainOnDelete"] = True
+        if lost:
+            self._import(state)
 
     def _commands(self) -> list[dict[str, Any]]:
         resources = self._export()["deployment"].get("resources", [])
         return [resource for resource in resources if resource["type"] == "command:local:Command"]
+
+    def _import(self, state: dict[str, Any]) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
+            json.dump(state, file)
+            file.flush()
+            self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
 
     def _export(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
@@ -279,6 +320,25 @@ def _recorded(command: dict[str, Any]) -> RecordedCluster:
 def _asks_for_token(command: dict[str, Any]) -> bool:
     """A command of an old generation of its cluster goes by itself."""
     return str(command["inputs"].get("create", "")).endswith(f" {SCRIPT_PREFIX}reader") and not command.get("delete")
+
+
+def _applies_definitions(command: dict[str, Any]) -> bool:
+    """Those of releases before they told their cluster are left out; the next `up` makes them tell it."""
+    inputs = command["inputs"]
+    applies = str(inputs.get("create", "")).endswith(f" {SCRIPT_PREFIX}crds")
+    return applies and "CLUSTER" in inputs["environment"] and not command.get("delete")
+
+
+def _definitions(command: dict[str, Any]) -> RecordedDefinitions:
+    inputs = command["inputs"]
+    environment = inputs["environment"]
+    return RecordedDefinitions(
+        urn=command["urn"],
+        cluster=environment["CLUSTER"],
+        release=environment["RELEASE"].partition(" (")[0],
+        script=inputs["create"].split()[2],
+        environment=environment,
+    )
 
 
 def _token(command: dict[str, Any]) -> RecordedToken:

@@ -5,6 +5,7 @@ definition that it makes itself.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ from components.objects import Place
 from components.script import ScriptArgs
 
 KIND = "CustomResourceDefinition"
+OF_OTHERS = "definitions that others made are left alone if they serve what is needed, else refused"
 OF_THE_TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
 """Variables that name its folders."""
 
@@ -27,24 +29,34 @@ class DefinitionsArgs:
 
     Attributes:
         file: YAML with the definitions; its other objects are left out.
+        release: what they are, as a person calls it.
         kubeconfig: of the cluster; secret.
         place: the cluster.
+        needed: kinds that definitions of others must serve, as `group/version Kind`; empty: all of the file.
     """
 
     file: Path
+    release: str
     kubeconfig: pulumi.Output[str]
     place: Place
+    needed: Sequence[str] = ()
 
 
 def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Command:
     """Apply all definitions of a file, and wait until the API server serves them; again whenever the file changes.
 
-    They outlive the stack on clusters that are not ours: deleting them would delete their users' objects.
+    They outlive the stack on clusters that are not ours: deleting them would delete their users' objects. Those that
+    others made are never changed; no preview knows whether there are any, so it says what would become of them.
     """
     version, place = sha256(args.file.read_bytes()).hexdigest()[:12], args.place
     applying = ScriptArgs(
         module="crds",
-        environment={"CRDS": _portable(args.file)},
+        environment={
+            "CLUSTER": place.cluster,
+            "CRDS": _portable(args.file),
+            "RELEASE": f"{args.release} ({OF_OTHERS})",
+            "NEEDED": ", ".join(args.needed),
+        },
         triggers=[version, place.provider.id],
         kubeconfig=args.kubeconfig,
         place=place,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import charts, definitions, manifests, rotation
+from components import charts, definitions, manifests, namespaces, needs, rotation
 from components.authority import CertificateAuthority, Material, Record
 from components.charts import Chart
 from components.cluster import Cluster, ClusterArgs
@@ -21,10 +21,10 @@ from components.istio import IstioInstall, IstioInstallArgs
 from components.links import Links
 from components.mesh import Mesh, Offered
 from components.metallb import MetalLB, MetalLBArgs
-from components.objects import Body, create, create_all
+from components.objects import Body, create
 from components.rotation import TrustingArgs
 from components.workload import Sample, SampleArgs
-from model import discovery, metallb
+from model import discovery, gatewayapi, metallb
 from model.mesh import EGRESS, GATEWAY, NAMESPACE, is_simulated
 from model.plan import ClusterPlan, Plan, Sources
 from model.routing import object_name
@@ -103,7 +103,9 @@ class Federation(pulumi.ComponentResource):
     def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
         must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
         args = ClusterArgs(plan.provision, self._stack, plan.declared.locality, must_be_new)
-        return Cluster(plan.name, args, self._child)
+        cluster = Cluster(plan.name, args, self._child)
+        cluster.place = needs.looked_for(plan.needed, cluster)
+        return cluster
 
     def _trusting(self, grounds: Sequence["Ground"]) -> Sequence[pulumi.Resource]:
         """Ask the proxies of all clusters before the certificates of any change."""
@@ -117,8 +119,10 @@ class Federation(pulumi.ComponentResource):
             f"{plan.name}-istio",
             IstioInstallArgs(
                 network=plan.declared.network,
+                release=plan.istio_version,
                 crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
+                used=gatewayapi.kinds(plan.objects),
                 objects=objects.control_plane,
                 material=material,
                 kubeconfig=cluster.kubeconfig,
@@ -140,9 +144,9 @@ class Federation(pulumi.ComponentResource):
         )
         gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
         egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
-        namespaces = create_all(plan.namespaces, cluster.place, self)
-        hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
-        return Mesh(plan, cluster, istio, gateway, egress, roots, namespaces, hosts)
+        spaces = namespaces.create_all(plan.namespaces, cluster.kubeconfig, cluster.place, self)
+        hosts = self._global_hosts(plan, cluster, [*istio.ready, *spaces])
+        return Mesh(plan, cluster, istio, gateway, egress, roots, spaces, hosts)
 
     def _global_hosts(
         self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]
@@ -189,7 +193,7 @@ class Federation(pulumi.ComponentResource):
         started = {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
+                SampleArgs(workload, mesh.plan.revision, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
                 self._child,
             )
             for workload in mesh.plan.workloads

@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components import definitions, script, webhook
+from components import definitions, manifests, namespaces, script, webhook
 from components.authority import Material, restarted_by
 from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create, create_all
@@ -22,8 +22,10 @@ class IstioInstallArgs:
 
     Attributes:
         network: Istio network of the cluster.
+        release: of Istio.
         crds: file with Istio's custom resource definitions.
         gateway_api: file with those of the Gateway API; None where no link needs them.
+        used: kinds of the Gateway API that the stack makes here.
         objects: rendered base and istiod charts.
         material: signing certificates.
         kubeconfig: of the cluster; secret.
@@ -32,8 +34,10 @@ class IstioInstallArgs:
     """
 
     network: str
+    release: str
     crds: Path
     gateway_api: Path | None
+    used: Sequence[str]
     objects: Sequence[Body]
     material: Material
     kubeconfig: pulumi.Output[str]
@@ -66,7 +70,7 @@ class IstioInstall(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         place = args.place
-        self.namespace = create(mesh.namespace(args.network), place, self)
+        [self.namespace] = namespaces.create_all([mesh.namespace(args.network)], args.kubeconfig, place, self)
         certificates = create(args.material.secret(), place, self, [self.namespace, *args.trusting])
         crds = self._definitions(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
@@ -81,12 +85,13 @@ class IstioInstall(pulumi.ComponentResource):
 
     def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:
         """Apply definitions before istiod: it looks for those of the Gateway API when it starts (pitfall 24)."""
-        files = {"crds": args.crds, "gateway-api-crds": args.gateway_api}
-        return [
-            definitions.apply(f"{args.place.cluster}-{name}", DefinitionsArgs(file, args.kubeconfig, args.place), self)
-            for name, file in files.items()
-            if file
-        ]
+        cluster, known = args.place.cluster, (args.kubeconfig, args.place)
+        istio = DefinitionsArgs(args.crds, f"Istio {args.release}", *known)
+        applied: list[pulumi.Resource] = [definitions.apply(f"{cluster}-crds", istio, self)]
+        if args.gateway_api:
+            bundle = DefinitionsArgs(args.gateway_api, manifests.bundle(args.gateway_api), *known, args.used)
+            applied.append(definitions.apply(f"{cluster}-gateway-api-crds", bundle, self))
+        return applied
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""

@@ -1,6 +1,7 @@
 """Finds manifests, and reads them to bodies, so that a preview shows every object."""
 
 import os
+import re
 from pathlib import Path
 
 import pulumi
@@ -10,6 +11,7 @@ from components.objects import Body
 
 METALLB_FIX = "-> set lab.metallbManifest to MetalLB's manifest (metallb-native.yaml), or leave it out"
 GATEWAY_API_FIX = "-> set istio.gatewayApi to the Gateway API's definitions (standard-install.yaml), or leave it out"
+BUNDLE = re.compile(r"gateway\.networking\.k8s\.io/(bundle-version|channel): *([\w.+-]+)")
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 
 
@@ -42,6 +44,12 @@ def gateway_api(declared: str) -> Path:
     if GATEWAYS not in text:
         raise pulumi.RunError(f"{file} does not define {GATEWAYS}.\n{GATEWAY_API_FIX}")
     return file
+
+
+def bundle(file: Path) -> str:
+    """Say which release and channel of the Gateway API a file has, as far as it tells."""
+    told = dict(BUNDLE.findall(file.read_text(encoding="utf-8")))
+    return " ".join(["Gateway API", *(told[key] for key in ("bundle-version", "channel") if key in told)])
 
 
 def _file(declared: str, name: str, what: str, command: str) -> Path:

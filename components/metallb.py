@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import definitions
+from components import definitions, namespaces
 from components.definitions import DefinitionsArgs
 from components.objects import Body, Place, create_all
 from components.webhook import WebhookArgs, answers
@@ -59,9 +59,10 @@ class MetalLB(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
         place = args.place
         defined = definitions.apply(
-            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, args.kubeconfig, place), self
+            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, place), self
         )
-        first = create_all([body for body in args.objects if body["kind"] == FIRST], place, self)
+        spaces = [body for body in args.objects if body["kind"] == FIRST]
+        first = namespaces.create_all(spaces, args.kubeconfig, place, self)
         rest = [body for body in args.objects if body["kind"] not in (FIRST, *LAST)]
         permitted = create_all(rest, place, self, first)
         last = [body for body in args.objects if body["kind"] in LAST]

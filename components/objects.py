@@ -98,6 +98,8 @@ def create(
 ) -> KubernetesObject:
     """Create one object in a cluster.
 
+    The engine never deletes a Namespace: it would delete what others have in it (components/namespaces.py).
+
     Args:
         body: the object; Services get the wait that fits them.
         place: the cluster.
@@ -109,11 +111,12 @@ def create(
         parent=parent,
         provider=place.provider,
         deleted_with=place.deleted_with,
+        retain_on_delete=body["kind"] == "Namespace",
         depends_on=[*depends_on, *(each for each in first if each)],
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
-    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place.stack), opts)
+    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place), opts)
 
 
 def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> KubernetesPatch:
@@ -126,7 +129,7 @@ def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> Kuber
         parent: component that it belongs to.
     """
     opts = pulumi.ResourceOptions(parent=parent, provider=place.provider, deleted_with=place.deleted_with)
-    return KubernetesPatch(name, _owned(body, place.stack), opts)
+    return KubernetesPatch(name, _owned(body, place), opts)
 
 
 def create_all(
@@ -144,10 +147,15 @@ def resource_name(body: Body, cluster: str) -> str:
     return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
 
 
-def _owned(body: Body, stack: str) -> Body:
+def marks(place: Place) -> dict[str, pulumi.Input[str]]:
+    """Labels by which objects of the stack are known."""
+    return {OWNER: place.stack}
+
+
+def _owned(body: Body, place: Place) -> Body:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
-    labels = {**(metadata.get("labels") or {}), OWNER: stack}
+    labels = {**(metadata.get("labels") or {}), **marks(place)}
     annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS}
     return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 

@@ -17,6 +17,7 @@ class SampleArgs:
 
     Attributes:
         workload: which, and how many.
+        revision: of the istiod that gives its pods their sidecars; empty for the default one.
         roots: hash of the trusted roots; another one restarts its pods.
         place: the cluster.
         namespaces: of the cluster, its own among them.
@@ -24,6 +25,7 @@ class SampleArgs:
     """
 
     workload: Workload
+    revision: str
     roots: pulumi.Output[str]
     place: Place
     namespaces: Sequence[pulumi.Resource]
@@ -52,7 +54,7 @@ class Sample(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Sample", name, None, opts)
-        account, self._service, deployment = samples.bodies(args.workload)
+        account, self._service, deployment = samples.bodies(args.workload, args.revision)
         self._place = args.place
         permitted = create(account, args.place, self, args.namespaces)
         self.running = create(restarted_by(args.roots, deployment), args.place, self, [*args.after, permitted])

@@ -22,6 +22,12 @@ def used(federation: Federation) -> bool:
     return any(link.api == "gateway" for link in federation.imports)
 
 
+def kinds(bodies: Iterable[Body]) -> list[str]:
+    """Return what some objects need of the Gateway API, as `group/version Kind`, sorted; a Gateway in any case."""
+    found = {str(body["kind"]) for body in bodies if body["apiVersion"] == API_VERSION}
+    return [f"{API_VERSION} {kind}" for kind in sorted(found | {"Gateway"})]
+
+
 def offer(name: str, hosts: Iterable[str], port: int, revision: str) -> Body:
     """Body of the Gateway that offers hosts on the gateway that is there already, which it names as its address.
 

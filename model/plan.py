@@ -23,6 +23,7 @@ from model import (
 from model.addresses import gateway_address, pools
 from model.config import Cluster, Federation, LoadBalancer, Workload, is_address
 from model.mesh import Values
+from model.namespaces import Needed
 from model.provisioning import Provision, provision
 
 
@@ -47,6 +48,7 @@ class ClusterPlan:
         discovers: clusters of its mesh that its istiod reads.
         read_by: clusters of its mesh whose istiods read it.
         namespaces: bodies of the namespaces of its services, but for those that are somebody else's.
+        needed: what others must have made in it before.
         workloads: its samples.
     """
 
@@ -66,12 +68,18 @@ class ClusterPlan:
     discovers: tuple[discovery.DiscoveryPlan, ...]
     read_by: tuple[discovery.DiscoveryPlan, ...]
     namespaces: tuple[routing.Body, ...]
+    needed: tuple[Needed, ...]
     workloads: tuple[Workload, ...]
 
     @property
     def name(self) -> str:
         """The cluster's logical name."""
         return self.declared.name
+
+    @property
+    def revision(self) -> str:
+        """Revision of its istiod; empty for the default one."""
+        return str(self.istiod_values["revision"])
 
     @property
     def balanced_by_metallb(self) -> bool:
@@ -100,7 +108,7 @@ class ClusterPlan:
         if self.is_open:
             made.append(discovery.passage(self.declared.gateway.port))
         for workload in self.workloads:
-            made += samples.bodies(workload)
+            made += samples.bodies(workload, self.revision)
         return made
 
 
@@ -174,6 +182,7 @@ def _cluster(
     exports = tuple(routing.exports(federation, declared.name))
     imports = tuple(routing.imports(federation, declared.name))
     leaving = egress.plan(federation, declared.name, imports)
+    isolated = leaving.isolated if leaving else ()
     fixed = _fixed_address(declared, pool, made.generation)
     return ClusterPlan(
         declared=declared,
@@ -191,7 +200,8 @@ def _cluster(
         remotes=tuple(remotes.remotes(imports)),
         discovers=tuple(link for link in links if link.cluster == declared.name),
         read_by=tuple(link for link in links if link.of == declared.name),
-        namespaces=tuple(namespaces.injected(federation, declared.name, leaving.isolated if leaving else ())),
+        namespaces=tuple(namespaces.injected(federation, declared.name, isolated)),
+        needed=tuple(namespaces.needed(federation, declared.name, isolated)),
         workloads=_workloads(federation, declared.name),
     )
 

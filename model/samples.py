@@ -6,6 +6,7 @@ Source: the samples of Istio's releases (Service httpbin: port 8000 named http, 
 from dataclasses import dataclass
 
 from model.config import Workload
+from model.namespaces import asked_by_pods
 
 Body = dict[str, object]
 
@@ -36,8 +37,13 @@ SAMPLES = {
 }
 
 
-def bodies(workload: Workload) -> list[Body]:
-    """Bodies of one sample: ServiceAccount, Service and Deployment, in this order."""
+def bodies(workload: Workload, revision: str) -> list[Body]:
+    """Bodies of one sample: ServiceAccount, Service and Deployment, in this order.
+
+    Args:
+        workload: which, where, and how many.
+        revision: of the istiod that gives its pods their sidecars; empty for the default one.
+    """
     sample, where = SAMPLES[workload.sample], workload.reference
     labels = {"app": where.name}
     metadata = {"name": where.name, "namespace": where.namespace, "labels": labels}
@@ -57,7 +63,10 @@ def bodies(workload: Workload) -> list[Body]:
     deployment = {
         "replicas": workload.replicas,
         "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": {**labels, "version": "v1"}}, "spec": pod},
+        "template": {
+            "metadata": {"labels": {**labels, "version": "v1", **asked_by_pods(where.namespace, revision)}},
+            "spec": pod,
+        },
     }
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},

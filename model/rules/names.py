@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from model.config import Cluster, Export, Federation, Import, NamespacedName
 from model.finding import Finding
+from model.mesh import NAMESPACE
+from model.namespaces import RESERVED
 from model.yamltree import printable
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -21,7 +23,6 @@ _POD = re.compile(rf"(?P<set>{LABEL.pattern})-\d+\.(?P<service>{SERVICE.pattern}
 
 LABEL_LENGTH = 63
 CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
-RESERVED = frozenset({"istio-system", "kube-system", "kube-public", "kube-node-lease"})
 
 _RFC1123 = "lower-case letters, digits and dashes, starting and ending with a letter or digit (RFC 1123)"
 
@@ -160,7 +161,7 @@ def _label_value(path: str, what: str, value: str) -> Iterator[Finding]:
 
 
 def workload_namespaces_fit(federation: Federation) -> Iterator[Finding]:
-    """Sample workloads stay out of the namespaces of Kubernetes and Istio."""
+    """Sample workloads stay out of the namespaces of Kubernetes, Istio and MetalLB."""
     for workload in federation.workloads:
         namespace = workload.reference.namespace
         yield from _label(f"{workload.path}.namespace", "namespace", namespace)
@@ -168,10 +169,42 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Finding]:
             yield Finding(
                 f"{workload.path}.namespace",
                 "reserved-namespace",
-                f"{namespace} belongs to {'Istio' if namespace == 'istio-system' else 'Kubernetes'}: it gets no"
+                f"{namespace} belongs to {RESERVED[namespace]}: it gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
                 f"use a namespace of its own, for example {workload.sample}",
             )
+
+
+def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Finding]:
+    """What is exported, and who may call it, is in the mesh; Istio's own namespace speaks for all of it."""
+    for export in federation.exports:
+        namespace = export.service.namespace
+        if namespace in RESERVED:
+            yield Finding(
+                f"{export.path}.service", "reserved-namespace", _why_reserved(export.service), "remove this export"
+            )
+        for index, consumer in enumerate(export.to):
+            for place, account in enumerate(consumer.service_accounts or ()):
+                if account.namespace in RESERVED and account.namespace != NAMESPACE:
+                    yield Finding(
+                        f"{export.path}.to[{index}].serviceAccounts[{place}]",
+                        "reserved-namespace",
+                        f"{account.namespace} belongs to {RESERVED[account.namespace]}: it gets no sidecars, so no pod"
+                        f" there has the identity {account}",
+                        "name an account of a namespace that is in the mesh, or remove this one",
+                    )
+
+
+def _why_reserved(service: NamespacedName) -> str:
+    if service.namespace == NAMESPACE:
+        return (
+            f"{NAMESPACE} is Istio's root namespace: the policy that guards the export of {service.name} would hold for"
+            " pods of every namespace that its selector matches"
+        )
+    return (
+        f"{service.namespace} belongs to {RESERVED[service.namespace]}: it gets no sidecars, so nothing would check who"
+        f" calls {service.name}"
+    )
 
 
 def workloads_differ(federation: Federation) -> Iterator[Finding]:
@@ -241,6 +274,7 @@ RULES = (
     services_fit,
     label_values_fit,
     workload_namespaces_fit,
+    exports_stay_out_of_reserved_namespaces,
     workloads_differ,
     lab_network_fits,
     images_fit,

@@ -235,6 +235,29 @@ def test_what_a_killed_run_had_begun_to_create_is_dropped_and_nothing_else(desk:
     assert json.loads(state.read_text(encoding="utf-8"))["deployment"] == {"pending_operations": [{"type": "deleting"}]}
 
 
+def namespace(**given: object) -> dict[str, object]:
+    return {"type": "kubernetes:core/v1:Namespace", "urn": "u", **given}
+
+
+def test_namespaces_of_earlier_releases_are_retained_too(desk: Desk) -> None:
+    kept = desk.root / "imported"
+    exported = {"deployment": {"resources": [namespace(), {"type": "kubernetes:core/v1:Secret"}]}}
+    imports = f'for word; do case $word in --file=*) cp "${{word#--file=}}" {kept};; esac; done'
+    desk.on("stack", f"[ $2 = export ] && cat <<'END' || {{ {imports}; }}\n{json.dumps(exported)}\nEND")
+    desk.engine.retain_namespaces()
+    assert json.loads(kept.read_text(encoding="utf-8"))["deployment"]["resources"] == [
+        namespace(retainOnDelete=True),
+        {"type": "kubernetes:core/v1:Secret"},
+    ]
+
+
+def test_a_state_that_retains_all_its_namespaces_is_left_as_it_is(desk: Desk) -> None:
+    exported = {"deployment": {"resources": [namespace(retainOnDelete=True)]}}
+    desk.on("stack", f"echo '{json.dumps(exported)}'")
+    desk.engine.retain_namespaces()
+    assert desk.calls() == [EXPORT]
+
+
 def test_the_lock_of_a_process_that_runs_is_kept(desk: Desk) -> None:
     engine = desk.engine
     lock(desk, {"pid": os.getpid()})

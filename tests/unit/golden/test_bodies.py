@@ -88,7 +88,7 @@ def leaving(planned: Plan, cluster: ClusterPlan) -> Iterator[Body]:
 def workloads(cluster: ClusterPlan) -> Iterator[Body]:
     yield from cluster.namespaces
     for workload in cluster.workloads:
-        yield from samples.bodies(workload)
+        yield from samples.bodies(workload, cluster.revision)
 
 
 def test_exports_and_their_policies(golden: Golden) -> None:

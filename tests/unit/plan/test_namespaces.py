@@ -1,18 +1,25 @@
 """Namespaces are there before anything is put into them, and those of other people stay theirs."""
 
-from tests.unit.plan.model import Tree, cluster, link, planned, tree
+from typing import Any
+
+import pytest
+
+from model.config import Federation
+from model.namespaces import Needed, injected
+from tests.unit.plan.model import Tree, cluster, export, link, planned, tree
 
 EXISTING = {"provisioner": "existing", "kubeconfig": "/k"}
 
 
 def made(declared: Tree, name: str) -> dict[str, dict[str, str]]:
     """Labels of the namespaces that are made in a cluster, by name."""
-    bodies = planned(declared, name).namespaces
-    found: dict[str, dict[str, str]] = {}
-    for body in bodies:
-        metadata = body["metadata"]
-        assert isinstance(metadata, dict)
-        found[metadata["name"]] = metadata["labels"]
+    bodies = map(metadata, planned(declared, name).namespaces)
+    return {body["name"]: body["labels"] for body in bodies}
+
+
+def metadata(body: dict[str, object]) -> dict[str, Any]:
+    found = body["metadata"]
+    assert isinstance(found, dict)
     return found
 
 
@@ -42,3 +49,60 @@ def test_in_a_cluster_that_was_there_before_namespaces_of_services_are_their_own
 
 def test_a_revision_of_istio_is_named_instead_of_the_default_injector() -> None:
     assert made(tree(istio={"revision": "canary"}), "west") == {"httpbin": {"istio.io/rev": "canary"}}
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        "default",
+        "istio-system",
+        "kube-node-lease",
+        "kube-public",
+        "kube-system",
+        "local-path-storage",
+        "metallb-system",
+    ],
+)
+def test_namespaces_of_kubernetes_and_of_what_is_installed_are_never_made_or_labelled(namespace: str) -> None:
+    leaving = {"cluster": "east", "serviceAccounts": [f"{namespace}/caller"]}
+    declared = tree(
+        exports=[export(to=[leaving]), export(service=f"{namespace}/web", to=[leaving])],
+        imports=[link(via="egress"), link(service=f"{namespace}/web", **{"as": "local"})],
+        workloads=[{"cluster": "east", "sample": "sleep", "namespace": namespace}],
+    )
+    unchecked = Federation.model_validate(declared)
+    for name in ("east", "west"):
+        assert namespace not in {metadata(body)["name"] for body in injected(unchecked, name, [namespace])}
+
+
+def there_before() -> Tree:
+    return {"east": cluster(10, **EXISTING), "west": cluster(30, **{**EXISTING, "context": "west"})}
+
+
+def test_in_a_cluster_that_was_there_before_the_namespace_of_an_export_must_be_there() -> None:
+    declared = tree(clusters=there_before())
+    assert planned(declared, "west").needed == (Needed("Namespace", "", "httpbin", "exports[0]"),)
+    assert planned(declared, "east").needed == ()
+    assert planned(tree(), "west").needed == ()
+
+
+def test_what_others_need_not_make_is_not_asked_for() -> None:
+    sample = {"cluster": "west", "sample": "httpbin"}
+    assert planned(tree(clusters=there_before(), workloads=[sample]), "west").needed == ()
+    offered = [export(service="default/web")]
+    assert planned(tree(clusters=there_before(), exports=offered, imports=[]), "west").needed == ()
+
+
+def test_an_import_as_local_needs_the_service_that_it_joins() -> None:
+    declared = tree(clusters=there_before(), imports=[link(**{"as": "local"})])
+    assert planned(declared).needed == (
+        Needed("Namespace", "", "httpbin", "imports[0]"),
+        Needed("Service", "httpbin", "httpbin", "imports[0]"),
+    )
+    sample = {"cluster": "east", "sample": "httpbin"}
+    assert planned({**declared, "workloads": [sample]}).needed == ()
+
+
+def test_callers_that_leave_through_an_egress_gateway_need_their_namespace() -> None:
+    declared = tree(clusters=there_before(), imports=[link(via="egress")])
+    assert planned(declared).needed == (Needed("Namespace", "", "sleep", "imports[0]"),)

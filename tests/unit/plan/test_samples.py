@@ -14,7 +14,7 @@ def declared(**given: object) -> Tree:
 
 def bodies(**given: object) -> list[dict[str, Any]]:
     [workload] = planned(declared(**given), "west").workloads
-    return samples.bodies(workload)
+    return samples.bodies(workload, "")
 
 
 def test_a_sample_is_an_account_a_service_and_a_deployment() -> None:
@@ -47,3 +47,17 @@ def test_namespaces_ask_for_the_sidecar_of_the_declared_revision(revision: str, 
     [namespace] = planned({**declared(), "istio": {"revision": revision}}, "west").namespaces
     metadata: Any = namespace["metadata"]
     assert metadata == {"name": "httpbin", "labels": labels}
+
+
+@pytest.mark.parametrize(("revision", "asked"), [("", "default"), ("canary", "canary")])
+def test_in_a_namespace_that_nobody_labels_the_pods_themselves_ask_for_the_sidecar(revision: str, asked: str) -> None:
+    alone = {"exports": [], "imports": [], "istio": {"revision": revision}}
+    plan = planned({**declared(namespace="default"), **alone}, "west")
+    assert plan.namespaces == ()
+    [deployment] = [body for body in plan.objects if body["kind"] == "Deployment"]
+    spec: Any = deployment["spec"]
+    assert spec["template"]["metadata"]["labels"]["istio.io/rev"] == asked
+    assert "istio.io/rev" not in spec["selector"]["matchLabels"]
+    [apart] = [body for body in planned(declared(), "west").objects if body["kind"] == "Deployment"]
+    elsewhere: Any = apart["spec"]
+    assert "istio.io/rev" not in elsewhere["template"]["metadata"]["labels"]

@@ -1,5 +1,6 @@
 """Global hosts and the Gateway API in the program: what waits for what, and what is known when."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,32 @@ def test_definitions_of_the_users_own_are_applied(record: Record, tmp_path: Path
     own = tmp_path / "own.yaml"
     own.write_text("kind: CustomResourceDefinition\nmetadata: {name: gateways.gateway.networking.k8s.io}\n")
     run = record({**as_global(api="gateway"), "istio": {"gatewayApi": str(own)}})
-    assert run.one("Command", "east-gateway-api-crds").body["environment"] == {"CRDS": str(own)}
+    assert run.one("Command", "east-gateway-api-crds").body["environment"]["CRDS"] == str(own)
+
+
+def test_a_preview_tells_which_release_is_applied_and_what_becomes_of_that_of_others(run: Run) -> None:
+    settings = run.one("Command", "east-gateway-api-crds").body["environment"]
+    assert re.fullmatch(
+        r"Gateway API v\d+\.\d+\.\d+ standard \(definitions that others made are left alone.*\)", settings["RELEASE"]
+    )
+    used = {each.kind for each in run.of_type(API) if each.name.startswith("east:")} | {"Gateway"}
+    assert settings["NEEDED"] == ", ".join(f"gateway.networking.k8s.io/v1 {kind}" for kind in sorted(used))
+    istio = run.one("Command", "east-crds").body["environment"]
+    assert istio["RELEASE"].startswith("Istio 1.") and istio["NEEDED"] == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("metadata:\n  annotations:\n    gateway.networking.k8s.io/bundle-version: v1.7.0\n", "Gateway API v1.7.0"),
+        ("    gateway.networking.k8s.io/channel: experimental\n", "Gateway API experimental"),
+        ("kind: CustomResourceDefinition\n", "Gateway API"),
+    ],
+)
+def test_the_release_of_definitions_is_told_as_far_as_their_file_tells_it(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    assert manifests.bundle(file) == told
 
 
 @pytest.mark.parametrize("text", [None, "", "kind: Namespace\n"])

@@ -1,5 +1,7 @@
 """Which resources there are, in which cluster, after what, and what they go away with."""
 
+import json
+
 import pytest
 
 from tests.unit.program.conftest import Record
@@ -207,6 +209,40 @@ def test_namespaces_exist_before_what_is_in_them(record: Record, tree: Tree) -> 
             assert namespaces[f"{cluster_of(each)}:{namespace}"] in run.before(each), each.name
 
 
+def test_what_others_must_have_made_is_looked_for_before_anything_is_made(record: Record) -> None:
+    run = record({**not_ours(), "workloads": []})
+    look = run.one("Command", "west-needs")
+    assert json.loads(look.body["environment"]["NEEDED"]) == [
+        {"kind": "Namespace", "namespace": "", "name": "httpbin", "path": "exports[0]"}
+    ]
+    assert run.one("Command", "west-claim").urn in look.dependencies
+    for each in run.objects:
+        assert (look.urn in run.before(each)) is (cluster_of(each) == "west"), each.name
+
+
+@every_federation
+def test_the_engine_deletes_no_namespace_and_whoever_made_it_is_asked_last(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    for each in run.of_type("kubernetes:core/v1:Namespace"):
+        assert each.request.retainOnDelete, each.name
+        keeper = run.one("Command", f"{each.name}-namespace")
+        assert keeper.urn in each.dependencies
+        assert keeper.body["delete"].endswith("components.provisioners.namespace delete")
+        assert keeper.body["triggers"] == [f"id-of-{cluster_of(each)}"], "a cluster that stays replaces none of them"
+        inside = [o for o in run.objects if o.body["metadata"].get("namespace") == each.body["metadata"]["name"]]
+        assert all(keeper.urn in run.before(o) for o in inside if cluster_of(o) == cluster_of(each))
+    assert not [o.name for o in run.objects if o.kind != "Namespace" and o.request.retainOnDelete]
+
+
+@every_federation
+def test_a_namespace_is_the_same_resource_for_whatever_it_is_made(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    alone = {**tree, "exports": [], "imports": [], "discovery": []}
+    kept = {each.name for each in record(alone).of_type("kubernetes:core/v1:Namespace")}
+    urns = {each.urn for each in record(alone).of_type("kubernetes:core/v1:Namespace")}
+    assert {e.urn for e in run.of_type("kubernetes:core/v1:Namespace") if e.name in kept} == urns
+
+
 @every_federation
 def test_pods_start_only_after_the_injector_runs(record: Record, tree: Tree) -> None:
     run = record(tree)
@@ -279,6 +315,9 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 assert above == ("Cluster", each.name)
             case "command", _ if "-exit-" in each.name:
                 assert above == ("Exit", each.name)
+            case "command", _ if each.name.endswith("-namespace"):
+                made = run.one("Namespace", each.name.removesuffix("-namespace"))
+                assert above == parent(made)
             case "command", _:
                 name, role = each.name.rsplit("-", 1)
                 istio = ("IstioInstall", f"{name.removesuffix('-gateway-api')}-istio")

@@ -12,6 +12,7 @@ CLUSTER, SERVICE = (
     re.compile(r"^(central|east|west|north)"),
     re.compile(r"(?<=[-:])(ratings|details|reviews)(?=.httpbin)"),
 )
+KEPT = re.compile(r"(?<=:).+(?=-namespace$)")
 RESTARTED_BY = "spec.template.metadata.annotations.mesh-federation/trust"
 
 UNKNOWN_AT_FIRST = {
@@ -19,6 +20,8 @@ UNKNOWN_AT_FIRST = {
     ("command:local:Command", "*-kubeconfig", "triggers[0]"),
     ("command:local:Command", "*-crds", "stdin"),
     ("command:local:Command", "*-crds", "triggers[1]"),
+    ("command:local:Command", "*:*-namespace", "stdin"),
+    ("command:local:Command", "*:*-namespace", "triggers[0]"),
     ("command:local:Command", "*-webhook", "stdin"),
     ("command:local:Command", "*-webhook", "triggers[0]"),
     ("command:local:Command", "*-webhook", "triggers[1]"),
@@ -84,9 +87,9 @@ UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
 
 
 def unknown(run: Run) -> set[tuple[str, str, str]]:
-    """All unknown inputs but those of authorities, with `*` for the cluster."""
+    """All unknown inputs but those of authorities, with `*` for the cluster and for a namespace that is kept."""
     return {
-        (each.type, SERVICE.sub("httpbin", CLUSTER.sub("*", each.name)), path)
+        (each.type, KEPT.sub("*", SERVICE.sub("httpbin", CLUSTER.sub("*", each.name))), path)
         for each in run.registered
         if not each.type.startswith("tls:")
         for path in each.unknown_paths()

@@ -1,5 +1,6 @@
 """The script that applies custom resource definitions."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,58 @@ def crds(tmp_path: Path) -> Path:
     return file
 
 
-def apply(stand: Stand, crds: Path) -> Ended:
-    return stand.run("crds", stdin=KUBECONFIG, CRDS=str(crds))
+OURS: list[dict[str, object]] = [
+    {"manager": "mesh-federation", "fieldsV1": {"f:spec": {}}},
+    {"manager": "kube-apiserver", "fieldsV1": {}},
+]
+THEIRS: list[dict[str, object]] = [
+    {"manager": "helm", "fieldsV1": {"f:spec": {}}},
+    {"manager": "mesh-federation", "fieldsV1": {"f:spec": {}}},
+]
+BUNDLE = {
+    "gateway.networking.k8s.io/bundle-version": "v1.7.0",
+    "gateway.networking.k8s.io/channel": "experimental",
+}
+
+
+def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> Ended:
+    return stand.run("crds", *action, stdin=KUBECONFIG, CLUSTER="west", CRDS=str(crds), NEEDED=needed)
+
+
+def changes(stand: Stand) -> list[str]:
+    """What was done to the cluster, beyond looking."""
+    return [call.argv[1] for call in stand.calls() if "--dry-run=client" not in call.argv and call.argv[1] != "get"]
+
+
+def definition(kind: str, managers: list[dict[str, object]], *versions: str, **annotations: str) -> dict[str, object]:
+    group = "metallb.io"
+    served = [
+        {"name": version, "served": version != "v1alpha0", "storage": not at} for at, version in enumerate(versions)
+    ]
+    return {
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.lower()}s.{group}", "annotations": annotations, "managedFields": managers},
+        "spec": {"group": group, "names": {"kind": kind}, "versions": served},
+    }
+
+
+def there(stand: Stand, *definitions: dict[str, object]) -> None:
+    """Let the cluster have these definitions."""
+    stand.when("kubectl", "get", out=json.dumps({"kind": "List", "items": list(definitions)}))
+
+
+def declares(stand: Stand, *definitions: dict[str, object]) -> None:
+    """Let kubectl read these definitions from the file, one document after the other."""
+    stand.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
 
 
 def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand, crds: Path) -> None:
     assert apply(stand, crds).status == 0
-    applied, waited = stand.calls()
-    assert applied.argv[1:] == ["apply", "--server-side", "--force-conflicts", "--filename=-"]
+    looked, applied, waited = stand.calls()
+    assert looked.argv[1] == "get"
+    assert applied.argv[1:] == [
+        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--filename=-",
+    ]  # fmt: skip
     assert waited.argv[1:] == ["wait", "--for=condition=Established", "--timeout=60s", "--filename=-"]
     assert applied.stdin == waited.stdin == DEFINITIONS
 
@@ -96,7 +141,7 @@ def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig
 def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(stand: Stand, crds: Path) -> None:
     stand.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
     assert apply(stand, crds).status == 0
-    assert [call.argv[1] for call in stand.calls()] == ["apply", "wait", "wait", "wait"]
+    assert changes(stand) == ["apply", "wait", "wait", "wait"]
 
 
 def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
@@ -105,7 +150,7 @@ def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
     stand.when("kubectl", "wait", status=1, err="timed out waiting\n")
     monkeypatch.setattr(script, "TIMEOUT", 0)
     monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, "CRDS": str(crds)}.items():
+    for key, value in {**stand.environment, "CRDS": str(crds), "CLUSTER": "west", "NEEDED": ""}.items():
         monkeypatch.setenv(key, value)
     with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
         script.main()
@@ -114,7 +159,7 @@ def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
 def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:
     stand.when("kubectl", "apply", status=1)
     apply(stand, crds)
-    assert len(stand.calls()) == 1
+    assert changes(stand) == ["apply"]
 
 
 def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand, crds: Path) -> None:
@@ -122,3 +167,77 @@ def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand, crds: Path
     failed = apply(stand, crds)
     assert failed.status == 1
     assert failed.err.startswith("kubectl is not on PATH: run `./mesh doctor`")
+
+
+def test_definitions_of_this_program_are_brought_to_the_declared_release(stand: Stand, crds: Path) -> None:
+    there(stand, definition("IPAddressPool", OURS, "v1beta1"))
+    ended = apply(stand, crds)
+    assert (ended.status, ended.err, changes(stand)) == (0, "", ["apply", "wait"])
+
+
+def test_definitions_of_others_that_serve_all_that_is_needed_are_left_alone_and_that_is_told(
+    stand: Stand, crds: Path
+) -> None:
+    there(stand, definition("IPAddressPool", THEIRS, "v1", "v1beta1", **BUNDLE))
+    ended = apply(stand, crds, "metallb.io/v1beta1 IPAddressPool")
+    assert (ended.status, changes(stand)) == (0, [])
+    assert ended.err == (
+        "west has definitions that others made (Gateway API v1.7.0, experimental): they serve what is needed, and are"
+        " left alone\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "needed",
+    ["metallb.io/v1 IPAddressPool", "metallb.io/v1alpha0 IPAddressPool", "metallb.io/v1beta1 Community"],
+    ids=["not-in-this-version", "no-longer-served", "not-there"],
+)
+def test_definitions_of_others_that_lack_something_are_refused_and_not_changed(
+    stand: Stand, crds: Path, needed: str
+) -> None:
+    there(stand, definition("IPAddressPool", THEIRS, "v1beta1", "v1alpha0"))
+    ended = apply(stand, crds, f"metallb.io/v1beta1 IPAddressPool, {needed}")
+    assert (ended.status, changes(stand)) == (1, [])
+    version, kind = needed.split()
+    assert ended.err.splitlines() == [
+        "west has definitions that others made (by helm), which this stack never changes; they do not serve what it"
+        f" needs: {kind} ({version})",
+        f"-> bring them to a release that has that with what installed them; {crds} has it all",
+    ]
+
+
+def test_of_definitions_that_are_all_needed_the_newest_version_of_each_must_be_served(stand: Stand, crds: Path) -> None:
+    declares(
+        stand, definition("IPAddressPool", [], "v1alpha3", "v1"), definition("Community", [], "v1alpha1", "v1alpha2")
+    )
+    there(stand, definition("IPAddressPool", THEIRS, "v1"), definition("Community", THEIRS, "v1alpha1"))
+    assert apply(stand, crds).status == 0
+    there(stand, definition("IPAddressPool", THEIRS, "v1alpha3"))
+    ended = apply(stand, crds)
+    assert "Community (metallb.io/v1alpha1), IPAddressPool (metallb.io/v1)\n" in ended.err
+    assert changes(stand) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ([definition("IPAddressPool", OURS, "v1"), definition("Community", OURS, "v1")], 0),
+        ([definition("IPAddressPool", OURS, "v1")], 3),
+        ([], 3),
+        ([definition("IPAddressPool", THEIRS, "v1beta1")], 0),
+        ([definition("IPAddressPool", THEIRS, "v1")], 3),
+    ],
+    ids=["all", "some", "none", "of-others", "of-others-too-few"],
+)
+def test_a_look_tells_whether_they_must_be_applied_again(
+    stand: Stand, crds: Path, found: list[dict[str, object]], status: int
+) -> None:
+    there(stand, *found)
+    assert apply(stand, crds, "metallb.io/v1beta1 IPAddressPool", "look").status == status
+    assert changes(stand) == []
+
+
+def test_a_cluster_that_cannot_be_asked_is_an_error(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "get", status=1, err="Unauthorized\n")
+    failed = apply(stand, crds)
+    assert (failed.status, failed.err) == (1, "cannot look for definitions in west:\nUnauthorized\n\n")
