@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import rules
+from model import rules, stackfile
 from model.addresses import capacity, pools
 from model.config import Federation
+from model.plan import plan as planned
+from model.rules import gateways
+from tests.unit.program.recorder import ROOT
 
 
 def _rules(**tree: object) -> set[str]:
@@ -66,3 +69,27 @@ def test_weights_of_remote_imports_pass_exactly_when_they_add_up_to_100(weights:
         ],
     )
     assert found == (set() if sum(weights) == 100 else {"weights-sum"})
+
+
+def _paths(values: object, kind: type, above: str = "") -> set[str]:
+    """Where a mapping or list stands in values, at any depth; not inside of lists."""
+    if not isinstance(values, dict):
+        return set()
+    found = set()
+    for key, value in values.items():
+        found |= ({f"{above}{key}"} if isinstance(value, kind) else set()) | _paths(value, kind, f"{above}{key}.")
+    return found
+
+
+@pytest.mark.parametrize("stack", ["embedded", "egress", "gateway-api", "three-meshes", "multi-primary"])
+def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) -> None:
+    federation = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
+    for plan in planned(federation, stack).clusters.values():
+        values = {
+            "values": plan.istiod_values,
+            "gatewayValues": plan.gateway_values,
+            "egressValues": plan.egress.values if plan.egress else {},
+        }
+        for key, computed in values.items():
+            assert _paths(computed, dict) <= set(gateways.MAPPINGS[key])
+            assert _paths(computed, list) <= set(gateways.LISTS[key])
