@@ -132,14 +132,18 @@ class Federation(pulumi.ComponentResource):
         inwards = GatewayArgs(
             objects=objects.gateway,
             addresses=plan.addresses,
+            inside=False,
+            assigned=plan.pool is not None,
             roots=roots,
+            kubeconfig=cluster.kubeconfig,
             place=cluster.place,
             namespace=istio.namespace,
             after=istio.ready,
             balancer=balancer,
         )
         gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
-        egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
+        outwards = replace(inwards, objects=objects.egress, balancer=(), inside=True, assigned=False)
+        egress = self._egress(plan, outwards)
         namespaces = create_all(plan.namespaces, cluster.place, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *namespaces])
         return Mesh(plan, cluster, istio, gateway, egress, roots, namespaces, hosts)
