@@ -1,8 +1,9 @@
 """Checks of gateways: each has the address that others were told, and is reached there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from checks.check import Check
 from checks.objects import Service
@@ -33,19 +34,38 @@ def address(site: Site) -> Verdict:
     service = site.cluster.one(Service, "service", GATEWAY, NAMESPACE)
     if service is None:
         return failed("there is no gateway", "./mesh up --refresh makes it anew")
-    if not service.addresses:
+    told, has = site.running.gateway, service.addresses
+    if service.node_ports and not _may_have_node_ports(site):
+        numbers = ", ".join(map(str, service.node_ports))
+        return failed(
+            f"every node of {site.name} serves it too, on port {numbers}: that goes around what closes its address",
+            f"kubectl delete service {GATEWAY} --namespace={NAMESPACE}; ./mesh up --refresh makes it anew, without",
+        )
+    if _is_declared(site):
+        return passed(f"{', '.join(told)}, as declared", service=", ".join(has) or "no load balancer gave it any")
+    if not has:
         return failed(
             "its load balancer gave it no address", "./mesh up --refresh; then look at the load balancer's log"
         )
-    told, has = sorted(site.running.gateway), service.addresses
-    if has != told and _is_given(site):
+    if set(has) != set(told) and _is_given(site):
         hint = "./mesh up --refresh moves the importers, or puts the address back"
         return failed(f"it has {', '.join(has)}, importers were told {', '.join(told)}", hint)
     pool = site.plan.pool
-    outside = [each for each in has if pool and is_address(each) and IPv4Address(each) not in pool]
+    outside = [each for each in has if pool and is_address(each) and ip_address(each) not in pool]
     if outside:
         return failed(f"{', '.join(outside)} is not in the pool {pool}", "./mesh up --refresh puts the pool back")
     return passed(", ".join(has), pool=str(pool or "not ours to say"))
+
+
+def _may_have_node_ports(site: Site) -> bool:
+    """Say whether its load balancer may pass calls on to them."""
+    service = site.plan.gateway_values["service"]
+    return isinstance(service, dict) and service.get("allocateLoadBalancerNodePorts") is not False
+
+
+def _is_declared(site: Site) -> bool:
+    """Say whether the stack file alone knows where the gateway is reached: something else may stand in front of it."""
+    return bool(site.plan.addresses) and site.plan.pool is None
 
 
 def _is_given(site: Site) -> bool:
@@ -59,12 +79,14 @@ def reachable(site: Site) -> Verdict:
         return failed("the gateway has no address", "see the check gateways.address")
     offers = bool(site.plan.exports) or site.plan.is_open
     wrong = [f"{door}: {why}" for door in site.doors if offers and (why := connects(door))]
-    wrong += [f"{door.address}:15021: {why}" for door in site.doors if not wrong and (why := ready(door))]
+    asked = [] if offers and _is_declared(site) else site.doors  # node ports, and what stands in front, have no 15021
+    wrong += [f"{replace(door, port=15021)}: {why}" for door in asked if not wrong and (why := ready(door))]
     if wrong:
         hint = "./mesh up --refresh starts it; where it runs, look for a firewall between this machine and it"
         return failed(", ".join(wrong), hint)
+    is_ready = ", ready on 15021" if asked else ""
     listens = "" if offers else "; nothing is exported, so it does not listen for calls"
-    return passed(f"{', '.join(map(str, site.doors))}, ready on 15021{listens}")
+    return passed(f"{', '.join(map(str, site.doors))}{is_ready}{listens}")
 
 
 def current(site: Site) -> Verdict:

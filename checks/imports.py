@@ -9,6 +9,7 @@ from checks.on_pods import on_pods
 from checks.proxy import Endpoint, Proxy
 from checks.scene import Scene, Site
 from checks.verdict import Verdict, failed, not_applicable, passed
+from model import reach
 from model.config import is_address
 from model.mesh import EGRESS, NAMESPACE
 from model.routing import ImportPlan, Source, called, principal, upstream
@@ -30,9 +31,10 @@ def checks(scene: Scene) -> Iterator[Check]:
 def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
     """Compare what proxies of callers hold with the gateways of the sources and the pods beside them."""
     callers = site.callers(scene.callers(link))
-    expected = {where: source for source in called(link) for where in _ways(scene, site, source)}
-    if any(not is_address(where.rpartition(":")[0]) for where in expected):
+    ways = [(source, address) for source in called(link) for address in _ways(scene, site, source)]
+    if not all(is_address(address) for _, address in ways):
         return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
+    expected = {reach.with_port(address, source.port): source for source, address in ways}
     ready = [pod for pod in site.cluster.pods() if pod.is_ready]
     own = {pod.status.pod_ip for pod in ready if principal(site.trust_domain, pod.account) in link.own}
     wrong = [
@@ -48,11 +50,11 @@ def endpoints(scene: Scene, site: Site, link: ImportPlan) -> Verdict:
 
 
 def _ways(scene: Scene, site: Site, source: Source) -> list[str]:
-    """Return where calls to a source go first: its gateway, or the port of the own egress that leads there."""
+    """Return where calls to a source go first: its gateway, or the own egress gateway that leads there."""
     if not source.via_egress:
-        return [f"{address}:{source.port}" for address in scene.sites[source.cluster].running.gateway]
+        return scene.sites[source.cluster].called
     planned = site.plan.egress.address if site.plan.egress else ""
-    return [f"{planned or _egress_address(site)}:{source.port}"]
+    return [planned or _egress_address(site)]
 
 
 def _egress_address(site: Site) -> str:

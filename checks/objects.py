@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from model import reach
 from model.config import NamespacedName
 
 PROXY = "istio-proxy"
@@ -103,6 +104,7 @@ class ServicePort(Seen):
     """A port of a Service."""
 
     port: int
+    node_port: int | None = None
 
 
 class ServiceSpec(Seen):
@@ -146,7 +148,12 @@ class Service(Seen):
     @property
     def addresses(self) -> list[str]:
         """What its load balancer gave it."""
-        return sorted(each.ip or each.hostname for each in self.status.load_balancer.ingress)
+        return reach.given(each.model_dump() for each in self.status.load_balancer.ingress)
+
+    @property
+    def node_ports(self) -> list[int]:
+        """Ports on which every node of its cluster serves it."""
+        return sorted(each.node_port for each in self.spec.ports if each.node_port)
 
 
 class Namespace(Seen):

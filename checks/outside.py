@@ -18,6 +18,7 @@ from cryptography import x509
 
 from checks.certificates import Identity, pem
 from checks.verdict import Unseen
+from model import reach
 
 SECONDS = 5
 """For a connection, and for each answer on it."""
@@ -30,7 +31,7 @@ class Door:
 
     Attributes:
         cluster: whose.
-        address: IPv4 address or host name.
+        address: IP address or host name.
         port: of its auto-passthrough listener.
     """
 
@@ -40,7 +41,7 @@ class Door:
 
     def __str__(self) -> str:
         """Write it as people do."""
-        return f"{self.address}:{self.port}"
+        return reach.with_port(self.address, self.port)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from checks import certificates
 from checks.cluster import Cluster
 from checks.objects import PROXY, Pod
 from checks.verdict import Unseen
+from model import reach
 
 
 class Told(BaseModel):
@@ -66,7 +67,7 @@ class Endpoint(Told):
     @property
     def where(self) -> str:
         """Address and port."""
-        return f"{self.address.socket_address.address}:{self.address.socket_address.port_value}"
+        return reach.with_port(self.ip, self.address.socket_address.port_value)
 
     @property
     def ip(self) -> str:

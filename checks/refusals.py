@@ -19,6 +19,7 @@ from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from model import reach
 from model.config import Consumer, NamespacedName, Port, Protocol
 from model.mesh import NAMESPACE
 from model.routing import ExportPlan, principal
@@ -154,7 +155,11 @@ def bypass(scene: Scene, site: Site) -> Verdict:
     left = {source.cluster for link in site.plan.imports for source in link.sources if source.via_egress} - {
         source.cluster for link in site.plan.imports for source in link.sources if not source.via_egress
     }
-    gateways = {str(door) for name in left for door in scene.sites[name].doors}
+    others = [scene.sites[name] for name in left]
+    gateways = {
+        reach.with_port(address, each.plan.declared.gateway.port)
+        for each in others for address in each.running.gateway
+    }  # fmt: skip
     wrong = [
         f"{each.pod.title} sends what the mesh does not know to {known.unknown_goes_to or 'an unknown place'}"
         for each, known in together(Proxy.listeners, callers) if known.unknown_goes_to != BLACK_HOLE

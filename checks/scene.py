@@ -9,6 +9,7 @@ from checks.cluster import Cluster
 from checks.outside import Door
 from checks.proxy import Proxy, in_mesh
 from checks.verdict import NotApplicable
+from model import reach
 from model.config import Federation, NamespacedName
 from model.mesh import NAMESPACE, is_simulated
 from model.plan import ClusterPlan
@@ -86,8 +87,13 @@ class Site:
 
     @property
     def doors(self) -> list[Door]:
-        """Its gateway, at each of its addresses."""
-        return [Door(self.name, address, self.plan.declared.gateway.port) for address in self.running.gateway]
+        """Its gateway, at each of the addresses that importers call."""
+        return [Door(self.name, address, self.plan.declared.gateway.port) for address in self.called]
+
+    @property
+    def called(self) -> list[str]:
+        """Those of its gateway's addresses that importers call."""
+        return reach.called(self.running.gateway)
 
     @property
     def door(self) -> Door:

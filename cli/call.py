@@ -14,7 +14,7 @@ from rich.console import Console
 
 from checks.forwarded import identities
 from checks.meanings import hint
-from model.calls import Call, calls
+from model.calls import Call, answering, calls
 from model.config import Federation
 
 PATIENCE = 60
@@ -60,21 +60,29 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     for each in wanted:
         answer = _settled(each, kubeconfigs / each.cluster, environment, console)
         failed += answer.status != 200
-        _say(console, report(each, answer))
+        _say(console, report(each, answer, answering(federation, each)))
     return 1 if failed else 0
 
 
-def report(made: Call, answer: Answer) -> str:
-    """Write what came of a call for a person."""
+def report(made: Call, answer: Answer, may_answer: Mapping[str, str]) -> str:
+    """Write what came of a call for a person.
+
+    Args:
+        made: the call.
+        answer: what came back.
+        may_answer: clusters that may have answered, with their trust domains.
+    """
     head = f"{made.cluster}: {made.caller} calls {made.url}"
     if answer.status != 200:
         said = answer.body.strip() or "no answer"
         return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint(made, said)}"
     seen = identities(answer.body)
+    server = seen.get("By", "")
+    by = [name for name, domain in may_answer.items() if server.startswith(f"spiffe://{domain}/")]
     return (
-        f"{head}\n  200 from {made.source} in {answer.seconds:.3f} s\n"
+        f"{head}\n  200 from {' or '.join(by) or 'an unknown server'} in {answer.seconds:.3f} s\n"
         f"  caller, as the server saw it  {seen.get('URI', 'unknown')}\n"
-        f"  server                        {seen.get('By', 'unknown')}"
+        f"  server                        {server or 'unknown'}"
     )
 
 

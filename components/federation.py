@@ -136,14 +136,18 @@ class Federation(pulumi.ComponentResource):
         inwards = GatewayArgs(
             objects=objects.gateway,
             addresses=plan.addresses,
+            inside=False,
+            assigned=plan.pool is not None,
             roots=roots,
+            kubeconfig=cluster.kubeconfig,
             place=cluster.place,
             namespace=istio.namespace,
             after=istio.ready,
             balancer=balancer,
         )
         gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
-        egress = self._egress(plan, replace(inwards, objects=objects.egress, balancer=()))
+        outwards = replace(inwards, objects=objects.egress, balancer=(), inside=True, assigned=False)
+        egress = self._egress(plan, outwards)
         spaces = namespaces.create_all(plan.namespaces, cluster.kubeconfig, cluster.place, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *spaces])
         return Mesh(plan, cluster, istio, gateway, egress, roots, spaces, hosts)

@@ -1,12 +1,17 @@
 """Gateways of a cluster: the east-west one, the only door through which others reach it, and that of the way out."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
+from components import script
 from components.authority import restarted_by
-from components.objects import Body, KubernetesObject, Place, create_all
+from components.objects import SKIP_AWAIT, WAIT_FOR_ADDRESS, Body, KubernetesObject, Place, create, create_all
+from components.script import ScriptArgs
+from model import reach
+from model.mesh import GATEWAY, NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -15,8 +20,11 @@ class GatewayArgs:
 
     Attributes:
         objects: rendered gateway chart.
-        addresses: under which callers reach it; empty: read from the Service once it has one.
+        addresses: under which callers reach it; empty: read from the Service.
+        inside: its callers are in the same cluster, and reach the Service at its own address.
+        assigned: the load balancer is ours, and gives the Service the address that it asks for.
         roots: hash of the trusted roots; another one restarts its pods.
+        kubeconfig: of the cluster; secret.
         place: the cluster.
         namespace: in which it is.
         after: what must run before its pods; the injection webhook fills in their image.
@@ -25,7 +33,10 @@ class GatewayArgs:
 
     objects: Sequence[Body]
     addresses: Sequence[str]
+    inside: bool
+    assigned: bool
     roots: pulumi.Output[str]
+    kubeconfig: pulumi.Output[str]
     place: Place
     namespace: pulumi.Resource
     after: Sequence[pulumi.Resource]
@@ -35,14 +46,17 @@ class GatewayArgs:
 class Gateway(pulumi.ComponentResource):
     """**mesh-federation:index:Gateway** - an Envoy that passes mutual TLS on by server name, without ending it.
 
-    Produces every object of the gateway chart.
+    Produces every object of the gateway chart, and where a load balancer that is not ours gives the Service its address
+    a Command that waits for it.
 
     Attributes:
         addresses: IP addresses or host names, known at preview wherever the model fixes them.
+        called: those of them that callers are told.
         running: its Deployments.
     """
 
     addresses: pulumi.Output[Sequence[str]]
+    called: pulumi.Output[Sequence[str]]
     running: Sequence[KubernetesObject]
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -58,25 +72,43 @@ class Gateway(pulumi.ComponentResource):
         permitted = create_all(others, args.place, self, [args.namespace])
         stamped = [restarted_by(args.roots, body) for body in _of_kind("Deployment", args.objects)]
         self.running = create_all(stamped, args.place, self, [*args.after, *permitted])
-        [service] = create_all(_of_kind("Service", args.objects), args.place, self, [*args.after, *args.balancer])
-        self.addresses = _addresses(service, args.addresses)
+        [body] = _of_kind("Service", args.objects)
+        wait = WAIT_FOR_ADDRESS if args.assigned else SKIP_AWAIT
+        service = create(body, args.place, self, [*args.after, *args.balancer], wait)
+        self.addresses = self._addresses(service, args)
+        self.called = self.addresses.apply(reach.called)
         self.register_outputs({"addresses": self.addresses})
+
+    def _addresses(self, service: KubernetesObject, args: GatewayArgs) -> pulumi.Output[Sequence[str]]:
+        """Return those that are known, else the Service's own, or what its load balancer gives it."""
+        if args.addresses:
+            return pulumi.Output.from_input(list(args.addresses))
+        if args.inside:
+            return service.spec.apply(_own)
+        place = args.place
+        waiting = ScriptArgs(
+            module="balanced",
+            environment={"NAMESPACE": NAMESPACE, "SERVICE": GATEWAY, "CLUSTER": place.cluster},
+            triggers=[place.provider.id, service.uid],
+            kubeconfig=args.kubeconfig,
+            place=place,
+            after=[service],
+        )
+        told = script.run(f"{place.cluster}-gateway-address", waiting, self).stdout
+        # After a refresh the Service itself knows better. A kubeconfig was needed: that makes no secret of addresses.
+        return pulumi.Output.all(service.observed, pulumi.Output.unsecret(told)).apply(lambda seen: _balanced(*seen))
 
 
 def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
     return [body for body in objects if body["kind"] == kind]
 
 
-def _addresses(service: KubernetesObject, known: Sequence[str]) -> pulumi.Output[Sequence[str]]:
-    """Return those that are known, else those of the Service: its load balancer's, or its own in the cluster."""
-    if known:
-        return pulumi.Output.from_input(list(known))
-    return pulumi.Output.all(service.spec, service.observed).apply(lambda seen: _assigned(*seen))
+def _own(spec: object) -> list[str]:
+    assert isinstance(spec, dict)
+    return [spec["clusterIP"]]
 
 
-def _assigned(spec: object, status: object) -> list[str]:
+def _balanced(status: object, told: str) -> list[str]:
     """Read the addresses that a load balancer gave: IP addresses, or host names on some clouds."""
-    if isinstance(spec, dict) and spec["type"] == "ClusterIP":
-        return [spec["clusterIP"]]
-    ingress = status["loadBalancer"]["ingress"] if isinstance(status, dict) else []
-    return sorted(entry.get("ip") or entry["hostname"] for entry in ingress)
+    balancer = status.get("loadBalancer") if isinstance(status, dict) else None
+    return reach.given((balancer or {}).get("ingress") or json.loads(told))

@@ -67,7 +67,7 @@ class Links:
     def _ways(self, mesh: Mesh) -> dict[str, _Way]:
         """Find how calls of a mesh reach each cluster that it imports from: straight, or through an exit of its own."""
         straight = {
-            source.cluster: _Way(self.offered[source.cluster].mesh.gateway.addresses, [])
+            source.cluster: _Way(self.offered[source.cluster].mesh.gateway.called, [])
             for plan in mesh.plan.imports
             for source in plan.sources
         }
@@ -80,14 +80,14 @@ class Links:
         for plan in mesh.plan.egress.exits:
             args = ExitArgs(
                 plan=plan,
-                addresses=self.offered[plan.cluster].mesh.gateway.addresses,
+                addresses=self.offered[plan.cluster].mesh.gateway.called,
                 asked=mesh.plan.egress.asked,
                 kubeconfig=mesh.cluster.kubeconfig,
                 place=mesh.cluster.place,
                 after=[*mesh.ready, mesh.egress],
             )
             way = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self.child)
-            made[plan.cluster] = _Way(mesh.egress.addresses, way.ready)
+            made[plan.cluster] = _Way(mesh.egress.called, way.ready)
         return made
 
     def _confine(self, mesh: Mesh, after: Sequence[pulumi.Resource]) -> None:

@@ -15,8 +15,9 @@ Body = Mapping[str, object]
 """A Kubernetes object, or one whose leaves may be Outputs."""
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
 """A Service's own wait takes ten seconds after its last endpoint; the workloads behind it are waited for anyway."""
+WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+"""For a Service whose load balancer is ours, and must give it the address that it asks for."""
 
 DECLARED_WINS = {"pulumi.com/patchForce": "true"}
 """Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
@@ -73,6 +74,12 @@ class KubernetesObject(pulumi.CustomResource):
         return status
 
     @property
+    def uid(self) -> pulumi.Output[str]:
+        """What tells the object from another of its name, before and after it."""
+        metadata: pulumi.Output[dict[str, str]] = pulumi.get(self, "metadata")
+        return metadata.apply(lambda made: made.get("uid", ""))
+
+    @property
     def spec(self) -> pulumi.Output[object]:
         """What the object asks for, as the API server has completed it."""
         spec: pulumi.Output[object] = pulumi.get(self, "spec")
@@ -94,17 +101,22 @@ class KubernetesPatch(KubernetesObject):
 
 
 def create(
-    body: Body, place: Place, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+    body: Body,
+    place: Place,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    service_wait: Mapping[str, str] = SKIP_AWAIT,
 ) -> KubernetesObject:
     """Create one object in a cluster.
 
     The engine never deletes a Namespace: it would delete what others have in it (components/namespaces.py).
 
     Args:
-        body: the object; Services get the wait that fits them.
+        body: the object.
         place: the cluster.
         parent: component that it belongs to.
         depends_on: what must exist before it.
+        service_wait: annotations that say for what a Service is waited; for nothing when left out.
     """
     first = (place.claim, place.nodes if body["kind"] in OF_PODS else None)
     opts = pulumi.ResourceOptions(
@@ -116,7 +128,8 @@ def create(
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
-    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place), opts)
+    waited = _annotated(body, service_wait) if body["kind"] == "Service" else body
+    return KubernetesObject(resource_name(body, place.cluster), _owned(waited, place), opts)
 
 
 def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> KubernetesPatch:
@@ -160,10 +173,7 @@ def _owned(body: Body, place: Place) -> Body:
     return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
-def _with_wait(body: Body) -> Body:
-    if body["kind"] != "Service":
-        return body
-    metadata, spec = body["metadata"], body["spec"]
-    assert isinstance(metadata, Mapping) and isinstance(spec, Mapping)
-    wait = WAIT_FOR_ADDRESS if spec.get("type") == "LoadBalancer" else SKIP_AWAIT
-    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **wait}}}
+def _annotated(body: Body, annotations: Mapping[str, str]) -> Body:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **annotations}}}

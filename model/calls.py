@@ -1,8 +1,9 @@
 """Who can call what: each import or discovery that a sample may use, on clusters that run pods."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from model import pods
 from model.config import Discovery, Federation, Import, NamespacedName, Provisioner, Workload
 from model.samples import SAMPLES
 
@@ -14,7 +15,7 @@ class Call:
     Attributes:
         cluster: the calling cluster: it imports the service, or discovers the other cluster.
         caller: namespace and name of the sample that calls.
-        source: the cluster that answers.
+        source: the cluster that it is to reach; of an import, others may answer too.
         url: what it asks for.
         path: where that is declared.
     """
@@ -35,6 +36,16 @@ def calls(federation: Federation) -> Iterator[Call]:
     """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
     yield from _of_imports(federation)
     yield from of_discovered(federation)
+
+
+def answering(federation: Federation, made: Call) -> Mapping[str, str]:
+    """Return the clusters that may answer a call, each with the trust domain by which its answer is known."""
+    may = {made.source}
+    for link in federation.imports:
+        if link.path == made.path:
+            same = (each for each in federation.imports if (each.cluster, each.host) == (link.cluster, link.host))
+            may |= {each.source for each in same} | ({link.cluster} if pods.answer(federation, link) else set())
+    return {name: federation.clusters[name].trust_domain for name in sorted(may)}
 
 
 def _of_imports(federation: Federation) -> Iterator[Call]:

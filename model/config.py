@@ -5,7 +5,7 @@ Every default is the safe one: nothing is exported unless declared, mTLS is STRI
 """
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -248,10 +249,17 @@ class EastWestGateway(Declared):
     """A cluster's east-west gateway: the only door through which other clusters reach it."""
 
     addresses: tuple[str, ...] = ()
-    """Fixed addresses, or the host names under which others reach it; never both kinds. Empty: computed in the lab
-    network, or, on existing clusters and with servicelb, read from the Service."""
+    """Fixed IPv4 or IPv6 addresses, or the host names under which others reach it; never addresses and names. Others
+    call its IPv4 addresses where it has both families. Empty: computed in the lab network, or, on existing clusters and
+    with servicelb, read from the Service."""
     port: int = Field(default=GATEWAY_PORT, ge=1, le=65535)
-    """Port of the auto-passthrough listener."""
+    """Port of the auto-passthrough listener. 15000 to 15090 are Istio's and Envoy's own."""
+
+    @field_validator("addresses")
+    @classmethod
+    def _written_in_one_way(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """An IPv6 address has many spellings, and Kubernetes gives back one of them."""
+        return tuple(str(ip_address(each)) if is_address(each) else each for each in addresses)
 
 
 class PublishedPort(Declared):
@@ -543,9 +551,9 @@ def _named(name: str, cluster: Cluster) -> Cluster:
 
 
 def is_address(value: str) -> bool:
-    """Say whether a gateway's address is an IPv4 address; otherwise it is a host name."""
+    """Say whether a gateway's address is an IP address, of either family; otherwise it is a host name."""
     try:
-        IPv4Address(value)
+        ip_address(value)
     except ValueError:
         return False
     return True

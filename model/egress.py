@@ -8,7 +8,7 @@ It passes mutual TLS on by server name, so both ends keep seeing each other's id
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from model import gatewayapi
+from model import gatewayapi, reach
 from model.config import Federation, NamespacedName, is_address
 from model.mesh import EGRESS_LABELS, NAMESPACE, Values, egress_address, egress_values, exits, is_simulated
 from model.routing import (
@@ -196,11 +196,13 @@ def network_policy(namespace: str, addresses: Iterable[str]) -> Body:
     Policies only allow, so it allows all else: every pod of the cluster, and every address but those of the gateways.
     Gateways that are known by a host name alone cannot be named in it.
     """
-    forbidden = [f"{address}/32" for address in addresses if is_address(address)]
+    known = [address for address in addresses if is_address(address)]
+    forbidden = [reach.block(address) for address in known if not reach.is_ipv6(address)]
+    forbidden_ipv6 = [reach.block(address) for address in known if reach.is_ipv6(address)]
     allowed = [
         {"namespaceSelector": {}},
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": forbidden}},
-        {"ipBlock": {"cidr": "::/0"}},
+        {"ipBlock": {"cidr": "::/0", **({"except": forbidden_ipv6} if forbidden_ipv6 else {})}},
     ]
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": allowed}]}
     return manifest("networking.k8s.io/v1", "NetworkPolicy", NAME, namespace, spec)

@@ -7,8 +7,9 @@ already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is 
 
 from collections.abc import Mapping
 from hashlib import sha256
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
+from model import reach
 from model.config import GATEWAY_PORT, Cluster, Federation, LoadBalancer, Provisioner
 from model.trust import peers
 
@@ -99,7 +100,7 @@ def base_values(federation: Federation, cluster: Cluster) -> Values:
     return {"defaultRevision": (federation.istio.revision or "default") if validated else ""}
 
 
-def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | None) -> Values:
+def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | IPv6Address | None) -> Values:
     """Decide the values of the gateway chart.
 
     Only the status port and the TLS port are opened: the chart's own choice for network gateways also offers istiod
@@ -112,8 +113,10 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
     """
     service: Values = {
         "type": "LoadBalancer",
-        "ports": [_port("status-port", 15021), _port("tls", cluster.gateway.port)],
+        "ports": [_port("status-port", 15021), _tls_port(federation, cluster)],
     }
+    if not _needs_node_ports(federation, cluster):
+        service["allocateLoadBalancerNodePorts"] = False
     if address:
         service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
     port = cluster.gateway.port
@@ -128,6 +131,25 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "service": service,
     }
     return _counted(merged(computed, federation.istio.gateway_values))
+
+
+def _tls_port(federation: Federation, cluster: Cluster) -> Values:
+    """Describe the port of the listener; a Service that is reached at its nodes is reached there on the same one."""
+    port = cluster.gateway.port
+    by_node = reach.service_type(federation.istio) == "NodePort" and port in reach.NODE_PORTS
+    return {**_port("tls", port), **({"nodePort": port} if by_node else {})}
+
+
+def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
+    """Say whether a gateway's load balancer passes calls on to node ports, or may.
+
+    Where it does not, there are none: with one, whoever reaches a node goes around what closes the way to the gateway's
+    address. MetalLB and the simulated one leave it to kube-proxy; k3s's goes to the Service's own address, unless calls
+    must stay on the node. cloud-provider-kind and most clouds need them, and of others nothing is known.
+    """
+    if cluster.load_balancer is LoadBalancer.SERVICELB:
+        return reach.service(federation.istio).get("externalTrafficPolicy") == "Local"
+    return not has_lab_address(cluster)
 
 
 def _counted(values: Values) -> Values:

@@ -5,7 +5,7 @@ Stack file -> model -> plan -> components -> engine. Components read the plan an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from model import (
     discovery,
@@ -14,6 +14,7 @@ from model import (
     globalhosts,
     mesh,
     namespaces,
+    reach,
     remotes,
     routing,
     samples,
@@ -189,7 +190,7 @@ def _cluster(
         provision=made,
         istio_version=declared.istio_version or federation.istio.version,
         pool=pool,
-        addresses=declared.gateway.addresses or ((str(fixed),) if fixed else ()),
+        addresses=reach.declared(declared, federation.istio) or ((str(fixed),) if fixed else ()),
         base_values=mesh.base_values(federation, declared),
         istiod_values=mesh.istiod_values(federation, declared),
         gateway_values=mesh.gateway_values(federation, declared, fixed),
@@ -206,12 +207,12 @@ def _cluster(
     )
 
 
-def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | None:
+def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | IPv6Address | None:
     """Return the address to ask the load balancer for: the declared one, or one of the cluster's pool."""
     if pool is None:
         return None
     given = [address for address in declared.gateway.addresses if is_address(address)]
-    return IPv4Address(given[0]) if given else gateway_address(pool, generation)
+    return ip_address(given[0]) if given else gateway_address(pool, generation)
 
 
 def _workloads(federation: Federation, cluster: str) -> tuple[Workload, ...]:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Literal
 
-from model import gatewayapi, pods
+from model import gatewayapi, pods, reach
 from model.config import (
     Cluster,
     ConnectionPool,
@@ -283,7 +283,7 @@ def _source(federation: Federation, link: Import, offer: Export, weight: int | N
         cluster=link.source,
         network=exporter.network,
         port=exits(federation, link.cluster)[link.source] if via_egress else exporter.gateway.port,
-        doors=1 if found else max(1, len(exporter.gateway.addresses)),
+        doors=1 if found else max(1, len(reach.called(reach.declared(exporter, federation.istio)))),
         via_egress=via_egress,
         locality=link.locality or exporter.locality,
         weight=weight,

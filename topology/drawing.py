@@ -10,6 +10,7 @@ from itertools import groupby
 from textwrap import wrap
 from urllib.parse import quote
 
+from model import reach
 from topology.graph import Cluster, Discovery, Export, Graph, Import, Port
 from topology.live import Live, Verdict
 
@@ -250,7 +251,7 @@ def _of_import(link: Import) -> Iterator[str]:
 
 def _of_gateway(cluster: Cluster) -> Iterator[str]:
     gateway = cluster.gateway
-    yield from (f"{address}:{gateway.port}" for address in gateway.addresses)
+    yield from (reach.with_port(address, gateway.port) for address in gateway.addresses)
     if not gateway.addresses:
         yield UNKNOWN
         yield f"port {gateway.port}"

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
+from model import reach
 from model.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from model.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
 from model.finding import Finding
@@ -168,8 +169,12 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Finding]:
         hosts = [value for value in cluster.gateway.addresses if not is_address(value)]
         for host in hosts:
             if not SUBDOMAIN.fullmatch(host) or len(host) > 253 or host.replace(".", "").isdecimal():
-                problem = f'"{host}" is neither an IPv4 address nor a lower-case host name'
-                yield Finding(path, "bad-gateway-address", problem, "write it as 203.0.113.10 or gateway.example.com")
+                problem = f'"{host}" is neither an IP address nor a lower-case host name'
+                yield Finding(path, "bad-gateway-address", problem, _WRITTEN)
+        for address in addresses:
+            if why := _nowhere(ip_address(address)):
+                problem = f"{address} {why}: other clusters cannot reach the gateway of {cluster.name} there"
+                yield Finding(path, "bad-gateway-address", problem, _WRITTEN)
         if addresses and hosts:
             yield Finding(
                 path,
@@ -182,13 +187,39 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Finding]:
             yield from _inside_lab(federation, cluster, addresses)
 
 
+_WRITTEN = "write it as 203.0.113.10, 2001:db8::10 or gateway.example.com"
+
+
+def _nowhere(address: IPv4Address | IPv6Address) -> str:
+    """Say why an address leads to no gateway from elsewhere; empty where it may."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return f"is the IPv4 address {address.ipv4_mapped} in the form of an IPv6 one"
+    kinds = {
+        "is every machine's own address": address.is_loopback,
+        "stands for no address": address.is_unspecified,
+        "is a link-local address": address.is_link_local,
+        "is a multicast address": address.is_multicast,
+    }
+    return next((told for told, holds in kinds.items() if holds), "")
+
+
+def external_ips_fit(federation: Federation) -> Iterator[Finding]:
+    """Kubernetes takes IP addresses there, and others must reach them."""
+    for place, value in enumerate(reach.external_ips(federation.istio)):
+        path = f"istio.gatewayValues.service.externalIPs[{place}]"
+        why = _nowhere(ip_address(value)) if is_address(value) else "is no IP address"
+        if why:
+            problem = f"{value} {why}: other clusters cannot reach a gateway there"
+            yield Finding(path, "bad-external-ip", problem, "write it as 203.0.113.10 or 2001:db8::10")
+
+
 def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) -> Iterator[Finding]:
     lab = federation.lab.subnet
     if lab.prefixlen >= 31:
         return
     upper = list(lab.subnets())[1]
     for value in addresses:
-        if IPv4Address(value) not in upper:
+        if ip_address(value) not in upper:
             yield Finding(
                 f"{cluster.path}.gateway.addresses",
                 "gateway-outside-lab",
@@ -202,14 +233,14 @@ def gateway_addresses_differ(federation: Federation) -> Iterator[Finding]:
     """Two gateways with one address cannot both be reached."""
     seen: dict[tuple[str, int], str] = {}
     for cluster in federation.clusters.values():
-        for address in cluster.gateway.addresses:
+        for address in reach.declared(cluster, federation.istio):
             first = seen.setdefault((address, cluster.gateway.port), cluster.name)
             if first != cluster.name:
                 yield Finding(
                     f"{cluster.path}.gateway.addresses",
                     "gateway-address-taken",
-                    f"{address}:{cluster.gateway.port} is the gateway of cluster {first} too: calls for {cluster.name}"
-                    f" would arrive in {first}",
+                    f"{reach.with_port(address, cluster.gateway.port)} is the gateway of cluster {first} too: calls for"
+                    f" {cluster.name} would arrive in {first}",
                     "give each gateway its own address",
                 )
 
@@ -221,5 +252,6 @@ RULES = (
     subnets_on_one_network_are_disjoint,
     lab_has_room,
     gateway_addresses_fit,
+    external_ips_fit,
     gateway_addresses_differ,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from model import pods
+from model import pods, reach
 from model.config import Export, Federation, Import, NamespacedName, Port, Workload
 from model.finding import Finding
 from model.rules.links import behind_host_names, exports_by_service, other_accounts
@@ -101,11 +101,12 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Finding]:
     """The Gateway API limits the addresses of a Gateway."""
     for link in federation.imports:
         source = federation.clusters.get(link.source)
-        if source and (link.api, link.via) == ("gateway", "direct") and len(source.gateway.addresses) > _MOST_ADDRESSES:
+        called = reach.called(reach.declared(source, federation.istio)) if source else []
+        if source and (link.api, link.via) == ("gateway", "direct") and len(called) > _MOST_ADDRESSES:
             yield Finding(
                 f"{source.path}.gateway.addresses",
                 "too-many-addresses",
-                f"{len(source.gateway.addresses)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
+                f"{len(called)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
                 f" Gateway API holds {_MOST_ADDRESSES} at most",
                 f"list {_MOST_ADDRESSES} of them, or write `api: istio`",
             )

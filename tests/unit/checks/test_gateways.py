@@ -6,15 +6,17 @@ import pytest
 
 from checks import exports, gateways
 from checks.scene import Scene, Site
-from tests.unit.checks.stage import pod, scene, told
+from model.stackfile import parse
+from tests.unit.checks.stage import pod, scene, staged, told
+from tests.unit.plan.model import cluster, tree
 
 
-def service(*addresses: str) -> dict[str, object]:
+def service(*addresses: str, node_port: int | None = None) -> dict[str, object]:
     """The gateway's Service."""
     ingress = [{"ip": address} for address in addresses]
     return {
         "metadata": {"name": "istio-eastwestgateway", "namespace": "istio-system"},
-        "spec": {"ports": [{"port": 15443}]},
+        "spec": {"ports": [{"port": 15443, **({"nodePort": node_port} if node_port else {})}]},
         "status": {"loadBalancer": {"ingress": ingress}},
     }
 
@@ -42,6 +44,49 @@ PLANNED = scene().sites["west"].running.gateway[0]
 def test_the_address_is_the_one_that_importers_were_told_and_in_the_pool(site: object, found: str) -> None:
     assert callable(site)
     assert found in gateways.address(site()).found
+
+
+def elsewhere(*given: str, addresses: tuple[str, ...] = (), node_port: int | None = None) -> Site:
+    """The exporter on an existing cluster: what its load balancer gave, and the addresses that are declared."""
+    existing = {"provisioner": "existing", "kubeconfig": "k", "gateway": {"addresses": list(addresses)}}
+    site = staged(parse(tree(clusters={"east": cluster(10), "west": cluster(30, **existing)})), "test").sites["west"]
+    site = replace(site, running=site.running.model_copy(update={"gateway": addresses or given}))
+    told(site).when("get", "service", out=service(*given, node_port=node_port))
+    return site
+
+
+@pytest.mark.parametrize("given", [(), ("10.0.0.7",), ("203.0.113.7",)])
+def test_a_declared_address_stands_whatever_the_service_has(given: tuple[str, ...]) -> None:
+    verdict = gateways.address(elsewhere(*given, addresses=("203.0.113.7",)))
+    assert (verdict.status, verdict.found) == ("passed", "203.0.113.7, as declared")
+
+
+def test_addresses_of_both_families_are_compared_in_whatever_order_they_come() -> None:
+    assert gateways.address(elsewhere("2001:db8::16", "203.0.113.7")).status == "passed"
+
+
+def test_node_ports_where_none_are_needed_are_a_way_around_and_told() -> None:
+    site = scene().sites["west"]
+    told(site).when("get", "service", out=service(PLANNED, node_port=31234))
+    verdict = gateways.address(site)
+    assert verdict.status == "failed"
+    assert "every node of west serves it too, on port 31234" in verdict.found
+    assert gateways.address(elsewhere("203.0.113.7", node_port=31234)).status == "passed", "its cloud may need them"
+
+
+def test_importers_and_checks_call_the_same_addresses(nothing_listens: None) -> None:
+    verdict = gateways.reachable(elsewhere("203.0.113.7", "2001:db8::16"))
+    assert "203.0.113.7:15443" in verdict.found and "2001" not in verdict.found
+    assert "[2001:db8::16]:15443: connection refused" in gateways.reachable(elsewhere("2001:db8::16")).found
+
+
+def test_what_stands_in_front_of_a_declared_gateway_need_not_pass_its_status_port_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateways, "connects", lambda door: "")
+    monkeypatch.setattr(gateways, "ready", lambda door: "connection refused")
+    assert gateways.reachable(elsewhere(addresses=("203.0.113.7",))).status == "passed"
+    assert gateways.reachable(elsewhere("203.0.113.7")).status == "failed"
 
 
 def test_a_gateway_that_is_not_there_is_told() -> None:

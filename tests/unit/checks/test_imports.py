@@ -1,5 +1,7 @@
 """What callers' proxies hold is compared with what is declared, endpoint by endpoint."""
 
+from dataclasses import replace
+
 import pytest
 
 from checks import imports
@@ -8,6 +10,7 @@ from checks.verdict import NotApplicable, Status, Verdict
 from model.routing import ImportPlan
 from tests.unit.checks.stage import pod, scene, told
 
+IPV6 = "2001:db8::16"
 HTTPBIN = "outbound|8000||httpbin.httpbin.svc.cluster.local"
 RATINGS = "outbound|8000||httpbin.ratings.svc.cluster.local"
 PIN = "spiffe://west.local/ns/httpbin/sa/httpbin"
@@ -95,6 +98,17 @@ def test_through_an_egress_gateway_callers_hold_that_alone() -> None:
     assert asked("egress", "east", name, endpoint(planned.address, port)).status is Status.PASSED
     direct = asked("egress", "east", name, endpoint(gateway("egress", "west")))
     assert f"lacks {planned.address}:{port}" in direct.found
+
+
+def test_ipv6_endpoints_are_compared_as_addresses() -> None:
+    whole = scene("east-west")
+    west = replace(whole.sites["west"], running=whole.sites["west"].running.model_copy(update={"gateway": (IPV6,)}))
+    whole = replace(whole, sites={**whole.sites, "west": west})
+    site, link = of(whole, "east", HTTPBIN)
+    told(site).lists("pods", pod("sleep", "sleep"))
+    told(site).when("exec", "clusters?format=json", out=upstreams(HTTPBIN, endpoint(IPV6)))
+    verdict = imports.endpoints(whole, site, link)
+    assert (verdict.status, verdict.found) == (Status.PASSED, f"[{IPV6}]:15443")
 
 
 def settings(*pins: str, typed: bool = False) -> dict[str, object]:

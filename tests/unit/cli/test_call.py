@@ -10,12 +10,13 @@ from rich.console import Console
 
 from cli import call as calling
 from cli.call import Answer, call, report
-from model.calls import Call, calls
+from model.calls import Call, answering, calls
 from model.config import Federation, NamespacedName
 from model.stackfile import parse
-from tests.unit.plan.model import Tree, cluster, export, tree
+from tests.unit.plan.model import Tree, cluster, export, link, tree
 
 SLEEP = NamespacedName("sleep", "sleep")
+WEST = {"west": "west.local"}
 SEEN = 'By=spiffe://west.local/ns/httpbin/sa/httpbin;Hash=0;Subject="";URI=spiffe://east.local/ns/sleep/sa/sleep'
 
 
@@ -79,7 +80,7 @@ def test_discovered_services_of_simulated_clusters_answer_nobody() -> None:
 def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
     answer = Answer(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
     made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
-    assert report(made, answer).splitlines() == [
+    assert report(made, answer, WEST).splitlines() == [
         "east: sleep/sleep calls http://x:1/headers",
         "  200 from west in 0.012 s",
         "  caller, as the server saw it  spiffe://east.local/ns/sleep/sa/sleep",
@@ -87,9 +88,48 @@ def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
     ]
 
 
+def by_global_host(**of_west: object) -> Federation:
+    """East calls a global host, which its own pods and west's serve."""
+    clusters = {name: cluster(place, provisioner="kind") for name, place in (("east", 10), ("west", 30))}
+    clusters["west"] |= of_west
+    port = {"name": "http", "number": 8000, "protocol": "HTTP", "targetPort": 8080}
+    workloads = [{"cluster": "east", "sample": name} for name in ("sleep", "httpbin")]
+    return parse(
+        tree(clusters=clusters, workloads=workloads, exports=[export(ports=[port])], imports=[link(**{"as": "global"})])
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "who"),
+    [
+        ("east.local", "east"),
+        ("west.local", "west"),
+        ("west.local.evil", "an unknown server"),
+        ("north.local", "an unknown server"),
+    ],
+)
+def test_who_answered_is_told_by_the_servers_identity_not_by_who_should(server: str, who: str) -> None:
+    model = by_global_host()
+    [made] = calls(model)
+    seen = SEEN.replace("By=spiffe://west.local/", f"By=spiffe://{server}/")
+    told = report(made, Answer(200, 0.012, seen), answering(model, made)).splitlines()
+    assert told[1] == f"  200 from {who} in 0.012 s"
+    assert f"spiffe://{server}/ns/httpbin/sa/httpbin" in told[3]
+
+
+def test_only_clusters_that_may_answer_are_told_apart() -> None:
+    model = by_global_host()
+    assert answering(model, next(calls(model))) == {"east": "east.local", "west": "west.local"}
+    assert answering(federation(), next(calls(federation()))) == WEST
+    one = one_mesh(HTTPBIN)
+    assert answering(one, next(calls(one))) == {"west": "mesh.local"}
+
+
 def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
     told = report(
-        Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]"), Answer(403, 0.01, "RBAC: access denied")
+        Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]"),
+        Answer(403, 0.01, "RBAC: access denied"),
+        WEST,
     )
     assert "  403: RBAC: access denied" in told
     assert "-> " in told
@@ -112,7 +152,7 @@ def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
 )  # fmt: skip
 def test_a_call_that_fails_is_told_with_what_it_means(said: str, told: str) -> None:
     made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
-    assert report(made, Answer(503, 0.01, said)).splitlines()[-1].startswith(f"  -> {told}")
+    assert report(made, Answer(503, 0.01, said), WEST).splitlines()[-1].startswith(f"  -> {told}")
 
 
 @pytest.fixture

@@ -95,12 +95,12 @@ def test_a_gateway_asks_for_the_address_that_importers_are_told() -> None:
 
 def test_values_of_the_user_win_and_leave_the_others_alone() -> None:
     own = {"meshConfig": {"accessLogFile": ""}, "pilot": {"replicaCount": 2}}
-    values = istiod(tree(istio={"values": own, "gatewayValues": {"service": {"type": "NodePort"}}}))
+    values = istiod(tree(istio={"values": own, "gatewayValues": {"service": {"externalTrafficPolicy": "Local"}}}))
     assert values["meshConfig"]["accessLogFile"] == ""
     assert values["meshConfig"]["trustDomain"] == "east.local"
     assert values["pilot"] == {"replicaCount": 2}
-    other = gateway(tree(istio={"gatewayValues": {"service": {"type": "NodePort"}}}))
-    assert other["service"]["type"] == "NodePort"
+    other = gateway(tree(istio={"gatewayValues": {"service": {"externalTrafficPolicy": "Local"}}}))
+    assert other["service"]["externalTrafficPolicy"] == "Local"
     assert len(other["service"]["ports"]) == 2
 
 

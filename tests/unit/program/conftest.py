@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.program.federations import Tree, committed
-from tests.unit.program.recorder import Run, run
+from tests.unit.program.recorder import CLOUD, Ingress, Run, run
 from toolchain import pins
 from toolchain.host import Host
 from toolchain.install import Missing, Toolchain, survey
@@ -36,10 +36,10 @@ def record(tools: dict[str, str]) -> Record:
     """Run the program with a federation; equal runs are made once, and nobody changes them."""
     made: dict[str, Run] = {}
 
-    def recorded(tree: Tree, *, stack: str = "test", preview: bool = False) -> Run:
-        key = json.dumps([tree, stack, preview], sort_keys=True)
+    def recorded(tree: Tree, *, stack: str = "test", preview: bool = False, ingress: Ingress = CLOUD) -> Run:
+        key = json.dumps([tree, stack, preview, ingress], sort_keys=True)
         if key not in made:
-            made[key] = run(tree, stack=stack, preview=preview, environment=tools)
+            made[key] = run(tree, stack=stack, preview=preview, environment=tools, ingress=ingress)
         return made[key]
 
     return recorded

@@ -32,6 +32,8 @@ PROJECT = "mesh-federation"
 STACK_TYPE = "pulumi:pulumi:Stack"
 CLOUD_ADDRESS = "203.0.113.7"
 """What load balancers of clusters that are not ours answer with."""
+Ingress = Sequence[Mapping[str, str]]
+CLOUD: Ingress = ({"ip": CLOUD_ADDRESS},)
 CLUSTER_ADDRESS = "10.96.7.7"
 """What Services get that ask for no address of their own."""
 
@@ -172,10 +174,11 @@ def _provides(one: Registered) -> bool:
 class Recorder(mocks.MockMonitor):
     """Stands in for the engine's resource monitor."""
 
-    def __init__(self, stack: str, preview: bool, left: Mapping[str, object]) -> None:
+    def __init__(self, stack: str, preview: bool, left: Mapping[str, object], ingress: Ingress) -> None:
         """Start with nothing registered."""
         super().__init__(_Nothing(left))
         self._stack = stack
+        self._ingress = ingress
         self._preview = preview
         self._tls = TlsProvider(lambda *_: None)
         self.run = Run()
@@ -210,9 +213,8 @@ class Recorder(mocks.MockMonitor):
             _, outputs = self._tls.create(Target(one.urn, one.type, one.name), one.inputs, preview=False)
             return outputs
         if one.type == "command:local:Command":
-            return {"stdout": kubeconfig(one.name), "stderr": ""}
-        if one.kind == "Service" and one.body["spec"].get("type") == "LoadBalancer":
-            return {"status": {"loadBalancer": {"ingress": [{"ip": CLOUD_ADDRESS}]}}}
+            printed = json.dumps(list(self._ingress)) if one.name.endswith("-gateway-address") else kubeconfig(one.name)
+            return {"stdout": printed, "stderr": ""}
         if one.kind == "Service":
             return {"spec": {"clusterIP": CLUSTER_ADDRESS, **one.body["spec"]}, "status": {"loadBalancer": {}}}
         return {}
@@ -248,6 +250,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     secret_config: Sequence[str] = (),
     left: Mapping[str, object] | None = None,
+    ingress: Ingress = CLOUD,
 ) -> Run:
     """Run __main__.py with a federation as its configuration.
 
@@ -258,10 +261,11 @@ def run(
         environment: added to this process' own meanwhile.
         secret_config: keys of the configuration that are encrypted.
         left: outputs of the run before.
+        ingress: what load balancers of clusters that are not ours give.
     """
 
     def isolated() -> Run:
-        recorder, loop = Recorder(stack, preview, left or {}), asyncio.new_event_loop()
+        recorder, loop = Recorder(stack, preview, left or {}, ingress), asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         settings.SETTINGS.rpc_manager.clear()
         settings.SETTINGS.outputs.clear()

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import rules
+from model import rules, stackfile
 from model.addresses import capacity, pools
 from model.config import Federation
+from model.plan import plan as planned
+from model.rules import gateways
+from tests.unit.program.recorder import ROOT
 
 
 def _rules(**tree: object) -> set[str]:
@@ -77,3 +80,27 @@ def test_subnets_that_nobody_declared_stand_for_nothing_on_existing_clusters() -
     assert _rules(clusters={"a": {**taken, "podSubnet": "10.244.0.0/24"}}) == {"subnets-overlap"}
     of_ours = {"network": "n", "meshID": "m", "trustDomain": "t"}
     assert _rules(clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}
+
+
+def _paths(values: object, kind: type, above: str = "") -> set[str]:
+    """Where a mapping or list stands in values, at any depth; not inside of lists."""
+    if not isinstance(values, dict):
+        return set()
+    found = set()
+    for key, value in values.items():
+        found |= ({f"{above}{key}"} if isinstance(value, kind) else set()) | _paths(value, kind, f"{above}{key}.")
+    return found
+
+
+@pytest.mark.parametrize("stack", ["embedded", "egress", "gateway-api", "three-meshes", "multi-primary"])
+def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) -> None:
+    federation = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
+    for plan in planned(federation, stack).clusters.values():
+        values = {
+            "values": plan.istiod_values,
+            "gatewayValues": plan.gateway_values,
+            "egressValues": plan.egress.values if plan.egress else {},
+        }
+        for key, computed in values.items():
+            assert _paths(computed, dict) <= set(gateways.MAPPINGS[key])
+            assert _paths(computed, list) <= set(gateways.LISTS[key])

@@ -1,0 +1,156 @@
+"""Gateways: free ports, Services that other clusters reach, and values of the shape that they are laid over."""
+
+from collections.abc import Iterator, Mapping
+
+from model import reach
+from model.config import Cluster, Federation, LoadBalancer
+from model.finding import Finding
+from model.yamltree import kind_of
+
+OWN_PORTS = range(15000, 15091)
+"""Of Istio's proxies and control plane: admin 15000, capture 15001 to 15009, xDS 15010 and 15012, webhook 15017,
+telemetry 15020, status 15021, DNS 15053, metrics 15090, and more between them from release to release."""
+
+TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
+
+_SERVICE = "istio.gatewayValues.service"
+_OF_GATEWAYS = ("labels", "env", "autoscaling", "service", "service.annotations")
+MAPPINGS = {
+    "values": ("global", "global.multiCluster", "meshConfig", "meshConfig.defaultConfig",
+               "meshConfig.defaultConfig.proxyMetadata", "env", "pilot", "pilot.env"),
+    "gatewayValues": _OF_GATEWAYS,
+    "egressValues": _OF_GATEWAYS,
+}  # fmt: skip
+LISTS = {
+    "values": ("meshConfig.caCertificates",),
+    "gatewayValues": ("service.ports", "service.externalIPs"),
+    "egressValues": ("service.ports", "service.externalIPs"),
+}
+"""Values that this program sets keys or items of, by the key of the stack file under which a user's stand."""
+
+
+def gateway_ports_are_free(federation: Federation) -> Iterator[Finding]:
+    """The gateway is a proxy of Istio's, which listens on ports of its own."""
+    for cluster in federation.clusters.values():
+        port = cluster.gateway.port
+        if port in OWN_PORTS:
+            what = "its own status port" if port == 15021 else "a port that Istio and Envoy keep for themselves"
+            yield Finding(
+                f"{cluster.path}.gateway.port",
+                "port-of-istio",
+                f"{port} is {what} ({OWN_PORTS[0]} to {OWN_PORTS[-1]}): the gateway of {cluster.name} could not take"
+                " calls of other clusters there",
+                "use another port, for example 15443",
+            )
+
+
+def values_have_their_shape(federation: Federation) -> Iterator[Finding]:
+    """Values are laid over those of this program, which needs mappings and lists where it has some."""
+    istio = federation.istio
+    given = {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
+    for key, values in given.items():
+        for kind, name, paths in ((dict, "a mapping", MAPPINGS[key]), (list, "a list", LISTS[key])):
+            for path in paths:
+                *above, last = path.split(".")
+                parent = _at(values, above)
+                if isinstance(parent, dict) and last in parent and not isinstance(parent[last], kind):
+                    yield Finding(
+                        f"istio.{key}.{path}",
+                        "value-shape",
+                        f"{kind_of(parent[last])} stands where Istio's chart takes {name}, in which this program sets"
+                        " some values",
+                        f"write {name} there, or remove the key",
+                    )
+
+
+def _at(values: Mapping[str, object], keys: list[str]) -> object:
+    found: object = values
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def services_have_a_type(federation: Federation) -> Iterator[Finding]:
+    """Importers and istiods find a gateway by its Service."""
+    istio = federation.istio
+    for key, values in (("gatewayValues", istio.gateway_values), ("egressValues", istio.egress_values)):
+        service = _at(values, ["service"])
+        if isinstance(service, dict) and "type" in service and service["type"] not in TYPES:
+            yield Finding(
+                f"istio.{key}.service.type",
+                "gateway-service-type",
+                f'"{service["type"]}" makes no Service by which a gateway is found',
+                f"write {', '.join(TYPES[:-1])} or {TYPES[-1]}, or remove the key",
+            )
+
+
+def services_are_reached(federation: Federation) -> Iterator[Finding]:
+    """Without a load balancer, nobody gives a gateway an address that other clusters reach: the stack file has to."""
+    kind = reach.service_type(federation.istio)
+    if kind not in TYPES or kind == "LoadBalancer":
+        return
+    for cluster in federation.clusters.values():
+        if cluster.load_balancer is not LoadBalancer.NONE:
+            yield Finding(
+                f"{_SERVICE}.type",
+                "gateway-not-balanced",
+                f"{kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives addresses to"
+                " Services of type LoadBalancer alone: its gateway would have none",
+                f"remove service.type, or set loadBalancer: none in {cluster.name}",
+            )
+        elif not reach.declared(cluster, federation.istio):
+            where = "inside its cluster alone" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
+            yield Finding(
+                f"{cluster.path}.gateway.addresses",
+                "gateway-without-address",
+                f"{_SERVICE}.type is {kind}: such a Service is reached {where}, and nothing says where other clusters"
+                f" reach the gateway of {cluster.name}",
+                f"list its addresses under {cluster.path}.gateway.addresses, or set {_SERVICE}.externalIPs, or remove"
+                " service.type",
+            )
+        elif kind == "NodePort" and cluster.gateway.addresses and cluster.gateway.port not in reach.NODE_PORTS:
+            called = reach.with_port(cluster.gateway.addresses[0], cluster.gateway.port)
+            yield Finding(
+                f"{cluster.path}.gateway.port",
+                "no-node-port",
+                f"other clusters call the gateway of {cluster.name} at {called}, but {_SERVICE}.type is NodePort, and"
+                f" nodes serve ports {reach.NODE_PORTS[0]} to {reach.NODE_PORTS[-1]}",
+                "write a free one of those, for example 31443: the Service then asks for it; with a load balancer of"
+                " your own in front, remove service.type: a Service of type LoadBalancer has node ports too",
+            )
+
+
+def services_serve_the_port(federation: Federation) -> Iterator[Finding]:
+    """A list of ports replaces the one of this program, and is one for all clusters."""
+    ports = reach.service(federation.istio).get("ports")
+    if not isinstance(ports, list):
+        return
+    for cluster in federation.clusters.values():
+        lacking = _lacking(cluster, federation, [each for each in ports if isinstance(each, dict)])
+        if lacking:
+            yield Finding(
+                f"{_SERVICE}.ports",
+                "gateway-port-not-served",
+                f"no entry has {lacking}, which other clusters call at the gateway of {cluster.name}"
+                f" ({cluster.path}.gateway.port)",
+                "add such an entry, or remove the list: the ports that are needed are set without it",
+            )
+
+
+def _lacking(cluster: Cluster, federation: Federation, ports: list[dict[str, object]]) -> str:
+    """Say what entry a list of ports lacks for other clusters to reach a gateway; empty where it has all."""
+    port = cluster.gateway.port
+    served = [each for each in ports if each.get("port") == port]
+    by_node = reach.service_type(federation.istio) == "NodePort" and cluster.gateway.addresses
+    if by_node and not any(each.get("nodePort") == port for each in served):
+        return f"both port {port} and nodePort {port}"
+    return "" if served else f"port {port}"
+
+
+RULES = (
+    gateway_ports_are_free,
+    values_have_their_shape,
+    services_have_a_type,
+    services_are_reached,
+    services_serve_the_port,
+)
