@@ -117,6 +117,7 @@ class Federation(pulumi.ComponentResource):
             f"{plan.name}-istio",
             IstioInstallArgs(
                 network=plan.declared.network,
+                foreign_callers=plan.foreign_callers,
                 crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
                 objects=objects.control_plane,

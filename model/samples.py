@@ -36,11 +36,16 @@ SAMPLES = {
 }
 
 
+def labels(workload: Workload) -> dict[str, str]:
+    """Labels of a sample's pods; its Service selects by the first."""
+    return {"app": workload.reference.name, "version": "v1"}
+
+
 def bodies(workload: Workload) -> list[Body]:
     """Bodies of one sample: ServiceAccount, Service and Deployment, in this order."""
     sample, where = SAMPLES[workload.sample], workload.reference
-    labels = {"app": where.name}
-    metadata = {"name": where.name, "namespace": where.namespace, "labels": labels}
+    selected = {"app": labels(workload)["app"]}
+    metadata = {"name": where.name, "namespace": where.namespace, "labels": selected}
     port = {"name": "http", "port": sample.port, "targetPort": sample.target, "protocol": "TCP"}
     container: Body = {
         "name": where.name,
@@ -56,11 +61,11 @@ def bodies(workload: Workload) -> list[Body]:
     pod = {"serviceAccountName": where.name, "terminationGracePeriodSeconds": grace, "containers": [container]}
     deployment = {
         "replicas": workload.replicas,
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": {**labels, "version": "v1"}}, "spec": pod},
+        "selector": {"matchLabels": selected},
+        "template": {"metadata": {"labels": labels(workload)}, "spec": pod},
     }
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": [port]}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": selected, "ports": [port]}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
     ]

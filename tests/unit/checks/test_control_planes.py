@@ -30,7 +30,8 @@ def test_kinds_must_be_served_and_not_only_defined(east: Site) -> None:
         told(east).when(f"--raw=/apis/{version}", out={"resources": [{"kind": name} for name in names]})
     assert control_planes.definitions(east).status == "passed"
     told(east).when("/apis/security.istio.io/v1", error="Error from server (NotFound): the server could not find it")
-    assert control_planes.definitions(east).found == "it does not serve PeerAuthentication (security.istio.io/v1)"
+    lacking = "AuthorizationPolicy (security.istio.io/v1), PeerAuthentication (security.istio.io/v1)"
+    assert control_planes.definitions(east).found == f"it does not serve {lacking}"
 
 
 @pytest.mark.parametrize(
