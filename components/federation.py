@@ -180,7 +180,7 @@ class Federation(pulumi.ComponentResource):
         return {
             str(plan.export.service): Export(
                 f"{mesh.plan.name}-{plan.name}",
-                ExportArgs(plan, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
+                ExportArgs(plan, mesh.cluster.kubeconfig, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
                 self._child,
             )
             for plan in mesh.plan.exports

@@ -421,6 +421,18 @@ def passing_on(name: str, selector: Mapping[str, str], port: Spec, hosts: Sequen
     return manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": selector, "servers": [server]})
 
 
+def declaration(plan: ExportPlan) -> Body:
+    """Return what an export says of a Service and its pods, in the words of components/provisioners/exported."""
+    numbers = (str(port.number) for port in plan.export.ports)
+    return {
+        "service": str(plan.export.service),
+        "labels": plan.export.workload_labels,
+        "account": plan.export.identity.name,
+        "ports": dict(zip(numbers, plan.targets, strict=True)),
+        "byService": plan.export.service.host in plan.hosts,
+    }
+
+
 def authorization(plan: ExportPlan) -> Body:
     """Body of the policy that refuses foreign callers that the export does not name, and all on ports that it does not.
 
