@@ -19,7 +19,7 @@ from checks.outside import Asked, request, shown
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from checks.verdict import NotApplicable, Unseen, Verdict, failed, not_applicable, passed
 from model.config import Consumer, NamespacedName, Port, Protocol
 from model.mesh import NAMESPACE
 from model.routing import ExportPlan, principal
@@ -144,20 +144,31 @@ def direct(scene: Scene, site: Site) -> Verdict:
     tried = [way for other in parted for way in _ways(site, other)]
     if not tried:
         return not_applicable("no other cluster has a pod to call from, or this one none to be called")
-    answers = together(lambda way: call(way[0], f"http://{way[1].status.pod_ip}:15021/healthz/ready", 1)[0], tried)
-    if reached := [
-        f"{way[0].cluster.name} reaches {way[1].title} by its address" for way, got in answers if got.status == 200
-    ]:
-        return failed("; ".join(sorted(set(reached))), APART)
+    answers = together(lambda way: _reaches(*way), tried)
+    if reached := [f"{other.name} reaches {pod.title} by its address" for (other, pod), reaches in answers if reaches]:
+        return failed("; ".join(reached), APART)
     return passed(f"{len(tried)} addresses were tried, none answers")
 
 
-def _ways(site: Site, other: Site) -> list[tuple[Proxy, Pod]]:
-    """Return a caller of another cluster with each of some pods here, whose addresses no pod there has."""
+def _ways(site: Site, other: Site) -> list[tuple[Site, Pod]]:
+    """Return another cluster that has callers with each of some pods here, whose addresses no pod there has."""
     taken = {pod.status.pod_ip for pod in other.cluster.pods()}
     pods = [each.pod for each in site.proxies_of(None) if each.pod.status.pod_ip not in ("", *taken)]
-    callers = other.proxies_of(None)[:1]
-    return [(caller, pod) for caller in callers for pod in pods[:MOST_TRIED]]
+    return [(other, pod) for pod in pods[:MOST_TRIED]] if other.proxies_of(None) else []
+
+
+def _reaches(other: Site, pod: Pod) -> bool:
+    """Ask a pod's proxy whether it is ready, from a pod of another cluster.
+
+    Raises:
+        NotApplicable: no pod there has anything to ask with.
+    """
+    for caller in other.proxies_of(None):
+        try:
+            return call(caller, f"http://{pod.status.pod_ip}:15021/healthz/ready", 1)[0].status == 200
+        except NotApplicable:
+            continue
+    raise NotApplicable(f"no pod of {other.name} has curl to call with; a sample `sleep` has")
 
 
 def other_mesh(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:

@@ -67,6 +67,6 @@ class Export(pulumi.ComponentResource):
             triggers=[args.place.provider.id],
             kubeconfig=args.kubeconfig,
             place=args.place,
-            after=args.after,
+            after=[],  # at once: on a cluster that was there before, before most else is made
         )
         return script.run(f"{name}-compared", comparing, self)
