@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from checks.certificates import Identity, Signer, issue, read
@@ -91,7 +91,7 @@ def minted(lab: Lab, uri: str) -> Identity:
     data = json.loads(lab.ask("east", "get", "secret", "cacerts", SYSTEM, "--output=json"))["data"]
     pem = {name: base64.b64decode(content) for name, content in data.items()}
     key = load_pem_private_key(pem["ca-key.pem"], None)
-    assert isinstance(key, CertificateIssuerPrivateKeyTypes)
+    assert isinstance(key, EllipticCurvePrivateKey)
     return issue(Signer([*read(pem["ca-cert.pem"]), *read(pem["cert-chain.pem"])], key), uri)
 
 

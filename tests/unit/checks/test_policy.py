@@ -10,7 +10,7 @@ from checks.outside import Answer, Asked, Door
 from checks.runner import run_one
 from checks.scene import Scene
 from checks.verdict import Verdict
-from tests.unit.checks.stage import pod, scene, told
+from tests.unit.checks.stage import STACKS, pod, scene, told
 
 HOST = "httpbin.httpbin.svc.cluster.local"
 OK, RBAC = Answer(200, "hello"), Answer(403, "RBAC: access denied")
@@ -166,6 +166,20 @@ def offering(stack: str, *found: object, standards: object = None) -> Verdict:
 def test_gateways_of_the_stack_and_those_of_other_gateways_are_nobodys_business(stack: str) -> None:
     ingress = gateway("web", "shop", {"istio": "ingressgateway"})
     assert offering(stack, OWN, ingress).status == "passed"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_gateway_that_the_stack_makes_is_its_own(stack: str) -> None:
+    whole = scene(stack)
+    for name, site in whole.sites.items():
+        made = [body for body in site.plan.objects if body["kind"] == "Gateway"]
+        istios = [body for body in made if str(body["apiVersion"]).startswith("networking")]
+        cluster = told(site)
+        cluster.lists("pods")
+        cluster.lists("gateways.networking.istio.io", *istios)
+        standards = [body for body in made if body not in istios and "addresses" in body["spec"]]  # type: ignore[operator]
+        cluster.when("/apis/gateway.networking.k8s.io/v1/gateways", out={"items": standards})
+        assert judged(whole, "gateways.undeclared", name).status == "passed"
 
 
 @pytest.mark.parametrize("stack", ["east-west", "embedded"])
