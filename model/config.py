@@ -353,8 +353,8 @@ class Port(Declared):
     protocol: Protocol
     target_port: int | None = Field(default=None, ge=1, le=65535)
     """The container's port: the exporter's policy opens no other, and a global host finds the pods by it (pitfall 27).
-    Left out: that of the sample where the exporter runs one, else `number`, as in a Service. `up` and `verify` compare
-    it with the Service."""
+    Left out: that of the sample where the exporter runs one (a global host wants it written), else `number`, as in a
+    Service. `up` and `verify` compare it with the Service."""
 
 
 class Consumer(Declared):

@@ -265,8 +265,8 @@ def _admissions(federation: Federation, export: Export) -> tuple[Admission, ...]
 
 def covers_the_same(export: Export, other: Export) -> bool:
     """Say whether the policies of two exports are for the same pods."""
-    place, elsewhere = (export.cluster, export.service.namespace), (other.cluster, other.service.namespace)
-    return place == elsewhere and export.workload_labels == other.workload_labels
+    beside = export.cluster == other.cluster and export.service.namespace == other.service.namespace
+    return beside and export.workload_labels == other.workload_labels
 
 
 def imports(federation: Federation, cluster: str) -> list[ImportPlan]:

@@ -84,6 +84,7 @@ class ServicePort(TypedDict):
     """A port of a Service."""
 
     port: int
+    protocol: NotRequired[str]
     targetPort: NotRequired[int | str]
 
 
@@ -184,7 +185,7 @@ def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Seq
 
 def _other_ports(ports: Mapping[str, int], served: Sequence[ServicePort], pods: Sequence[Pod]) -> Iterator[Difference]:
     """The policy opens ports of pods: those to which the exported ports of the Service lead."""
-    known = {each["port"]: each for each in served}
+    known = {each["port"]: each for each in served if each.get("protocol", "TCP") == "TCP"}
     for number, declared in ((int(number), declared) for number, declared in ports.items()):
         if number not in known:
             yield (

@@ -121,9 +121,12 @@ def exports_fit_the_sample(federation: Federation) -> Iterator[Finding]:
 
 def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Finding]:
     """Policies of all exports of a pod stand in front of it, and each refuses what it does not know."""
+    beside: dict[tuple[str, str], list[Export]] = defaultdict(list)
     for export in federation.exports:
-        for other in federation.exports:
-            if not _covers_part_of(other, export):
+        beside[export.cluster, export.service.namespace].append(export)
+    for export in federation.exports:
+        for other in beside[export.cluster, export.service.namespace]:
+            if not other.workload_labels.items() > export.workload_labels.items():
                 continue
             mine, others = (
                 (set(routing.target_ports(federation, each)), frozenset(_consumers(each))) for each in (export, other)
@@ -138,12 +141,6 @@ def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Fi
                     "write the same selector in both, which admits the callers of each on its ports, or labels that"
                     " no pod of the other has",
                 )
-
-
-def _covers_part_of(export: Export, other: Export) -> bool:
-    """Say whether all pods of an export, and not only they, are those of another one too."""
-    place, elsewhere = (export.cluster, export.service.namespace), (other.cluster, other.service.namespace)
-    return place == elsewhere and export.workload_labels.items() > other.workload_labels.items()
 
 
 def _consumers(export: Export) -> Iterator[tuple[str, str]]:

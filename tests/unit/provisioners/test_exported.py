@@ -130,6 +130,12 @@ def test_a_port_that_the_service_does_not_have_is_refused(stand: Stand) -> None:
     assert "the Service has no port 5050, but 80, 443\n" in refusal(stand, service(ports=[{"port": 443}, {"port": 80}]))
 
 
+def test_a_port_of_another_protocol_is_another_port(stand: Stand) -> None:
+    udp = {"port": 5050, "protocol": "UDP", "targetPort": 53}
+    assert compared(stand, service(ports=[{"port": 5050}, udp])).status == 0
+    assert "the Service has no port 5050, but none at all\n" in refusal(stand, service(ports=[udp]))
+
+
 def test_where_a_global_host_selects_the_pods_the_service_says_nothing_of_them(stand: Stand) -> None:
     assert compared(stand, service(selector=HELM, ports=[]), pod(), byService=False).status == 0
     [asked] = [call.argv for call in stand.calls() if "pods" in call.argv]
