@@ -1,5 +1,6 @@
 """Checks of exports, from outside all clusters: what is declared shows itself, and nothing else does."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
@@ -13,11 +14,15 @@ from checks.outside import Asked, connects, leads_to, ready, shown
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.verdict import Verdict, failed, not_applicable, passed
-from model.routing import ExportPlan
+from components.provisioners.exported import Declared, Service, differences, selector
+from model.routing import ExportPlan, declaration
 
 
 def checks(scene: Scene) -> Iterator[Check]:
-    """Plan a check for every export, and one for all that a cluster does not export."""
+    """Plan checks for every export, and one for all that a cluster does not export."""
+    for site, offer in scene.exports():
+        proves = f"{site.name}: the policy of {offer.export.service} covers all its pods, their account and their ports"
+        yield Check("exports.covered", (offer.export.path,), proves, partial(covered, site, offer))
     for site, offer in scene.exports():
         proves = f"{site.name}: {offer.export.service} shows its identity at the gateway, under the cluster's root"
         yield Check("exports.shown", (offer.export.path,), proves, on_pods(site, partial(answers, site, offer)))
@@ -29,6 +34,21 @@ def checks(scene: Scene) -> Iterator[Check]:
 def offered(offer: ExportPlan) -> list[Asked]:
     """Return what callers may ask a gateway for, of one export."""
     return [Asked(host, port.number) for host in offer.hosts for port in offer.export.ports]
+
+
+def covered(site: Site, offer: ExportPlan) -> Verdict:
+    """Compare what the export says of the Service and its pods with what they are, whatever they speak."""
+    service, declared = offer.export.service, Declared(**declaration(offer))  # type: ignore[typeddict-item]
+    where = f"--namespace={service.namespace}"
+    told = site.cluster.told("get", "service", service.name, where, "--ignore-not-found", "--output=json")
+    if not told.strip():
+        return not_applicable(f"there is no Service {service} yet, so the gateway leads to no pod of it")
+    running: Service = json.loads(told)
+    which = selector(declared, running)
+    pods = json.loads(site.cluster.told("get", "pods", where, which, "--output=json"))["items"] if which else []
+    if different := list(differences(declared, running, pods)):
+        return failed("; ".join(each for each, _ in different), "; ".join(fix for _, fix in different))
+    return passed(f"{len(pods)} pods, account {declared['account']}", ports=", ".join(map(str, offer.targets)))
 
 
 def answers(site: Site, offer: ExportPlan) -> Verdict:
@@ -53,13 +73,17 @@ def answers(site: Site, offer: ExportPlan) -> Verdict:
 
 
 def closed(scene: Scene, site: Site) -> Verdict:
-    """Ask the gateway for every service that the cluster knows, and for every global host."""
+    """Ask the gateway for every service that the cluster knows, and for every global host.
+
+    Not for other ports of what is exported: Istio's gateway leads to all of a Service, and its policy refuses them
+    (refusals.ports).
+    """
     if site.plan.is_open:
         return not_applicable("clusters of its mesh discover it, so all its services are open to them")
     if all(connects(door) for door in site.doors) and not any(ready(door) for door in site.doors):
         return passed("the gateway is ready and does not listen for calls")
-    declared = {asked for offer in site.plan.exports for asked in offered(offer)}
-    tried = sorted(_known(scene, site) - declared, key=str)
+    exported = {host for offer in site.plan.exports for host in offer.hosts}
+    tried = sorted((asked for asked in _known(scene, site) if asked.host not in exported), key=str)
     answered = together(lambda each: shown(*each), product(site.doors, tried))
     open_to_all = sorted({str(asked) for (_, asked), shows in answered if shows is not None})
     if open_to_all:

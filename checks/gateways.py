@@ -1,20 +1,24 @@
 """Checks of gateways: each has the address that others were told, and is reached there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
 from checks.check import Check
-from checks.objects import Service
+from checks.objects import Gateway, Service, StandardGateway, StandardGateways
 from checks.on_pods import on_pods
 from checks.outside import connects, ready
 from checks.proxy import Proxy, in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
 from checks.verdict import Verdict, failed, passed
-from model.config import is_address
-from model.mesh import EGRESS, GATEWAY, NAMESPACE
+from model.config import NamespacedName, is_address
+from model.mesh import EGRESS, EGRESS_LABELS, GATEWAY, GATEWAY_LABELS, NAMESPACE
+
+OWN = (GATEWAY, EGRESS)
+"""Gateways of a cluster: names of their Services, and their pods' label app."""
+ISTIO, STANDARD = "networking.istio.io", "gateway.networking.k8s.io"
 
 
 def checks(scene: Scene) -> Iterator[Check]:
@@ -27,6 +31,8 @@ def checks(scene: Scene) -> Iterator[Check]:
             ("current", "gateways take what istiod tells them, instead of going on with what they had", current),
         ):
             yield Check(f"gateways.{name}", (site.path,), f"{site.name}: {proves}", on_pods(site, partial(look, site)))
+        proves = f"{site.name}: nobody's Gateway but the stack's tells its gateways what to offer"
+        yield Check("gateways.undeclared", (site.path,), proves, partial(undeclared, site))
 
 
 def address(site: Site) -> Verdict:
@@ -91,7 +97,7 @@ def reachable(site: Site) -> Verdict:
 
 def current(site: Site) -> Verdict:
     """Ask gateways whether they refused what istiod told them: they say so nowhere else, and serve what was before."""
-    proxies = [each for each in in_mesh(site.cluster) if each.pod.metadata.labels.get("app") in (GATEWAY, EGRESS)]
+    proxies = [each for each in in_mesh(site.cluster) if each.pod.metadata.labels.get("app") in OWN]
     told = together(Proxy.listeners, proxies)
     refused = [f"{proxy.pod.title}: {why}" for proxy, has in told for why in has.refused]
     if refused:
@@ -100,3 +106,49 @@ def current(site: Site) -> Verdict:
     if not proxies:
         return failed("no pod of a gateway runs", "./mesh up --refresh starts it")
     return passed(", ".join(each.pod.title for each in proxies))
+
+
+def undeclared(site: Site) -> Verdict:
+    """Look for Gateways of others, in any namespace: Istio lets each of them use any gateway's pods."""
+    ours = {_place(body) for body in site.plan.objects}
+    found: list[tuple[str, Gateway | StandardGateway]] = [
+        *((ISTIO, each) for each in _attached(site)),
+        *((STANDARD, each) for each in _served(site)),
+    ]
+    foreign = [(group, each) for group, each in found if (group, each.metadata.reference) not in ours]
+    if foreign:
+        told = (f"Gateway {each.metadata.reference} offers {each.offers or 'nothing'}" for _, each in foreign)
+        look = f"kubectl --context {site.name} get gateways.{foreign[0][0]} -A"
+        return failed("; ".join(told), f"remove it, or declare an export of what it offers: {look}")
+    return passed(f"{len(found)} Gateways, all of this stack")
+
+
+def _place(body: Mapping[str, object]) -> tuple[str, NamespacedName]:
+    """Return the group and the names of an object; of those that are Gateways nothing more is needed."""
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    group = str(body["apiVersion"]).partition("/")[0] if body["kind"] == "Gateway" else ""
+    return group, NamespacedName(str(metadata.get("namespace", "")), str(metadata["name"]))
+
+
+def _attached(site: Site) -> list[Gateway]:
+    """Return the Gateways of Istio's own API that select pods of the cluster's gateways."""
+    running = [pod.metadata for pod in site.cluster.pods() if pod.metadata.namespace == NAMESPACE]
+    pods = [GATEWAY_LABELS, EGRESS_LABELS, *(each.labels for each in running if each.labels.get("app") in OWN)]
+    gateways = site.cluster.listed(Gateway, f"gateways.{ISTIO}", "--all-namespaces")
+    return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
+
+
+def _served(site: Site) -> list[StandardGateway]:
+    """Return those of the Gateway API that name the Service of one of the cluster's gateways as their address."""
+    done = site.cluster.raw(f"/apis/{STANDARD}/v1/gateways")
+    if done.code and "could not find" not in done.error:
+        raise site.cluster.unseen("cannot list the Gateways of the Gateway API", done.error)
+    gateways = () if done.code else StandardGateways.model_validate_json(done.out).items
+    names = {f"{name}.{NAMESPACE}" for name in OWN}
+
+    def serves(gateway: StandardGateway, address: str) -> bool:
+        name, _, rest = address.partition(".")
+        return f"{name}.{rest.partition('.')[0] or gateway.metadata.namespace}" in names
+
+    return [each for each in gateways if any(serves(each, address.value) for address in each.spec.addresses)]

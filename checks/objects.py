@@ -105,6 +105,8 @@ class ServicePort(Seen):
 
     port: int
     node_port: int | None = None
+    name: str = ""
+    protocol: str = "TCP"
 
 
 class ServiceSpec(Seen):
@@ -221,9 +223,109 @@ class EndpointPort(Seen):
     """A port behind a Service."""
 
     port: int | None = None
+    name: str = ""
 
 
 class Slices(Seen):
     """An EndpointSlice: pods behind a Service."""
 
     ports: tuple[EndpointPort, ...] = ()
+
+
+class GatewayPort(Seen):
+    """A port on which a Gateway takes calls."""
+
+    number: int = 0
+
+
+class Server(Seen):
+    """What a Gateway takes."""
+
+    port: GatewayPort = GatewayPort()
+    hosts: tuple[str, ...] = ()
+
+
+class GatewaySpec(Seen):
+    """Which pods a Gateway tells what to take; without a selector, all of them."""
+
+    selector: Mapping[str, str] = {}
+    servers: tuple[Server, ...] = ()
+
+
+class Gateway(Seen):
+    """A Gateway of Istio's own API."""
+
+    metadata: Metadata
+    spec: GatewaySpec = GatewaySpec()
+
+    @property
+    def offers(self) -> str:
+        """What it takes, for a person."""
+        return ", ".join(f"{host} on {each.port.number}" for each in self.spec.servers for host in each.hosts)
+
+
+class GatewayAddress(Seen):
+    """Of whom a Gateway of the Gateway API is served."""
+
+    value: str = ""
+
+
+class Listener(Seen):
+    """What a Gateway of the Gateway API takes."""
+
+    hostname: str = "*"
+    port: int = 0
+
+
+class StandardGatewaySpec(Seen):
+    """By whom a Gateway of the Gateway API is served, where it says so."""
+
+    addresses: tuple[GatewayAddress, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+
+
+class StandardGateway(Seen):
+    """A Gateway of the Gateway API."""
+
+    metadata: Metadata
+    spec: StandardGatewaySpec = StandardGatewaySpec()
+
+    @property
+    def offers(self) -> str:
+        """What it takes, for a person."""
+        return ", ".join(f"{each.hostname} on {each.port}" for each in self.spec.listeners)
+
+
+class StandardGateways(Seen):
+    """A list of them."""
+
+    items: tuple[StandardGateway, ...] = ()
+
+
+class MutualTls(Seen):
+    """How calls must come."""
+
+    mode: str = "UNSET"
+
+
+class PeerAuthenticationSpec(Seen):
+    """How calls must come to some pods, or to some of their ports."""
+
+    mtls: MutualTls | None = None
+    port_level_mtls: Mapping[str, MutualTls] = {}
+
+
+class PeerAuthentication(Seen):
+    """A PeerAuthentication."""
+
+    metadata: Metadata
+    spec: PeerAuthenticationSpec = PeerAuthenticationSpec()
+
+    @property
+    def lets_in(self) -> list[str]:
+        """Where it takes calls without mutual TLS, and how; what is not set is as the mesh has it."""
+        modes = {
+            "": self.spec.mtls or MutualTls(),
+            **{f" on port {k}": v for k, v in self.spec.port_level_mtls.items()},
+        }
+        return [f"{each.mode}{where}" for where, each in modes.items() if each.mode not in ("UNSET", "STRICT")]

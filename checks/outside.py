@@ -23,6 +23,8 @@ from model import reach
 SECONDS = 5
 """For a connection, and for each answer on it."""
 ALPN = "istio"
+NO_HTTP = -1
+"""Instead of a status: a policy ends a connection at once, and whoever lets it live has let the caller through."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Answer:
     """What came of a request with a certificate of one's own.
 
     Attributes:
-        status: of HTTP; 0 when the connection was ended instead.
+        status: of HTTP; 0 when the connection was ended instead; below 0 when it was let through, and no HTTP came.
         said: the answer's first line, or why the connection ended.
     """
 
@@ -138,6 +140,16 @@ class Answer:
     def is_refused(self) -> bool:
         """Say whether the service turned the caller away, by its policy or by not accepting the certificate."""
         return self.status in (0, 403)
+
+    @property
+    def is_answer(self) -> bool:
+        """Say whether the service answered, with whatever it had to say."""
+        return self.status > 0 and not self.is_refused
+
+    @property
+    def told(self) -> str:
+        """What came, in a line."""
+        return f"is answered with {self.status}" if self.status > 0 else f"gets through: {self.said}"
 
 
 def request(door: Door, asked: Asked, caller: Identity) -> Answer:
@@ -153,8 +165,12 @@ def request(door: Door, asked: Asked, caller: Identity) -> Answer:
         try:
             with context.wrap_socket(plain, server_hostname=asked.server_name) as secured:
                 return _spoken(secured, asked)
-        except (OSError, http.client.HTTPException) as error:
+        except TimeoutError as error:
+            return Answer(NO_HTTP, _reason(error))
+        except OSError as error:
             return Answer(0, _reason(error))
+        except http.client.HTTPException:
+            return Answer(NO_HTTP, "something answers that is no HTTP")
 
 
 def _spoken(secured: ssl.SSLSocket, asked: Asked) -> Answer:

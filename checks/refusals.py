@@ -12,13 +12,14 @@ from functools import partial
 from checks.cacerts import held
 from checks.certificates import Identity, issue, stranger
 from checks.check import Check
-from checks.objects import Pod, Slices
+from checks.curl import call
+from checks.objects import PeerAuthentication, Pod, Service, Slices
 from checks.on_pods import on_pods
-from checks.outside import Asked, request
+from checks.outside import Asked, request, shown
 from checks.proxy import Proxy
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.verdict import Unseen, Verdict, failed, not_applicable, passed
+from checks.verdict import NotApplicable, Unseen, Verdict, failed, not_applicable, passed
 from model import reach
 from model.config import Consumer, NamespacedName, Port, Protocol
 from model.mesh import NAMESPACE
@@ -30,6 +31,10 @@ NOWHERE = "verify.mesh.invalid"
 """A trust domain that no cluster has."""
 POLICY = "./mesh up --refresh puts the export's AuthorizationPolicy back"
 STRICT = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
+SHOWN = "see the checks of exports, trust and traffic first"
+APART = "part the pod networks, by a firewall or by network policies: docs/trust.md says what policies alone hold"
+MOST_TRIED = 3
+"""Pods of a cluster whose addresses are tried; each that is out of reach takes seconds."""
 BLACK_HOLE = "BlackHoleCluster"
 """Envoy's name for where connections go that lead nowhere."""
 RESET = r"error trying to reach service:.*(reset|EOF|broken pipe)"
@@ -43,12 +48,19 @@ def checks(scene: Scene) -> Iterator[Check]:
         what = f"{site.name}: {offer.export.service} refuses"
         for name, proves, judge in (
             ("undeclared", "accounts that the export does not name", undeclared),
+            ("ports", "those that it names, on every port that it does not list", ports),
             ("other-mesh", "the accounts that it names, in any other mesh", other_mesh),
             ("unknown-root", "certificates of a root that nobody trusts", unknown_root),
             ("plaintext", "calls without mutual TLS", plaintext),
         ):
             seen = on_pods(site, partial(judge, scene, site, offer))
             yield Check(f"refusals.{name}", (offer.export.path,), f"{what} {proves}", seen)
+    for site in scene.sites.values():
+        proves = f"{site.name}: no PeerAuthentication lets calls in without mutual TLS"
+        yield Check("refusals.strict", (site.path,), proves, partial(strict, site))
+    for site in scene.sites.values():
+        proves = f"{site.name}: no pod of another cluster reaches its pods past the gateway"
+        yield Check("refusals.direct", (site.path,), proves, on_pods(site, partial(direct, scene, site)))
     for site in scene.sites.values():
         if site.plan.egress is not None:
             proves = f"{site.name}: proxies of callers lead past the egress gateway to nowhere"
@@ -66,6 +78,98 @@ def undeclared(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
         return not_applicable("no port of it speaks HTTP/1, and nothing else is called from outside")
     tried = [_as(scene.sites[consumer.cluster], NOBODY) for consumer in named]
     return _all_refused(scene, site, asked, tried, named[0])
+
+
+def ports(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
+    """Call as a declared caller on ports of the Service that the export does not list, whatever they speak."""
+    service, consumers = offer.export.service, offer.export.to
+    if service.host not in offer.hosts:
+        return not_applicable("it is offered by its global host alone, which has no other ports")
+    found = site.cluster.one(Service, "service", service.name, service.namespace)
+    if found is None or not consumers:
+        return not_applicable(f"there is no Service {service}" if consumers else "the export admits nobody")
+    declared = {port.number for port in offer.export.ports}
+    leads = {each.name: each.port for slices in _slices(site, service) for each in slices.ports}
+    others = [
+        Asked(service.host, each.port)
+        for each in found.spec.ports
+        if each.protocol == "TCP" and each.port not in declared and leads.get(each.name) not in offer.targets
+    ]
+    if not others:
+        return passed("no port of the Service leads to another port of its pods than those that are exported")
+    caller = _as(scene.sites[consumers[0].cluster], _caller(consumers[0]))
+    answers = [(asked, request(site.door, asked, caller)) for asked in others]
+    _must_be_open(scene, site, offer)
+    if through := [f"{asked}: {caller.uri} {answer.told}" for asked, answer in answers if not answer.is_refused]:
+        return failed("; ".join(through), POLICY)
+    return passed(f"{len(answers)} refused", **{str(asked): answer.said for asked, answer in answers})
+
+
+def _slices(site: Site, service: NamespacedName) -> list[Slices]:
+    return site.cluster.listed(
+        Slices, "endpointslices.discovery.k8s.io", f"--namespace={service.namespace}",
+        f"--selector=kubernetes.io/service-name={service.name}",
+    )  # fmt: skip
+
+
+def _must_be_open(scene: Scene, site: Site, offer: ExportPlan) -> None:
+    """Make sure that an exported port is there for declared callers; one that speaks no HTTP at least shows itself.
+
+    Raises:
+        Unseen: it is not.
+    """
+    asked = _asked(offer)
+    if asked is not None:
+        _must_admit(scene, site, asked, offer.export.to[0])
+        return
+    asked = Asked(offer.export.service.host, offer.export.ports[0].number)
+    if shown(site.door, asked) is None:
+        raise Unseen(f"{site.door} shows no certificate for {asked}, so nothing follows from a refusal", SHOWN)
+
+
+def strict(site: Site) -> Verdict:
+    """Look for what lets calls in without mutual TLS, whoever made it: Istio takes the narrowest, not the strictest."""
+    found = site.cluster.listed(PeerAuthentication, "peerauthentications.security.istio.io", "--all-namespaces")
+    if opened := [f"{each.metadata.reference} says {' and '.join(each.lets_in)}" for each in found if each.lets_in]:
+        return failed("; ".join(opened), STRICT)
+    return passed(f"{len(found)} looked at: {', '.join(str(each.metadata.reference) for each in found)}")
+
+
+def direct(scene: Scene, site: Site) -> Verdict:
+    """Ask proxies of this cluster, by their pods' addresses, from callers in clusters of other networks."""
+    network = site.plan.declared.network
+    others = [each for each in scene.sites.values() if each is not site and not each.is_simulated]
+    parted = [each for each in others if each.plan.declared.network != network]
+    if others and not parted:
+        return not_applicable(f"all are declared to be on one network, {network}: their pods reach each other")
+    tried = [way for other in parted for way in _ways(site, other)]
+    if not tried:
+        return not_applicable("no other cluster has a pod to call from, or this one none to be called")
+    answers = together(lambda way: _reaches(*way), tried)
+    if reached := [f"{other.name} reaches {pod.title} by its address" for (other, pod), reaches in answers if reaches]:
+        return failed("; ".join(reached), APART)
+    return passed(f"{len(tried)} addresses were tried, none answers")
+
+
+def _ways(site: Site, other: Site) -> list[tuple[Site, Pod]]:
+    """Return another cluster that has callers with each of some pods here, whose addresses no pod there has."""
+    taken = {pod.status.pod_ip for pod in other.cluster.pods()}
+    pods = [each.pod for each in site.proxies_of(None) if each.pod.status.pod_ip not in ("", *taken)]
+    return [(other, pod) for pod in pods[:MOST_TRIED]] if other.proxies_of(None) else []
+
+
+def _reaches(other: Site, pod: Pod) -> bool:
+    """Ask a pod's proxy whether it is ready, from a pod of another cluster.
+
+    Raises:
+        NotApplicable: no pod there has anything to ask with.
+    """
+    for caller in other.proxies_of(None):
+        try:
+            return call(caller, f"http://{pod.status.pod_ip}:15021/healthz/ready", 1)[0].status == 200
+        except NotApplicable:
+            continue
+    raise NotApplicable(f"no pod of {other.name} has curl to call with; a sample `sleep` has")
 
 
 def other_mesh(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
@@ -99,16 +203,13 @@ def unknown_root(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     _must_admit(scene, site, asked, consumer)
     if answer.status:
         hint = f"{site.name} must trust the declared roots alone: see trust.cacerts and trust.workloads"
-        return failed(f"{fake.uri} of an unknown root is answered with {answer.status}", hint)
+        return failed(f"{fake.uri} of an unknown root {answer.told}", hint)
     return passed(f"{fake.uri} of an unknown root: {answer.said}")
 
 
 def plaintext(scene: Scene, site: Site, offer: ExportPlan) -> Verdict:
     """Let the API server, which has no certificate of the mesh, call the service's pods."""
-    slices = site.cluster.listed(
-        Slices, "endpointslices.discovery.k8s.io", f"--namespace={offer.export.service.namespace}",
-        f"--selector=kubernetes.io/service-name={offer.export.service.name}",
-    )  # fmt: skip
+    slices = _slices(site, offer.export.service)
     numbers = sorted({port.port for each in slices for port in each.ports if port.port})
     behind = [each.pod for each in site.proxies_of(offer.export.identity)]
     if not behind or not numbers:
@@ -198,11 +299,11 @@ def _must_admit(scene: Scene, site: Site, asked: Asked, consumer: Consumer) -> N
         Unseen: it does not.
     """
     answer = request(site.door, asked, _as(scene.sites[consumer.cluster], _caller(consumer)))
-    if answer.is_refused:
+    if not answer.is_answer:
         raise Unseen(
             f"{asked} at {site.door} refuses the declared caller too ({answer.status or 'connection ended'}:"
             f" {answer.said}), so nothing follows from a refusal",
-            "see the checks of exports, trust and traffic first",
+            SHOWN,
         )
 
 
@@ -210,7 +311,7 @@ def _all_refused(scene: Scene, site: Site, asked: Asked, tried: Sequence[Identit
     """Call under identities that must be refused, and under one that must not."""
     answers = [(each, request(site.door, asked, each)) for each in tried]
     _must_admit(scene, site, asked, admitted)
-    through = [f"{who.uri} is answered with {answer.status}" for who, answer in answers if not answer.is_refused]
+    through = [f"{who.uri} {answer.told}" for who, answer in answers if not answer.is_refused]
     if through:
         return failed(f"{asked}: {'; '.join(through)}", POLICY)
     return passed(

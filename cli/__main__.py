@@ -90,12 +90,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 @app.command()
 def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False) -> None:
     """Bring the federation up, or bring it to what the stack file says now."""
-    from cli import clusters, definitions, summary, tokens
+    from cli import clusters, definitions, exported, summary, tokens
 
     workspace, federation = _declared(stack, overlay)
     engine = _opened(workspace, stack, _toolchain(_provisioners(federation)))
     clusters.wake(engine, _tell)
     engine.retain_namespaces()
+    exported.compare(engine, federation)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, _tell) if federation.discovery else []
     refreshed = ["--refresh", *definitions.restoring(engine, _tell)] if refresh else []

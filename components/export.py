@@ -1,11 +1,15 @@
 """An export: one service that other clusters may reach, and the policy that says who may call it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
+from pulumi_command import local
 
+from components import script
 from components.objects import Place, create
+from components.script import ScriptArgs
 from model import routing
 
 
@@ -15,11 +19,13 @@ class ExportArgs:
 
     Attributes:
         plan: what is offered to whom.
+        kubeconfig: of the exporting cluster; secret.
         place: the exporting cluster.
         after: what must run before its objects are accepted.
     """
 
     plan: routing.ExportPlan
+    kubeconfig: pulumi.Output[str]
     place: Place
     after: Sequence[pulumi.Resource]
 
@@ -28,7 +34,8 @@ class Export(pulumi.ComponentResource):
     """**mesh-federation:index:Export** - a service on the east-west gateway.
 
     Produces an AuthorizationPolicy that refuses every foreign caller not named, and after it the Gateway, of Istio or
-    of the Gateway API, that offers the service's exact hosts: there is no moment in which anyone may call.
+    of the Gateway API, that offers the service's exact hosts: there is no moment in which anyone may call. Before both,
+    where the service is no sample of this stack, a Command compares what is declared with the Service and its pods.
 
     Attributes:
         hosts: names under which the service is offered.
@@ -45,7 +52,21 @@ class Export(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Export", name, None, opts)
-        policy = create(routing.authorization(args.plan), args.place, self, args.after)
-        create(routing.gateway(args.plan), args.place, self, [*args.after, policy])
+        after = [*args.after, *([] if args.plan.on_sample else [self._compared(name, args)])]
+        policy = create(routing.authorization(args.plan), args.place, self, after)
+        create(routing.gateway(args.plan), args.place, self, [*after, policy])
         self.hosts = pulumi.Output.from_input(list(args.plan.hosts))
         self.register_outputs({"hosts": self.hosts})
+
+    def _compared(self, name: str, args: ExportArgs) -> local.Command:
+        """Stop before anything changes where the policy would cover other pods or ports than those that answer."""
+        declared = json.dumps(routing.declaration(args.plan), sort_keys=True)
+        comparing = ScriptArgs(
+            module="exported",
+            environment={"CLUSTER": args.place.cluster, "EXPORT": declared},
+            triggers=[args.place.provider.id],
+            kubeconfig=args.kubeconfig,
+            place=args.place,
+            after=[],  # at once: on a cluster that was there before, before most else is made
+        )
+        return script.run(f"{name}-compared", comparing, self)

@@ -120,6 +120,7 @@ class Federation(pulumi.ComponentResource):
             IstioInstallArgs(
                 network=plan.declared.network,
                 release=plan.istio_version,
+                foreign_callers=plan.foreign_callers,
                 crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
                 used=gatewayapi.kinds(plan.objects),
@@ -187,7 +188,7 @@ class Federation(pulumi.ComponentResource):
         return {
             str(plan.export.service): Export(
                 f"{mesh.plan.name}-{plan.name}",
-                ExportArgs(plan, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
+                ExportArgs(plan, mesh.cluster.kubeconfig, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
                 self._child,
             )
             for plan in mesh.plan.exports

@@ -23,6 +23,7 @@ class IstioInstallArgs:
     Attributes:
         network: Istio network of the cluster.
         release: of Istio.
+        foreign_callers: policy that refuses callers of other meshes whom no export names.
         crds: file with Istio's custom resource definitions.
         gateway_api: file with those of the Gateway API; None where no link needs them.
         used: kinds of the Gateway API that the stack makes here.
@@ -35,6 +36,7 @@ class IstioInstallArgs:
 
     network: str
     release: str
+    foreign_callers: Body
     crds: Path
     gateway_api: Path | None
     used: Sequence[str]
@@ -50,7 +52,7 @@ class IstioInstall(pulumi.ComponentResource):
 
     Produces the namespace istio-system, the Secret cacerts, Commands that apply the CRDs, every object of the
     charts base and istiod, Commands that wait for its webhooks and for its roots to be known, and the mesh-wide
-    PeerAuthentication.
+    PeerAuthentication and AuthorizationPolicy.
 
     Attributes:
         namespace: in which it is.
@@ -79,8 +81,10 @@ class IstioInstall(pulumi.ComponentResource):
         running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
         waiting = WebhookArgs("istiod", mesh.probe(), args.kubeconfig, place, running, [args.material.checksum()])
         answering = webhook.answers(f"{place.cluster}-webhook", waiting, self)
-        self.ready = [*crds, answering, self._roots(args, answering)]
-        create(routing.strict_mtls(), place, self, self.ready)
+        accepting = [*crds, answering, self._roots(args, answering)]
+        create(routing.strict_mtls(), place, self, accepting)
+        # No gateway opens, and no pod starts, before foreign callers are refused.
+        self.ready = [*accepting, create(args.foreign_callers, place, self, accepting)]
         self.register_outputs({})
 
     def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     PrivateAttr,
     SecretStr,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
+from pydantic_core import CoreSchema
 
 
 @dataclass(frozen=True, order=True)
@@ -69,9 +71,26 @@ Reference = Annotated[
 
 
 class Declared(BaseModel):
-    """Base of everything in a stack file: immutable, camelCase keys, unknown keys refused."""
+    """Base of everything in a stack file: immutable, camelCase keys, unknown keys and keys with nothing behind refused.
+
+    None stands for a key that is left out, which is often the wide choice. A key that is written, with nothing behind
+    it, is more likely a slip of the editor: no key takes it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let None be a default, and nothing that a person can write."""
+        schema = handler(source)
+        fields: Any = handler.resolve_ref_schema(schema)
+        while fields["type"] != "model-fields":
+            fields = fields["schema"]
+        for field in fields["fields"].values():
+            default = field["schema"]
+            if default["type"] == "default" and default["schema"]["type"] == "nullable":
+                default["schema"] = default["schema"]["schema"]
+        return schema
 
 
 class Provisioner(StrEnum):
@@ -343,7 +362,9 @@ class Port(Declared):
     app_protocol: str | None = Field(default=None, max_length=316)
     """appProtocol of the Service's port, where it has one: Istio goes by that, and not by the port's name."""
     target_port: int | None = Field(default=None, ge=1, le=65535)
-    """The container's port, where it differs from `number`: a global host finds the pods by it (pitfall 27)."""
+    """The container's port: the exporter's policy opens no other, and a global host finds the pods by it (pitfall 27).
+    Left out: that of the sample where the exporter runs one (a global host wants it written), else `number`, as in a
+    Service. `up` and `verify` compare it with the Service."""
 
 
 class Consumer(Declared):
@@ -361,14 +382,19 @@ class Entry(Declared):
 
 
 class Export(Entry):
-    """A service that one cluster offers to others. Nothing else of that cluster can be reached."""
+    """A service that one cluster offers to others, on these ports alone. Nothing else of that cluster can be reached.
+
+    `selector`, `serviceAccount` and `targetPort` are compared with the Service and its pods, by `up` wherever they are
+    there already, and by `verify`.
+    """
 
     cluster: str
     service: Reference
     ports: tuple[Port, ...] = Field(min_length=1)
     to: tuple[Consumer, ...]
-    selector: dict[str, str] = {}
-    """Labels of the pods behind the Service; left out: app=<name of the service>."""
+    selector: dict[str, str] = Field(default={}, min_length=1)
+    """Labels that all pods behind the Service have, by which the policy covers them; left out: app=<name of the
+    service>."""
     service_account: str | None = None
     """ServiceAccount of those pods, which importers pin; left out: the name of the service."""
 
@@ -432,7 +458,7 @@ class Import(Entry):
     other way out to what the mesh does not know."""
     api: Literal["istio", "gateway"] = "istio"
     """Which API says where the exporter's gateway is and what it offers: Istio's own, or the Kubernetes Gateway API."""
-    ports: tuple[Port, ...] = ()
+    ports: tuple[Port, ...] = Field(default=(), min_length=1)
     """Left out: those of the export. Given: they must be the export's."""
     locality: str | None = None
     """Left out: the exporting cluster's."""

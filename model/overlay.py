@@ -1,11 +1,12 @@
 """An overlay: a fragment of the federation that is laid over any stack file, so that no stack file has to be edited.
 
 For machines that need other images, charts, manifests or values than the stack declares, as behind a registry mirror.
-Mappings are laid over key by key; lists and scalars replace.
+Mappings are laid over key by key; lists and scalars replace. A null takes a key of the stack file away, where leaving
+it out is a choice that this program makes; inside a list, or in place of a section, it is refused as anywhere.
 """
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -59,6 +60,22 @@ def merged(below: object, above: object) -> object:
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
     return {**below, **{key: merged(below[key], value) if key in below else value for key, value in above.items()}}
+
+
+def resets(above: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the places in mappings where an overlay has a null."""
+    for key, value in above.items():
+        if isinstance(value, Mapping):
+            yield from resets(value, (*where, key))
+        elif value is None:
+            yield (*where, key)
+
+
+def without(tree: Tree, place: Sequence[str]) -> Tree:
+    """Return a tree that lacks the key at a place."""
+    key, *below = place
+    kept = {key: without(tree[key], below)} if below else {}
+    return {**{each: value for each, value in tree.items() if each != key}, **kept}
 
 
 def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:

@@ -93,9 +93,15 @@ class ClusterPlan:
         return any(link.crosses for link in self.read_by)
 
     @property
+    def foreign_callers(self) -> routing.Body:
+        """Body of the policy that stands in front of every pod of the mesh, exported or not."""
+        return routing.foreign_callers(self.declared.trust_domain, self.exports)
+
+    @property
     def objects(self) -> list[routing.Body]:
         """Bodies of everything in the cluster that no chart brings; endpoints of imports are left open."""
-        made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls(), *self.namespaces]
+        made = [mesh.namespace(self.declared.network), mesh.certificates({}), routing.strict_mtls()]
+        made += [self.foreign_callers, *self.namespaces]
         for offered in self.exports:
             made += [routing.authorization(offered), routing.gateway(offered)]
         made += [globalhosts.service_entry(host) for host in self.global_hosts]

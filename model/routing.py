@@ -6,10 +6,12 @@ DestinationRule stands beside that Service, where Istio looks for the rules of e
 global adds them to the ServiceEntry of the global host (model/globalhosts.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from model import gatewayapi, pods, reach
@@ -25,6 +27,7 @@ from model.config import (
     is_address,
 )
 from model.mesh import GATEWAY_LABELS, NAMESPACE, exits
+from model.samples import SAMPLES, Sample
 
 Body = dict[str, object]
 Spec = Mapping[str, object]
@@ -39,6 +42,19 @@ TLS_MODE = {"security.istio.io/tlsMode": "istio"}
 
 
 @dataclass(frozen=True)
+class Admission:
+    """Who may call some pods from other meshes, and on which of their ports.
+
+    Attributes:
+        ports: of the pods, sorted.
+        principals: SPIFFE principals, sorted; `domain/*` admits a whole cluster.
+    """
+
+    ports: tuple[int, ...]
+    principals: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ExportPlan:
     """One service that a cluster offers.
 
@@ -46,6 +62,9 @@ class ExportPlan:
         export: as declared.
         trust_domain: of the exporting cluster.
         allowed: SPIFFE principals of other meshes that may call, sorted; `domain/*` admits a whole cluster.
+        targets: the port of the pods for each port of the export, in the order of these.
+        admissions: to its pods: by this export, and by those that select the same pods.
+        on_sample: a sample of this stack answers, so that all that is declared of the pods is known to be true.
         port: of the exporting cluster's gateway.
         hosts: under which the gateway offers it, sorted.
         api: of the object that offers it.
@@ -55,6 +74,9 @@ class ExportPlan:
     export: Export
     trust_domain: str
     allowed: tuple[str, ...]
+    targets: tuple[int, ...]
+    admissions: tuple[Admission, ...]
+    on_sample: bool
     port: int
     hosts: tuple[str, ...]
     api: Literal["istio", "gateway"]
@@ -181,6 +203,9 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             export=export,
             trust_domain=own.trust_domain,
             allowed=allowed_principals(federation, export),
+            targets=target_ports(federation, export),
+            admissions=_admissions(federation, export),
+            on_sample=sample_of(federation, export) is not None,
             port=own.gateway.port,
             hosts=offered_hosts(federation, export),
             api="gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio",
@@ -211,6 +236,37 @@ def allowed_principals(federation: Federation, export: Export) -> tuple[str, ...
         accounts = consumer.service_accounts
         allowed |= {f"{domain}/*"} if accounts is None else {principal(domain, account) for account in accounts}
     return tuple(sorted(allowed))
+
+
+def sample_of(federation: Federation, export: Export) -> Sample | None:
+    """Return the sample that answers for an export; None where the pods are not this stack's."""
+    places = ((each.cluster, each.reference, each.sample) for each in federation.workloads)
+    return next((SAMPLES[kind] for *place, kind in places if place == [export.cluster, export.service]), None)
+
+
+def target_ports(federation: Federation, export: Export) -> tuple[int, ...]:
+    """Return the ports of an export's pods: as declared, else the sample's, else the Service's, as Kubernetes does."""
+    sample = sample_of(federation, export)
+    return tuple(port.target_port or (sample.target if sample else port.number) for port in export.ports)
+
+
+def _admissions(federation: Federation, export: Export) -> tuple[Admission, ...]:
+    """Say who may call an export's pods where: the policies of all exports of the same pods stand in front of each."""
+    callers: dict[int, set[str]] = defaultdict(set)
+    for each in federation.exports:
+        if covers_the_same(each, export):
+            for port in target_ports(federation, each):
+                callers[port].update(allowed_principals(federation, each))
+    ports: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for port in sorted(callers):
+        ports[tuple(sorted(callers[port]))].append(port)
+    return tuple(sorted((Admission(tuple(opened), named) for named, opened in ports.items()), key=attrgetter("ports")))
+
+
+def covers_the_same(export: Export, other: Export) -> bool:
+    """Say whether the policies of two exports are for the same pods."""
+    beside = export.cluster == other.cluster and export.service.namespace == other.service.namespace
+    return beside and export.workload_labels == other.workload_labels
 
 
 def imports(federation: Federation, cluster: str) -> list[ImportPlan]:
@@ -365,18 +421,67 @@ def passing_on(name: str, selector: Mapping[str, str], port: Spec, hosts: Sequen
     return manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": selector, "servers": [server]})
 
 
+def declaration(plan: ExportPlan) -> Body:
+    """Return what an export says of a Service and its pods, in the words of components/provisioners/exported."""
+    numbers = (str(port.number) for port in plan.export.ports)
+    return {
+        "service": str(plan.export.service),
+        "labels": plan.export.workload_labels,
+        "account": plan.export.identity.name,
+        "ports": dict(zip(numbers, plan.targets, strict=True)),
+        "byService": plan.export.service.host in plan.hosts,
+    }
+
+
 def authorization(plan: ExportPlan) -> Body:
-    """Body of the policy that refuses every foreign caller that the export does not name.
+    """Body of the policy that refuses foreign callers that the export does not name, and all on ports that it does not.
 
     A DENY with exceptions, not an ALLOW: callers of the exporter's own mesh keep what they had.
     """
-    admitted = [f"{plan.trust_domain}/*", *plan.allowed]
-    spec = {
-        "selector": {"matchLabels": plan.export.workload_labels},
-        "action": "DENY",
-        "rules": [{"from": [{"source": {"principals": ["*"], "notPrincipals": admitted}}]}],
-    }
+    selector = {"selector": {"matchLabels": plan.export.workload_labels}}
+    spec = {**selector, "action": "DENY", "rules": _refused(plan.trust_domain, plan.admissions)}
     return manifest(SECURITY, "AuthorizationPolicy", plan.name, plan.export.service.namespace, spec)
+
+
+def foreign_callers(trust_domain: str, plans: Sequence[ExportPlan]) -> Body:
+    """Body of the mesh-wide policy that refuses foreign callers whom no export names, and all on ports of no export.
+
+    It selects no pods, so it holds whatever labels they have, and whatever way a caller found to them.
+
+    Args:
+        trust_domain: of the cluster.
+        plans: all its exports.
+    """
+    ports = sorted({port for plan in plans for port in plan.targets})
+    named = sorted({each for plan in plans for each in plan.allowed})
+    admissions = [Admission(tuple(ports), tuple(named))]
+    spec = {"action": "DENY", "rules": _refused(trust_domain, admissions if plans else [])}
+    return manifest(SECURITY, "AuthorizationPolicy", "foreign-callers", NAMESPACE, spec)
+
+
+def _refused(trust_domain: str, admissions: Sequence[Admission]) -> list[Body]:
+    """Return the rules of a DENY that leave nothing but admissions to foreign callers.
+
+    Ports are those of the pods: Istio's policies know no others.
+    """
+    ports = sorted({port for each in admissions for port in each.ports})
+    several = len(admissions) > 1
+    return [
+        *(
+            _rule(trust_domain, each.principals, {"ports": _texts(each.ports)} if several else {})
+            for each in admissions
+        ),
+        _rule(trust_domain, (), {"notPorts": _texts(ports)} if ports else {}),
+    ]
+
+
+def _rule(trust_domain: str, principals: Sequence[str], operation: Spec) -> Body:
+    source = {"principals": ["*"], "notPrincipals": [f"{trust_domain}/*", *principals]}
+    return {"from": [{"source": source}], **({"to": [{"operation": operation}]} if operation else {})}
+
+
+def _texts(ports: Iterable[int]) -> list[str]:
+    return [str(port) for port in ports]
 
 
 def strict_mtls() -> Body:

@@ -37,6 +37,11 @@ SAMPLES = {
 }
 
 
+def labels(workload: Workload) -> dict[str, str]:
+    """Labels of a sample's pods; its Service selects by the first."""
+    return {"app": workload.reference.name, "version": "v1"}
+
+
 def bodies(workload: Workload, revision: str) -> list[Body]:
     """Bodies of one sample: ServiceAccount, Service and Deployment, in this order.
 
@@ -45,8 +50,8 @@ def bodies(workload: Workload, revision: str) -> list[Body]:
         revision: of the istiod that gives its pods their sidecars; empty for the default one.
     """
     sample, where = SAMPLES[workload.sample], workload.reference
-    labels = {"app": where.name}
-    metadata = {"name": where.name, "namespace": where.namespace, "labels": labels}
+    selected = {"app": labels(workload)["app"]}
+    metadata = {"name": where.name, "namespace": where.namespace, "labels": selected}
     port = {"name": "http", "port": sample.port, "targetPort": sample.target, "protocol": "TCP"}
     container: Body = {
         "name": where.name,
@@ -62,14 +67,14 @@ def bodies(workload: Workload, revision: str) -> list[Body]:
     pod = {"serviceAccountName": where.name, "terminationGracePeriodSeconds": grace, "containers": [container]}
     deployment = {
         "replicas": workload.replicas,
-        "selector": {"matchLabels": labels},
+        "selector": {"matchLabels": selected},
         "template": {
-            "metadata": {"labels": {**labels, "version": "v1", **asked_by_pods(where.namespace, revision)}},
+            "metadata": {"labels": {**labels(workload), **asked_by_pods(where.namespace, revision)}},
             "spec": pod,
         },
     }
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": [port]}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"selector": selected, "ports": [port]}},
         {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
     ]

@@ -26,6 +26,9 @@ def schema() -> dict[str, object]:
     definitions = federation.pop("$defs")
     for text in definitions["ProvidedAuthority"]["properties"].values():
         _allow_secret(text)
+    for properties in (each.get("properties", {}) for each in (*definitions.values(), federation)):
+        for key in properties.values():
+            _drop_null(key)
     config = {
         "type": "object",
         "properties": {KEY: {"$ref": "#/$defs/Federation"}},
@@ -46,6 +49,12 @@ def _allow_secret(text: dict[str, object]) -> None:
     """Let an encrypted value stand where this text is asked for."""
     plain = {key: text.pop(key) for key in ("type", "format", "writeOnly") if key in text}
     text["anyOf"] = [plain, _SECURE]
+
+
+def _drop_null(key: dict[str, object]) -> None:
+    """What is left out is not what is written with nothing behind: no key takes null."""
+    if "default" in key and key["default"] is None:
+        del key["default"]
 
 
 def rendered() -> str:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from model.config import Federation
@@ -76,6 +77,12 @@ def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
     return _plain(kind)
 
 
+def may_be_left_out(location: Location) -> bool:
+    """Say whether a place is that of a key which has no value of its own where it is left out."""
+    field = next((each for each in _declared(location[:-1]) if each.alias == location[-1]), None)
+    return field is not None and not field.is_required() and field.default is None
+
+
 def _plain(kind: Any) -> Any:  # noqa: ANN401 - a type form
     """Strip `| None`."""
     if get_origin(kind) in (Union, types.UnionType):
@@ -85,6 +92,12 @@ def _plain(kind: Any) -> Any:  # noqa: ANN401 - a type form
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _declared(location: Location) -> list[FieldInfo]:
+    """Return the keys that are declared at a location."""
+    kind = _at(location)
+    return list(kind.model_fields.values()) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
 def _is_secret(location: Location) -> bool:
@@ -131,6 +144,7 @@ _EXAMPLES: dict[tuple[str, str], str] = {
     ("", "service"): "service: httpbin/httpbin",
     ("", "ports"): "ports: [{name: http, number: 8000, protocol: HTTP}]",
     ("", "number"): "number: 8000",
+    ("", "selector"): "selector: {app: httpbin}",
     ("", "protocol"): "protocol: HTTP",
     ("", "to"): "to: [{cluster: east, serviceAccounts: [sleep/sleep]}]",
     ("", "of"): "of: west",
@@ -188,11 +202,15 @@ def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location],
             fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
         if wanted == "a whole number" and isinstance(value, str) and value.strip().isdecimal():
             fix = f"write it without quotes: {value.strip()[:20]}"
-        if value is None and location[0] != "clusters":
-            fix += "; or remove the key, to take its default"
+        if value is None and not (location[0] == "clusters" and len(location) < 3):
+            fix += f"; or remove the key, {_LEFT_OUT.get(str(location[-1]), 'to take its default')}"
         return "wrong-type", f"{kind_of(value)} stands where {wanted} belongs", fix
 
     return told
+
+
+_LEFT_OUT = {"serviceAccounts": "to admit every workload of that cluster"}
+"""What follows where a key is left out, if that is more than its default says."""
 
 
 def _example(location: Location) -> str | None:
@@ -252,7 +270,9 @@ def _too_short(error: ErrorDetails, location: Location) -> Told:
     key = str(location[-1])
     example = _EXAMPLES.get(_model_key(location[:-1], key)) or _EXAMPLES.get(("", key))
     empty = f"{key} is empty; it needs at least one entry"
-    return "empty", empty, f"add one, for example {example}" if example else "add one"
+    fix = f"add one, for example {example}" if example else "add one"
+    field = next((each for each in _declared(location[:-1]) if each.alias == key), None)
+    return "empty", empty, fix if field is None or field.is_required() else f"{fix}; or remove the key"
 
 
 def _network(error: ErrorDetails, location: Location) -> Told:

@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from model import rules, shape, yamltree
 from model.config import Federation, ProvidedAuthority
 from model.finding import Finding, InvalidModel
-from model.overlay import Tree, additions, load, merged
+from model.overlay import Tree, additions, load, merged, resets, without
 from model.rules.provided import SEALED
 from model.yamltree import inert, join, kind_of, printable
 
@@ -117,7 +117,15 @@ def lay(federation: object, stack_file: str, overlay: Path | None, findings: Seq
         return Layers(federation, stack_file, name, findings=tuple(findings))
     known, unknown = _without_unknown_clusters(above, federation)
     places = frozenset([*additions(federation, known), *(finding.path for finding in unknown)])
-    return Layers(merged(federation, known), stack_file, name, places, (*findings, *unknown))
+    return Layers(_laid(federation, known), stack_file, name, places, (*findings, *unknown))
+
+
+def _laid(federation: Tree, above: Tree) -> Tree:
+    """Lay an overlay over a federation; a null in it takes a key away that need not be there."""
+    tree: Tree = {**federation, **{key: merged(federation.get(key), value) for key, value in above.items()}}
+    for place in filter(shape.may_be_left_out, resets(above)):
+        tree = without(tree, place)
+    return tree
 
 
 def _without_unknown_clusters(above: Tree, federation: Tree) -> tuple[Tree, list[Finding]]:

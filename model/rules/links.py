@@ -2,14 +2,14 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from model import pods
+from model import pods, routing
 from model.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from model.finding import Finding
 from model.rules.names import from_name
-from model.samples import SAMPLES
+from model.samples import SAMPLES, labels
 from model.shape import nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
@@ -90,6 +90,67 @@ def exports_are_declared_once(federation: Federation) -> Iterator[Finding]:
                 f"{export.cluster} exports {export.service} in {first.path} already; both would own the same objects",
                 f"merge its ports and consumers into {first.path}",
             )
+
+
+def exports_fit_the_sample(federation: Federation) -> Iterator[Finding]:
+    """What guards a sample's pods selects them, and callers pin the account that they run as."""
+    running = {(w.cluster, w.reference): w for w in federation.workloads}
+    for export in federation.exports:
+        workload = running.get((export.cluster, export.service))
+        if workload is None:
+            continue
+        has = labels(workload)
+        strange = {key: value for key, value in export.workload_labels.items() if has.get(key) != value}
+        if strange:
+            yield Finding(
+                f"{export.path}.selector",
+                "selector-misses-sample",
+                f"no pod of {workload.path} has {_told(strange)}, so the policy of {export.path} would cover none of"
+                f" them, and refuse nobody; they have {_told(has)}",
+                "remove the selector, or write labels that those pods have",
+            )
+        if export.identity.name != workload.reference.name:
+            yield Finding(
+                f"{export.path}.serviceAccount",
+                "account-of-nobody",
+                f"the pods of {workload.path} run as {workload.reference.name}, not {export.identity.name}: callers pin"
+                " the account that the export names, and would refuse them",
+                f"remove it, or write {workload.reference.name}",
+            )
+
+
+def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Finding]:
+    """Policies of all exports of a pod stand in front of it, and each refuses what it does not know."""
+    beside: dict[tuple[str, str], list[Export]] = defaultdict(list)
+    for export in federation.exports:
+        beside[export.cluster, export.service.namespace].append(export)
+    for export in federation.exports:
+        for other in beside[export.cluster, export.service.namespace]:
+            if not other.workload_labels.items() > export.workload_labels.items():
+                continue
+            mine, others = (
+                (set(routing.target_ports(federation, each)), frozenset(_consumers(each))) for each in (export, other)
+            )
+            if mine != others:
+                yield Finding(
+                    f"{other.path}.selector",
+                    "selectors-overlap",
+                    f"pods with {_told(other.workload_labels)} are exported by {export.path} too, which selects"
+                    f" {_told(export.workload_labels)}, with other ports or callers: the policy of each would refuse"
+                    " callers of the other",
+                    "write the same selector in both, which admits the callers of each on its ports, or labels that"
+                    " no pod of the other has",
+                )
+
+
+def _consumers(export: Export) -> Iterator[tuple[str, str]]:
+    for consumer in export.to:
+        accounts = ("*",) if consumer.service_accounts is None else map(str, consumer.service_accounts)
+        yield from ((consumer.cluster, account) for account in accounts)
+
+
+def _told(selector: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
 
 
 def imports_are_consented(federation: Federation) -> Iterator[Finding]:
@@ -330,6 +391,8 @@ RULES = (
     links_have_two_ends,
     exports_name_consumers,
     exports_are_declared_once,
+    exports_fit_the_sample,
+    exports_of_some_pods_of_another_agree,
     imports_are_consented,
     imports_are_declared_once,
     hosts_mean_one_thing,

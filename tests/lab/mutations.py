@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from checks.certificates import pem
 from tests.authorities import authority, cacerts, encoded
@@ -179,17 +180,79 @@ def further_root(cluster: str) -> Act:
 
 
 def accepts_another_domain(lab: Lab) -> None:
-    """Let west accept a trust domain that nobody has, and drop the policy that would refuse it still."""
+    """Let west accept a trust domain that nobody has, and drop the policies that would refuse it still."""
     config = json.loads(lab.ask("west", "get", "configmap", "istio", SYSTEM, "--output=json"))["data"]["mesh"]
     wider = config.replace("- east.local", f"- east.local\n  - {NOWHERE}")
     assert wider != config, config
     patched("west", "configmap", "istio", "istio-system", {"data": {"mesh": wider}})(lab)
+    unguarded(lab)
+
+
+def unguarded(lab: Lab) -> None:
+    """Drop what refuses foreign callers, for the exported pods and for the whole mesh."""
     deleted("west", POLICY, EXPORT, "httpbin")(lab)
+    deleted("west", POLICY, MESH_WIDE, "istio-system")(lab)
 
 
 def _proxied(config: str | None) -> dict[str, object]:
     """Say what proxies of a Deployment's pods are told; such a field is nobody's drift, as nobody declares it."""
     return {"spec": {"template": {"metadata": {"annotations": {"proxy.istio.io/config": config}}}}}
+
+
+def offered_by_others(lab: Lab) -> None:
+    """Let a tenant of the cluster, in a namespace of theirs, offer a service through the stack's gateway."""
+    applied("west", manifest("networking.istio.io/v1", "Gateway", "open", "httpbin", OPEN["spec"]))(lab)
+
+
+def admin_opened(lab: Lab) -> None:
+    """Serve on one more port of the exported pods, and let the policies say nothing of ports any more."""
+    lab.ask("west", "patch", "deployment", "httpbin", "--namespace=httpbin", f"--patch={json.dumps(admin(lab))}")
+    restarted("west", "httpbin", "httpbin")(lab)
+    patched("west", "service", "httpbin", "httpbin", ADMIN_PORT, "strategic")(lab)
+    for name, namespace in ((EXPORT, "httpbin"), (MESH_WIDE, "istio-system")):
+        patched("west", POLICY, name, namespace, ANY_PORT)(lab)
+
+
+def admin_closed(lab: Lab) -> None:
+    """Take it all back; what the engine never declared, it does not remove."""
+    up(lab)
+    patched("west", "service", "httpbin", "httpbin", gone(ADMIN_PORT, "ports", "port"), "strategic")(lab)
+    lab.ask("west", "patch", "deployment", "httpbin", "--namespace=httpbin", f"--patch={json.dumps(ADMIN_GONE)}")
+    restarted("west", "httpbin", "httpbin")(lab)
+
+
+def admin(lab: Lab, name: str = "admin", port: int = 9000) -> dict[str, object]:
+    """A second server in the pods of httpbin, as a patch of their Deployment."""
+    path = "--output=jsonpath={.spec.template.spec.containers[0].image}"
+    image = lab.ask("west", "get", "deployment", "httpbin", "--namespace=httpbin", path)
+    container = {"name": name, "image": image, "imagePullPolicy": "IfNotPresent"}
+    served = {**container, "env": [{"name": "PORT", "value": str(port)}], "ports": [{"containerPort": port}]}
+    return {"spec": {"template": {"spec": {"containers": [served]}}}}
+
+
+def gone(patch: dict[str, Any], items: str, key: str) -> dict[str, object]:
+    """Return the patch that removes what another one added to a list of a Service."""
+    return {"spec": {items: [{key: each[key], "$patch": "delete"} for each in patch["spec"][items]]}}
+
+
+def linked_up(lab: Lab) -> None:
+    """Let the nodes of both clusters send packets to the pods of the other."""
+    for node, subnet, way in routes(lab):
+        docker("exec", node, "ip", "route", "replace", subnet, "via", way)
+
+
+def parted(lab: Lab) -> None:
+    """Take these routes away."""
+    for node, subnet, way in routes(lab):
+        docker("exec", node, "ip", "route", "del", subnet, "via", way)
+
+
+def routes(lab: Lab) -> list[tuple[str, str, str]]:
+    """A node, the pods of the other cluster, and the address of the node there, for both clusters."""
+    address = f'{{{{(index .NetworkSettings.Networks "{lab.network}").IPAddress}}}}'
+    at = {name: docker("inspect", f"--format={address}", lab.node(name)).strip() for name in ("east", "west")}
+    of = {name: lab.ask(name, "get", "nodes", "--output=jsonpath={.items[0].spec.podCIDR}") for name in at}
+    return [(lab.node(here), of[there], at[there]) for here, there in (("east", "west"), ("west", "east"))]
 
 
 def undefined(lab: Lab) -> None:
@@ -220,6 +283,7 @@ def resumed(lab: Lab) -> None:
 POLICY, ENTRY = "authorizationpolicies.security.istio.io", "serviceentries.networking.istio.io"
 GATEWAY, WORKLOAD = "gateways.networking.istio.io", "workloadentries.networking.istio.io"
 EXPORT, IMPORT = "export-httpbin-httpbin", "import-httpbin-httpbin"
+MESH_WIDE = "foreign-callers"
 ADDRESS = "metallb.universe.tf/loadBalancerIPs"
 SIMULATED, TWO, THREE, EGRESS = "embedded", "east-west", "three-meshes", "egress"
 LOCAL, ONE_MESH = "as-local", "multi-primary"
@@ -230,6 +294,25 @@ UNEQUAL = [
     {"op": "replace", "path": "/spec/endpoints/0/weight", "value": 95},
     {"op": "replace", "path": "/spec/endpoints/1/weight", "value": 5},
 ]
+ANY_PORT = {
+    "spec": {
+        "rules": [
+            {
+                "from": [
+                    {
+                        "source": {
+                            "principals": ["*"],
+                            "notPrincipals": ["west.local/*", "east.local/ns/sleep/sa/sleep"],
+                        }
+                    }
+                ]
+            }
+        ]
+    }
+}
+ADMIN_PORT = {"spec": {"ports": [{"name": "http-admin", "port": 9000, "targetPort": 9000, "protocol": "TCP"}]}}
+ADMIN_GONE = {"spec": {"template": {"spec": {"containers": [{"name": "admin", "$patch": "delete"}]}}}}
+OTHER_PODS = {"spec": {"selector": {"app": "other"}}}
 NOBODY_MAY = {"spec": {"rules": [{"from": [{"source": {"principals": ["*"], "notPrincipals": ["west.local/*"]}}]}]}}
 
 MUTATIONS = (
@@ -278,6 +361,14 @@ MUTATIONS = (
         applied("west", TWICE), deleted("west", GATEWAY, "open", "istio-system"),
     ),
     Mutation(
+        "gateways.undeclared", "somebody's Gateway in another namespace uses the stack's gateway", TWO,
+        offered_by_others, deleted("west", GATEWAY, "open", "httpbin"),
+    ),
+    Mutation(
+        "exports.covered", "the exported Service selects pods by other labels than the policy", TWO,
+        patched("west", "service", "httpbin", "httpbin", OTHER_PODS), up,
+    ),
+    Mutation(
         "exports.shown", "the Gateway of an export is deleted", TWO,
         deleted("west", GATEWAY, EXPORT, "istio-system"), up,
     ),
@@ -306,8 +397,12 @@ MUTATIONS = (
         deleted("cluster-0", GATEWAY, "discovered-services", "istio-system"), up,
     ),
     Mutation(
-        "refusals.undeclared", "the exporter's policy is deleted", TWO,
-        deleted("west", POLICY, EXPORT, "httpbin"), up,
+        "refusals.undeclared", "the exporter's policy is deleted, and the mesh-wide one", TWO,
+        unguarded, up,
+    ),
+    Mutation(
+        "refusals.ports", "the exported pods serve on one more port, and no policy says anything of ports", TWO,
+        admin_opened, admin_closed,
     ),
     Mutation(
         "refusals.other-mesh", "a mesh accepts one more trust domain, and has no policy", TWO,
@@ -322,6 +417,14 @@ MUTATIONS = (
         applied("west", PERMISSIVE), deleted("west", "peerauthentications.security.istio.io", "open", "httpbin"),
     ),
     Mutation(
+        "refusals.strict", "a namespace accepts plaintext", TWO,
+        applied("west", PERMISSIVE), deleted("west", "peerauthentications.security.istio.io", "open", "httpbin"),
+    ),
+    Mutation(
+        "refusals.direct", "the nodes of both clusters route to the pods of the other", TWO,
+        linked_up, parted,
+    ),
+    Mutation(
         "refusals.bypass", "the Sidecar that confines callers is deleted", EGRESS,
         deleted("east", "sidecars.networking.istio.io", "egress-only", "sleep"), up,
     ),
@@ -332,6 +435,7 @@ MUTATIONS = (
 )  # fmt: skip
 ON_PAPER = (
     "control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry", "trust.roots", "trust.key",
+    "gateways.undeclared", "exports.covered", "refusals.strict",
 )  # fmt: skip
 """Those that break simulated control planes as well."""
 

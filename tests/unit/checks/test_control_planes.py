@@ -31,7 +31,8 @@ def test_kinds_must_be_served_and_not_only_defined(east: Site) -> None:
     assert control_planes.definitions(east).status == "passed"
     told(east).when("/apis/security.istio.io/v1", error="Error from server (NotFound): the server could not find it")
     verdict = control_planes.definitions(east)
-    assert verdict.found == "it does not serve PeerAuthentication (security.istio.io/v1)"
+    lacking = "AuthorizationPolicy (security.istio.io/v1), PeerAuthentication (security.istio.io/v1)"
+    assert verdict.found == f"it does not serve {lacking}"
     assert verdict.hint == "./mesh up --refresh applies the definitions again"
 
 

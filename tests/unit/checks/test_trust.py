@@ -137,9 +137,9 @@ def test_while_roots_change_a_workload_may_lead_to_either_and_is_told_with_its_o
     holds(east, root_cert=pem(*both))
     told(east).lists("pods", pod("sleep", "sleep"))
     told(east).when("exec", "dynamic_active_secrets", out=secrets(issued(OTHER, SLEEP), pem(*both)))
-    rotation = Rotation(phase="switch", root="r2") if phase else None
+    model = Trust(rotation=Rotation(phase="switch", root="r2")) if phase else Trust()
     federation = scene().federation
-    moving = federation.model_copy(update={"trust": Trust(rotation=rotation)})
+    moving = federation.model_copy(update={"trust": model})
     verdict = trust.workloads(Scene(moving, {"east": east}), east)
     assert verdict.status is status, verdict.found
     if phase:

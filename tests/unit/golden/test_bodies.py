@@ -96,6 +96,11 @@ def test_exports_and_their_policies(golden: Golden) -> None:
     assert text(exports(PLAN.clusters["east"])) == ""
 
 
+@pytest.mark.parametrize("cluster", ["east", "west"])
+def test_what_the_whole_mesh_refuses(golden: Golden, cluster: str) -> None:
+    golden(f"bodies/{cluster}-foreign-callers.yaml", text(iter([PLAN.clusters[cluster].foreign_callers])))
+
+
 def test_imports(golden: Golden) -> None:
     golden("bodies/east-imports.yaml", text(imports(PLAN.clusters["east"])))
     assert text(imports(PLAN.clusters["west"])) == ""

@@ -43,9 +43,9 @@ def test_existing_clusters_need_no_room_in_the_lab() -> None:
     assert _rules(lab={"subnet": "172.30.0.0/26"}, clusters={**existing, **_clusters(2)}) == set()
 
 
-@pytest.mark.parametrize("accounts", [None, ("sleep/sleep",)])
-def test_one_trust_domain_needs_exports_that_treat_its_clusters_alike(accounts: tuple[str, ...] | None) -> None:
-    callers = [{"cluster": name, "serviceAccounts": accounts} for name in ("east", "south")]
+@pytest.mark.parametrize("accounts", [{}, {"serviceAccounts": ("sleep/sleep",)}], ids=["all", "named"])
+def test_one_trust_domain_needs_exports_that_treat_its_clusters_alike(accounts: dict[str, object]) -> None:
+    callers = [{"cluster": name, **accounts} for name in ("east", "south")]
     export = {
         "cluster": "west",
         "service": "httpbin/httpbin",

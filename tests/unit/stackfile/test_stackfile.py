@@ -1,6 +1,7 @@
 """Whatever is in a file, reading it ends in a federation or in findings."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from model import rules, schema, stackfile, yamltree
+from model.config import Declared, Entry
 from model.finding import InvalidModel
 from tests.unit.stackfile.large import federation
 
@@ -204,3 +207,30 @@ def test_findings_come_in_the_order_of_the_file_and_once() -> None:
         stackfile.parse({"clusters": {"east": {}, "west": {}}, "imports": imports})
     assert [finding.path for finding in raised.value.findings] == [f"imports[{index}]" for index in range(12)]
     assert rules.ordered(raised.value.findings * 2) == raised.value.findings
+
+
+KINDS = {kind.__name__: kind for kind in (*Declared.__subclasses__(), *Entry.__subclasses__())}
+WRITTEN_EMPTY = sorted(
+    (name, field.alias or key) for name, kind in KINDS.items() for key, field in kind.model_fields.items()
+)
+
+
+@pytest.mark.parametrize(("kind", "key"), WRITTEN_EMPTY)
+def test_no_key_takes_nothing_for_left_out(kind: str, key: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        KINDS[kind].model_validate_json(json.dumps({key: None}), strict=True)
+    assert (key,) in {error["loc"] for error in raised.value.errors() if error["type"] != "missing"}
+
+
+def test_no_key_takes_null_in_an_editor() -> None:
+    assert "null" not in {each for kind in schema.schema()["$defs"].values() for each in types_of(kind)}  # type: ignore[attr-defined]
+
+
+def types_of(tree: object) -> Iterator[str]:
+    """Yield the types that a JSON Schema allows anywhere below a place."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("type"), str):
+            yield tree["type"]
+        yield from (each for value in tree.values() for each in types_of(value))
+    elif isinstance(tree, list):
+        yield from (each for value in tree for each in types_of(value))

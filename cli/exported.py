@@ -1,0 +1,47 @@
+"""Exports beside the Services of clusters that run: compared anew by each `mesh up`, before anything changes.
+
+The graph compares what it is about to change. A Service that came later, or that somebody has changed since, only a
+look at the clusters can tell.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from cli.engine import Engine, EngineError
+from components.provisioners.exported import DIFFERENT
+from components.provisioners.place import SCRIPT_PREFIX
+from model.config import Federation
+from model.plan import plan
+from model.routing import ExportPlan, declaration
+
+
+def compare(engine: Engine, federation: Federation) -> None:
+    """Compare all exports with what clusters that are there already have.
+
+    A cluster that does not answer is left to the engine.
+
+    Raises:
+        EngineError: some export is not as its Service and its pods are; it names all of them.
+    """
+    kubeconfigs = engine.workspace.home / "kubeconfigs" / engine.stack
+    different = [
+        told
+        for name, cluster in plan(federation, engine.stack).clusters.items()
+        for offer in cluster.exports
+        if not offer.on_sample and (kubeconfigs / name).exists()
+        if (told := _differs(engine, name, offer, kubeconfigs / name))
+    ]
+    if different:
+        raise EngineError("\n".join(different))
+
+
+def _differs(engine: Engine, cluster: str, offer: ExportPlan, kubeconfig: Path) -> str:
+    declared = {"CLUSTER": cluster, "EXPORT": json.dumps(declaration(offer))}
+    done = subprocess.run(
+        [sys.executable, "-m", f"{SCRIPT_PREFIX}exported"],
+        cwd=engine.workspace.checkout, env={**engine.environment, **declared}, capture_output=True,
+        input=kubeconfig.read_text(encoding="utf-8"), text=True, check=False,
+    )  # fmt: skip
+    return done.stderr.strip() if done.returncode == DIFFERENT else ""
