@@ -196,7 +196,8 @@ def _unverifiable(certificate: Certificate) -> str:
     """Name the algorithm of a signature that Go does not verify; empty where it does."""
     oid = certificate.signature_algorithm_oid
     if oid not in _SIGNATURES:
-        return _names(Algorithm).get(oid, oid.dotted_string).replace("With", " with ").replace("Sha1", "SHA-1")
+        known = {each: name for name, each in vars(Algorithm).items() if isinstance(each, ObjectIdentifier)}
+        return known.get(oid, oid.dotted_string).lstrip("_").replace("_WITH_", " and ").replace("_", "-")
     parameters = certificate.signature_algorithm_parameters
     if isinstance(parameters, PSS):
         digest = certificate.signature_hash_algorithm

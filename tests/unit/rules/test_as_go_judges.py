@@ -201,6 +201,17 @@ def test_go_says_of_each_what_is_written_beside_it() -> None:
     assert wrong == {}
 
 
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.rule == "provided-key-identifier"])
+def test_openssl_finds_no_issuer_where_its_identifier_is_another(case: str, tmp_path: Path) -> None:
+    """BoringSSL has this from it (X509_check_akid); what else proxies alone refuse was read in BoringSSL's source."""
+    authority = CASES[case].make()
+    for key in ("root", "certificate"):
+        (tmp_path / key).write_text(str(authority[key]), encoding="utf-8")
+    verify = ["openssl", "verify", "-CAfile", str(tmp_path / "root"), str(tmp_path / "certificate")]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
+    assert "unable to get local issuer certificate" in done.stderr
+
+
 @needs_go
 @pytest.mark.parametrize("change", ["of text", "of what is signed"])
 def test_go_reads_and_accepts_all_that_the_rules_accept(change: str) -> None:
