@@ -109,7 +109,8 @@ SPELLINGS: dict[str, Callable[[str], bytes]] = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_same_certificates_and_keys_are_the_same_text_in_any_spelling(spelling: str, tmp_path: Path) -> None:
     """Where Go's pem.Decode would refuse what Python reads, istiod never sees it: it is written anew."""
-    plain, files = accepted(sound()), {}
+    plain = accepted(sound())
+    files: Given = {}
     for name, text in sound().items():
         (tmp_path / name).write_bytes(SPELLINGS[spelling](str(text)))
         files[name] = name
