@@ -60,7 +60,10 @@ def read(pem: bytes) -> list[x509.Certificate]:
     Raises:
         ValueError: it is no PEM text of certificates.
     """
-    return x509.load_pem_x509_certificates(pem) if pem.strip() else []
+    try:
+        return x509.load_pem_x509_certificates(pem) if pem.strip() else []
+    except x509.InvalidVersion:
+        raise ValueError("a certificate of a version that X.509 does not have") from None
 
 
 def pem(*certificates: x509.Certificate) -> bytes:

@@ -95,7 +95,7 @@ def roots(scene: Scene) -> Verdict:
 
 
 def _namesakes(certificates: tuple[x509.Certificate, ...]) -> list[str]:
-    names = [each.subject.rfc4514_string() for each in certificates]
+    names = [each.subject.rfc4514_string() for each in set(certificates)]
     return sorted({name for name in names if names.count(name) > 1})
 
 

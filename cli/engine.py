@@ -17,6 +17,7 @@ import psutil
 from checks.step import Step
 from cli.workspace import PROJECT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
+from model import files, yamltree
 from toolchain.install import Toolchain
 
 ANSWER_SECONDS = 300
@@ -192,7 +193,10 @@ class Engine:
 
         So a stack file that is broken by now, YAML or not, keeps nothing alive.
         """
-        declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8", errors="replace")
+        try:
+            declared = files.head(self.workspace.stack_file(self.stack), yamltree.MAX_BYTES).decode(errors="replace")
+        except files.NotRead as reason:
+            raise EngineError(f"{self.workspace.stack_file(self.stack)} cannot be read: {reason}") from None
         self._open("\n".join(_salts(declared)))
 
     def _open(self, declared: str) -> None:

@@ -8,10 +8,12 @@ import pulumi
 import yaml
 
 from components.objects import Body
+from model import files
 
 METALLB_FIX = "-> set lab.metallbManifest to MetalLB's manifest (metallb-native.yaml), or leave it out"
 GATEWAY_API_FIX = "-> set istio.gatewayApi to the Gateway API's definitions (standard-install.yaml), or leave it out"
 BUNDLE = re.compile(r"gateway\.networking\.k8s\.io/(bundle-version|channel): *([\w.+-]+)")
+MAX_BYTES = 20_000_000
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 
 
@@ -38,8 +40,8 @@ def gateway_api(declared: str) -> Path:
     """
     file = _file(declared, "gateway-api.yaml", "The Gateway API's definitions are", "./mesh install")
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
+        text = _text(file)
+    except (files.NotRead, ValueError) as error:
         raise pulumi.RunError(f"{file} cannot be read: {error}\n{GATEWAY_API_FIX}") from error
     if GATEWAYS not in text:
         raise pulumi.RunError(f"{file} does not define {GATEWAYS}.\n{GATEWAY_API_FIX}")
@@ -61,6 +63,19 @@ def _file(declared: str, name: str, what: str, command: str) -> Path:
     return file
 
 
+def _text(file: Path) -> str:
+    """Read a manifest.
+
+    Raises:
+        NotRead: it is no file that can be read.
+        ValueError: it is no text, or far larger than any manifest is.
+    """
+    content = files.head(file, MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")
+    return content.decode()
+
+
 def read(file: Path) -> list[Body]:
     """Return the objects of a manifest.
 
@@ -68,8 +83,8 @@ def read(file: Path) -> list[Body]:
         pulumi.RunError: there is no such manifest, or it holds something else.
     """
     try:
-        documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        documents = list(yaml.load_all(_text(file), Loader=yaml.CSafeLoader))
+    except (files.NotRead, ValueError, yaml.YAMLError) as error:
         raise pulumi.RunError(f"{file} cannot be read as a manifest: {error}\n{METALLB_FIX}") from error
     bodies = [document for document in documents if document]
     if not bodies or not all(

@@ -137,14 +137,14 @@ class Key(Declared):
 
 
 class ProvidedAuthority(Declared):
-    """One cluster's certificate authority, made elsewhere. PEM text, or the path of a PEM file."""
+    """One cluster's certificate authority, made elsewhere. PEM text, or the path of a file of PEM or DER."""
 
     certificate: str
     """The intermediate that istiod signs workload certificates with."""
     key: SecretStr
-    """Its private key, unencrypted PEM. Set it as a Pulumi secret."""
+    """Its private key, without a password. Set it as a Pulumi secret."""
     chain: str = ""
-    """Further certificates between the intermediate and the root, nearest first."""
+    """Further certificates between the intermediate and the root, in any order; those two may be among them."""
     root: str
     """The root that this cluster's workloads chain to."""
 

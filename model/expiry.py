@@ -51,10 +51,11 @@ def first(texts: Iterable[str]) -> Ending:
     Args:
         texts: PEM of one or more certificates each; at least one certificate in all.
     """
-    from cryptography import x509  # takes longer to load than all else here
-    from cryptography.x509.oid import NameOID
+    from cryptography.x509.oid import NameOID  # takes longer to load than all else here
 
-    found = [x509.load_pem_x509_certificate(each.encode()) for text in texts for each in certificates(text)]
+    from model import material
+
+    found = [each for text in texts for each in material.certificates(text.encode())]
     soonest = min(found, key=lambda each: each.not_valid_after_utc)
     names = soonest.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     name = str(names[0].value) if names else soonest.subject.rfc4514_string()

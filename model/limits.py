@@ -1,7 +1,8 @@
 """What a certificate hierarchy does not protect against, in a few sentences.
 
-Sources: Istio binds no root to a trust domain, and checks no CRL of workload certificates; whoever reads the Secret
-`cacerts` has what istiod signs with.
+Sources: Istio binds no root to a trust domain (pilot/pkg/trustbundle); since 1.27 it hands proxies a list of what is
+revoked, where `cacerts` has one (`ca-crl.pem`, istio#56529), which this program does not write; whoever reads the
+Secret `cacerts` has what istiod signs with.
 """
 
 from collections.abc import Iterator
@@ -33,8 +34,9 @@ KEYS_GIVEN = (
     " anywhere near it."
 )
 NO_REVOCATION = (
-    "Nothing can be revoked, as Istio reads no CRL: a stolen workload certificate is good until it ends, within a day,"
-    " a stolen intermediate for as long as its root is trusted."
+    "This program revokes nothing: Istio takes revocation lists since 1.27 (ca-crl.pem in cacerts), and it writes none."
+    " A stolen workload certificate is good until it ends, within a day, a stolen intermediate for as long as its root"
+    " is trusted."
 )
 SECRETS = (
     "Whoever may read the Secret cacerts in istio-system of a cluster can mint as its istiod can: administrators of"

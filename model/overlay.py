@@ -20,12 +20,14 @@ VARIABLE = "MESH_OVERLAY"
 """Names the overlay's file, so that `pulumi` by hand uses it too."""
 
 _EXAMPLE = "images: {node: mirror.example/kindest/node:v1.34.4}"
+_AUTHORITY = ("certificate", "key", "chain", "root")
 PATHS = (
     ("istio", "charts"),
     ("istio", "gatewayApi"),
     ("lab", "metallbManifest"),
     ("clusters", "*", "kubeconfig"),
-    *(("trust", "provided", "*", key) for key in ("certificate", "key", "chain", "root")),
+    *(("trust", "provided", "*", key) for key in _AUTHORITY),
+    *(("trust", "rotation", "provided", "*", key) for key in _AUTHORITY),
 )
 """Keys of the model that may hold the path of a file or folder."""
 

@@ -1,5 +1,6 @@
 """PEM texts of certificates: taken apart, joined, told from each other. Nothing but the standard library."""
 
+import re
 import ssl
 from collections.abc import Iterable
 from hashlib import sha256
@@ -34,10 +35,10 @@ def chain(*links: str) -> str:
 
 
 def certificates(pem: str) -> list[str]:
-    """Split PEM text into its certificates, each ending in one newline; text around them is dropped."""
+    """Split PEM text into its certificates, in lines of one length and one ending; text around them is dropped."""
     end = "-----END CERTIFICATE-----"
-    bodies = [part.split(end)[0].strip() for part in pem.split(CERTIFICATE)[1:]]
-    return [f"{CERTIFICATE}\n{body}\n{end}\n" for body in bodies]
+    bodies = ["".join(part.split(end)[0].split()) for part in pem.split(CERTIFICATE)[1:]]
+    return ["\n".join((CERTIFICATE, *re.findall(".{1,64}", body), end, "")) for body in bodies]
 
 
 def last(chain: str) -> str:

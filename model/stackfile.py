@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -16,6 +16,9 @@ from model.finding import Finding, InvalidModel
 from model.overlay import Tree, additions, load, merged, resets, without
 from model.rules.provided import SEALED
 from model.yamltree import inert, join, kind_of, printable
+
+if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
+    from cryptography.x509 import Certificate
 
 PROJECT = "mesh-federation"
 KEY = f"{PROJECT}:federation"
@@ -170,33 +173,44 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     findings = rules.check(federation, base or Path())
     if findings:
         raise InvalidModel(findings)
-    return _with_files_read(federation, base or Path())
+    return _with_material_written(federation, base or Path())
 
 
-def _with_files_read(federation: Federation, base: Path) -> Federation:
-    """Put the text of PEM files in the place of their paths; the rules have found them readable."""
+def _with_material_written(federation: Federation, base: Path) -> Federation:
+    """Put certificates and keys in the place of what stands for them; the rules have found all of it readable."""
 
-    def text(value: str) -> str:
-        is_path = value not in ("", SEALED) and "-----BEGIN " not in value
-        return (base / value).read_text(encoding="utf-8") if is_path else value
-
-    def read(provided: Mapping[str, ProvidedAuthority]) -> dict[str, ProvidedAuthority]:
-        return {
-            name: ProvidedAuthority(
-                certificate=text(given.certificate),
-                key=SecretStr(text(given.key.get_secret_value())),
-                chain=text(given.chain),
-                root=text(given.root),
-            )
-            for name, given in provided.items()
-        }
+    def written(provided: Mapping[str, ProvidedAuthority]) -> dict[str, ProvidedAuthority]:
+        return {name: _written(given, base) for name, given in provided.items()}
 
     trust = federation.trust
     rotation = trust.rotation
     if rotation and rotation.provided:
-        rotation = rotation.model_copy(update={"provided": read(rotation.provided)})
-    opened = trust.model_copy(update={"provided": read(trust.provided), "rotation": rotation})
+        rotation = rotation.model_copy(update={"provided": written(rotation.provided)})
+    opened = trust.model_copy(update={"provided": written(trust.provided), "rotation": rotation})
     return federation.model_copy(update={"trust": opened})
+
+
+def _written(given: ProvidedAuthority, base: Path) -> ProvidedAuthority:
+    """Write an authority anew: under `chain` is what lies between the intermediate and the root, nearest first."""
+    from model import material
+
+    def read(value: str) -> list["Certificate"]:
+        return [] if value in ("", SEALED) else material.certificates(material.content(value, base))
+
+    certificate, root = read(given.certificate), read(given.root)
+    between = [each for each in read(given.chain) if each not in (*certificate, *root)]
+    if certificate:
+        way = material.path(certificate[0], between, root[0] if root else None)
+        between = [*[each for each in way if each in between], *[each for each in between if each not in way]]
+    key = given.key.get_secret_value()
+    if key != SEALED:
+        key = material.written_key(material.private_key(material.content(key, base, shows_path=False)))
+    return ProvidedAuthority(
+        certificate=material.written(certificate) or SEALED,
+        key=SecretStr(key),
+        chain=SEALED if given.chain == SEALED else material.written(between),
+        root=material.written(root) or SEALED,
+    )
 
 
 def _load(path: Path) -> tuple[object, list[Finding]]:

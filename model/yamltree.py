@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from model import files
 from model.finding import Finding
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -65,10 +66,8 @@ def load(file: Path, fix: str) -> object:
         Unreadable: with every problem found, up to the point where the parser could not go on.
     """
     try:
-        with file.open("rb") as opened:
-            text = opened.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        text = files.head(file, MAX_BYTES + 1)
+    except files.NotRead as reason:
         raise Unreadable([Finding("", "unreadable-file", f"cannot read {file}: {reason}", fix)]) from None
     return read(text)
 

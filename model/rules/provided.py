@@ -5,7 +5,6 @@ Authorities whose texts are encrypted in the stack file are checked as far as th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,19 +13,13 @@ from typing import TYPE_CHECKING
 
 from model.config import Federation, ProvidedAuthority
 from model.finding import Finding
+from model.yamltree import printable
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all other checks together: only where it is needed
     from cryptography.x509 import Certificate
 
 SEALED = "[secret]"
 """Stands for a value that only the engine can decrypt."""
-
-_BEGIN = "-----BEGIN "
-_ONE = "-----BEGIN CERTIFICATE-----"
-_END = "-----END CERTIFICATE-----"
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
-_KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
-"""PKCS#8, PKCS#1 and SEC1: what istiod reads, and in the first block of the text alone (pki/util/crypto.go)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +48,7 @@ def check(federation: Federation, base: Path) -> Iterator[Finding]:
     for place, provided in _given(federation):
         roots: list[_Root] = []
         for name, authority in provided.items():
-            checked = _Authority(f"{place}.provided.{name}", name, authority, base)
+            checked = _Authority(f"{place}.provided.{name}", name, authority, base, federation)
             yield from checked.findings()
             if checked.root is not None and checked.is_public_key_read and name in federation.clusters:
                 roots.append(_Root(f"{place}.provided.{name}.root", name, checked.root))
@@ -118,15 +111,17 @@ def _roots_of_one_mesh(federation: Federation, roots: list[_Root]) -> Iterator[F
 class _Authority:
     """One authority, read as far as possible."""
 
-    def __init__(self, path: str, name: str, authority: ProvidedAuthority, base: Path) -> None:
+    def __init__(self, path: str, name: str, authority: ProvidedAuthority, base: Path, federation: Federation) -> None:
         self._path = path
         self._name = name
         self._base = base
+        self._federation = federation
         self._found: list[Finding] = []
         self.certificate = self._single("certificate", authority.certificate)
         self.root = self._single("root", authority.root)
-        self._chain = self._several("chain", authority.chain)
-        self._chain_is_sealed = authority.chain == SEALED
+        chain = self._several("chain", authority.chain) if authority.chain else []
+        self._is_chain_read = chain is not None
+        self._chain = [each for each in chain or [] if each not in (self.certificate, self.root)]
         self._key = authority.key.get_secret_value()
 
     @property
@@ -139,128 +134,122 @@ class _Authority:
     def findings(self) -> Iterator[Finding]:
         """All that is wrong with it."""
         yield from self._found
-        from model.rules.signing import faults
+        from model.rules.constraints import unreadable
+        from model.rules.signing import faults, title
 
-        for key, certificate in self._way():
-            yield from faults(f"{self._path}.{key}", certificate)
+        for key, certificate in self._given():
+            if name := unreadable(certificate):
+                problem = f"{title(certificate)} has a name that istiod refuses to read: {printable(name)}"
+                yield Finding(f"{self._path}.{key}", "provided-bad-name", problem, "issue it with names of plain text")
+            yield from faults(f"{self._path}.{key}", certificate, is_root=key == "root")
         yield from self._links()
         yield from self._private_key()
 
-    def _way(self) -> list[tuple[str, Certificate]]:
-        """Each certificate once, with its key in the stack file, from the intermediate to the root."""
-        given = [("certificate", self.certificate), *(("chain", each) for each in self._chain)]
-        below = [(key, each) for key, each in given if each is not None and each != self.root]
-        return [*below, ("root", self.root)] if self.root is not None else below
-
-    def _text(self, key: str, value: str) -> str | None:
-        """Return PEM text, read from its file where the value is a path; None where that is impossible."""
-        if value == SEALED:
-            return None
-        if _BEGIN in value:
-            return value
-        if "\n" in value or not value.strip() or "\0" in value:
-            problem = "the value is neither PEM text nor the path of a file"
-            self._find(key, "provided-not-pem", problem, f"start it with {_BEGIN}...")
-            return None
-        try:
-            return (self._base / value).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text; DER must be converted to PEM"
-            shown = "the file given" if key == "key" else f"the file {value[:100]}"
-            fix = "correct the path, which is relative to the stack file, or paste the PEM text itself"
-            self._find(key, "provided-file", f"{shown} cannot be read: {reason}", fix)
-            return None
-
-    def _find(self, key: str, rule: str, problem: str, fix: str) -> None:
-        self._found.append(Finding(f"{self._path}.{key}", rule, problem, fix))
+    def _given(self) -> Iterator[tuple[str, Certificate]]:
+        """Each certificate once, with its key in the stack file."""
+        if self.certificate is not None and self.certificate != self.root:
+            yield "certificate", self.certificate
+        yield from (("chain", each) for each in self._chain)
+        if self.root is not None:
+            yield "root", self.root
 
     def _single(self, key: str, value: str) -> Certificate | None:
-        found = self._several(key, value, required=True)
+        found = self._several(key, value) or []
         if len(found) > 1:
             place = "the others belong under `chain`" if key == "certificate" else "a cluster has one root"
             problem = f"there are {len(found)} certificates; {place}"
             self._find(key, "provided-not-one", problem, "keep the first that is meant, and move or remove the rest")
         return found[0] if len(found) == 1 else None
 
-    def _several(self, key: str, value: str, required: bool = False) -> list[Certificate]:
-        text = self._text(key, value) if value or required else None
-        if text is None:
-            return []
-        if _ONE not in text:
-            problem = "there is no certificate in it"
-            if "PRIVATE KEY" in text:
-                problem = "it holds a private key, not a certificate"
-            self._find(key, "provided-not-pem", problem, f"give a PEM certificate: {_ONE} ...")
-            return []
-        if text.rpartition(_END)[2].strip():
-            problem = "there is text after the last certificate, at which TLS libraries may stop"
-            self._find(key, "provided-trailing-text", problem, f"end it with {_END}")
-        return self._parsed(key, text)
+    def _several(self, key: str, value: str) -> list[Certificate] | None:
+        """Return the certificates that a value stands for; None where they cannot be read."""
+        if value == SEALED:
+            return None
+        from model import material
 
-    def _parsed(self, key: str, text: str) -> list[Certificate]:
-        from cryptography.x509 import DuplicateExtension, load_pem_x509_certificate
+        try:
+            return material.certificates(material.content(value, self._base))
+        except material.Unfit as unfit:
+            self._found.append(unfit.at(f"{self._path}.{key}"))
+            return None
 
-        found = []
-        for part in text.split(_ONE)[1:]:
-            try:
-                certificate = load_pem_x509_certificate(f"{_ONE}{part.split(_END)[0]}{_END}\n".encode())
-                _ = certificate.subject, certificate.issuer, certificate.extensions  # read when asked for, not before
-                found.append(certificate)
-            except (ValueError, DuplicateExtension):
-                problem = f"certificate {len(found) + 1} in it is damaged: it is no X.509"
-                self._find(key, "provided-not-pem", problem, "export it again; copies often lose lines or characters")
-                return []
-        return found
+    def _find(self, key: str, rule: str, problem: str, fix: str) -> None:
+        self._found.append(Finding(f"{self._path}.{key}", rule, problem, fix))
 
     def _links(self) -> Iterator[Finding]:
-        """Each certificate must be signed by the next - intermediate, chain, root - and allow what is below it."""
-        from model.rules.signing import allowed_below, issued, title
-
-        chain_is_read = not self._chain_is_sealed and not any(f.path.endswith(".chain") for f in self._found)
-        if self.certificate is None or self.root is None or not chain_is_read:
+        """Some way must lead from the intermediate to the root, with everything on it, and allow what is below."""
+        if self.certificate is None or self.root is None or not self._is_chain_read:
             return
-        way = self._way()
-        for (_, lower), (_, upper) in pairwise(way):
-            if not issued(lower, upper):
+        from model import material
+        from model.rules import constraints
+        from model.rules.signing import allowed_below, misnamed, title
+
+        found = material.path(self.certificate, self._chain, self.root)
+        if found[-1] != self.root:
+            yield self._broken(found[-1])
+            return
+        keys = {each: key for key, each in self._given()}
+        way = [(f"{self._path}.{keys[each]}", each) for each in found]
+        for astray in (each for each in self._chain if each not in found):
+            yield Finding(
+                f"{self._path}.chain",
+                "provided-chain-astray",
+                f"{title(astray)} does not lie on the way from {title(self.certificate)} to the root of {self._name}",
+                "remove it, or correct certificate or root",
+            )
+        for (path, lower), (_, upper) in pairwise([*way, way[-1]] if _is_own_issuer(self.root) else way):
+            if what := misnamed(lower, upper):
                 yield Finding(
-                    f"{self._path}.chain",
-                    "provided-chain-broken",
-                    f"{title(lower)} is not signed by {title(upper)}, the next on the way to the root of {self._name}:"
-                    f" its issuer is {lower.issuer.rfc4514_string()}",
-                    "put what lies between certificate and root under chain, nearest first, or correct root",
+                    path,
+                    "provided-key-identifier",
+                    f"{title(lower)} names {what} for its issuer (authorityKeyIdentifier) than {title(upper)} has:"
+                    " istiod starts, and proxies refuse all that it signs",
+                    "issue it anew under the issuer as it is now: a renewed one may have changed",
                 )
-                return
-        for below, (key, certificate) in enumerate(way):
+        for below, (path, certificate) in enumerate(way):
             allowed = allowed_below(certificate)
             if allowed is not None and allowed < below:
                 names = ", ".join(title(each) for _, each in reversed(way[:below]))
                 yield Finding(
-                    f"{self._path}.{key}",
+                    path,
                     "provided-path-length",
                     f"basicConstraints of {title(certificate)} say pathlen:{allowed}, and between it and the workloads"
                     f" stand {below}: {names}. Proxies refuse all that the last of them signs",
                     f"issue it without pathlen, or with pathlen:{below} or more",
                 )
+        if self._name in self._federation.clusters:
+            yield from constraints.faults(way, list(constraints.of_mesh(self._federation, self._name)))
+
+    def _broken(self, last: Certificate) -> Finding:
+        """Say where the way to the root ends."""
+        from model.rules.signing import title
+
+        assert self.root is not None
+        of_that_name = [each for each in (self.root, *self._chain) if each.subject == last.issuer]
+        issuer = last.issuer.rfc4514_string()
+        told = f"its issuer is {issuer}"
+        if of_that_name:
+            told = f"its issuer is called {issuer} too, and has another key: the issuer was made anew since"
+        return Finding(
+            f"{self._path}.chain",
+            "provided-chain-broken",
+            f"{title(last)} is not signed by {title(self.root)}, the root of {self._name}, or by a certificate under"
+            f" chain: {told}",
+            "put what lies between certificate and root under chain, or correct root",
+        )
 
     def _private_key(self) -> Iterator[Finding]:
-        """The key must be readable by istiod, and belong to the certificate."""
-        path = f"{self._path}.key"
-        before = len(self._found)
-        text = self._text("key", self._key)
-        block = self._key_block(text) if text is not None else None
-        yield from self._found[before:]
-        if block is None:
+        """The key must be readable, and belong to the certificate."""
+        if self._key == SEALED:
             return
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+        from model import material
         from model.rules.signing import KEY_FIX, public, title, unfit
 
+        path = f"{self._path}.key"
         try:
-            key = load_pem_private_key(block.encode(), None).public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            problem = "the value is no PEM private key that can be read"
-            yield Finding(path, "provided-bad-key", problem, "give the PEM text of an ECDSA or RSA private key")
+            key = material.private_key(material.content(self._key, self._base, shows_path=False)).public_key()
+        except material.Unfit as why:
+            yield why.at(path)
             return
         certified = public(self.certificate) if self.certificate is not None else None
         if certified == key:
@@ -273,29 +262,6 @@ class _Authority:
                 path, "provided-key-mismatch", problem, "give the key with which that certificate was requested"
             )
 
-    def _key_block(self, text: str) -> str | None:
-        """Return the block that istiod would read; None where that is no private key, or one with a password."""
-        if "-----BEGIN ENCRYPTED" in text or "Proc-Type: 4,ENCRYPTED" in text:
-            problem = "the private key is encrypted with a password, which istiod cannot enter"
-            fix = "decrypt it (openssl pkey), and let `pulumi config set --secret` encrypt it in the stack file"
-            self._find("key", "provided-key-encrypted", problem, fix)
-            return None
-        first = _BLOCK.search(text)
-        if first is None or first[1] not in _KEYS:
-            problem = "the value is no PEM private key that can be read"
-            if first is not None:
-                problem = (
-                    f"the value begins with {first[1]}: istiod reads the first block alone, and takes a private key"
-                )
-            self._find(
-                "key",
-                "provided-bad-key",
-                problem,
-                "give the PEM text of the private key alone, as openssl pkey writes it",
-            )
-            return None
-        block, end, rest = text[first.start() :].partition(f"-----END {first[1]}-----")
-        if rest.strip():
-            problem = "there is text after the private key: istiod leaves it out, also where it is another key"
-            self._find("key", "provided-trailing-text", problem, f"end it with {end}")
-        return f"{block}{end}\n"
+
+def _is_own_issuer(certificate: Certificate) -> bool:
+    return certificate.issuer == certificate.subject

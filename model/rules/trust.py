@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from model.config import Cluster, Export, Federation, NamespacedName, Trust
 from model.finding import Finding
 from model.rules.names import fitting, from_name
+from model.yamltree import inert
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
@@ -197,7 +198,23 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Fin
             )
 
 
+def organizations_can_be_read(federation: Federation) -> Iterator[Finding]:
+    """Every program that shows a certificate shows its organization: no text that steers a terminal, and no NUL."""
+    trust = federation.trust
+    next_one = (trust.rotation and trust.rotation.organization) or ""
+    for place, organization in (("trust", trust.organization), ("trust.rotation", next_one)):
+        if not organization.isprintable():
+            yield Finding(
+                f"{place}.organization",
+                "organization-unprintable",
+                f'"{inert(organization)}" has characters that do not print: it becomes the subject of every'
+                " authority, which programs compare, cut off at NUL, or show on a terminal as it stands",
+                "write a name of letters, digits, blanks and punctuation",
+            )
+
+
 RULES = (
+    organizations_can_be_read,
     trust_domains_are_names,
     trust_domains_tell_callers_apart,
     named_callers_keep_their_trust_domain,

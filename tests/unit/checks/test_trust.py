@@ -93,6 +93,13 @@ def test_two_roots_of_one_name_are_told() -> None:
     assert "both called CN=root CA" in trust.roots(both).found
 
 
+def test_one_root_twice_is_not_two_of_one_name() -> None:
+    both = scene()
+    for site in both.sites.values():
+        holds(site, root_cert=pem(*root().chain, *root().chain))
+    assert "both called" not in trust.roots(both).found
+
+
 def secrets(own: bytes, trusted: bytes) -> dict[str, object]:
     """What a proxy says of its certificates."""
     return {

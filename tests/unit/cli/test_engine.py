@@ -83,6 +83,13 @@ def test_what_a_broken_stack_file_says_is_kept_from_an_engine_that_only_removes(
     assert desk.copy.read_text(encoding="utf-8").split() == SALT.split()
 
 
+def test_a_pipe_for_a_stack_file_is_not_waited_for(desk: Desk) -> None:
+    desk.stack_file.unlink(missing_ok=True)
+    os.mkfifo(desk.stack_file)
+    with pytest.raises(EngineError, match="a pipe or a device"):
+        desk.engine.reopen()
+
+
 def test_an_engine_that_only_removes_has_the_salt_that_the_user_committed(desk: Desk) -> None:
     with_stack(desk)
     desk.stack_file.write_text(f"a: [\n{SALT}\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """MetalLB in the program: what waits for it, and what it waits for."""
 
+import os
 from pathlib import Path
 
 import pulumi
@@ -66,6 +67,15 @@ def test_a_file_that_is_no_manifest_is_refused_with_the_key_to_set(tmp_path: Pat
     bad.write_text(text, encoding="utf-8")
     with pytest.raises(pulumi.RunError, match=r"lab\.metallbManifest"):
         manifests.read(bad)
+
+
+def test_a_manifest_that_never_ends_is_neither_read_nor_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for endless in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(pulumi.RunError, match="pipe or a device"):
+            manifests.read(endless)
+        with pytest.raises(pulumi.RunError, match="pipe or a device"):
+            manifests.gateway_api(str(endless))
 
 
 def test_a_manifest_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ BROKEN: dict[str, Callable[[], Authority]] = {
     "provided-file": lambda: {"certificate": "missing.pem"},
     "provided-not-pem": lambda: {"certificate": _private(_key("east"))},
     "provided-not-one": lambda: {"certificate": _certificate("east", "root") + _root()},
-    "provided-trailing-text": lambda: {"certificate": _certificate("east", "root") + "rubbish"},
+    "provided-key-exposed": lambda: {"root": _root() + _private(_key("root"))},
     "provided-expired": lambda: {"certificate": _certificate("east", "root", years=1)},
     "provided-not-yet-valid": lambda: {"certificate": _certificate("east", "root", start=START.replace(year=2070))},
     "provided-not-an-authority": lambda: {"certificate": _certificate("east", "root", authority=False)},
@@ -345,24 +345,22 @@ def test_keys_with_a_password_are_told_in_every_form(form: PrivateFormat) -> Non
 PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 
 
-def test_a_key_below_something_else_is_refused_as_istiod_reads_the_first_block_alone() -> None:
+def test_a_key_stands_alone_but_for_the_parameters_of_its_curve() -> None:
     """`openssl ecparam -genkey` writes the parameters first."""
     key = _private(_key("east"), form=PrivateFormat.TraditionalOpenSSL)
-    [(where, rule, problem)] = _told(_authority("east") | {"key": PARAMETERS + key})
+    assert _told(_authority("east") | {"key": PARAMETERS + key}) == []
+    assert _told(_authority("east") | {"key": f"Bag Attributes\n{key}and what the program said after it"}) == []
+    [(where, rule, problem)] = _told(_authority("east") | {"key": _root() + key})
     assert (where, rule) == ("key", "provided-bad-key")
-    assert "begins with EC PARAMETERS" in problem
-    assert _told(_authority("east") | {"key": f"Bag Attributes\n{key}"}) == [], "what is no block is skipped"
+    assert "holds a block of kind CERTIFICATE" in problem
 
 
-def test_text_after_a_key_is_told_beside_what_else_is_wrong_with_it() -> None:
+def test_where_one_key_is_needed_two_are_refused() -> None:
     key, other = _private(_key("east")), _private(_key("west"))
-    assert [told[:2] for told in _told(_authority("east") | {"key": key + other})] == [
-        ("key", "provided-trailing-text")
-    ]
-    assert [told[1] for told in _told(_authority("east") | {"key": other + key})] == [
-        "provided-key-mismatch",
-        "provided-trailing-text",
-    ]
+    for keys in (key + other, other + key, key + key):
+        [(where, rule, problem)] = _told(_authority("east") | {"key": keys})
+        assert (where, rule) == ("key", "provided-not-one")
+        assert problem.startswith("there are 2 private keys")
 
 
 @pytest.mark.parametrize("key", ["certificate", "root"])
@@ -371,12 +369,6 @@ def test_where_one_certificate_is_needed_two_are_refused(key: str) -> None:
     [(where, rule, problem)] = _told(east | {key: f"{east[key]}{_certificate('one more', 'root')}"})
     assert (where, rule) == (key, "provided-not-one")
     assert problem.startswith("there are 2 certificates")
-
-
-@pytest.mark.parametrize("key", ["certificate", "chain", "root"])
-def test_text_after_any_certificate_is_refused(key: str) -> None:
-    east = _deep()
-    assert [told[:2] for told in _told(east | {key: f"{east[key]}rubbish"})] == [(key, "provided-trailing-text")]
 
 
 @pytest.mark.parametrize("missing", ["low", "middle", "high"])

@@ -181,11 +181,12 @@ def test_an_overlay_that_cannot_be_read_is_a_finding_with_its_path(tmp_path: Pat
 
 # Paths.
 
+AUTHORITY = {"certificate": "", "key": "", "chain": "", "root": ""}
 PLACES = {
     "istio": {"charts": "official", "gatewayApi": "official"},
     "lab": {"metallbManifest": "official"},
     "clusters": {"east": {"kubeconfig": ""}},
-    "trust": {"provided": {"east": {"certificate": "", "key": "", "chain": "", "root": ""}}},
+    "trust": {"provided": {"east": AUTHORITY}, "rotation": {"provided": {"east": AUTHORITY}}},
 }
 
 
@@ -234,6 +235,8 @@ def test_what_is_no_path_is_left_as_it_is(tmp_path: Path) -> None:
 def keys(node: dict[str, Any], definitions: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """Every place of the model, as the keys that lead to it; `*` stands for a name."""
     node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+    for either in node.get("anyOf", ()):
+        yield from keys(either, definitions)
     for key, inner in node.get("properties", {}).items():
         yield from ((key, *rest) for rest in keys(inner, definitions))
     if isinstance(node.get("additionalProperties"), dict):
