@@ -257,6 +257,13 @@ class Engine:
         by_cluster = {settings["CLUSTER"]: settings for settings in written}
         return [_recorded(command, by_cluster) for command in commands if _makes_cluster(command["inputs"])]
 
+    def recorded_uids(self, namespace: str) -> dict[str, str]:
+        """Return, by cluster, the UID of a namespace that the stack's state has."""
+        names = {resource["urn"].rpartition("::")[2]: resource for resource in self._resources()}
+        uids = {name: (each.get("outputs") or {}).get("metadata", {}).get("uid", "") for name, each in names.items()}
+        ending = f":{namespace}"
+        return {name.removesuffix(ending): uid for name, uid in uids.items() if name.endswith(ending) and uid}
+
     def recorded_tokens(self) -> list[RecordedToken]:
         """Return the tokens of endpoint discovery that the stack's state has."""
         return [_token(command) for command in self._commands() if _asks_for_token(command)]
@@ -281,8 +288,11 @@ class Engine:
                 self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
 
     def _commands(self) -> list[dict[str, Any]]:
-        resources = self._export()["deployment"].get("resources", [])
-        return [resource for resource in resources if resource["type"] == "command:local:Command"]
+        return [resource for resource in self._resources() if resource["type"] == "command:local:Command"]
+
+    def _resources(self) -> list[dict[str, Any]]:
+        resources: list[dict[str, Any]] = self._export()["deployment"].get("resources", [])
+        return resources
 
     def _export(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))

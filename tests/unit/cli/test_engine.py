@@ -419,6 +419,20 @@ def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
     assert [cluster.outgoing for cluster in both] == [False, True]
 
 
+def test_clusters_are_known_by_the_uids_of_their_namespaces(desk: Desk) -> None:
+    def namespace(name: str, outputs: object) -> dict[str, object]:
+        return {"urn": f"urn:pulumi:s::p::kubernetes:core/v1:Namespace::{name}", "type": "x", "outputs": outputs}
+
+    recorded(
+        desk,
+        namespace("east:istio-system", {"metadata": {"uid": "1"}}),
+        namespace("west:istio-system", None),
+        namespace("east:sleep", {"metadata": {"uid": "2"}}),
+        namespace("east:istio-system/istiod", {"metadata": {"uid": "3"}}),
+    )
+    assert desk.engine.recorded_uids("istio-system") == {"east": "1"}
+
+
 def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
     desk.on("stack", """echo '{"version": 3, "deployment": {"manifest": {}}}'""")
     assert desk.engine.recorded_clusters() == []
