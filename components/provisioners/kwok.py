@@ -241,7 +241,7 @@ def _asks_for_certificates(whom: str, own: dict[str, str]) -> list[dict[str, obj
         _extra(f"{whom}cert-file", own["certificate"]),
         _extra(f"{whom}key-file", own["key"]),
         _extra(f"{whom}trusted-ca-file", own["ca"]),
-        {"key": f"{whom}client-cert-auth"},
+        _extra(f"{whom}client-cert-auth", "true"),
     ]
 
 

@@ -115,7 +115,7 @@ def test_etcd_answers_over_tls_alone_and_only_who_has_a_certificate_of_the_clust
         here = f"https://127.0.0.1:{options[port]}"
         assert etcd[f"listen-{kind}-urls"] == (here, True)
         door = "" if kind == "client" else "peer-"
-        assert etcd[f"{door}client-cert-auth"] == (None, False)
+        assert etcd[f"{door}client-cert-auth"] == ("true", False)
         assert etcd[f"{door}trusted-ca-file"] == (f"{pki}/ca.crt", False)
     api_server = patched(stand, "kube-apiserver")
     assert api_server["etcd-servers"] == (f"https://127.0.0.1:{options['etcdPort']}", True)
