@@ -9,7 +9,7 @@ from checks.on_pods import on_pods
 from checks.proxy import Proxy, in_mesh
 from checks.scene import Scene, Site
 from checks.together import together
-from checks.verdict import Away, Verdict, failed, passed
+from checks.verdict import Away, NotApplicable, Verdict, failed, passed
 from model.mesh import NAMESPACE
 
 SKEW = 1
@@ -28,6 +28,8 @@ def checks(scene: Scene) -> Iterator[Check]:
     for site in scene.sites.values():
         about = (site.path,)
         yield Check("control-planes.api", about, f"{site.name}: the API server is ready", partial(api, site))
+        proves = f"{site.name}: its kubeconfigs lead to the cluster that the stack made"
+        yield Check("control-planes.identity", about, proves, partial(identity, site))
         yield Check(
             "control-planes.definitions", about, f"{site.name}: it serves all kinds of objects that the stack makes",
             partial(definitions, site),
@@ -49,6 +51,20 @@ def api(site: Site) -> Verdict:
     except Away as away:
         return failed(away.found, away.hint)
     return passed("ready")
+
+
+def identity(site: Site) -> Verdict:
+    """Compare who answers with whom the stack made: a kubeconfig may be another cluster's by now."""
+    if not site.uid:
+        raise NotApplicable("the state has no object by which this cluster is told from others")
+    found = [(way.kubeconfig, way.one(Namespace, "namespace", NAMESPACE, "")) for way in site.ways]
+    strange = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != site.uid]
+    if strange:
+        told = f"by {' and '.join(strange)} another cluster answers than the one that is declared as {site.name}"
+        return failed(
+            told, "./mesh up writes kubeconfigs again; where somebody made the namespace of Istio anew: --refresh"
+        )
+    return passed("the cluster that the stack made answers", uid=site.uid)
 
 
 def definitions(site: Site) -> Verdict:

@@ -25,6 +25,7 @@ class Metadata(Seen):
     name: str
     namespace: str = ""
     labels: Mapping[str, str] = {}
+    uid: str = ""
     deletion_timestamp: datetime | None = None
 
     @property

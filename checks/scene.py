@@ -54,12 +54,16 @@ class Site:
         running: what the last `up` said of it.
         trust: what that made it sign with and trust.
         cluster: how it is asked.
+        ways: the same, and the other ways by which it is reached from here, by the file of each.
+        uid: of its namespace of Istio, as the stack's state has it; empty where it has none.
     """
 
     plan: ClusterPlan
     running: Running
     trust: Fingerprints
     cluster: Cluster
+    ways: Sequence[Cluster] = ()
+    uid: str = ""
 
     @property
     def name(self) -> str:

@@ -17,6 +17,10 @@ from checks.together import together
 from checks.verdict import Verdict, failed, not_applicable, passed
 
 UP = "./mesh up --refresh puts back what the stack made"
+RENEWAL = (
+    "docs/trust.md, Renewal: an intermediate gets another name under clusters.{cluster}.intermediate, a root a"
+    " trust.rotation, a provided one another in its place; then ./mesh up"
+)
 
 
 def checks(scene: Scene, warning: timedelta) -> Iterator[Check]:
@@ -47,6 +51,7 @@ def cacerts(site: Site) -> Verdict:
         return failed(error.why, f"{UP}; then restart istiod")
     expected = site.trust
     trusted = [fingerprint(each) for each in has.roots]
+    ended = outside_lifetime([*has.chain, *has.roots], datetime.now(UTC))
     wrong = [
         f"ca-cert.pem is {title(has.authority)} {short(fingerprint(has.authority))}, not {short(expected.authority)}"
         if fingerprint(has.authority) != expected.authority else "",
@@ -55,9 +60,11 @@ def cacerts(site: Site) -> Verdict:
         broken_link(has.chain, own_root(site)),
         f"root-cert.pem holds {', '.join(map(short, trusted))}, not {', '.join(map(short, expected.trusted))}"
         if sorted(trusted) != sorted(expected.trusted) else "",
-        *outside_lifetime([*has.chain, *has.roots], datetime.now(UTC)),
+        *ended,
     ]  # fmt: skip
     if told := "; ".join(filter(None, wrong)):
+        if ended:
+            return failed(told, f"renew what ended: {RENEWAL.format(cluster=site.name)}; of the rest {UP}")
         return failed(told, f"{UP}; istiod and its workloads are restarted where their roots change")
     return passed(
         f"{title(has.authority)} {short(expected.authority)}, of {title(has.chain[-1])}",
@@ -71,8 +78,11 @@ def expiry(site: Site, warning: timedelta) -> Verdict:
     first = min((*has.chain, *has.roots), key=lambda each: each.not_valid_after_utc)
     left = first.not_valid_after_utc - datetime.now(UTC)
     told = f"{title(first)} ends first, on {first.not_valid_after_utc:%Y-%m-%d}, in {left.days} days"
+    renewal = RENEWAL.format(cluster=site.name)
+    if left < timedelta():
+        return failed(f"{title(first)} ended on {first.not_valid_after_utc:%Y-%m-%d}", f"renew it now: {renewal}")
     if left < warning:
-        return failed(told, f"renew it in time: docs/trust.md, Renewal; trust.warnDays sets the {warning.days} days")
+        return failed(told, f"renew it in time: {renewal}; trust.warnDays sets the {warning.days} days")
     return passed(told, ends=f"{first.not_valid_after_utc:%Y-%m-%d}")
 
 

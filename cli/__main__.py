@@ -20,6 +20,7 @@ from topology.formats import Format, Telling
 
 if TYPE_CHECKING:
     from cli.engine import Engine
+    from cli.whose import Trouble
     from model.config import Federation
     from model.hierarchy import Made
     from toolchain.install import Choice, Toolchain
@@ -93,9 +94,8 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     from cli import clusters, definitions, exported, summary, tokens
 
     workspace, federation = _declared(stack, overlay)
-    engine = _opened(workspace, stack, _toolchain(_provisioners(federation)))
+    engine = _opened(workspace, stack, _toolchain(_provisioners(federation)), changes=True)
     clusters.wake(engine, _tell)
-    engine.retain_namespaces()
     exported.compare(engine, federation)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, _tell) if federation.discovery else []
@@ -155,6 +155,7 @@ def verify(
     with _unverified():
         workspace, federation = _declared(stack, overlay)
         engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
+        _refuse_without_state(engine)
     days = federation.trust.warn_days if warn_days is None else warn_days
     asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=days))
     try:
@@ -170,19 +171,50 @@ def verify(
 @app.command()
 def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     """Remove everything that `up` made."""
-    from cli import clusters
+    from cli import clusters, whose
 
-    workspace = _workspace(stack, None)
+    workspace = _named(stack)
     engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
-    engine.reopen()
+    engine.end_workers()
+    asks = not yes and sys.stdin.isatty()
+    trouble = whose.unreadable(engine.workspace, stack)
+    if trouble is None and not engine.exists():
+        trouble = whose.lost(engine.workspace, stack)
+        if trouble is None:
+            print(f"{stack}: nothing of it is up")
+            return
+    if trouble:
+        _remove_by_notes(engine, trouble, asks)
+        return
+    _refuse_beside_another(engine)
     _unlock(engine)
-    engine.retain_namespaces()
-    flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
-    _exit_on_failure(engine.stream("destroy", *flags))
+    _exit_on_failure(engine.destroy(*([] if asks else ["--yes", "--skip-preview"])))
     clusters.sweep(engine, (), _tell)
     engine.close()
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")
+
+
+def _remove_by_notes(engine: "Engine", trouble: "Trouble", asks: bool) -> None:
+    """Remove the clusters that this checkout made for a stack whose state says nothing any more."""
+    from cli import clusters, whose
+
+    if not trouble.is_final:
+        raise Refused(trouble.what, trouble.fix)
+    _tell(trouble.what)
+    if asks:
+        typer.confirm("Remove the clusters that this checkout made for it, by its own notes?", abort=True)
+    staying = whose.of_others(engine.workspace, engine.stack)
+    clusters.sweep(engine, (), _tell, "which this checkout made")
+    if staying:
+        raise Refused(
+            f"what {engine.stack} made in {', '.join(staying)} stays: only its state says what that is",
+            "put the state and its passphrase back, then ./mesh down; or remove by hand there what has the label"
+            f" mesh-federation/stack={engine.stack}, and here {engine.workspace.home / 'kubeconfigs' / engine.stack}",
+        )
+    engine.forsake()
+    shutil.rmtree(engine.workspace.home / "kubeconfigs" / engine.stack, ignore_errors=True)
+    print(f"{engine.stack}: nothing is left")
 
 
 @app.command()
@@ -297,6 +329,16 @@ def _workspace(stack: str, overlay: Path | None) -> Workspace:
     return workspace
 
 
+def _named(stack: str) -> Workspace:
+    """Return the checkout for a stack that is to go: one that is up may have lost its file."""
+    from cli import whose
+
+    workspace = Workspace.current()
+    if workspace.own_state(stack) or not workspace.uses_own_state() or whose.standing(workspace, stack):
+        return workspace
+    return _workspace(stack, None)
+
+
 def _sound(workspace: Workspace, stack: str) -> "Federation":
     """Read what a stack declares; ends here, with all findings, when it is not sound."""
     from cli.validate import named, read, report
@@ -322,35 +364,67 @@ def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, "Federation"
 def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
     """Return what a stack's clusters are made by; a stack file that is no longer sound must not keep them alive."""
     from cli.validate import read
+    from components.provisioners.begun import notes
     from model.finding import InvalidModel
 
+    noted = {note.script.rpartition(".")[2] for note in notes(workspace.home, stack)}
     try:
-        return _provisioners(read(workspace.stack_file(stack), workspace.overlay))
-    except InvalidModel:
-        return {DEFAULT_PROVISIONER}
+        return noted | _provisioners(read(workspace.stack_file(stack), workspace.overlay))
+    except InvalidModel:  # or there is no file any more
+        return noted or {DEFAULT_PROVISIONER}
 
 
 def _provisioners(federation: "Federation") -> set[str]:
     return {cluster.provisioner.value for cluster in federation.clusters.values()}
 
 
-def _opened(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine":
+def _opened(workspace: Workspace, stack: str, toolchain: "Toolchain", changes: bool = False) -> "Engine":
     """Put everything in place to bring a stack to what is declared: the toolchain, the state, a lock that is free."""
     engine = _engine(workspace, stack, toolchain)
+    _refuse_without_state(engine)
+    if changes:
+        _refuse_beside_another(engine)
     engine.open()
     _unlock(engine)
     return engine
 
 
 def _engine(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine":
+    from cli import whose
     from cli.engine import Engine
 
+    if whose.stays(workspace, stack):
+        _tell(f"{stack} is kept in this checkout's own state, {workspace.state()}, and not where you are logged in")
+        workspace = workspace.with_own_state()
+    if trouble := whose.elsewhere(workspace, stack):
+        raise Refused(trouble.what, trouble.fix)
     workspace.prepare(toolchain)
     return Engine(workspace, toolchain, stack)
 
 
+def _refuse_without_state(engine: "Engine") -> None:
+    """End where nobody knows what of a stack runs: what is made anew then would go over it."""
+    from cli import whose
+
+    trouble = whose.unreadable(engine.workspace, engine.stack)
+    if trouble is None and not engine.exists():
+        trouble = whose.lost(engine.workspace, engine.stack)
+    if trouble:
+        raise Refused(trouble.what, trouble.fix)
+
+
+def _refuse_beside_another(engine: "Engine") -> None:
+    """End where an engine changes the stack, maybe one that goes on after its `mesh` was killed."""
+    if working := engine.at_work():
+        raise Refused(
+            f"an engine is at work on {engine.stack}: process {working[0]}, of another run or of one that was killed",
+            f"wait until it has ended, or stop it in order: kill -INT {working[0]}",
+        )
+
+
 def _unlock(engine: "Engine") -> None:
     for pid in engine.clear_stale_lock():
+        engine.end_workers()
         _tell(f"a run that was killed (process {pid}) still held the lock of {engine.stack}: cleared")
 
 

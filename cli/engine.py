@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,15 @@ from typing import Any
 import psutil
 
 from checks.step import Step
-from cli.workspace import PROJECT, Workspace
+from cli.workspace import PROJECT, SALT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
 from model import files, yamltree
 from toolchain.install import Toolchain
 
 ANSWER_SECONDS = 300
 """For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
-STATE_FILES = (".json", ".json.gz")
-"""How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
-
-NAMESPACE = "kubernetes:core/v1:Namespace"
+WORKERS = ("pulumi-resource-", "pulumi-language-")
+"""How the names begin of what an engine starts and talks to."""
 
 
 class EngineError(Exception):
@@ -43,6 +41,7 @@ class RecordedCluster:
         config: what the script reads on standard input.
         environment: settings of the script.
         outgoing: a newer generation has taken its place, and the next run deletes it.
+        kubeconfig: settings of the script that writes its kubeconfig for people; empty where a run was cut short.
     """
 
     urn: str
@@ -51,6 +50,7 @@ class RecordedCluster:
     config: str
     environment: dict[str, str]
     outgoing: bool = False
+    kubeconfig: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,36 @@ class Engine:
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed, and the engine did not come to its end.
         """
-        command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={self._config()}"]
         with self._scratch() as scratch:
-            environment = {**self.environment, "TMPDIR": scratch}
-            pressed: list[int] = []
-            before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-            try:
-                status = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment).wait()
-            finally:
-                signal.signal(signal.SIGINT, before)
-            if status and pressed:
-                raise KeyboardInterrupt
-            return status
+            return self._streamed(arguments, self._config(), scratch)
+
+    def destroy(self, *flags: str) -> int:
+        """Remove what the last run left, with the user's terminal; returns the engine's exit status.
+
+        Only the salt matters of what the stack file says, so one that is broken or gone by now keeps nothing alive. The
+        engine's copy of it stays as it is, for what follows if this does not come to its end.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not come to its end.
+        """
+        with self._scratch() as scratch:
+            salts = _salts(_text(self.workspace.stack_file(self.stack))) or _salts(_text(self._config()))
+            config = Path(scratch) / self._config().name
+            config.write_text("\n".join([*salts, ""]), encoding="utf-8")
+            return self._streamed(("destroy", *flags), config, scratch)
+
+    def _streamed(self, arguments: Sequence[str], config: Path, scratch: str) -> int:
+        command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={config}"]
+        environment = {**self.environment, "TMPDIR": scratch}
+        pressed: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+        try:
+            status = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment).wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if status and pressed:
+            raise KeyboardInterrupt
+        return status
 
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
         """Make a folder that goes with the run: the Kubernetes provider leaves kubeconfigs in its TMPDIR."""
@@ -157,7 +175,7 @@ class Engine:
         except subprocess.TimeoutExpired:
             raise EngineError(f"pulumi {arguments[0]} did not come to an end in {ANSWER_SECONDS} s") from None
         if done.returncode:
-            raise EngineError(done.stderr.strip() or done.stdout.strip())
+            raise EngineError((done.stderr.strip() or done.stdout.strip()).removeprefix("error: "))
         return done.stdout
 
     def steps(self, *arguments: str) -> list[Step]:
@@ -177,7 +195,7 @@ class Engine:
     def exists(self) -> bool:
         """Say whether the backend has the stack."""
         if self.workspace.uses_own_state():
-            return any((self._states() / f"{self.stack}{ending}").exists() for ending in STATE_FILES)
+            return self.workspace.own_state(self.stack) is not None
         stacks = json.loads(self.ask("stack", "ls", "--json", f"--project={PROJECT}"))
         return any(entry["name"].split("/")[-1] == self.stack for entry in stacks)
 
@@ -186,39 +204,29 @@ class Engine:
 
         The salt of the stack's secrets goes into the engine's copy: a checkout stays as it was committed.
         """
-        self._open(self.workspace.stack_file(self.stack).read_text(encoding="utf-8"))
-
-    def reopen(self) -> None:
-        """Open the stack as its last run left it: to remove it, only the salt matters of what the stack file says.
-
-        So a stack file that is broken by now, YAML or not, keeps nothing alive.
-        """
-        try:
-            declared = files.head(self.workspace.stack_file(self.stack), yamltree.MAX_BYTES).decode(errors="replace")
-        except files.NotRead as reason:
-            raise EngineError(f"{self.workspace.stack_file(self.stack)} cannot be read: {reason}") from None
-        self._open("\n".join(_salts(declared)))
-
-    def _open(self, declared: str) -> None:
+        declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8")
         copy = self._config()
         if _salts(declared):
             copy.write_text(declared, encoding="utf-8")
         if not self.exists():
             self.ask("stack", "init", self.stack, "--no-select")
-        kept = copy.read_text(encoding="utf-8") if copy.exists() else ""
+        self.workspace.backend_note(self.stack).write_text(self.workspace.backend(), encoding="utf-8")
         lines = [line for line in declared.splitlines() if line not in _salts(declared)]
-        copy.write_text("\n".join([*lines, *_salts(kept), ""]), encoding="utf-8")
+        copy.write_text("\n".join([*lines, *_salts(_text(copy)), ""]), encoding="utf-8")
 
     def close(self) -> None:
         """Forget the stack, with what the engine and runs that were killed leave of it."""
         self.ask("stack", "rm", self.stack, "--yes", "--preserve-config")
-        self._config().unlink(missing_ok=True)
-        shutil.rmtree(self._scratches(), ignore_errors=True)
-        for copy in self._states().glob(f"{self.stack}.json*"):
-            copy.unlink()
+        self.forsake()
 
-    def _states(self) -> Path:
-        return self.workspace.state() / ".pulumi" / "stacks" / PROJECT
+    def forsake(self) -> None:
+        """Forget a stack without asking the engine, which may not be able to read its state."""
+        self._config().unlink(missing_ok=True)
+        self.workspace.backend_note(self.stack).unlink(missing_ok=True)
+        shutil.rmtree(self._scratches(), ignore_errors=True)
+        if self.workspace.uses_own_state():
+            for copy in self.workspace.states().glob(f"{self.stack}.json*"):
+                copy.unlink()
 
     def _config(self) -> Path:
         return self.workspace.projects / f"Pulumi.{self.stack}.yaml"
@@ -228,15 +236,34 @@ class Engine:
 
         A killed engine keeps its lock in a file backend, and every later run would be refused.
         """
-        holders = []
-        for lock in self._locks():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # taken or given back just now
-                holders.append(_holder(lock))
+        holders = self._holders()
         if not holders or any(runs for _, runs in holders):  # cancelling drops all locks, a live engine's too
             return []
         self.ask("cancel", "--yes", f"--stack={self.stack}")
         self.forget_pending_creates()
         return [pid for pid, _ in holders]
+
+    def at_work(self) -> list[int]:
+        """Return the process ids of engines that change the stack now."""
+        return [pid for pid, runs in self._holders() if runs]
+
+    def end_workers(self) -> None:
+        """End what a killed engine of this checkout left: plugins and language hosts, which nobody talks to any more.
+
+        A worker of an engine that lives, of this stack or another, has it among its parents.
+        """
+        left = [process for process in psutil.process_iter() if _is_left(process, str(self.workspace.pulumi_home))]
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=ANSWER_SECONDS)
+
+    def _holders(self) -> list[tuple[int, bool]]:
+        holders = []
+        for lock in self._locks():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # taken or given back just now
+                holders.append(_holder(lock))
+        return holders
 
     def _locks(self) -> Sequence[Path]:
         if not self.workspace.uses_own_state():
@@ -245,7 +272,17 @@ class Engine:
 
     def recorded_clusters(self) -> list[RecordedCluster]:
         """Return the clusters that the stack's state has, old generations among them."""
-        return [_recorded(command) for command in self._commands() if _makes_cluster(command["inputs"])]
+        commands = self._commands()
+        written = [command["inputs"]["environment"] for command in commands if _writes_kubeconfig(command)]
+        by_cluster = {settings["CLUSTER"]: settings for settings in written}
+        return [_recorded(command, by_cluster) for command in commands if _makes_cluster(command["inputs"])]
+
+    def recorded_uids(self, namespace: str) -> dict[str, str]:
+        """Return, by cluster, the UID of a namespace that the stack's state has."""
+        names = {resource["urn"].rpartition("::")[2]: resource for resource in self._resources()}
+        uids = {name: (each.get("outputs") or {}).get("metadata", {}).get("uid", "") for name, each in names.items()}
+        ending = f":{namespace}"
+        return {name.removesuffix(ending): uid for name, uid in uids.items() if name.endswith(ending) and uid}
 
     def recorded_tokens(self) -> list[RecordedToken]:
         """Return the tokens of endpoint discovery that the stack's state has."""
@@ -271,22 +308,12 @@ class Engine:
             state["deployment"]["pending_operations"] = kept
             self._import(state)
 
-    def retain_namespaces(self) -> None:
-        """Keep the engine from deleting a namespace that it made in a release before it retained them all.
-
-        What others have in there would go with it, and `default` cannot be deleted: every later run would fail.
-        """
-        state = self._export()
-        resources = state["deployment"].get("resources", [])
-        lost = [each for each in resources if each["type"] == NAMESPACE and not each.get("retainOnDelete")]
-        for each in lost:
-            each["retainOnDelete"] = True
-        if lost:
-            self._import(state)
-
     def _commands(self) -> list[dict[str, Any]]:
-        resources = self._export()["deployment"].get("resources", [])
-        return [resource for resource in resources if resource["type"] == "command:local:Command"]
+        return [resource for resource in self._resources() if resource["type"] == "command:local:Command"]
+
+    def _resources(self) -> list[dict[str, Any]]:
+        resources: list[dict[str, Any]] = self._export()["deployment"].get("resources", [])
+        return resources
 
     def _import(self, state: dict[str, Any]) -> None:
         with tempfile.NamedTemporaryFile("w", dir=self.workspace.home, suffix=".json") as file:  # mode 0600
@@ -309,15 +336,23 @@ def _makes_cluster(inputs: dict[str, str]) -> bool:
     return len(words) == 4 and words[2].startswith(SCRIPT_PREFIX) and "stdin" in inputs and words[3] == "create"
 
 
-def _recorded(command: dict[str, Any]) -> RecordedCluster:
+def _writes_kubeconfig(command: dict[str, Any]) -> bool:
+    """A command of an old generation of its cluster would write where the new one has."""
+    words = str(command["inputs"].get("create", "")).split()
+    return words[2:] == [f"{SCRIPT_PREFIX}kubeconfig", "create"] and not command.get("delete")
+
+
+def _recorded(command: dict[str, Any], kubeconfigs: Mapping[str, dict[str, str]]) -> RecordedCluster:
     inputs = command["inputs"]
+    name = inputs["environment"]["CLUSTER"]
     return RecordedCluster(
         urn=command["urn"],
-        name=inputs["environment"]["CLUSTER"],
+        name=name,
         script=inputs["create"].split()[2],
         config=inputs["stdin"],
         environment=inputs["environment"],
         outgoing=bool(command.get("delete")),
+        kubeconfig=kubeconfigs.get(name, {}),
     )
 
 
@@ -366,6 +401,33 @@ def _holder(lock: Path) -> tuple[int, bool]:
         return pid, False
 
 
+def _is_left(process: psutil.Process, pulumi_home: str) -> bool:
+    """Say whether a process works for an engine of that home which is gone.
+
+    By its program, not by its words: an editor that shows a plugin is none.
+    """
+    try:
+        program, words = Path(process.exe()).name, process.cmdline()[1:5]
+        in_python = program.startswith("python") and any(map(_is_worker, words))
+        if not (program.startswith(WORKERS) or in_python) or process.environ().get("PULUMI_HOME") != pulumi_home:
+            return False
+        return not any(parent.name() == "pulumi" for parent in process.parents())
+    except (psutil.Error, OSError):  # it has just ended, or is another user's
+        return False
+
+
+def _is_worker(word: str) -> bool:
+    return word.startswith("toolchain.standins.") or Path(word).name.startswith(WORKERS)
+
+
+def _text(file: Path) -> str:
+    """Return what a file says; nothing where there is none that can be read."""
+    try:
+        return files.head(file, yamltree.MAX_BYTES).decode(errors="replace")
+    except files.NotRead:
+        return ""
+
+
 def _salts(stack_file: str) -> list[str]:
     """Return the line with the salt, read as text: a stack file may be no YAML any more."""
-    return [line for line in stack_file.splitlines() if line.startswith("encryptionsalt:")]
+    return [line for line in stack_file.splitlines() if line.startswith(SALT)]

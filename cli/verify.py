@@ -1,7 +1,7 @@
 """`mesh verify`: looks at a federation that is up, and proves that it is what the stack file says."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,6 +18,7 @@ from checks.step import Step
 from checks.verdict import Unseen
 from cli.engine import Engine, EngineError
 from model.config import Federation
+from model.mesh import NAMESPACE
 from model.plan import ClusterPlan, plan
 from reports import junit, text
 from reports.report import Report, entry, report
@@ -113,13 +114,17 @@ def scene(engine: Engine, federation: Federation) -> Scene:
     planned = plan(federation, engine.stack).clusters
     if lacking := sorted(set(planned) - set(outputs.clusters)):
         raise NotUp(f"{', '.join(lacking)} is declared and was never brought up")
-    return Scene(federation, {name: _site(engine, outputs, each) for name, each in planned.items()})
+    uids = engine.recorded_uids(NAMESPACE)
+    return Scene(federation, {name: _site(engine, outputs, each, uids) for name, each in planned.items()})
 
 
-def _site(engine: Engine, outputs: Outputs, planned: ClusterPlan) -> Site:
+def _site(engine: Engine, outputs: Outputs, planned: ClusterPlan, uids: Mapping[str, str]) -> Site:
     running, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
-    kubeconfig = engine.workspace.home / running.kubeconfig
-    return Site(planned, running, trust, Cluster(planned.name, kubeconfig, engine.environment))
+    home = engine.workspace.home
+    peoples, scripts = home / running.kubeconfig, home / "clusters" / running.name / "kubeconfig"
+    first, *others = (Cluster(planned.name, file, engine.environment) for file in (peoples, scripts))
+    there = [other for other in others if other.kubeconfig.exists()]
+    return Site(planned, running, trust, first, (first, *there), uids.get(planned.name, ""))
 
 
 def checks(engine: Engine, seen: Scene, asked: Asked) -> list[Check]:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from model.overlay import VARIABLE as OVERLAY
 from model.overlay import chosen
@@ -19,6 +20,10 @@ from toolchain.locate import Located
 PROJECT = "mesh-federation"
 BACKEND = "PULUMI_BACKEND_URL"
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+STATE_FILES = (".json", ".json.gz")
+"""How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
+SALT = "encryptionsalt:"
+"""How the line of a stack file begins that makes its secrets unlike those of another stack."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,33 @@ class Workspace:
             return not self._logged_in()
         return backend == self._backend()  # named by `mesh env`
 
+    def backend_note(self, stack: str) -> Path:
+        """The file that says which backend has a stack's state."""
+        return self.projects / f"{stack}.backend"
+
+    def with_own_state(self) -> "Workspace":
+        """Return the same checkout, whoever is logged in to another backend."""
+        return replace(self, ambient={**self.ambient, BACKEND: self._backend()})
+
+    def backend(self) -> str:
+        """Name the backend that is in use, without what one may log in to it with."""
+        if self.uses_own_state():
+            return self.state().as_uri()
+        url = urlsplit(self.ambient.get(BACKEND) or self._login())
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+
     def state(self) -> Path:
         """Folder of the checkout's own state backend."""
         return self.home / "state"
+
+    def states(self) -> Path:
+        """Folder of the states of this project's stacks in it."""
+        return self.state() / ".pulumi" / "stacks" / PROJECT
+
+    def own_state(self, stack: str) -> Path | None:
+        """The file of a stack's state in the checkout's own backend; None where it has none."""
+        files = (self.states() / f"{stack}{ending}" for ending in STATE_FILES)
+        return next((file for file in files if file.exists()), None)
 
     def environment(self, toolchain: Toolchain) -> dict[str, str]:
         """Return what a shell needs so that `pulumi` works in this checkout.
@@ -105,7 +134,7 @@ class Workspace:
         if self.uses_own_state():
             own[BACKEND] = self._backend()
         if not any(name in self.ambient for name in PASSPHRASE):
-            own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self._passphrase())
+            own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.passphrase())
         return own
 
     def prepare(self, toolchain: Toolchain) -> None:
@@ -116,8 +145,8 @@ class Workspace:
         self.state().mkdir(exist_ok=True)
         self.projects.mkdir(exist_ok=True)
         shutil.copyfile(self.checkout / "Pulumi.yaml", self.projects / "Pulumi.yaml")
-        if not self._passphrase().exists():
-            _write_secret(self._passphrase(), secrets.token_urlsafe(32))
+        if self.lacks_passphrase() and not self._has_stacks():
+            _write_secret(self.passphrase(), secrets.token_urlsafe(32))
         self._link_credentials()
         for piece in toolchain.pieces:
             if piece.piece.startswith("pulumi-resource-"):
@@ -133,8 +162,18 @@ class Workspace:
         """
         return f"{self.state().as_uri()}?metadata=skip"
 
-    def _passphrase(self) -> Path:
+    def passphrase(self) -> Path:
+        """File of the checkout's own passphrase."""
         return self.home / "passphrase"
+
+    def lacks_passphrase(self) -> bool:
+        """Say whether the checkout's own passphrase is needed and not there."""
+        return not any(name in self.ambient for name in PASSPHRASE) and not self.passphrase().exists()
+
+    def _has_stacks(self) -> bool:
+        """Say whether something was encrypted with a passphrase already: a new one would open none of it."""
+        copies = (file.read_text(encoding="utf-8", errors="replace") for file in self.projects.glob("Pulumi.*.yaml"))
+        return any(self.states().glob("*.json*")) or any(f"\n{SALT}" in f"\n{copy}" for copy in copies)
 
     def _offer_plugin(self, piece: Located) -> None:
         """Put a plugin where the engine looks for installed ones."""
@@ -151,11 +190,15 @@ class Workspace:
             _symlink(theirs, self.pulumi_home / "credentials.json")
 
     def _logged_in(self) -> bool:
+        return bool(self._login())
+
+    def _login(self) -> str:
+        """Return the backend that the user is logged in to; empty for none."""
         try:
             credentials = json.loads((self._their_home() / "credentials.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
-        return bool(credentials.get("current"))
+            return ""
+        return str(credentials.get("current") or "")
 
     def _their_home(self) -> Path:
         given = self.ambient.get("PULUMI_HOME")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # cryptography takes longer to load than all checks together:
 PROJECT = "mesh-federation"
 KEY = f"{PROJECT}:federation"
 
+AUTHORITIES = (("trust", "provided"), ("trust", "rotation", "provided"))
+"""Where authorities of the user's are declared: the places that take secrets."""
+
 _EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
 
 
@@ -96,7 +99,32 @@ def declared(path: Path, overlay: Path | None = None) -> Layers:
         InvalidModel: a file cannot be read as what it is; with all findings about both.
     """
     federation, findings = _load(path)
-    return lay(federation, path.name, overlay, findings)
+    layers = lay(federation, path.name, overlay, findings)
+    return replace(layers, findings=(*layers.findings, *_open_keys(layers.tree)))
+
+
+def _open_keys(tree: object) -> Iterator[Finding]:
+    """Find private keys that stand in a file as they are; what the engine gives to a program no longer shows it."""
+    for path in AUTHORITIES:
+        for name, authority in _below(tree, path).items():
+            key = authority.get("key") if isinstance(authority, Mapping) else None
+            if isinstance(key, str) and "-----BEGIN " in key:
+                place = join(join(".".join(path), name), "key")
+                yield Finding(
+                    place,
+                    "plain-text-key",
+                    "the private key stands here in plain text: the engine would write it into the history of the"
+                    " stack's state like that, for all who read that backend",
+                    f"give the path of a file, or encrypt it: pulumi config set --secret --path '{KEY}.{place}'"
+                    " < key.pem. Who may have read it by now has it: consider another",
+                )
+
+
+def _below(tree: object, path: Sequence[str]) -> Mapping[str, object]:
+    """Return the mapping at a place of a tree; an empty one where there is none."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, Mapping) else {}
 
 
 def lay(federation: object, stack_file: str, overlay: Path | None, findings: Sequence[Finding] = ()) -> Layers:
@@ -280,7 +308,9 @@ def _shaped(tree: object, where: str) -> Federation:
 
 def _unsealed(tree: Mapping[str, Any]) -> Mapping[str, Any]:
     """Put a placeholder wherever an encrypted value stands in a place that takes secrets."""
-    return _within(_within(tree, ("trust", "provided")), ("trust", "rotation", "provided"))
+    for path in AUTHORITIES:
+        tree = _within(tree, path)
+    return tree
 
 
 def _within(tree: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-from components.provisioners import begun, place
+from components.provisioners import begun, limits, place
 
 PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
          "kwokControllerPort")  # fmt: skip
@@ -38,6 +38,10 @@ BINARIES = {
 }
 TIMEOUT = 120
 """Seconds for a control plane to answer; 5 are usual."""
+UNUSABLE = ',"'
+"""What kwok takes for the end of a path, or for a quote, in the list of files that it is given."""
+OWNERS_ONLY = 0o077
+"""As umask: kwokctl writes the keys of a cluster for everybody to read."""
 
 
 def create(name: str, config: dict[str, object]) -> None:
@@ -47,12 +51,13 @@ def create(name: str, config: dict[str, object]) -> None:
         start(name)
         return
     delete(name)
+    _refuse_what_cannot_work(name)
     begun.note(name, f"{place.SCRIPT_PREFIX}kwok")
     with _reserved_ports(name) as ports:
         balancer = folder / "load-balancer.json"
         balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
         control_plane = folder / "control-plane.json"
-        control_plane.write_text(json.dumps(_control_plane(config, ports, balancer), indent=2), encoding="utf-8")
+        control_plane.write_text(json.dumps(_control_plane(name, config, ports, balancer), indent=2), encoding="utf-8")
         files = (f"--config={control_plane}", f"--kubeconfig={place.kubeconfig(name)}")
         _kwokctl(name, "create", "cluster", "--wait=60s", *files)
     _kwokctl(name, "scale", "node", f"--replicas={config['nodes']}")
@@ -64,15 +69,58 @@ def start(name: str) -> None:
     """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
     if not _is_there(name):
         place.gone(name)
+    _restore_kubeconfig(name)
     if not place.answers(name):
         _kwokctl(name, "stop", "cluster")
         _kwokctl(name, "start", "cluster", "--wait=60s")
     _prove(name)
+    if _is_open(name):
+        print(
+            f"etcd of {name}, which an earlier release made, shows Secrets to every user of this machine:"
+            " `./mesh down` and `./mesh up` make it anew, closed",
+            file=sys.stderr,
+        )
+
+
+def _is_open(name: str) -> bool:
+    """Say whether etcd answers everybody: it did in earlier releases."""
+    with suppress(OSError):
+        return "client-cert-auth" not in _told(name)
+    return False
+
+
+def _refuse_what_cannot_work(name: str) -> None:
+    """End before anything is made where kwok cannot work; what it says of that itself names no cause."""
+    if odd := next((character for character in str(place.home()) if character in UNUSABLE), ""):
+        sys.exit(
+            f"cluster {name} is not begun: kwok cannot work in {place.home()}, because of the {odd} in its name\n"
+            "  -> rename the folder, or set MESH_HOME to one without"
+        )
+    place.home().mkdir(parents=True, exist_ok=True)
+    if shortage := limits.disk(place.home()):
+        sys.exit(f"cluster {name} is not begun: {shortage.what}\n  -> {shortage.fix}")
+
+
+def _restore_kubeconfig(name: str) -> None:
+    """Write the kubeconfig again as kwokctl has it: the file may be lost, or another cluster's by now."""
+    kept = _kept(name) / "kubeconfig.yaml"
+    if kept.exists():
+        place.write_secret(place.kubeconfig(name), kept.read_text(encoding="utf-8"))
+
+
+def _kept(name: str) -> Path:
+    """Return the folder in which kwokctl keeps a cluster."""
+    return place.home() / "kwok" / "clusters" / name
+
+
+def _told(name: str) -> str:
+    """Return the configuration that kwokctl was given."""
+    return (place.folder(name) / "control-plane.json").read_text(encoding="utf-8")
 
 
 def _is_there(name: str) -> bool:
     """Say whether the cluster was made to its end and nobody has removed its files."""
-    return (place.folder(name) / "made").exists() and (place.home() / "kwok" / "clusters" / name).exists()
+    return (place.folder(name) / "made").exists() and _kept(name).exists()
 
 
 def delete(name: str) -> None:
@@ -88,38 +136,78 @@ def delete(name: str) -> None:
 
 
 def _end_unnoted(name: str) -> None:
-    """End what kwokctl started and does not know: it starts a process first and notes its number then, if it lives."""
-    mark = f"{place.home() / 'kwok' / 'clusters' / name}/".encode()
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # processes come and go
-            if mark in command.read_bytes():
-                os.kill(int(command.parent.name), signal.SIGKILL)
+    """End what kwokctl started and does not know: it starts a process first and notes its number then, if it lives.
+
+    A pager or a backup that names the cluster's folder is none of ours: the program must be one of the control plane.
+    """
+    programs, mark = _programs(name), f"{_kept(name)}/"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # processes come and go, and those of others are not shown
+            program = os.readlink(process / "exe").removesuffix(" (deleted)")
+            if program in programs and mark in (process / "cmdline").read_text(errors="replace"):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _programs(name: str) -> set[str]:
+    """Return the programs of a cluster's control plane, by their real paths; none where none was ever started."""
+    try:
+        options = json.loads(_told(name))["options"]
+    except (OSError, ValueError):  # killed before it was written
+        return set()
+    return {os.path.realpath(options[option]) for option in BINARIES}
 
 
 def _kwokctl(name: str, *arguments: str) -> None:
     environment = {**os.environ, "KWOK_WORKDIR": str(place.home() / "kwok")}
     command = ["kwokctl", f"--name={name}", *arguments]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+                              umask=OWNERS_ONLY)  # fmt: skip
     except FileNotFoundError:
         sys.exit('kwokctl is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
     except subprocess.TimeoutExpired:
-        sys.exit(f"{' '.join(command)} did not end within {TIMEOUT} s; its logs are below {place.home()}/kwok")
+        sys.exit(f"{' '.join(command)} did not end within {TIMEOUT} s; its logs are below {place.home()}/kwok{_full()}")
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}")
+        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}{_full()}")
 
 
 def _prove(name: str) -> None:
     if not place.answers(name):
-        logs = place.home() / "kwok" / "clusters" / name / "logs"
-        sys.exit(f"the control plane of {name} does not answer; its logs are in {logs}")
+        logs = _kept(name) / "logs"
+        sys.exit(f"the control plane of {name} does not answer; its logs are in {logs}{_full()}")
 
 
-def _control_plane(config: dict[str, object], ports: dict[str, int], balancer: Path) -> dict[str, object]:
-    """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller."""
+def _full() -> str:
+    """Name a full disk beside whatever it has led to; nothing where there is room."""
+    shortage = limits.disk(place.home())
+    return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
+
+
+def _control_plane(name: str, config: dict[str, object], ports: dict[str, int], balancer: Path) -> dict[str, object]:
+    """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller.
+
+    kwokctl's etcd answers every user of the machine, in plain text, with each Secret of the cluster: here it asks for
+    a certificate of the cluster's own authority, of which kwokctl makes one.
+    """
     binaries = {option: shutil.which(program) or program for option, program in BINARIES.items()}
-    services = {"key": "service-cluster-ip-range", "value": config["serviceSubnet"]}
-    stages = {"key": "config", "value": str(balancer)}
+    pki = _kept(name) / "pki"
+    own = {"ca": f"{pki}/ca.crt", "certificate": f"{pki}/admin.crt", "key": f"{pki}/admin.key"}
+    clients, peers = (f"https://127.0.0.1:{ports[port]}" for port in ("etcdPort", "etcdPeerPort"))
+    etcd = [
+        *_instead({
+            "listen-client-urls": clients, "advertise-client-urls": clients,
+            "listen-peer-urls": peers, "initial-advertise-peer-urls": peers, "initial-cluster": f"node0={peers}",
+        }),
+        *_asks_for_certificates("", own),
+        *_asks_for_certificates("peer-", own),
+    ]  # fmt: skip
+    api_server = [
+        *_instead({"etcd-servers": clients}),
+        _extra("etcd-cafile", own["ca"]),
+        _extra("etcd-certfile", own["certificate"]),
+        _extra("etcd-keyfile", own["key"]),
+        _extra("service-cluster-ip-range", config["serviceSubnet"]),
+    ]
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
         "kind": "KwokctlConfiguration",
@@ -131,10 +219,30 @@ def _control_plane(config: dict[str, object], ports: dict[str, int], balancer: P
             **ports,
         },
         "componentsPatches": [
-            {"name": "kube-apiserver", "extraArgs": [services]},
-            {"name": "kwok-controller", "extraArgs": [stages]},
+            {"name": "etcd", "extraArgs": etcd},
+            {"name": "kube-apiserver", "extraArgs": api_server},
+            {"name": "kwok-controller", "extraArgs": [_extra("config", str(balancer))]},
         ],
     }
+
+
+def _extra(option: str, value: object) -> dict[str, object]:
+    return {"key": option, "value": value}
+
+
+def _instead(options: dict[str, str]) -> list[dict[str, object]]:
+    """Return what kwokctl writes in the place of its own values: programs add up some options that come twice."""
+    return [_extra(option, value) | {"override": True} for option, value in options.items()]
+
+
+def _asks_for_certificates(whom: str, own: dict[str, str]) -> list[dict[str, object]]:
+    """Return etcd's options for one of its two doors."""
+    return [
+        _extra(f"{whom}cert-file", own["certificate"]),
+        _extra(f"{whom}key-file", own["key"]),
+        _extra(f"{whom}trusted-ca-file", own["ca"]),
+        _extra(f"{whom}client-cert-auth", "true"),
+    ]
 
 
 LOAD_BALANCER = {

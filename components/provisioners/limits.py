@@ -1,9 +1,10 @@
-"""What the kernel leaves for nodes in containers: inotify and memory, read from /proc.
+"""What the machine leaves: inotify and memory for nodes in containers, read from /proc, and room on the disk.
 
 Source of the inotify numbers: kind's known issues, "pod errors due to too many open files". A node takes about 26
 inotify instances; the kernel's own defaults carry two clusters, and fail at an unpredictable pod beyond that.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ NODE_MEMORY = 3 * GIB // 2
 """What a node with a mesh takes."""
 LEAST_MEMORY = GIB
 """With less a control plane alone hardly fits, and the kernel ends some program of it, or of somebody else."""
+LEAST_DISK = 400 * 2**20
+"""etcd takes 128 MB for its log before it answers; a cluster with a mesh was seen to take twice that."""
 
 RAISE = f"sudo sysctl -w fs.inotify.max_user_instances={INSTANCES} fs.inotify.max_user_watches={WATCHES}"
 
@@ -84,6 +87,23 @@ def memory(limits: Limits) -> Shortage | None:
         "end other programs or clusters (`docker ps` shows those of kind and k3d)",
         fatal=limits.memory < LEAST_MEMORY,
     )
+
+
+def disk(folder: Path, least: int = LEAST_DISK) -> Shortage | None:
+    """Say whether there is too little room for one more control plane.
+
+    Args:
+        folder: on the disk in question.
+        least: bytes that are enough.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None
+    if free >= least:
+        return None
+    what = f"{free // 2**20} MiB are free on the disk of {folder}, a control plane takes about {least // 2**20}"
+    return Shortage(what, "make room, or set MESH_HOME to a folder on another disk", fatal=True)
 
 
 def _available(meminfo: Path) -> int | None:

@@ -90,6 +90,14 @@ def restarted(cluster: str, deployment: str, namespace: str) -> Act:
     return do
 
 
+def exchanged(lab: Lab) -> None:
+    """Put the kubeconfigs of two clusters each in the other's place."""
+    folder = lab.checkout.home / "kubeconfigs" / lab.checkout.stack
+    texts = {name: (folder / name).read_bytes() for name in ("east", "west")}
+    (folder / "east").write_bytes(texts["west"])
+    (folder / "west").write_bytes(texts["east"])
+
+
 def _ignore(told: str) -> None:
     """Kubectl has said what it did."""
 
@@ -317,6 +325,7 @@ NOBODY_MAY = {"spec": {"rules": [{"from": [{"source": {"principals": ["*"], "not
 
 MUTATIONS = (
     Mutation("control-planes.api", "a cluster's node is paused", TWO, paused, resumed),
+    Mutation("control-planes.identity", "the kubeconfigs of two clusters are exchanged", SIMULATED, exchanged, up),
     Mutation("control-planes.definitions", "the definition of a kind is deleted", SIMULATED, undefined, defined),
     Mutation(
         "control-planes.istiod", "istiod is scaled to none", TWO,
@@ -434,8 +443,8 @@ MUTATIONS = (
     ),
 )  # fmt: skip
 ON_PAPER = (
-    "control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry", "trust.roots", "trust.key",
-    "gateways.undeclared", "exports.covered", "refusals.strict",
+    "control-planes.identity", "control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry",
+    "trust.roots", "trust.key", "gateways.undeclared", "exports.covered", "refusals.strict",
 )  # fmt: skip
 """Those that break simulated control planes as well."""
 

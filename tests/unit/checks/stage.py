@@ -16,6 +16,8 @@ from model.plan import plan
 from tests.authorities import authority, cacerts
 from tests.unit.program.recorder import ROOT
 
+UID = "1a2b3c"
+"""Of the namespace of Istio in every cluster."""
 STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in ROOT.glob("Pulumi.*.yaml"))
 
 
@@ -85,7 +87,8 @@ def staged(federation: Federation, stack: str) -> Scene:
         made = Fingerprints(authority=fingerprint(signer.chain[0]), root=trusted, trusted=(trusted,))
         gateway = planned.addresses or ("198.51.100.7",)
         running = Running(name=f"{name}-0", kubeconfig=f"kubeconfigs/{stack}/{name}", gateway=gateway)
-        sites[name] = Site(planned, running, made, Told(name, Path(running.kubeconfig), {}))
+        cluster = Told(name, Path(running.kubeconfig), {})
+        sites[name] = Site(planned, running, made, cluster, (cluster,), UID)
         told(sites[name]).when("get", "secret", "cacerts", out=secret(cacerts(signer, root().chain)))
     return Scene(federation, sites)
 

@@ -1,10 +1,14 @@
 """A control plane is what it answers, not what its objects say."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from checks import control_planes
 from checks.scene import Site
-from tests.unit.checks.stage import pod, scene, told
+from checks.verdict import NotApplicable
+from tests.unit.checks.stage import UID, Told, pod, scene, told
 
 VERSION = "/api/v1/namespaces/istio-system/services/http:istiod:15014/proxy/version"
 DENIED = 'Error from server: admission webhook "validation.istio.io" denied the request: unsupported protocol'
@@ -19,6 +23,33 @@ def test_an_api_server_that_does_not_answer_has_failed(east: Site) -> None:
     told(east).when("/readyz", error="The connection to the server 127.0.0.1:6443 was refused")
     verdict = control_planes.api(east)
     assert (verdict.status, "east does not answer" in verdict.found) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "status"),
+    [(UID, "passed"), ("another", "failed"), ("", "failed")],
+)
+def test_a_kubeconfig_must_lead_to_the_cluster_that_the_stack_made(east: Site, namespace: str, status: str) -> None:
+    told(east).when(
+        "get", "namespace", "istio-system",
+        out={"metadata": {"name": "istio-system", "uid": namespace}} if namespace else "",
+    )  # fmt: skip
+    verdict = control_planes.identity(east)
+    assert verdict.status == status
+    assert status == "passed" or "kubeconfigs/east-west/east another cluster answers" in verdict.found
+
+
+def test_every_way_to_a_cluster_must_lead_to_it(east: Site) -> None:
+    told(east).when("get", "namespace", "istio-system", out={"metadata": {"name": "istio-system", "uid": UID}})
+    other = Told("east", Path("clusters/east-0/kubeconfig"), {})
+    other.when("get", "namespace", "istio-system", out={"metadata": {"name": "istio-system", "uid": "another"}})
+    verdict = control_planes.identity(replace(east, ways=(east.cluster, other)))
+    assert (verdict.status, "by clusters/east-0/kubeconfig another" in verdict.found) == ("failed", True)
+
+
+def test_a_state_that_has_nothing_to_know_a_cluster_by_is_not_taken_for_a_proof(east: Site) -> None:
+    with pytest.raises(NotApplicable):
+        control_planes.identity(replace(east, uid=""))
 
 
 def test_kinds_must_be_served_and_not_only_defined(east: Site) -> None:

@@ -74,7 +74,9 @@ def test_an_authority_that_ends_soon_is_complained_of(east: Site, warning: int, 
 def test_an_authority_that_has_ended_fails(east: Site) -> None:
     ended = authority("east intermediate CA", root(), days=0)
     holds(east, ca_cert=pem(ended.chain[0]), cert_chain=pem(*ended.chain))
-    assert "east intermediate CA ended on" in trust.cacerts(east).found
+    for verdict in (trust.cacerts(east), trust.expiry(east, timedelta(days=30))):
+        assert (verdict.status, "east intermediate CA ended on" in verdict.found) == (Status.FAILED, True)
+        assert verdict.hint.startswith("renew ") and "clusters.east.intermediate" in verdict.hint
 
 
 def test_clusters_that_trust_different_roots_are_named() -> None:

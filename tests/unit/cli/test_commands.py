@@ -131,7 +131,7 @@ def test_a_lock_of_a_killed_run_is_cleared_and_said_so(
 def test_what_the_engine_refuses_is_told_in_its_words(mesh: Mesh, desk: Desk) -> None:
     desk.on("stack", "echo 'error: [curly] passphrase is wrong' >&2; exit 255")
     done = mesh("up", "--yes", "--stack", STACK)
-    assert (done.status, done.err) == (1, "error: error: [curly] passphrase is wrong\n")
+    assert (done.status, done.err) == (1, "error: [curly] passphrase is wrong\n")
 
 
 def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

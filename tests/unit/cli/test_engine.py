@@ -2,18 +2,21 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 from checks.step import Step
 from cli import clusters
 from cli.engine import Engine, EngineError, RecordedCluster
 from components.provisioners.begun import Note
+from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
 SALT = "encryptionsalt: v1:abc:def"
@@ -73,14 +76,28 @@ def test_a_stack_is_there_when_its_state_is_and_not_when_only_a_copy_is_left(
     assert desk.engine.exists() is there
 
 
-@pytest.mark.parametrize("broken", [b"", b"- no mapping\n", b"a: [\n", b"null\n", b"encryptionsalt\n", b"\xff\xfe\n"])
-def test_what_a_broken_stack_file_says_is_kept_from_an_engine_that_only_removes(desk: Desk, broken: bytes) -> None:
+def destroyed_with(desk: Desk) -> list[str]:
+    """Remove the stack, and return the lines of the configuration that the engine was given for it."""
+    seen = desk.root / "seen"
+    desk.on("destroy", f'for word; do case $word in --config-file=*) cp "${{word#--config-file=}}" {seen};; esac; done')
+    assert desk.engine.destroy("--yes") == 0
+    return seen.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"- no mapping\n", b"a: [\n", b"null\n", b"encryptionsalt\n", b"\xff\xfe\n", None]
+)
+def test_what_a_broken_or_lost_stack_file_says_is_kept_from_an_engine_that_only_removes(
+    desk: Desk, broken: bytes | None
+) -> None:
     with_stack(desk)
-    engine = desk.engine
-    desk.copy.write_text(f"{SALT}\n", encoding="utf-8")
-    desk.stack_file.write_bytes(broken)
-    engine.reopen()
-    assert desk.copy.read_text(encoding="utf-8").split() == SALT.split()
+    desk.workspace.projects.mkdir(parents=True)
+    desk.copy.write_text(f"config: {{}}\n{SALT}\n", encoding="utf-8")
+    if broken is None:
+        desk.stack_file.unlink()
+    else:
+        desk.stack_file.write_bytes(broken)
+    assert destroyed_with(desk) == [SALT]
 
 
 def test_a_pipe_for_a_stack_file_is_not_waited_for(desk: Desk) -> None:
@@ -93,8 +110,16 @@ def test_a_pipe_for_a_stack_file_is_not_waited_for(desk: Desk) -> None:
 def test_an_engine_that_only_removes_has_the_salt_that_the_user_committed(desk: Desk) -> None:
     with_stack(desk)
     desk.stack_file.write_text(f"a: [\n{SALT}\n", encoding="utf-8")
-    desk.engine.reopen()
-    assert desk.copy.read_text(encoding="utf-8").split() == SALT.split()
+    assert destroyed_with(desk) == [SALT]
+
+
+def test_removing_leaves_the_configuration_as_it_was_whether_it_comes_to_its_end_or_not(desk: Desk) -> None:
+    with_stack(desk)
+    engine = desk.engine
+    desk.copy.write_text(f"config: {{a: b}}\n{SALT}\n", encoding="utf-8")
+    desk.on("destroy", "exit 255")
+    assert engine.destroy() == 255
+    assert desk.copy.read_text(encoding="utf-8") == f"config: {{a: b}}\n{SALT}\n"
 
 
 def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
@@ -139,9 +164,15 @@ def test_closing_clears_copies_of_the_state_and_what_killed_runs_left_but_no_oth
     assert [file.exists() for file in (*ours, *others)] == [False, False, True, True]
 
 
+def test_closing_leaves_the_checkouts_own_state_alone_where_another_backend_has_the_stack(desk: Desk) -> None:
+    own = desk.keep_state()
+    desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin").engine.close()
+    assert own.exists()
+
+
 def test_what_the_engine_says_when_it_fails_is_the_error(desk: Desk) -> None:
     desk.on("cancel", "echo 'error: no such stack' >&2; exit 255")
-    with pytest.raises(EngineError, match="^error: no such stack$"):
+    with pytest.raises(EngineError, match="^no such stack$"):
         desk.engine.ask("cancel")
     desk.on("cancel", "echo 'said on standard output'; exit 1")
     with pytest.raises(EngineError, match="said on standard output"):
@@ -242,29 +273,6 @@ def test_what_a_killed_run_had_begun_to_create_is_dropped_and_nothing_else(desk:
     assert json.loads(state.read_text(encoding="utf-8"))["deployment"] == {"pending_operations": [{"type": "deleting"}]}
 
 
-def namespace(**given: object) -> dict[str, object]:
-    return {"type": "kubernetes:core/v1:Namespace", "urn": "u", **given}
-
-
-def test_namespaces_of_earlier_releases_are_retained_too(desk: Desk) -> None:
-    kept = desk.root / "imported"
-    exported = {"deployment": {"resources": [namespace(), {"type": "kubernetes:core/v1:Secret"}]}}
-    imports = f'for word; do case $word in --file=*) cp "${{word#--file=}}" {kept};; esac; done'
-    desk.on("stack", f"[ $2 = export ] && cat <<'END' || {{ {imports}; }}\n{json.dumps(exported)}\nEND")
-    desk.engine.retain_namespaces()
-    assert json.loads(kept.read_text(encoding="utf-8"))["deployment"]["resources"] == [
-        namespace(retainOnDelete=True),
-        {"type": "kubernetes:core/v1:Secret"},
-    ]
-
-
-def test_a_state_that_retains_all_its_namespaces_is_left_as_it_is(desk: Desk) -> None:
-    exported = {"deployment": {"resources": [namespace(retainOnDelete=True)]}}
-    desk.on("stack", f"echo '{json.dumps(exported)}'")
-    desk.engine.retain_namespaces()
-    assert desk.calls() == [EXPORT]
-
-
 def test_the_lock_of_a_process_that_runs_is_kept(desk: Desk) -> None:
     engine = desk.engine
     lock(desk, {"pid": os.getpid()})
@@ -306,6 +314,49 @@ def test_locks_of_another_backend_are_its_own_affair(desk: Desk, dead: int) -> N
     engine = other.engine
     lock(desk, {"pid": dead})
     assert engine.clear_stale_lock() == []
+
+
+def worker(desk: Desk, program: Path, home: Path | None = None) -> "subprocess.Popen[bytes]":
+    """Start a program in the environment in which an engine starts its plugins."""
+    environment = {"PULUMI_HOME": str(home or desk.workspace.pulumi_home)}
+    return subprocess.Popen([program, "60"], env=environment)
+
+
+@pytest.mark.skipif(not Path("/proc/self/exe").exists(), reason="only Linux tells the programs of processes")
+def test_what_a_killed_engine_left_is_ended_and_neither_an_editor_nor_what_is_anothers(desk: Desk) -> None:
+    sleep = Path(shutil.which("sleep") or "").resolve()
+    plugin = desk.root / "pulumi-resource-command"
+    engine = desk.root / "pulumi"
+    for copy in (plugin, engine):
+        shutil.copy(sleep, copy)
+    shell = ["/bin/bash", "-c", f"{plugin} 60 & echo $!; exec -a pulumi {engine} 60"]
+    environment = {"PULUMI_HOME": str(desk.workspace.pulumi_home)}
+    others = [worker(desk, sleep), worker(desk, plugin, desk.root)]
+    with subprocess.Popen(shell, env=environment, stdout=subprocess.PIPE, text=True) as alive:
+        assert alive.stdout
+        served = psutil.Process(int(alive.stdout.readline()))
+        left = worker(desk, plugin)
+        eventually(lambda: psutil.Process(left.pid).exe() == str(plugin) and alive_name(alive.pid) == "pulumi")
+        desk.engine.end_workers()
+        assert not psutil.pid_exists(left.pid)
+        assert served.is_running() and all(other.poll() is None for other in others)
+        alive.kill()
+    served.kill()
+    for other in others:
+        other.kill()
+
+
+def alive_name(pid: int) -> str:
+    """Name of a process."""
+    return psutil.Process(pid).name()
+
+
+def test_engines_that_are_at_work_are_told_by_their_locks(desk: Desk, dead: int) -> None:
+    engine = desk.engine
+    assert engine.at_work() == []
+    lock(desk, {"pid": dead})
+    lock(desk, {"pid": os.getpid()})
+    assert engine.at_work() == [os.getpid()]
 
 
 # Clusters in the state.
@@ -360,9 +411,33 @@ def test_what_makes_no_cluster_is_not_taken_for_one(desk: Desk, other: dict[str,
     assert recorded(desk, other) == []
 
 
+def kubeconfig(**settings: str) -> dict[str, object]:
+    environment = {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK, **settings}
+    return command(KUBECONFIG, environment=environment)
+
+
+def test_a_cluster_is_recorded_with_what_writes_its_kubeconfig(desk: Desk) -> None:
+    [cluster] = recorded(desk, command(KWOK, stdin="a"), kubeconfig(), kubeconfig(CLUSTER="west-1"))
+    assert cluster.kubeconfig == {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK}
+
+
 def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
     both = recorded(desk, command(KWOK, stdin="a"), command(KWOK, stdin="b") | {"delete": True})
     assert [cluster.outgoing for cluster in both] == [False, True]
+
+
+def test_clusters_are_known_by_the_uids_of_their_namespaces(desk: Desk) -> None:
+    def namespace(name: str, outputs: object) -> dict[str, object]:
+        return {"urn": f"urn:pulumi:s::p::kubernetes:core/v1:Namespace::{name}", "type": "x", "outputs": outputs}
+
+    recorded(
+        desk,
+        namespace("east:istio-system", {"metadata": {"uid": "1"}}),
+        namespace("west:istio-system", None),
+        namespace("east:sleep", {"metadata": {"uid": "2"}}),
+        namespace("east:istio-system/istiod", {"metadata": {"uid": "3"}}),
+    )
+    assert desk.engine.recorded_uids("istio-system") == {"east": "1"}
 
 
 def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
@@ -432,6 +507,42 @@ def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) 
     assert not [call for call in desk.calls() if call.startswith("state")]
 
 
+def test_kubeconfigs_are_written_again_for_the_clusters_that_are_there(desk: Desk, scripts: Path) -> None:
+    (desk.workspace.checkout / "components" / "provisioners" / "kubeconfig.py").write_text(
+        "import os; print('secret'); open(os.path.join(os.environ['MESH_HOME'], os.environ['CONTEXT']), 'w')"
+    )
+    recorded(desk, command(KWOK, stdin="config"), kubeconfig(), gone(name="west-1"), kubeconfig(CLUSTER="west-1"))
+    said: list[str] = []
+    clusters.wake(desk.engine, said.append)
+    assert (desk.workspace.home / "east").exists()
+    assert "secret" not in "".join(said)
+
+
+def test_a_cluster_that_is_gone_is_no_longer_marked_as_reached_until_it_is_made_anew(desk: Desk, scripts: Path) -> None:
+    mark = desk.workspace.home / "kubeconfigs" / STACK / ".east.of"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("east-1a2b3c", encoding="utf-8")
+    recorded(desk, gone())
+    clusters.wake(desk.engine, told)
+    assert not mark.exists()
+
+
+def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(desk: Desk, scripts: Path) -> None:
+    mark = desk.workspace.home / "kubeconfigs" / STACK / ".west.of"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("west-9", encoding="utf-8")
+    recorded(desk, command(KWOK, stdin="config"))
+    with pytest.raises(EngineError, match="dev made west-9 in this checkout, and its state in .* does not know it"):
+        clusters.wake(desk.engine, told)
+    assert not scripts.exists()
+
+
+def test_a_cluster_whose_making_was_cut_short_goes_on_being_made(desk: Desk, scripts: Path) -> None:
+    begun(desk, "west-1a2b3c")
+    recorded(desk, command(KWOK, stdin="config"))
+    clusters.wake(desk.engine, told)
+
+
 def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -> None:
     environment = {"CLUSTER": "east-1a2b3c", "MENDED": "node-1 did not run: restarted\n"}
     recorded(desk, command(KWOK, stdin="config", environment=environment))
@@ -440,8 +551,8 @@ def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -
     assert said == ["node-1 did not run: restarted"]
 
 
-def gone(*, outgoing: bool = False) -> dict[str, object]:
-    environment = {"CLUSTER": "east-1a2b3c", "GONE": "1"}
+def gone(*, outgoing: bool = False, name: str = "east-1a2b3c") -> dict[str, object]:
+    environment = {"CLUSTER": name, "GONE": "1"}
     return command(KWOK, stdin="config", environment=environment) | ({"delete": True} if outgoing else {})
 
 

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,7 +87,7 @@ def test_the_declared_version_and_service_subnet_reach_the_control_plane(stand: 
     assert config["options"]["kubeVersion"] == "v1.34.4"
     assert config["options"]["bindAddress"] == "127.0.0.1"
     patches = {patch["name"]: patch["extraArgs"] for patch in config["componentsPatches"]}
-    assert patches["kube-apiserver"] == [{"key": "service-cluster-ip-range", "value": "10.255.10.0/24"}]
+    assert {"key": "service-cluster-ip-range", "value": "10.255.10.0/24"} in patches["kube-apiserver"]
     stage = json.loads(Path(patches["kwok-controller"][0]["value"]).read_text(encoding="utf-8"))
     assert stage["kind"] == "Stage"
     assert stage["spec"]["resourceRef"] == {"apiGroup": "v1", "kind": "Service"}
@@ -96,6 +98,86 @@ def test_control_plane_programs_are_named_by_path_where_they_are_found(stand: St
     create(stand)
     assert configuration(stand)["etcdBinary"] == f"{stand.root}/bin/etcd"
     assert configuration(stand)["kubeApiserverBinary"] == "kube-apiserver"
+
+
+def patched(stand: Stand, component: str) -> dict[str, tuple[object, bool]]:
+    """The options that kwokctl is to give to a program beside its own: value, and whether instead of its own."""
+    config = json.loads((stand.folder(EAST) / "control-plane.json").read_text(encoding="utf-8"))
+    [options] = [patch["extraArgs"] for patch in config["componentsPatches"] if patch["name"] == component]
+    return {each["key"]: (each.get("value"), each.get("override", False)) for each in options}
+
+
+def test_etcd_answers_over_tls_alone_and_only_who_has_a_certificate_of_the_cluster(stand: Stand) -> None:
+    create(stand)
+    options, pki = configuration(stand), f"{stand.home}/kwok/clusters/{EAST}/pki"
+    etcd = patched(stand, "etcd")
+    for kind, port in (("client", "etcdPort"), ("peer", "etcdPeerPort")):
+        here = f"https://127.0.0.1:{options[port]}"
+        assert etcd[f"listen-{kind}-urls"] == (here, True)
+        door = "" if kind == "client" else "peer-"
+        assert etcd[f"{door}client-cert-auth"] == ("true", False)
+        assert etcd[f"{door}trusted-ca-file"] == (f"{pki}/ca.crt", False)
+    api_server = patched(stand, "kube-apiserver")
+    assert api_server["etcd-servers"] == (f"https://127.0.0.1:{options['etcdPort']}", True)
+    assert api_server["etcd-certfile"] == (f"{pki}/admin.crt", False)
+    assert "http://" not in (stand.folder(EAST) / "control-plane.json").read_text(encoding="utf-8")
+
+
+def test_what_kwokctl_writes_is_its_owners_alone(stand: Stand) -> None:
+    kwokctl = stand.root / "bin" / "kwokctl"
+    kwokctl.write_text('#!/bin/sh\n: > "$KWOK_WORKDIR.key"\n', encoding="utf-8")
+    assert create(stand).status == 0
+    assert stat.S_IMODE((stand.home / "kwok.key").stat().st_mode) == 0o600
+
+
+def test_a_cluster_of_an_earlier_release_whose_etcd_is_open_is_told_when_it_is_started(stand: Stand) -> None:
+    made(stand)
+    (stand.folder(EAST) / "control-plane.json").write_text('{"options": {}}', encoding="utf-8")
+    started = stand.run("kwok", "start", CLUSTER=EAST)
+    assert started.status == 0
+    assert f"etcd of {EAST}" in started.err and "`./mesh down`" in started.err
+
+
+@pytest.mark.parametrize("text", ["", "server: of another cluster"])
+def test_a_kubeconfig_that_is_lost_or_another_clusters_is_written_again(stand: Stand, text: str) -> None:
+    made(stand)
+    (stand.home / "kwok" / "clusters" / EAST / "kubeconfig.yaml").write_text("server: east", encoding="utf-8")
+    if text:
+        (stand.folder(EAST) / "kubeconfig").write_text(text, encoding="utf-8")
+    assert stand.run("kwok", "start", CLUSTER=EAST).status == 0
+    assert (stand.folder(EAST) / "kubeconfig").read_text(encoding="utf-8") == "server: east"
+    assert stat.S_IMODE((stand.folder(EAST) / "kubeconfig").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("odd", [",", '"'])
+def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand: Stand, odd: str) -> None:
+    home = stand.root / f"a{odd}b"
+    failed = stand.run("kwok", "create", stdin=json.dumps(CONFIG), CLUSTER=EAST, MESH_HOME=str(home))
+    assert failed.status == 1
+    assert failed.err.startswith(f"cluster {EAST} is not begun: kwok cannot work in {home}, because of the {odd}")
+    assert "-> rename the folder" in failed.err
+    assert stand.calls() == []
+    assert not (home / "clusters").exists()
+
+
+def test_a_full_disk_is_named_before_anything_is_made(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key, value in {**stand.environment, "CLUSTER": EAST}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**20))
+    with pytest.raises(SystemExit, match=rf"{EAST} is not begun: 40 MiB are free on the disk of {stand.home}"):
+        kwok.create(EAST, dict(CONFIG))
+    assert stand.calls() == []
+
+
+def test_a_disk_that_fills_up_while_a_cluster_is_made_is_named_beside_what_it_led_to(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in stand.environment.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
+    stand.when("kwokctl", status=1, err="etcd: exit status 1\n")
+    with pytest.raises(SystemExit, match=r"etcd: exit status 1\n\n0 MiB are free"):
+        kwok._kwokctl(EAST, "start", "cluster")
 
 
 def test_a_running_cluster_is_adopted(stand: Stand) -> None:
@@ -300,6 +382,9 @@ def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
 
 def control_plane(stand: Stand, name: str) -> "subprocess.Popen[bytes]":
     """Start a process as kwokctl does, of which it has no note."""
+    options = {**dict.fromkeys(kwok.BINARIES, "none"), "etcdBinary": sys.executable}
+    stand.folder(name).mkdir(parents=True, exist_ok=True)
+    (stand.folder(name) / "control-plane.json").write_text(json.dumps({"options": options}), encoding="utf-8")
     config = stand.home / "kwok" / "clusters" / name / "kwok.yaml"
     return subprocess.Popen([sys.executable, "-c", "input()", f"--config={config}"], stdin=subprocess.PIPE)
 
@@ -312,3 +397,15 @@ def test_deleting_ends_what_a_killed_kwokctl_had_started_and_not_noted(stand: St
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert neighbour.poll() is None
         neighbour.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux tells the command lines of processes")
+def test_deleting_leaves_a_pager_that_shows_a_log_of_the_cluster_alone(stand: Stand) -> None:
+    made(stand)
+    log = stand.home / "kwok" / "clusters" / EAST / "etcd.log"
+    log.touch()
+    with control_plane(stand, EAST) as lost, subprocess.Popen(["tail", "-f", log], stdout=subprocess.DEVNULL) as pager:
+        assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+        assert lost.wait(timeout=30) == -signal.SIGKILL
+        assert pager.poll() is None
+        pager.kill()
