@@ -71,6 +71,11 @@ class Host:
         return self.checkout / "toolchain" / "modules"
 
     @property
+    def checksums(self) -> Path:
+        """File with the checksum of every official file that was ever used on this machine."""
+        return self.cache / "checksums.txt"
+
+    @property
     def launchers(self) -> Path:
         """Folder of this checkout for the executables that start stand-ins."""
         return self.checkout / ".mesh" / "bin"

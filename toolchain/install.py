@@ -20,6 +20,7 @@ from toolchain.locate import Entry, Located, Route, Shelf, files, locate, main_f
 from toolchain.pins import Official, Piece, Pins, checked
 
 _PARALLEL_DOWNLOADS = 4
+_NOT_OFFERED = Unreachable("no official release", "its publisher offers none for this machine", "use another machine")
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,9 @@ class _Installation:
         self._done(piece, "found", begun, version=found.version, note=str(found.path))
         return True
 
-    def _download(self, pieces: Collection[Piece]) -> dict[str, str]:
+    def _download(self, pieces: Collection[Piece]) -> dict[str, Unreachable]:
         """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
-        unreached = {piece.name: "its publisher offers none for this machine" for piece in pieces}
+        unreached = {piece.name: _NOT_OFFERED for piece in pieces}
         by_file: dict[Official, list[Piece]] = {}
         for piece in pieces:
             if piece.official:
@@ -245,19 +246,19 @@ class _Installation:
             for official, group in by_file.items():
                 closed = [url for url in official.urls if download.site_of(url) not in sites]
                 if closed:
-                    why = f"{download.site_of(closed[0])} cannot be reached"
-                    unreached.update({piece.name: why for piece in group})
+                    unreached.update({piece.name: download.unreached(closed[0]) for piece in group})
                 else:
                     jobs[pool.submit(self._fetch, official, group)] = group
             failure: ToolchainError | None = None
             for job in as_completed(jobs):
                 try:
                     path, sha256, begun = job.result()
-                    self._unpack(jobs[job], path, sha256, begun)
                     for piece in jobs[job]:
+                        self._unpack(piece, path, sha256, begun)
                         unreached.pop(piece.name)
                 except Unreachable as error:
-                    unreached.update({piece.name: f"{error.what}: {error.why}" for piece in jobs[job]})
+                    left = [piece for piece in jobs[job] if piece.name in unreached]
+                    unreached.update({piece.name: error for piece in left})
                 except ToolchainError as error:
                     failure = failure or error  # what else is on its way may come to its end
         if failure is not None:
@@ -274,41 +275,41 @@ class _Installation:
     def _recorded(self, official: Official | None) -> str | None:
         return self._pinned.checksums.get(official.url) if official else None
 
-    def _unpack(self, group: list[Piece], path: Path, sha256: str, begun: float) -> None:
-        for piece in group:
-            if piece.chart:
-                target = self._store.charts / piece.chart
-                target.parent.mkdir(parents=True, exist_ok=True)
-                archive.take_folder(path, piece.chart, target)
-            elif piece.manifest:
-                archive.take_file(path, main_file(piece, self._store))
-            else:
-                archive.take_programs(path, piece.executables, self._store.bin)
-            note = self._record_checksum(piece, sha256)
-            self._done(piece, "official", begun, note=note)
+    def _unpack(self, piece: Piece, path: Path, sha256: str, begun: float) -> None:
+        if piece.chart:
+            target = self._store.charts / piece.chart
+            target.parent.mkdir(parents=True, exist_ok=True)
+            archive.take_folder(path, piece.chart, target)
+        elif piece.manifest:
+            archive.take_file(path, main_file(piece, self._store))
+        else:
+            archive.take_programs(path, piece.executables, self._store.bin)
+        self._done(piece, "official", begun, note=self._record_checksum(piece, sha256))
 
     def _record_checksum(self, piece: Piece, sha256: str) -> str:
         if piece.official is None or piece.official.url in self._pinned.checksums:
             return ""
         try:
-            pins.record_checksum(self._host.pins, piece.official.url, sha256)
+            pins.record_checksum(self._host.checksums, piece.official.url, sha256)
         except OSError as error:
-            return f"checksum not recorded in {self._host.pins.name}: {error.strerror}"
+            return f"checksum not recorded in {self._host.checksums}: {error.strerror}"
         return ""
 
-    def _without_publisher(self, piece: Piece, why: str) -> None:
-        begun = time.monotonic()
+    def _without_publisher(self, piece: Piece, refused: Unreachable) -> None:
+        """Take the next route, and tell why."""
+        begun, why = time.monotonic(), f"{refused.what}: {refused.why}"
         if piece.program or piece.source:
             self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
             with _told(why):
                 self._from_module(piece)
-            self._done(piece, "module", begun)
+            self._done(piece, "module", begun, note=why)
         elif piece.standin:
             launchers.write(piece, self._host)
+            self._store.remember(piece.name, Entry("stand-in", piece.version, {}, why))
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
-            raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
+            raise ToolchainError(f"{piece.name} cannot be got", why, refused.fix)
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch
@@ -328,7 +329,7 @@ class _Installation:
                 f"{main_file(piece, self._store)} is gone",
                 "run it again",
             )
-        self._store.remember(piece.name, Entry(route, version or piece.version, found))
+        self._store.remember(piece.name, Entry(route, version or piece.version, found, note))
         seconds = time.monotonic() - begun
         self._report(Progress(piece.name, version or piece.version, "ready", route, seconds, note))
 

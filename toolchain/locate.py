@@ -30,12 +30,14 @@ class Located:
         route: how it came.
         version: its version, as pinned or as it says itself.
         path: the executable or the folder.
+        note: what there was to say when it came; of a module or a stand-in, why its publisher's own did not come.
     """
 
     piece: str
     route: Route
     version: str
     path: Path
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Entry:
         route: how it came.
         version: its version.
         stamps: size and time of every file, by path; a file that differs is not the one that was installed.
+        note: what there was to say when it came.
     """
 
     route: Route
     version: str
     stamps: Mapping[str, list[int]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,10 @@ def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host)
     entry = entries.get(piece.name)
     if entry is not None and _unchanged(entry, files(piece, store)):
         stale = piece.standin is not None and (host.launchers / piece.name).exists()
-        return None if stale else Located(piece.name, entry.route, entry.version, main_file(piece, store))
+        return None if stale else Located(piece.name, entry.route, entry.version, main_file(piece, store), entry.note)
     if piece.standin and launchers.valid(piece, host):
-        return Located(piece.name, "stand-in", piece.version, host.launchers / piece.name)
+        note = entry.note if entry is not None and entry.route == "stand-in" else ""
+        return Located(piece.name, "stand-in", piece.version, host.launchers / piece.name, note)
     return None
 
 
