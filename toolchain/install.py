@@ -6,7 +6,7 @@ Run twice, the second run finds everything. Run twice at once, one works and the
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,21 @@ from typing import Literal
 from toolchain import archive, build, download, launchers, pins
 from toolchain.errors import ToolchainError, Unreachable, from_os
 from toolchain.host import Host
-from toolchain.locate import Entry, Located, Route, Shelf, files, locate, main_file, on_path, shelf, stamps
+from toolchain.locate import (
+    Entry,
+    Located,
+    Route,
+    Shelf,
+    ask,
+    candidate,
+    files,
+    locate,
+    main_file,
+    on_path,
+    settled,
+    shelf,
+    stamps,
+)
 from toolchain.pins import Official, Piece, Pins, checked
 
 _PARALLEL_DOWNLOADS = 4
@@ -109,9 +123,10 @@ def ready(provisioners: Collection[str], host: Host | None = None, pieces: Choic
     host = host or Host.current()
     pinned = pins.load(host)
     chosen = checked(provisioners)
-    found = survey(pinned, pieces(pinned, chosen), host)
-    missing = tuple(name for name, place in found.items() if place is None)
-    return _toolchain(found, pinned, host) or Missing(missing, tuple(sorted(chosen)))
+    needed = pieces(pinned, chosen)
+    if (toolchain := _toolchain(pinned, needed, host)) is not None:
+        return toolchain
+    return Missing(tuple(piece.name for piece in _unsettled(pinned, needed, host)), tuple(sorted(chosen)))
 
 
 def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Located | None]:
@@ -119,6 +134,16 @@ def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Loc
     store = shelf(pinned, host)
     entries = store.entries()
     return {piece.name: locate(piece, store, entries, host) for piece in pieces}
+
+
+def _unsettled(pinned: Pins, pieces: Collection[Piece], host: Host) -> list[Piece]:
+    """The pieces that an installation has something to do for."""
+    store = shelf(pinned, host)
+    entries = store.entries()
+    places = {piece.name: locate(piece, store, entries, host) for piece in pieces}
+    return [
+        piece for piece in pieces if (place := places[piece.name]) is None or not settled(piece, place, entries, host)
+    ]
 
 
 def install(
@@ -138,13 +163,13 @@ def install(
     host = host or Host.current()
     pinned = pins.load(host)
     needed = pieces(pinned, checked(provisioners))
-    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    complete = _toolchain(pinned, needed, host)
     if complete is not None:
         return complete
     store = shelf(pinned, host)
     with _alone(host.cache / f"{pinned.key}.lock", report):
         _Installation(pins.load(host), store, host, report).run(needed)
-    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    complete = _toolchain(pinned, needed, host)
     if complete is None:
         raise ToolchainError(
             "the toolchain is not complete", "something was removed while it was installed", "run it again"
@@ -152,10 +177,11 @@ def install(
     return complete
 
 
-def _toolchain(found: Mapping[str, Located | None], pinned: Pins, host: Host) -> Toolchain | None:
-    places = [place for place in found.values() if place is not None]
-    if len(places) < len(found):
+def _toolchain(pinned: Pins, pieces: Collection[Piece], host: Host) -> Toolchain | None:
+    """The toolchain, None while an installation has something to do for a piece of it."""
+    if _unsettled(pinned, pieces, host):
         return None
+    places = [place for place in survey(pinned, pieces, host).values() if place is not None]
     store = shelf(pinned, host)
     stands_in = any(place.route == "stand-in" for place in places)
     launched = host.launchers if stands_in else None
@@ -200,9 +226,7 @@ class _Installation:
         self._report = report
 
     def run(self, needed: Collection[Piece]) -> None:
-        entries = self._store.entries()
-        rest = [piece for piece in needed if locate(piece, self._store, entries, self._host) is None]
-        rest = [piece for piece in rest if not self._finds(piece)]
+        rest = [piece for piece in _unsettled(self._pinned, needed, self._host) if not self._finds(piece)]
         unreached = self._download(rest)
         for piece in [piece for piece in rest if piece.name in unreached]:
             self._without_publisher(piece, unreached[piece.name])
@@ -216,9 +240,9 @@ class _Installation:
             place = locate(piece, self._store, self._store.entries(), self._host)
             if place is not None:
                 self._report(Progress(piece.name, place.version, "ready", place.route))
-            return place is not None
+                return True
         begun = time.monotonic()
-        found = on_path(piece, self._host)
+        found = self._asked(piece)
         if found is None:
             return False
         link = main_file(piece, self._store)
@@ -232,6 +256,13 @@ class _Installation:
             raise from_os(f"cannot use {found.path}", link.parent, error) from error
         self._done(piece, "found", begun, version=found.version, note=str(found.path))
         return True
+
+    def _asked(self, piece: Piece) -> Located | None:
+        """A program on the search path that says that it is the pinned one."""
+        if (found := candidate(piece, self._host)) is None:
+            return None
+        self._store.remember(str(found), ask(piece, found, self._host))
+        return on_path(piece, self._store.entries(), self._host)
 
     def _download(self, pieces: Collection[Piece]) -> dict[str, Unreachable]:
         """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
@@ -304,6 +335,8 @@ class _Installation:
                 self._from_module(piece)
             self._done(piece, "module", begun, note=why)
         elif piece.standin:
+            for broken in files(piece, self._store):  # the engine takes the host that lies beside it
+                broken.unlink(missing_ok=True)
             launchers.write(piece, self._host)
             self._store.remember(piece.name, Entry("stand-in", piece.version, {}, why))
             seconds = time.monotonic() - begun

@@ -179,6 +179,7 @@ standin = "toolchain.standins.language"
 [pieces.pulumi-resource-tls]
 release = "tls-provider"
 kind = "plugin"
+probe = ["--version"]
 official.url = "URL/plugins/pulumi-resource-tls-v{version}-{os}-{arch}.tar.gz"
 official.checksums = "URL/tls/pulumi-tls_{version}_checksums.txt"
 standin = "toolchain.standins.tls"

@@ -72,6 +72,18 @@ def test_why_a_piece_is_not_its_publishers_own_is_told(
     assert f"{publisher.url}{TLS} is not to be had: its server answers 404" in text
 
 
+def test_an_official_plugin_that_has_just_arrived_is_not_missing(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(publisher)
+    del publisher.files[TLS]
+    install({"kwok"}, lambda _: None, host)
+    program(host.pulumi_home / "plugins" / "resource-tls-v5.0.2", "pulumi-resource-tls", "exit 0")
+    code, text = shown(host, GOOD, monkeypatch)
+    assert code == 0
+    assert "found on this machine" in text and "stand-in" not in text
+
+
 @pytest.mark.parametrize("provisioner", ["k3d", "kind"])
 def test_a_tool_that_the_toolchain_does_not_install_is_named(
     host: Host, publisher: Publisher, provisioner: str

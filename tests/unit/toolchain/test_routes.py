@@ -191,6 +191,22 @@ def test_the_environment_puts_the_toolchain_first_and_names_the_charts(
     assert toolchain.environment() == environment  # applied twice, it is the same
 
 
+@pytest.mark.parametrize(
+    ("environment", "home"),
+    [
+        ({}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": "/theirs"}, Path("/theirs")),
+        ({"PULUMI_HOME": "/mesh/pulumi", "MESH_HOME": "/mesh"}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": str(PROJECT / ".mesh" / "pulumi")}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": "/mesh/pulumi", "MESH_HOME": "/mesh", "MESH_USERS_PULUMI_HOME": "/theirs"}, Path("/theirs")),
+        ({"PULUMI_HOME": "/new", "MESH_HOME": "/mesh", "MESH_USERS_PULUMI_HOME": "/theirs"}, Path("/new")),
+    ],
+    ids=["none", "theirs", "a checkout's", "this checkout's", "in a shell of ours", "changed in a shell of ours"],
+)
+def test_a_checkouts_home_of_pulumi_is_not_the_users(environment: dict[str, str], home: Path) -> None:
+    assert Host.current(environment).pulumi_home == home
+
+
 def test_the_cache_folder_is_the_users_choice(tmp_path: Path) -> None:
     assert cache_folder({"MESH_CACHE": str(tmp_path)}) == tmp_path
     assert cache_folder({"XDG_CACHE_HOME": str(tmp_path)}) == tmp_path / "mesh-federation"
