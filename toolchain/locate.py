@@ -193,8 +193,13 @@ def on_path(piece: Piece, entries: Mapping[str, Entry], host: Host) -> Located |
 
 
 def ours(path: Path, host: Host) -> bool:
-    """Whether a file is of this toolchain, so that finding it on the search path means nothing."""
-    return any(path.is_relative_to(folder) for folder in (host.cache, host.launchers)) or launchers.is_launcher(path)
+    """Whether a file is of this toolchain, so that finding it on the search path means nothing.
+
+    A link from here to a program of the user's is ours: what it leads to is found where it lies itself.
+    """
+    folders = [folder for each in (host.cache, host.launchers) for folder in (each, each.resolve())]
+    lies = (path, path.resolve())
+    return any(each.is_relative_to(folder) for each in lies for folder in folders) or launchers.is_launcher(path)
 
 
 def _kept_by_pulumi(piece: Piece, host: Host) -> Located | None:
@@ -231,7 +236,7 @@ def _which(name: str, host: Host) -> Path | None:
     """First executable of that name on the search path that is not this toolchain's own."""
     for folder in host.path.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
-        if found and not ours(Path(found).resolve(), host):
+        if found and not ours(Path(found), host):
             return Path(found)
     return None
 

@@ -45,7 +45,9 @@ class Person:
         assert ready({"kwok"}, host) == toolchain
         workspace = Workspace(host.checkout, host.checkout / ".mesh", self.ambient)
         workspace.prepare(toolchain)
-        return toolchain, {**self.ambient, **workspace.environment(toolchain)}
+        with pytest.MonkeyPatch.context() as process:
+            process.setenv("PATH", self.ambient["PATH"])
+            return toolchain, {**self.ambient, **workspace.environment(toolchain)}
 
     def after(self, environment: Mapping[str, str]) -> "Person":
         """The same person in a shell that took this environment."""
@@ -105,7 +107,9 @@ def arrange(person: Person, publisher: Publisher, engine: str, language: str, pl
             program(theirs if "beside" in language else other, name, "# theirs")
     if language != "stand-in":
         names = [f"pulumi/{name}" for name in ("pulumi", HOST, f"{HOST}-exec")]
-        publisher.offer(ENGINE, archive({name: b"#!/bin/sh\n# official\n" for name in names}), checksums=SUMS)
+        publisher.offer(
+            ENGINE, archive({name: b"#!/bin/sh\necho v3.9.1 # official\n" for name in names}), checksums=SUMS
+        )
     if engine == "official in the cache":
         kept(person.host, "pulumi", "official")
     elif engine == "built in the cache" or (engine, language) == ("older on PATH", "stand-in"):
@@ -115,7 +119,7 @@ def arrange(person: Person, publisher: Publisher, engine: str, language: str, pl
     elif plugin == "on PATH":
         program(other, PLUGIN, "echo 5.0.2 # theirs")
     elif plugin == "official":
-        publisher.offer(TLS, archive({PLUGIN: b"#!/bin/sh\n# official\n"}), checksums=TLS_SUMS)
+        publisher.offer(TLS, archive({PLUGIN: b"#!/bin/sh\necho 5.0.2 # official\n"}), checksums=TLS_SUMS)
 
 
 def origin(path: Path) -> str:
@@ -235,6 +239,30 @@ def test_an_engine_that_an_earlier_release_put_beside_its_launchers_is_not_run(
     program(person.host.launchers, "pulumi", "echo v3.9.1 # left")
     _, environment = person.mesh()
     assert put_before_the_engine(environment)["pulumi"] == "official"
+
+
+def test_a_program_of_the_user_that_changes_in_a_shell_of_ours_is_taken_from_where_it_lies(
+    person: Person, publisher: Publisher
+) -> None:
+    arrange(person, publisher, "fits on PATH", "beside the engine on PATH", "on PATH")
+    theirs, other = (Path(folder) for folder in person.ambient["PATH"].split(os.pathsep)[:2])
+    _, environment = person.mesh()
+    program(theirs, "pulumi", "echo v3.11.0; exit 0 # theirs")
+    program(other, PLUGIN, "echo 5.0.2; exit 0 # theirs")
+    toolchain, environment = person.after(environment).mesh()
+    assert put_before_the_engine(environment) == dict.fromkeys(("pulumi", HOST, PLUGIN), "theirs")
+    assert {place.piece: place.version for place in toolchain.pieces}["pulumi"] == "3.11.0"
+
+
+def test_a_cache_behind_a_link_is_still_known_as_ours(person: Person, publisher: Publisher, tmp_path: Path) -> None:
+    arrange(person, publisher, "older on PATH", "official in the cache", "official")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    person = replace(person, host=replace(person.host, cache=tmp_path / "link" / "cache"))
+    toolchain, environment = person.mesh()
+    (toolchain.bin.parent / "installed.json").unlink()
+    _, environment = person.after(environment).mesh()
+    assert put_before_the_engine(environment) == dict.fromkeys(("pulumi", HOST, PLUGIN), "official")
 
 
 def test_a_link_that_an_earlier_release_left_in_a_circle_is_mended(person: Person, publisher: Publisher) -> None:
