@@ -144,7 +144,7 @@ class Workspace:
         folder = self.pulumi_home / "plugins" / f"{kind}-v{piece.version}"
         if kind.startswith("language-"):  # of these the engine asks for no version: it takes the newest
             for other in folder.parent.glob(f"{kind}-v*"):
-                if other != folder:
+                if other != folder and other.is_dir():  # the engine keeps files beside them
                     shutil.rmtree(other)
         folder.mkdir(parents=True, exist_ok=True)
         _symlink(piece.path, folder / piece.piece)

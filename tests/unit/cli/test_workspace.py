@@ -118,9 +118,11 @@ def test_of_language_hosts_only_the_one_that_is_used_lies_where_the_engine_looks
     for version in ("3.259.0", "3.276.0", "3.260.0"):
         host = Located("pulumi-language-python", "found", version, desk.root / version)
         desk.workspace.prepare(Toolchain(desk.toolchain.bin, desk.toolchain.charts, None, (host,)))
-        (folder,) = (desk.workspace.pulumi_home / "plugins").glob("language-python-v*")
+        folders = (desk.workspace.pulumi_home / "plugins").glob("language-python-v*")
+        (folder,) = (path for path in folders if path.is_dir())
         assert folder.name == f"language-python-v{version}"
         assert (folder / "pulumi-language-python").readlink() == desk.root / version
+        folder.with_name(f"{folder.name}.lastused").touch()  # the engine does
 
 
 def test_the_checkouts_own_programs_come_first_on_the_path(desk: Desk) -> None:
