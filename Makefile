@@ -76,9 +76,9 @@ bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as 
 	@./mesh install kind
 	@.venv/bin/python -m bench.lab --stack="$$LAB" --rounds="$$ROUNDS" $(laid)
 
-lock: dev ## Pin the Python packages anew, with hashes
-	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml -o requirements.txt
-	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
+lock: dev ## Pin the Python packages anew, with hashes and the extras that are asked for
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" pyproject.toml -o requirements.txt
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
 
 pictures: dev ## Draw the pictures in docs/pictures anew
 	@.venv/bin/pytest -q tests/unit/golden/test_topology.py tests/unit/golden/test_hierarchy.py --update-goldens

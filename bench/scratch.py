@@ -13,6 +13,7 @@ from typing import NoReturn
 import psutil
 
 from bench.memory import below
+from toolchain.host import users_pulumi_home
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 OURS = ("PULUMI_", "MESH_", "KUBE", "KWOK_", "HELM_")
@@ -71,7 +72,7 @@ def sweep(folder: Path) -> None:
 def clean_environment(folder: Path) -> dict[str, str]:
     """Return the user's environment without what would steer the engine elsewhere: no login, no backend, no cluster."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith(OURS)}
-    theirs = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    theirs = users_pulumi_home(os.environ)
     home = folder / "pulumi-home"
     home.mkdir(exist_ok=True)
     if (theirs / "plugins").is_dir() and not (home / "plugins").is_symlink():

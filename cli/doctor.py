@@ -74,6 +74,9 @@ def doctor(console: Console) -> int:
         console.print(f"[red]error:[/red] {escape(str(error))}")
         return 1
     console.print(_pieces(pinned, found))
+    for why, names in _reasons(found).items():
+        told = f"  {', '.join(names)}: not the publisher's own, because when installed {why}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     console.print(_machine(machine, host))
     lacks = {name: lacking(name, pinned, found, machine) for name in PROVISIONERS}
     doubts = {name: doubtful(name, machine) for name in PROVISIONERS}
@@ -151,6 +154,15 @@ def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
         else:
             table.add_row(piece.name, place.version, ROUTES[place.route], escape(_short(place.path)))
     return table
+
+
+def _reasons(found: Mapping[str, Located | None]) -> dict[str, list[str]]:
+    """Say why pieces were built or are stood in for: names of the pieces by reason."""
+    reasons: dict[str, list[str]] = {}
+    for place in found.values():
+        if place and place.note and place.route in ("module", "stand-in"):
+            reasons.setdefault(place.note, []).append(place.piece)
+    return reasons
 
 
 def _short(path: Path) -> str:

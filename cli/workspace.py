@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from model.overlay import VARIABLE as OVERLAY
 from model.overlay import chosen
+from toolchain.host import USERS_PULUMI_HOME, users_pulumi_home
 from toolchain.install import Toolchain
 from toolchain.locate import Located
 
@@ -124,6 +125,7 @@ class Workspace:
             "MESH_CHECKOUT": str(self.checkout),
             "MESH_HOME": str(self.home),
             "PULUMI_HOME": str(self.pulumi_home),
+            USERS_PULUMI_HOME: str(self._their_home()),
             # All plugins are in PULUMI_HOME; the engine warns of each one that it meets on PATH.
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
             "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
@@ -149,10 +151,10 @@ class Workspace:
             _write_secret(self.passphrase(), secrets.token_urlsafe(32))
         self._link_credentials()
         for piece in toolchain.pieces:
-            if piece.piece.startswith("pulumi-resource-"):
+            if piece.piece.startswith(("pulumi-resource-", "pulumi-language-")):
                 self._offer_plugin(piece)
         if toolchain.launchers:
-            _hard_link(_path_of("pulumi", toolchain), toolchain.launchers / "pulumi")
+            (toolchain.launchers / "pulumi").unlink(missing_ok=True)  # left there by an earlier release
 
     def _backend(self) -> str:
         """Name the state folder as the engine wants it.
@@ -176,9 +178,13 @@ class Workspace:
         return any(self.states().glob("*.json*")) or any(f"\n{SALT}" in f"\n{copy}" for copy in copies)
 
     def _offer_plugin(self, piece: Located) -> None:
-        """Put a plugin where the engine looks for installed ones."""
+        """Put a plugin or a language host where the engine looks for installed ones, wherever it lies itself."""
         kind = piece.piece.removeprefix("pulumi-")
         folder = self.pulumi_home / "plugins" / f"{kind}-v{piece.version}"
+        if kind.startswith("language-"):  # of these the engine asks for no version: it takes the newest
+            for other in folder.parent.glob(f"{kind}-v*"):
+                if other != folder and other.is_dir():  # the engine keeps files beside them
+                    shutil.rmtree(other)
         folder.mkdir(parents=True, exist_ok=True)
         _symlink(piece.path, folder / piece.piece)
 
@@ -201,8 +207,7 @@ class Workspace:
         return str(credentials.get("current") or "")
 
     def _their_home(self) -> Path:
-        given = self.ambient.get("PULUMI_HOME")
-        return Path(given) if given and Path(given) != self.pulumi_home else Path.home() / ".pulumi"
+        return users_pulumi_home({**self.ambient, "MESH_HOME": str(self.home)})
 
 
 def _without_other_checkout(ambient: Mapping[str, str], checkout: Path) -> dict[str, str]:
@@ -213,27 +218,10 @@ def _without_other_checkout(ambient: Mapping[str, str], checkout: Path) -> dict[
     return {name: value for name, value in ambient.items() if home not in value and other != value}
 
 
-def _path_of(name: str, toolchain: Toolchain) -> Path:
-    return next(piece.path for piece in toolchain.pieces if piece.piece == name)
-
-
 def _symlink(target: Path, link: Path) -> None:
-    if not (link.is_symlink() and link.readlink() == target):
+    if target != link and not (link.is_symlink() and link.readlink() == target):
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-
-
-def _hard_link(program: Path, copy: Path) -> None:
-    """Put a program beside the language host's launcher: the engine takes a host that lies beside itself."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    program = program.resolve()
-    if copy.exists() and copy.stat().st_size == program.stat().st_size:
-        return
-    copy.unlink(missing_ok=True)
-    try:
-        copy.hardlink_to(program)
-    except OSError:  # another file system
-        shutil.copy2(program, copy)
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from toolchain.errors import ToolchainError, from_os
+from toolchain.errors import MOVED, ToolchainError, Unreachable, from_os
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ def take_programs(source: Path, names: tuple[str, ...], folder: Path) -> None:
         with _members(source) as members:
             found = {member.path.name: member for member in members if member.is_file}
             if missing := [name for name in names if name not in found]:
-                raise ToolchainError(
+                raise Unreachable(
                     f"{source.name} does not hold {', '.join(missing)}",
                     "its publisher arranges it otherwise than toolchain/pins.toml says",
-                    "see whether the pinned version is a released one",
+                    MOVED,
                 )
             for name in names:
                 _place(found[name].open(), folder / name, 0o755)
@@ -51,10 +51,10 @@ def take_folder(source: Path, name: str, folder: Path) -> None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _place(member.open(), target, 0o644)
         if not scratch.exists():
-            raise ToolchainError(
+            raise Unreachable(
                 f"{source.name} does not hold a folder {name}",
                 "its publisher arranges it otherwise than toolchain/pins.toml says",
-                "see whether the pinned version is a released one",
+                MOVED,
             )
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from toolchain.errors import ToolchainError, Unreachable, from_os
+from toolchain.errors import MOVED, ToolchainError, Unreachable, from_os
 from toolchain.host import Patience
 from toolchain.pins import Official
 
 _CHUNK = 1 << 18
-_SHA256 = re.compile(r"\b[0-9a-fA-F]{64}\b")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_DIGEST = re.compile(r"[0-9a-fA-F]{32,128}")
+_NETWORK = "see to the network or to HTTPS_PROXY, then run it again"
 _AGENT = {"User-Agent": "mesh-federation-toolchain"}
 
 
@@ -48,11 +50,16 @@ def site_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def unreached(url: str) -> Unreachable:
+    """A site that gave no answer at all."""
+    return Unreachable(f"{site_of(url)} cannot be reached", "no answer", _NETWORK)
+
+
 def fetch(official: Official, folder: Path, recorded: str | None, patience: Patience) -> tuple[Path, str]:
     """Get the file into the folder; returns it with its SHA-256.
 
     Raises:
-        Unreachable: the publisher did not deliver; what came so far is kept.
+        Unreachable: the publisher did not deliver, or lists no SHA-256 of the file; what came so far is kept.
         ToolchainError: the checksum is wrong or the disk is full.
     """
     name = urlsplit(official.url).path.rsplit("/", 1)[-1]
@@ -101,7 +108,7 @@ def _expected(official: Official, name: str, recorded: str | None, patience: Pat
         raise ToolchainError(
             f"{official.url} is not the file that it was",
             f"its publisher now lists {listed_now}, but {recorded} was recorded when it was first used",
-            "find out why a released file changed; only then remove its line from [checksums] in toolchain/pins.toml",
+            "find out why a released file changed; only then remove its line from checksums.txt in the cache folder",
         )
     return listed_now
 
@@ -125,11 +132,12 @@ def _publisher_checksum(checksums: str, name: str, patience: Patience) -> str:
         found = listed(text, name)
     except (ValueError, KeyError, TypeError, AttributeError):  # not the list: a login page, an error text
         found = None
-    if found is None:
-        raise ToolchainError(
+    if found is None or not _SHA256.fullmatch(found):
+        named = name in text or _DIGEST.fullmatch(text.strip())
+        raise Unreachable(
             f"no checksum for {name}",
-            f"{checksums} does not list it",
-            "see whether the pinned version in toolchain/pins.toml was really released for this machine",
+            f"{checksums} {'lists it without a SHA-256 checksum' if named else 'does not list it'}",
+            MOVED,
         )
     return found
 
@@ -263,9 +271,7 @@ def _explained(url: str) -> Iterator[None]:
         raise Unreachable(
             f"{url} is not to be had",
             f"its server answers {error.code} {error.reason}",
-            "see whether that version was released for this machine, or whether a proxy stands between"
-            if error.code in (401, 403, 404, 410)
-            else "try again later",
+            MOVED if error.code in (401, 403, 404, 410) else "try again later",
         ) from error
     except TimeoutError as error:
         raise Unreachable(
@@ -275,9 +281,7 @@ def _explained(url: str) -> Iterator[None]:
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
-        raise Unreachable(
-            f"{url} cannot be reached", f"{reason}", "see to the network or to HTTPS_PROXY, then run it again"
-        ) from error
+        raise Unreachable(f"{url} cannot be reached", f"{reason}", _NETWORK) from error
 
 
 def _sha256(path: Path) -> str:

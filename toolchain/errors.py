@@ -25,7 +25,14 @@ class ToolchainError(Exception):
 
 
 class Unreachable(ToolchainError):
-    """A publisher did not deliver. Another route may still do; a wrong checksum is never this."""
+    """A publisher did not deliver what is pinned. Another route may still do; a wrong checksum is never this."""
+
+
+MOVED = (
+    "see whether a proxy stands between, and whether that version was released for this machine; if its publisher "
+    "moved it, correct its lines in toolchain/pins.toml"
+)
+"""What to do where a publisher answers and does not have what is asked for."""
 
 
 def from_os(what: str, folder: Path, error: OSError) -> ToolchainError:

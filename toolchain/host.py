@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+USERS_PULUMI_HOME = "MESH_USERS_PULUMI_HOME"
 _ARCH = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -42,7 +43,7 @@ class Host:
         checkout: the project's folder; its pins are the ones that count.
         cache: folder that outlives the checkout.
         path: the search path, as in PATH.
-        pulumi_home: the folder in which Pulumi keeps installed plugins.
+        pulumi_home: the folder in which the user's own Pulumi keeps installed plugins.
         python: interpreter that runs the stand-ins.
         system: Go's name of the operating system.
         arch: Go's name of the processor.
@@ -71,6 +72,11 @@ class Host:
         return self.checkout / "toolchain" / "modules"
 
     @property
+    def checksums(self) -> Path:
+        """File with the checksum of every official file that was ever used on this machine."""
+        return self.cache / "checksums.txt"
+
+    @property
     def launchers(self) -> Path:
         """Folder of this checkout for the executables that start stand-ins."""
         return self.checkout / ".mesh" / "bin"
@@ -79,12 +85,21 @@ class Host:
     def current(cls, environment: Mapping[str, str] | None = None) -> "Host":
         """This machine, this checkout."""
         env = os.environ if environment is None else environment
+        checkout = Path(__file__).resolve().parent.parent
         return cls(
-            checkout=Path(__file__).resolve().parent.parent,
+            checkout=checkout,
             cache=cache_folder(env),
             path=env.get("PATH", os.defpath),
-            pulumi_home=Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi"),
+            pulumi_home=users_pulumi_home({"MESH_HOME": str(checkout / ".mesh"), **env}),
         )
+
+
+def users_pulumi_home(environment: Mapping[str, str]) -> Path:
+    """The folder of the user's own Pulumi: never a checkout's, which `mesh env` names in a shell."""
+    given, mesh = environment.get("PULUMI_HOME"), environment.get("MESH_HOME")
+    if not given or (mesh and Path(given) == Path(mesh) / "pulumi"):
+        given = environment.get(USERS_PULUMI_HOME)
+    return Path(given) if given else Path.home() / ".pulumi"
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:

@@ -6,7 +6,7 @@ Run twice, the second run finds everything. Run twice at once, one works and the
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +16,25 @@ from typing import Literal
 from toolchain import archive, build, download, launchers, pins
 from toolchain.errors import ToolchainError, Unreachable, from_os
 from toolchain.host import Host
-from toolchain.locate import Entry, Located, Route, Shelf, files, locate, main_file, on_path, shelf, stamps
+from toolchain.locate import (
+    Entry,
+    Located,
+    Route,
+    Shelf,
+    ask,
+    candidate,
+    files,
+    locate,
+    main_file,
+    on_path,
+    settled,
+    shelf,
+    stamps,
+)
 from toolchain.pins import Official, Piece, Pins, checked
 
 _PARALLEL_DOWNLOADS = 4
+_NOT_OFFERED = Unreachable("no official release", "its publisher offers none for this machine", "use another machine")
 
 
 @dataclass(frozen=True)
@@ -108,9 +123,10 @@ def ready(provisioners: Collection[str], host: Host | None = None, pieces: Choic
     host = host or Host.current()
     pinned = pins.load(host)
     chosen = checked(provisioners)
-    found = survey(pinned, pieces(pinned, chosen), host)
-    missing = tuple(name for name, place in found.items() if place is None)
-    return _toolchain(found, pinned, host) or Missing(missing, tuple(sorted(chosen)))
+    needed = pieces(pinned, chosen)
+    if (toolchain := _toolchain(pinned, needed, host)) is not None:
+        return toolchain
+    return Missing(tuple(piece.name for piece in _unsettled(pinned, needed, host)), tuple(sorted(chosen)))
 
 
 def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Located | None]:
@@ -118,6 +134,16 @@ def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Loc
     store = shelf(pinned, host)
     entries = store.entries()
     return {piece.name: locate(piece, store, entries, host) for piece in pieces}
+
+
+def _unsettled(pinned: Pins, pieces: Collection[Piece], host: Host) -> list[Piece]:
+    """The pieces that an installation has something to do for."""
+    store = shelf(pinned, host)
+    entries = store.entries()
+    places = {piece.name: locate(piece, store, entries, host) for piece in pieces}
+    return [
+        piece for piece in pieces if (place := places[piece.name]) is None or not settled(piece, place, entries, host)
+    ]
 
 
 def install(
@@ -137,13 +163,13 @@ def install(
     host = host or Host.current()
     pinned = pins.load(host)
     needed = pieces(pinned, checked(provisioners))
-    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    complete = _toolchain(pinned, needed, host)
     if complete is not None:
         return complete
     store = shelf(pinned, host)
     with _alone(host.cache / f"{pinned.key}.lock", report):
         _Installation(pins.load(host), store, host, report).run(needed)
-    complete = _toolchain(survey(pinned, needed, host), pinned, host)
+    complete = _toolchain(pinned, needed, host)
     if complete is None:
         raise ToolchainError(
             "the toolchain is not complete", "something was removed while it was installed", "run it again"
@@ -151,10 +177,11 @@ def install(
     return complete
 
 
-def _toolchain(found: Mapping[str, Located | None], pinned: Pins, host: Host) -> Toolchain | None:
-    places = [place for place in found.values() if place is not None]
-    if len(places) < len(found):
+def _toolchain(pinned: Pins, pieces: Collection[Piece], host: Host) -> Toolchain | None:
+    """The toolchain, None while an installation has something to do for a piece of it."""
+    if _unsettled(pinned, pieces, host):
         return None
+    places = [place for place in survey(pinned, pieces, host).values() if place is not None]
     store = shelf(pinned, host)
     stands_in = any(place.route == "stand-in" for place in places)
     launched = host.launchers if stands_in else None
@@ -199,9 +226,7 @@ class _Installation:
         self._report = report
 
     def run(self, needed: Collection[Piece]) -> None:
-        entries = self._store.entries()
-        rest = [piece for piece in needed if locate(piece, self._store, entries, self._host) is None]
-        rest = [piece for piece in rest if not self._finds(piece)]
+        rest = [piece for piece in _unsettled(self._pinned, needed, self._host) if not self._finds(piece)]
         unreached = self._download(rest)
         for piece in [piece for piece in rest if piece.name in unreached]:
             self._without_publisher(piece, unreached[piece.name])
@@ -215,9 +240,9 @@ class _Installation:
             place = locate(piece, self._store, self._store.entries(), self._host)
             if place is not None:
                 self._report(Progress(piece.name, place.version, "ready", place.route))
-            return place is not None
+                return True
         begun = time.monotonic()
-        found = on_path(piece, self._host)
+        found = self._asked(piece)
         if found is None:
             return False
         link = main_file(piece, self._store)
@@ -232,9 +257,16 @@ class _Installation:
         self._done(piece, "found", begun, version=found.version, note=str(found.path))
         return True
 
-    def _download(self, pieces: Collection[Piece]) -> dict[str, str]:
+    def _asked(self, piece: Piece) -> Located | None:
+        """A program on the search path that says that it is the pinned one."""
+        if (found := candidate(piece, self._host)) is None:
+            return None
+        self._store.remember(str(found), ask(piece, found, self._host))
+        return on_path(piece, self._store.entries(), self._host)
+
+    def _download(self, pieces: Collection[Piece]) -> dict[str, Unreachable]:
         """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
-        unreached = {piece.name: "its publisher offers none for this machine" for piece in pieces}
+        unreached = {piece.name: _NOT_OFFERED for piece in pieces}
         by_file: dict[Official, list[Piece]] = {}
         for piece in pieces:
             if piece.official:
@@ -245,19 +277,19 @@ class _Installation:
             for official, group in by_file.items():
                 closed = [url for url in official.urls if download.site_of(url) not in sites]
                 if closed:
-                    why = f"{download.site_of(closed[0])} cannot be reached"
-                    unreached.update({piece.name: why for piece in group})
+                    unreached.update({piece.name: download.unreached(closed[0]) for piece in group})
                 else:
                     jobs[pool.submit(self._fetch, official, group)] = group
             failure: ToolchainError | None = None
             for job in as_completed(jobs):
                 try:
                     path, sha256, begun = job.result()
-                    self._unpack(jobs[job], path, sha256, begun)
                     for piece in jobs[job]:
+                        self._unpack(piece, path, sha256, begun)
                         unreached.pop(piece.name)
                 except Unreachable as error:
-                    unreached.update({piece.name: f"{error.what}: {error.why}" for piece in jobs[job]})
+                    left = [piece for piece in jobs[job] if piece.name in unreached]
+                    unreached.update({piece.name: error for piece in left})
                 except ToolchainError as error:
                     failure = failure or error  # what else is on its way may come to its end
         if failure is not None:
@@ -274,41 +306,43 @@ class _Installation:
     def _recorded(self, official: Official | None) -> str | None:
         return self._pinned.checksums.get(official.url) if official else None
 
-    def _unpack(self, group: list[Piece], path: Path, sha256: str, begun: float) -> None:
-        for piece in group:
-            if piece.chart:
-                target = self._store.charts / piece.chart
-                target.parent.mkdir(parents=True, exist_ok=True)
-                archive.take_folder(path, piece.chart, target)
-            elif piece.manifest:
-                archive.take_file(path, main_file(piece, self._store))
-            else:
-                archive.take_programs(path, piece.executables, self._store.bin)
-            note = self._record_checksum(piece, sha256)
-            self._done(piece, "official", begun, note=note)
+    def _unpack(self, piece: Piece, path: Path, sha256: str, begun: float) -> None:
+        if piece.chart:
+            target = self._store.charts / piece.chart
+            target.parent.mkdir(parents=True, exist_ok=True)
+            archive.take_folder(path, piece.chart, target)
+        elif piece.manifest:
+            archive.take_file(path, main_file(piece, self._store))
+        else:
+            archive.take_programs(path, piece.executables, self._store.bin)
+        self._done(piece, "official", begun, note=self._record_checksum(piece, sha256))
 
     def _record_checksum(self, piece: Piece, sha256: str) -> str:
         if piece.official is None or piece.official.url in self._pinned.checksums:
             return ""
         try:
-            pins.record_checksum(self._host.pins, piece.official.url, sha256)
+            pins.record_checksum(self._host.checksums, piece.official.url, sha256)
         except OSError as error:
-            return f"checksum not recorded in {self._host.pins.name}: {error.strerror}"
+            return f"checksum not recorded in {self._host.checksums}: {error.strerror}"
         return ""
 
-    def _without_publisher(self, piece: Piece, why: str) -> None:
-        begun = time.monotonic()
+    def _without_publisher(self, piece: Piece, refused: Unreachable) -> None:
+        """Take the next route, and tell why."""
+        begun, why = time.monotonic(), f"{refused.what}: {refused.why}"
         if piece.program or piece.source:
             self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
             with _told(why):
                 self._from_module(piece)
-            self._done(piece, "module", begun)
+            self._done(piece, "module", begun, note=why)
         elif piece.standin:
+            for broken in files(piece, self._store):  # the engine takes the host that lies beside it
+                broken.unlink(missing_ok=True)
             launchers.write(piece, self._host)
+            self._store.remember(piece.name, Entry("stand-in", piece.version, {}, why))
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
-            raise ToolchainError(f"{piece.name} cannot be got", why, "see to the network, then run it again")
+            raise ToolchainError(f"{piece.name} cannot be got", why, refused.fix)
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch
@@ -328,7 +362,7 @@ class _Installation:
                 f"{main_file(piece, self._store)} is gone",
                 "run it again",
             )
-        self._store.remember(piece.name, Entry(route, version or piece.version, found))
+        self._store.remember(piece.name, Entry(route, version or piece.version, found, note))
         seconds = time.monotonic() - begun
         self._report(Progress(piece.name, version or piece.version, "ready", route, seconds, note))
 

@@ -18,6 +18,8 @@ from toolchain.errors import from_os
 from toolchain.host import Host
 from toolchain.pins import Piece, Pins
 
+_ENGINE = "pulumi"
+
 Route = Literal["found", "official", "module", "stand-in"]
 
 
@@ -30,12 +32,14 @@ class Located:
         route: how it came.
         version: its version, as pinned or as it says itself.
         path: the executable or the folder.
+        note: what there was to say when it came; of a module or a stand-in, why its publisher's own did not come.
     """
 
     piece: str
     route: Route
     version: str
     path: Path
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,13 @@ class Entry:
         route: how it came.
         version: its version.
         stamps: size and time of every file, by path; a file that differs is not the one that was installed.
+        note: what there was to say when it came.
     """
 
     route: Route
     version: str
     stamps: Mapping[str, list[int]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,60 +143,100 @@ def stamps(paths: list[Path]) -> dict[str, list[int]] | None:
 
 def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host) -> Located | None:
     """Where the piece is, by the best route that is there; None when it has to be got."""
-    if piece.kind in ("plugin", "language") and (official := _official_plugin(piece, host)):
-        stale = (host.launchers / piece.name).exists()
-        return None if stale else official  # a launcher left on the search path would win
+    if piece.kind == "plugin" and (kept := _kept_by_pulumi(piece, host)):
+        return kept
+    if piece.kind == "language" and (beside := _beside_engine(piece, store, entries)):
+        return beside
     entry = entries.get(piece.name)
     if entry is not None and _unchanged(entry, files(piece, store)):
-        stale = piece.standin is not None and (host.launchers / piece.name).exists()
-        return None if stale else Located(piece.name, entry.route, entry.version, main_file(piece, store))
+        return Located(piece.name, entry.route, entry.version, main_file(piece, store), entry.note)
     if piece.standin and launchers.valid(piece, host):
-        return Located(piece.name, "stand-in", piece.version, host.launchers / piece.name)
+        note = entry.note if entry is not None and entry.route == "stand-in" else ""
+        return Located(piece.name, "stand-in", piece.version, host.launchers / piece.name, note)
     return None
 
 
-def on_path(piece: Piece, host: Host) -> Located | None:
-    """A program of the pinned version on the search path. Runs it to ask, so this is for installing only."""
-    if not piece.probe or (found := _which(piece.executables[0], host)) is None:
-        return None
-    shown = _ask([str(found), *piece.probe], host)
-    version = _version(shown)
-    if version is None or not _fits(piece, version):
+def settled(piece: Piece, place: Located, entries: Mapping[str, Entry], host: Host) -> bool:
+    """Whether nothing is left to do for a piece that is there.
+
+    A launcher that an official program overtook would still win on a search path. A program on the search path that
+    was never asked for its version may be better than a stand-in.
+    """
+    if not piece.standin:
+        return True
+    if place.route != "stand-in":
+        return not (host.launchers / piece.name).exists()
+    found = candidate(piece, host)
+    return found is None or _answered(found, entries) is not None
+
+
+def candidate(piece: Piece, host: Host) -> Path | None:
+    """The program on the search path that may be this piece. A language host is none: the engine looks elsewhere."""
+    return _which(piece.executables[0], host) if piece.probe else None
+
+
+def ask(piece: Piece, found: Path, host: Host) -> Entry:
+    """Ask a program for its version, or take it from the name that Pulumi gives to a plugin's folder."""
+    folder = found.resolve().parent.name
+    named = f"{piece.name.removeprefix('pulumi-')}-v{piece.version}"
+    version = piece.version if folder == named else _version(_output([str(found), *piece.probe], host))
+    return Entry("found", version or "", stamps([found]) or {})
+
+
+def on_path(piece: Piece, entries: Mapping[str, Entry], host: Host) -> Located | None:
+    """A program of the pinned version on the search path, once it was asked."""
+    found = candidate(piece, host)
+    version = _answered(found, entries) if found else None
+    if not found or not version or not _fits(piece, version):
         return None
     return Located(piece.name, "found", version, found)
 
 
 def ours(path: Path, host: Host) -> bool:
-    """Whether a file is of this toolchain, so that finding it on the search path means nothing."""
-    return path.is_relative_to(host.cache) or launchers.is_launcher(path)
+    """Whether a file is of this toolchain, so that finding it on the search path means nothing.
+
+    A link from here to a program of the user's is ours: what it leads to is found where it lies itself.
+    """
+    folders = [folder for each in (host.cache, host.launchers) for folder in (each, each.resolve())]
+    lies = (path, path.resolve())
+    return any(each.is_relative_to(folder) for each in lies for folder in folders) or launchers.is_launcher(path)
 
 
-def _official_plugin(piece: Piece, host: Host) -> Located | None:
-    """An official plugin where the engine itself looks for one."""
-    if found := _which(piece.name, host):
-        return Located(piece.name, "found", piece.version, found)
-    if piece.kind == "language":
-        engine = _which("pulumi", host)
-        beside = engine.resolve().parent / piece.name if engine else None
-        if beside and os.access(beside, os.X_OK) and not ours(beside, host):
-            return Located(piece.name, "found", piece.version, beside)
-        return None
+def _kept_by_pulumi(piece: Piece, host: Host) -> Located | None:
+    """An official plugin that the user's own Pulumi has installed."""
     name = piece.name.removeprefix("pulumi-")
-    kept = host.pulumi_home / "plugins" / f"{name}-v{piece.version}" / piece.name
-    # In a shell made by `mesh env` that folder is the checkout's, and holds links to what was located before.
-    if not os.access(kept, os.X_OK) or ours(kept.resolve(), host):
+    folder = host.pulumi_home / "plugins" / f"{name}-v{piece.version}"
+    try:
+        kept = (folder / piece.name).resolve(strict=True)
+    except (OSError, RuntimeError):  # missing, or a link that leads to itself
         return None
     # The engine marks an installation that was interrupted with a .partial file beside the folder.
-    if not kept.parent.with_name(f"{kept.parent.name}.partial").exists():
-        return Located(piece.name, "found", piece.version, kept)
-    return None
+    if not os.access(kept, os.X_OK) or ours(kept, host) or folder.with_name(f"{folder.name}.partial").exists():
+        return None
+    return Located(piece.name, "found", piece.version, kept)
+
+
+def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, Entry]) -> Located | None:
+    """The language host that came with an engine of the user's: the engine takes what lies beside itself."""
+    engine = entries.get(_ENGINE)
+    program = store.bin / _ENGINE
+    if engine is None or engine.route != "found" or not _unchanged(engine, [program]):
+        return None
+    beside = program.resolve().with_name(piece.name)
+    return Located(piece.name, "found", engine.version, beside) if os.access(beside, os.X_OK) else None
+
+
+def _answered(program: Path, entries: Mapping[str, Entry]) -> str | None:
+    """The version that a program on the search path gave when it was asked, None while it was not."""
+    entry = entries.get(str(program))
+    return entry.version if entry is not None and _unchanged(entry, [program]) else None
 
 
 def _which(name: str, host: Host) -> Path | None:
     """First executable of that name on the search path that is not this toolchain's own."""
     for folder in host.path.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
-        if found and not ours(Path(found).resolve(), host):
+        if found and not ours(Path(found), host):
             return Path(found)
     return None
 
@@ -200,7 +246,7 @@ def _unchanged(entry: Entry, expected: list[Path]) -> bool:
     return set(map(str, expected)) <= set(entry.stamps) and stamps(recorded) == dict(entry.stamps)
 
 
-def _ask(command: list[str], host: Host) -> str:
+def _output(command: list[str], host: Host) -> str:
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=10, env={**os.environ, "PATH": host.path}, check=False

@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-import os
-import tempfile
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from toolchain.errors import ToolchainError
 from toolchain.host import Host
 
 Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest"]
+
+_RECORD = re.compile(r"[0-9a-f]{64}  \S+")
 
 PROVISIONERS = ("kwok", "kind", "k3d", "existing")
 
@@ -119,8 +120,8 @@ class Pins:
     Attributes:
         pieces: every piece, in the order in which it is got.
         versions: version by release.
-        checksums: SHA-256 by URL, recorded on first use or pinned by hand.
-        key: 12 hex digits that change with any pin; the checksums recorded later are not part of it.
+        checksums: SHA-256 by URL, pinned in the file or recorded in the cache on first use.
+        key: 12 hex digits that change with any pin; the checksums are not part of it.
     """
 
     pieces: tuple[Piece, ...]
@@ -142,7 +143,7 @@ class Pins:
 
 
 def load(host: Host) -> Pins:
-    """Read the pins of the host's checkout."""
+    """Read the pins of the host's checkout, and the checksums that this machine recorded."""
     text = host.pins.read_text()
     document = tomllib.loads(text)
     versions: dict[str, str] = document["versions"]
@@ -150,31 +151,25 @@ def load(host: Host) -> Pins:
     return Pins(
         pieces=tuple(_piece(name, tables, versions, host) for name in tables),
         versions=versions,
-        checksums=document.get("checksums", {}),
+        checksums={**_recorded(host.checksums), **document.get("checksums", {})},
         key=_key(host, document),
     )
 
 
-def record_checksum(pins_file: Path, url: str, sha256: str) -> None:
-    """Write the checksum of an official file into the pins, whole or not at all.
+def record_checksum(record: Path, url: str, sha256: str) -> None:
+    """Add the checksum of an official file to the record. One line in one write, so that runs at once lose nothing."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with record.open("a") as file:
+        file.write(f"{sha256}  {url}\n")
 
-    Only the last table of the file grows, so comments and order stay as they are.
-    """
-    text = pins_file.read_text()
-    if url in tomllib.loads(text).get("checksums", {}):
-        return
-    header = "" if "[checksums]" in text else "\n[checksums]\n"
-    end = "" if text.endswith("\n") else "\n"
-    addition = f"{end}{header}{json.dumps(url)} = {json.dumps(sha256)}\n"
-    handle, scratch = tempfile.mkstemp(dir=pins_file.parent, prefix=".pins-")
+
+def _recorded(record: Path) -> dict[str, str]:
+    """SHA-256 by URL. The first record of a file counts; a line that was not written to its end is none."""
     try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text + addition)
-        os.chmod(scratch, pins_file.stat().st_mode & 0o777)
-        os.replace(scratch, pins_file)
+        lines = record.read_text(errors="replace").splitlines()
     except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+        return {}
+    return {url: sha256 for sha256, url in reversed([line.split() for line in lines if _RECORD.fullmatch(line)])}
 
 
 def checked(provisioners: Collection[str]) -> frozenset[str]:

@@ -114,15 +114,15 @@ def test_a_plugin_that_moved_is_linked_anew(desk: Desk) -> None:
     assert (folder / "pulumi-resource-command").readlink() == desk.root / "elsewhere"
 
 
-def test_the_engine_lies_beside_the_launchers_and_is_replaced_when_it_changes(desk: Desk) -> None:
-    ours = desk.workspace.home / "bin" / "pulumi"
-    desk.workspace.prepare(desk.toolchain)
-    program = desk.toolchain.bin / "pulumi"
-    assert ours.samefile(program)
-    program.unlink()
-    program.write_text("another version", encoding="utf-8")
-    desk.workspace.prepare(desk.toolchain)
-    assert ours.read_text(encoding="utf-8") == "another version"
+def test_of_language_hosts_only_the_one_that_is_used_lies_where_the_engine_looks(desk: Desk) -> None:
+    for version in ("3.259.0", "3.276.0", "3.260.0"):
+        host = Located("pulumi-language-python", "found", version, desk.root / version)
+        desk.workspace.prepare(Toolchain(desk.toolchain.bin, desk.toolchain.charts, None, (host,)))
+        folders = (desk.workspace.pulumi_home / "plugins").glob("language-python-v*")
+        (folder,) = (path for path in folders if path.is_dir())
+        assert folder.name == f"language-python-v{version}"
+        assert (folder / "pulumi-language-python").readlink() == desk.root / version
+        folder.with_name(f"{folder.name}.lastused").touch()  # the engine does
 
 
 def test_the_checkouts_own_programs_come_first_on_the_path(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import tarfile
 import threading
@@ -178,6 +179,7 @@ standin = "toolchain.standins.language"
 [pieces.pulumi-resource-tls]
 release = "tls-provider"
 kind = "plugin"
+probe = ["--version"]
 official.url = "URL/plugins/pulumi-resource-tls-v{version}-{os}-{arch}.tar.gz"
 official.checksums = "URL/tls/pulumi-tls_{version}_checksums.txt"
 standin = "toolchain.standins.tls"
@@ -313,3 +315,162 @@ def program(folder: Path, name: str, text: str) -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def digest(content: bytes, algorithm: str = "sha256") -> str:
+    """Its checksum, as lists of checksums write it."""
+    return hashlib.new(algorithm, content).hexdigest()
+
+
+Listing = Callable[[dict[str, bytes]], str]
+"""A publisher's list of checksums, of files by name."""
+
+
+def lines(files: dict[str, bytes]) -> str:
+    """As `sha256sum` writes it."""
+    return "".join(f"{digest(content)}  {name}\n" for name, content in files.items())
+
+
+def sha1_lines(files: dict[str, bytes]) -> str:
+    """As `shasum` writes it where nobody asks for another algorithm."""
+    return "".join(f"{digest(content, 'sha1')}  ./{name}\n" for name, content in files.items())
+
+
+def dist_lines(files: dict[str, bytes]) -> str:
+    """As `sha256sum` writes it one folder up."""
+    return "".join(f"{digest(content)}  _dist/{name}\n" for name, content in files.items())
+
+
+def bare(files: dict[str, bytes]) -> str:
+    """A digest and nothing else."""
+    (content,) = files.values()
+    return digest(content)
+
+
+def github_release(files: dict[str, bytes]) -> str:
+    """What GitHub's API tells of a release."""
+    assets = [{"name": name, "digest": f"sha256:{digest(content)}"} for name, content in files.items()]
+    return json.dumps({"tag_name": "v0", "assets": [{"name": "notes.txt", "digest": None}, *assets]}, indent=2)
+
+
+def helm_index(files: dict[str, bytes]) -> str:
+    """What `helm repo index` writes."""
+    text = "apiVersion: v1\nentries:\n"
+    for name, content in files.items():
+        chart, _, version = name.removesuffix(".tgz").rpartition("-")
+        text += f"  {chart}:\n  - apiVersion: v2\n    digest: {digest(content)}\n    name: {chart}\n"
+        text += f"    urls:\n    - https://charts.example.org/moved/{name}\n    version: {version}\n"
+    return text
+
+
+@dataclass(frozen=True)
+class Release:
+    """Where a publisher really puts a file.
+
+    Attributes:
+        url: the file, for Linux on amd64.
+        listed: its list of checksums, None where it has none.
+        listing: how that is written.
+        holds: what the archive holds; empty where the file is no archive.
+    """
+
+    url: str
+    listed: str | None = None
+    listing: Listing = lines
+    holds: tuple[str, ...] = ()
+
+
+_PULUMI = "https://get.pulumi.com/releases"
+_KUBERNETES = "https://dl.k8s.io/v{version}/bin/linux/amd64"
+_ISTIO = "https://blob.istio.io/istio-release/charts"
+_GITHUB = "https://github.com"
+_HOST = "pulumi-language-python"
+
+# Written after the publishers' release scripts and what others download from them, never after toolchain/pins.toml:
+# what a publisher moves is a line here, and a red test until the pins follow.
+LAYOUT = {
+    "pulumi": Release(
+        _PULUMI + "/sdk/pulumi-v{version}-linux-x64.tar.gz",
+        _GITHUB + "/pulumi/pulumi/releases/download/v{version}/pulumi-{version}-checksums.txt",
+        holds=("pulumi/pulumi", f"pulumi/{_HOST}", f"pulumi/{_HOST}-exec", "pulumi/pulumi-language-go"),
+    ),
+    "pulumi-resource-kubernetes": Release(
+        _PULUMI + "/plugins/pulumi-resource-kubernetes-v{version}-linux-amd64.tar.gz",
+        _GITHUB + "/pulumi/pulumi-kubernetes/releases/download/v{version}/pulumi-kubernetes_{version}_checksums.txt",
+        holds=("LICENSE", "README.md", "pulumi-resource-kubernetes"),
+    ),
+    "pulumi-resource-command": Release(
+        _PULUMI + "/plugins/pulumi-resource-command-v{version}-linux-amd64.tar.gz",
+        _GITHUB + "/pulumi/pulumi-command/releases/download/v{version}/pulumi-command_{version}_checksums.txt",
+        holds=("LICENSE", "README.md", "pulumi-resource-command"),
+    ),
+    "pulumi-resource-tls": Release(  # pulumi-tls_{version}_checksums.txt of its release holds SHA-1
+        _PULUMI + "/plugins/pulumi-resource-tls-v{version}-linux-amd64.tar.gz",
+        "https://api.github.com/repos/pulumi/pulumi-tls/releases/tags/v{version}",
+        github_release,
+        holds=("LICENSE", "README.md", "pulumi-resource-tls"),
+    ),
+    "helm": Release(
+        "https://get.helm.sh/helm-v{version}-linux-amd64.tar.gz",
+        "https://get.helm.sh/helm-v{version}-linux-amd64.tar.gz.sha256sum",
+        holds=("linux-amd64/helm", "linux-amd64/LICENSE"),
+    ),
+    "etcd": Release(
+        _GITHUB + "/etcd-io/etcd/releases/download/v{version}/etcd-v{version}-linux-amd64.tar.gz",
+        _GITHUB + "/etcd-io/etcd/releases/download/v{version}/SHA256SUMS",
+        holds=("etcd-v{version}-linux-amd64/etcd", "etcd-v{version}-linux-amd64/etcdctl"),
+    ),
+    "kind": Release(
+        "https://kind.sigs.k8s.io/dl/v{version}/kind-linux-amd64",
+        "https://kind.sigs.k8s.io/dl/v{version}/kind-linux-amd64.sha256sum",
+    ),
+    "k3d": Release(
+        _GITHUB + "/k3d-io/k3d/releases/download/v{version}/k3d-linux-amd64",
+        _GITHUB + "/k3d-io/k3d/releases/download/v{version}/checksums.txt",
+        dist_lines,
+    ),
+    "metallb": Release(
+        "https://raw.githubusercontent.com/metallb/metallb/v{version}/config/manifests/metallb-native.yaml"
+    ),
+    "gateway-api": Release(_GITHUB + "/kubernetes-sigs/gateway-api/releases/download/v{version}/standard-install.yaml"),
+    **{
+        name: Release(f"{_KUBERNETES}/{name}", f"{_KUBERNETES}/{name}.sha256", bare)
+        for name in ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    },
+    **{
+        f"chart-{name}": Release(
+            f"{_ISTIO}/{name}-{{version}}.tgz", f"{_ISTIO}/index.yaml", helm_index, holds=(f"{name}/Chart.yaml",)
+        )
+        for name in ("base", "istiod", "gateway")
+    },
+    **{
+        name: Release(
+            f"{_GITHUB}/kubernetes-sigs/kwok/releases/download/v{{version}}/{name}-linux-amd64",
+            "https://api.github.com/repos/kubernetes-sigs/kwok/releases/tags/v{version}",
+            github_release,
+        )
+        for name in ("kwok", "kwokctl")
+    },
+}
+LAYOUT[_HOST] = LAYOUT["pulumi"]
+
+
+def served(url: str) -> str:
+    """Path under which the local server has what lies at a publisher's address."""
+    return url.removeprefix("https:/")
+
+
+def publish_releases(publisher: Publisher, versions: dict[str, str]) -> None:
+    """Offer every release in its publisher's own layout, with its own kind of list; versions by piece."""
+    lists: dict[tuple[str, Listing], dict[str, bytes]] = {}
+    for piece, release in LAYOUT.items():
+        words = {"version": versions[piece]}
+        path = served(release.url.format(**words))
+        names = [name.format(**words) for name in release.holds]
+        content = archive({name: f"{piece}: {name}".encode() for name in names}) if names else piece.encode()
+        publisher.files.setdefault(path, content)
+        if release.listed:
+            listed = lists.setdefault((served(release.listed.format(**words)), release.listing), {})
+            listed[path.rsplit("/", 1)[-1]] = publisher.files[path]
+    for (path, listing), files in lists.items():
+        publisher.files[path] = listing(files).encode()

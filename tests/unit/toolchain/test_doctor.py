@@ -10,7 +10,7 @@ from rich.console import Console
 from cli import doctor
 from cli.doctor import Lack, Machine, doubtful, lacking
 from components.provisioners.limits import GIB, Limits
-from tests.unit.toolchain.publisher import Publisher, program, publish_all
+from tests.unit.toolchain.publisher import TLS, Publisher, program, publish_all
 from toolchain import pins
 from toolchain.host import Host
 from toolchain.install import install, survey
@@ -58,6 +58,30 @@ def test_what_only_another_provisioner_lacks_is_no_failure(
     assert code == 0
     assert text.count("docker is not on PATH") == 2
     assert text.count("install Docker") == 1  # a fix is said once
+
+
+def test_why_a_piece_is_not_its_publishers_own_is_told(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(publisher)
+    del publisher.files[TLS]
+    install({"kwok"}, lambda _: None, host)
+    code, text = shown(host, GOOD, monkeypatch)
+    assert code == 0
+    assert "pulumi-resource-tls: not the publisher's own, because when installed" in text
+    assert f"{publisher.url}{TLS} is not to be had: its server answers 404" in text
+
+
+def test_an_official_plugin_that_has_just_arrived_is_not_missing(
+    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_all(publisher)
+    del publisher.files[TLS]
+    install({"kwok"}, lambda _: None, host)
+    program(host.pulumi_home / "plugins" / "resource-tls-v5.0.2", "pulumi-resource-tls", "exit 0")
+    code, text = shown(host, GOOD, monkeypatch)
+    assert code == 0
+    assert "found on this machine" in text and "stand-in" not in text
 
 
 @pytest.mark.parametrize("provisioner", ["k3d", "kind"])

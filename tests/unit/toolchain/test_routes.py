@@ -191,6 +191,22 @@ def test_the_environment_puts_the_toolchain_first_and_names_the_charts(
     assert toolchain.environment() == environment  # applied twice, it is the same
 
 
+@pytest.mark.parametrize(
+    ("environment", "home"),
+    [
+        ({}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": "/theirs"}, Path("/theirs")),
+        ({"PULUMI_HOME": "/mesh/pulumi", "MESH_HOME": "/mesh"}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": str(PROJECT / ".mesh" / "pulumi")}, Path.home() / ".pulumi"),
+        ({"PULUMI_HOME": "/mesh/pulumi", "MESH_HOME": "/mesh", "MESH_USERS_PULUMI_HOME": "/theirs"}, Path("/theirs")),
+        ({"PULUMI_HOME": "/new", "MESH_HOME": "/mesh", "MESH_USERS_PULUMI_HOME": "/theirs"}, Path("/new")),
+    ],
+    ids=["none", "theirs", "a checkout's", "this checkout's", "in a shell of ours", "changed in a shell of ours"],
+)
+def test_a_checkouts_home_of_pulumi_is_not_the_users(environment: dict[str, str], home: Path) -> None:
+    assert Host.current(environment).pulumi_home == home
+
+
 def test_the_cache_folder_is_the_users_choice(tmp_path: Path) -> None:
     assert cache_folder({"MESH_CACHE": str(tmp_path)}) == tmp_path
     assert cache_folder({"XDG_CACHE_HOME": str(tmp_path)}) == tmp_path / "mesh-federation"
@@ -210,11 +226,25 @@ def test_any_other_pin_is_another_cache_folder(host: Host) -> None:
     assert pins.load(replace(host, arch="arm64")).key != pins.load(host).key
 
 
-def test_a_checksum_is_recorded_once_and_the_pins_stay_readable(host: Host) -> None:
-    for _ in range(2):
-        record_checksum(host.pins, "https://x/y", "a" * 64)
-    assert tomllib.loads(host.pins.read_text())["checksums"] == {"https://x/y": "a" * 64}
-    assert [path.name for path in host.pins.parent.glob(".pins-*")] == []
+def test_the_first_checksum_of_a_file_is_the_one_that_counts(host: Host) -> None:
+    for sha256 in ("a" * 64, "b" * 64):
+        record_checksum(host.checksums, "https://x/y", sha256)
+    assert pins.load(host).checksums == {"https://x/y": "a" * 64}
+
+
+def test_a_checksum_in_the_pins_counts_more_than_a_recorded_one(host: Host) -> None:
+    record_checksum(host.checksums, "https://x/y", "a" * 64)
+    host.pins.write_text(f'{host.pins.read_text()}"https://x/y" = "{"b" * 64}"\n')
+    assert pins.load(host).checksums == {"https://x/y": "b" * 64}
+
+
+@pytest.mark.parametrize("damage", ["\0\udcff", "half a line", "a" * 63 + "  https://x/y", "a" * 64 + "  x y z"])
+def test_a_damaged_record_of_checksums_leaves_what_can_be_read(host: Host, damage: str) -> None:
+    record_checksum(host.checksums, "https://x/z", "c" * 64)
+    with host.checksums.open("ab") as file:
+        file.write(damage.encode(errors="surrogateescape") + b"\n")
+    record_checksum(host.checksums, "https://x/y", "d" * 64)
+    assert pins.load(host).checksums == {"https://x/z": "c" * 64, "https://x/y": "d" * 64}
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"kubectl": 1}', '{"kubectl": {"route": "x"}}'])

@@ -28,9 +28,9 @@ from toolchain.install import install
 
 PROJECT = Path(__file__).resolve().parents[3]
 
-# Installs on the host of the test; prints a line a step.
+# Installs on the host of the test; prints a line a step, in one write: several threads report.
 INSTALL = """
-import json, resource, sys
+import json, os, resource, sys
 from pathlib import Path
 from toolchain.errors import ToolchainError
 from toolchain.host import Host, Patience
@@ -42,7 +42,7 @@ provisioners = words.pop("provisioners", ["kwok"])
 folders = {name: Path(words.pop(name)) for name in ("checkout", "cache", "pulumi_home")}
 host = Host(**folders, **words, patience=Patience(reach=10, stall=60, attempts=1))
 try:
-    install(provisioners, lambda step: print(step.piece, step.state, flush=True), host)
+    install(provisioners, lambda step: os.write(1, f"{step.piece} {step.state}\\n".encode()), host)
 except ToolchainError as error:
     print(error, flush=True)
     sys.exit(1)
