@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pulumi
 
-from components.provisioners.claim import OWNER
+from components.provisioners.claim import CLUSTER, OWNER, OWNER_ID, WAS_THERE, named
 
 Body = Mapping[str, object]
 """A Kubernetes object, or one whose leaves may be Outputs."""
@@ -38,6 +38,8 @@ class Place(NamedTuple):
         deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
         claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
         nodes: by which nodes are ready; None where they are when the cluster is made.
+        owner: in a cluster that is not ours, the label by which objects of this stack are known.
+        adopted: objects that were there before the stack, and outlive it; `Kind namespace/name`.
     """
 
     cluster: str
@@ -46,6 +48,12 @@ class Place(NamedTuple):
     deleted_with: pulumi.Resource | None = None
     claim: pulumi.Resource | None = None
     nodes: pulumi.Resource | None = None
+    owner: pulumi.Output[str] | None = None
+    adopted: frozenset[str] = frozenset()
+
+    def has_adopted(self, body: Body) -> bool:
+        """Say whether an object was there before the stack."""
+        return named(body) in self.adopted
 
 
 class KubernetesObject(pulumi.CustomResource):
@@ -109,11 +117,12 @@ def create(
         parent=parent,
         provider=place.provider,
         deleted_with=place.deleted_with,
+        retain_on_delete=place.has_adopted(body) or None,
         depends_on=[*depends_on, *(each for each in first if each)],
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
-    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place.stack), opts)
+    return KubernetesObject(resource_name(body, place.cluster), _owned(_with_wait(body), place), opts)
 
 
 def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> KubernetesPatch:
@@ -126,7 +135,7 @@ def patch(name: str, body: Body, place: Place, parent: pulumi.Resource) -> Kuber
         parent: component that it belongs to.
     """
     opts = pulumi.ResourceOptions(parent=parent, provider=place.provider, deleted_with=place.deleted_with)
-    return KubernetesPatch(name, _owned(body, place.stack), opts)
+    return KubernetesPatch(name, _owned(body, place), opts)
 
 
 def create_all(
@@ -144,11 +153,13 @@ def resource_name(body: Body, cluster: str) -> str:
     return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
 
 
-def _owned(body: Body, stack: str) -> Body:
+def _owned(body: Body, place: Place) -> Body:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
-    labels = {**(metadata.get("labels") or {}), OWNER: stack}
-    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS}
+    marks = {OWNER_ID: place.owner, CLUSTER: place.cluster} if place.owner else {}
+    labels = {**(metadata.get("labels") or {}), OWNER: place.stack, **marks}
+    kept = {WAS_THERE: "true"} if place.has_adopted(body) else {}
+    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS, **kept}
     return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
