@@ -102,11 +102,15 @@ def preview(
 @app.command()
 def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
     """Make a real request for each import or discovery that a sample may use, and show both identities."""
+    from cli import clusters
     from cli.call import call as make
 
     workspace = _workspace(stack, overlay)
     federation = _sound(workspace, stack)
-    environment = workspace.environment(_toolchain(_provisioners(federation)))
+    toolchain = _toolchain(_provisioners(federation))
+    environment = workspace.environment(toolchain)
+    if any(cluster.is_existing for cluster in federation.clusters.values()):
+        clusters.reach(_engine(workspace, stack, toolchain), federation, _tell)
     kubeconfigs = workspace.home / "kubeconfigs" / stack
     raise typer.Exit(make(federation, kubeconfigs, {**workspace.ambient, **environment}, Console()))
 
@@ -152,6 +156,7 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
     engine.reopen()
     _unlock(engine)
+    clusters.reach(engine, _still_sound(workspace, stack), _tell)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     _exit_on_failure(engine.stream("destroy", *flags))
     clusters.sweep(engine, (), _tell)
@@ -295,14 +300,20 @@ def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, "Federation"
 
 
 def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
-    """Return what a stack's clusters are made by; a stack file that is no longer sound must not keep them alive."""
+    """Return what a stack's clusters are made by."""
+    federation = _still_sound(workspace, stack)
+    return _provisioners(federation) if federation else {DEFAULT_PROVISIONER}
+
+
+def _still_sound(workspace: Workspace, stack: str) -> "Federation | None":
+    """Read what a stack declares; a stack file that is no longer sound must not keep its clusters alive."""
     from cli.validate import read
     from model.finding import InvalidModel
 
     try:
-        return _provisioners(read(workspace.stack_file(stack), workspace.overlay))
+        return read(workspace.stack_file(stack), workspace.overlay)
     except InvalidModel:
-        return {DEFAULT_PROVISIONER}
+        return None
 
 
 def _provisioners(federation: "Federation") -> set[str]:

@@ -40,6 +40,7 @@ class RecordedCluster:
         config: what the script reads on standard input.
         environment: settings of the script.
         outgoing: a newer generation has taken its place, and the next run deletes it.
+        printed: what the script said when it was last run; of an existing cluster, which one it is.
     """
 
     urn: str
@@ -48,6 +49,17 @@ class RecordedCluster:
     config: str
     environment: dict[str, str]
     outgoing: bool = False
+    printed: str = ""
+
+    @property
+    def logical(self) -> str:
+        """The name under which people declared it."""
+        return self.environment.get("CONTEXT") or self.name.rpartition("-")[0]
+
+    @property
+    def is_existing(self) -> bool:
+        """Say whether somebody else made it."""
+        return self.script == f"{SCRIPT_PREFIX}existing"
 
 
 @dataclass(frozen=True)
@@ -273,6 +285,7 @@ def _recorded(command: dict[str, Any]) -> RecordedCluster:
         config=inputs["stdin"],
         environment=inputs["environment"],
         outgoing=bool(command.get("delete")),
+        printed=str(command.get("outputs", {}).get("stdout") or ""),
     )
 
 

@@ -50,7 +50,8 @@ def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, pre
     for name, each in meant.items():
         real = before[name].name if name in before else each.provision.name
         try:
-            keep(stack, name, real, each.declared.kubeconfig or "", each.declared.context or "")
+            declared = each.declared
+            keep(file(stack, name), real, declared.kubeconfig or "", declared.context or "", Path.cwd())
             reached.append(name)
         except Unusable as unusable:
             wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
@@ -88,14 +89,21 @@ def uids(stack: str, names: Sequence[str], seconds: int) -> dict[str, str | iden
         return dict(zip(names, pool.map(answer, names), strict=True))
 
 
-def keep(stack: str, name: str, real: str, written: str, context: str) -> None:
+def keep(kept: Path, real: str, written: str, context: str, folder: Path) -> None:
     """Keep what leads to one cluster, as the user's files have it now.
+
+    Args:
+        kept: where; its name is the cluster's logical one.
+        real: the cluster's real name.
+        written: `kubeconfig` of the stack file.
+        context: `context` of the stack file.
+        folder: what relative paths are relative to.
 
     Raises:
         Unusable: they do not lead to a cluster.
     """
-    own = cut(files(written, os.environ, Path.cwd()), context, name)
-    kubeconfig.keep(file(stack, name), json.dumps(own), real)
+    own = cut(files(written, os.environ, folder), context, kept.name)
+    kubeconfig.keep(kept, json.dumps(own), real)
 
 
 def file(stack: str, name: str) -> Path:
