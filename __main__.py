@@ -5,8 +5,9 @@ import signal
 
 import pulumi
 
+from components import existing
 from components.federation import Federation, FederationArgs
-from components.rotation import last
+from components.rotation import last, left
 from model.finding import InvalidModel
 from model.overlay import chosen
 from model.plan import plan
@@ -22,9 +23,11 @@ try:
     with layers.checked():
         planned = plan(parse(layers.tree), stack)
         step(last(stack), standing(planned.trust))
+        recorded = existing.recorded(left(stack, "clusters"))
+        existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None
 
-federation = Federation("federation", FederationArgs(planned, stack))
+federation = Federation("federation", FederationArgs(planned, stack, recorded))
 pulumi.export("clusters", federation.clusters)
 pulumi.export("trust", federation.trust)

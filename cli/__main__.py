@@ -126,11 +126,15 @@ def preview(
 @app.command()
 def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
     """Make a real request for each import or discovery that a sample may use, and show both identities."""
+    from cli import clusters
     from cli.call import call as make
 
     workspace = _workspace(stack, overlay)
     federation = _sound(workspace, stack)
-    environment = workspace.environment(_toolchain(_provisioners(federation)))
+    toolchain = _toolchain(_provisioners(federation))
+    environment = workspace.environment(toolchain)
+    if any(cluster.is_existing for cluster in federation.clusters.values()):
+        clusters.reach(_engine(workspace, stack, toolchain), federation, _tell)
     kubeconfigs = workspace.home / "kubeconfigs" / stack
     raise typer.Exit(make(federation, kubeconfigs, {**workspace.ambient, **environment}, Console()))
 
@@ -188,6 +192,7 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
         return
     _refuse_beside_another(engine)
     _unlock(engine)
+    clusters.reach(engine, _still_sound(workspace, stack), _tell)
     _exit_on_failure(engine.destroy(*([] if asks else ["--yes", "--skip-preview"])))
     clusters.sweep(engine, (), _tell)
     engine.close()
@@ -362,16 +367,23 @@ def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, "Federation"
 
 
 def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
-    """Return what a stack's clusters are made by; a stack file that is no longer sound must not keep them alive."""
-    from cli.validate import read
+    """Return what a stack's clusters are made by: those that it declares, and those that runs have noted."""
     from components.provisioners.begun import notes
-    from model.finding import InvalidModel
 
     noted = {note.script.rpartition(".")[2] for note in notes(workspace.home, stack)}
+    federation = _still_sound(workspace, stack)
+    return noted | (_provisioners(federation) if federation else set()) or {DEFAULT_PROVISIONER}
+
+
+def _still_sound(workspace: Workspace, stack: str) -> "Federation | None":
+    """Read what a stack declares; a stack file that is gone or no longer sound must not keep its clusters alive."""
+    from cli.validate import read
+    from model.finding import InvalidModel
+
     try:
-        return noted | _provisioners(read(workspace.stack_file(stack), workspace.overlay))
-    except InvalidModel:  # or there is no file any more
-        return noted or {DEFAULT_PROVISIONER}
+        return read(workspace.stack_file(stack), workspace.overlay)
+    except InvalidModel:
+        return None
 
 
 def _provisioners(federation: "Federation") -> set[str]:

@@ -1,5 +1,6 @@
 """Clusters between two runs: after a reboot the processes of simulated ones are gone, or somebody removed a cluster."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -7,8 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cli.engine import Engine, EngineError, RecordedCluster
 from cli.whose import lost
+from components.existing import keep
+from components.provisioners import access
 from components.provisioners.begun import notes
 from components.provisioners.place import GONE, SCRIPT_PREFIX
+from model.config import Cluster, Federation
+from model.kubeconfig import Unusable
 
 KUBECONFIG = f"{SCRIPT_PREFIX}kubeconfig"
 """Writes a cluster's kubeconfig for people."""
@@ -67,6 +72,49 @@ def sweep(
             if done.returncode:
                 raise EngineError(done.stderr.strip())
             tell(f"cluster {left.name}, {why}, is removed")
+
+
+def reach(engine: Engine, declared: Federation | None, tell: Callable[[str], None]) -> None:
+    """Read the kubeconfigs of a stack's existing clusters anew, and prove that they lead to the clusters that they did.
+
+    Args:
+        engine: of the stack.
+        declared: what its stack file says now; None where that is not sound: then what it said at the last `up` counts.
+        tell: tells a person.
+
+    Raises:
+        EngineError: a kubeconfig leads to no cluster, or to another one.
+    """
+    meant = declared.clusters if declared else {}
+    existing = [cluster for cluster in engine.recorded_clusters() if cluster.is_existing and not cluster.outgoing]
+    for cluster in existing:
+        _keep(engine, cluster, meant.get(cluster.logical), tell)
+    with ThreadPoolExecutor() as pool:
+        proven = list(pool.map(lambda cluster: _proven(engine, cluster), existing))
+    for done in proven:
+        if done.returncode:
+            raise EngineError(done.stderr.strip())
+
+
+def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, tell: Callable[[str], None]) -> None:
+    """Take the kubeconfig that the stack file names; the one of the last run serves where that cannot be read."""
+    then: dict[str, str] = json.loads(cluster.config)
+    written, context = then["kubeconfig"], then["context"]
+    if declared and declared.kubeconfig:
+        written, context = declared.kubeconfig, declared.context or ""
+    kept = engine.workspace.home / access.reference(engine.stack, cluster.logical)
+    try:
+        keep(kept, cluster.name, written, context, engine.workspace.checkout)
+    except Unusable as unusable:
+        told = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
+        if not kept.exists():
+            raise EngineError(f"{told}\n  -> {unusable.fix}") from None
+        tell(f"{told}; {cluster.logical} is reached as at the last run")
+
+
+def _proven(engine: Engine, cluster: RecordedCluster) -> "subprocess.CompletedProcess[str]":
+    known = {"CLUSTER": cluster.name, "CONTEXT": cluster.logical, "STACK": engine.stack}
+    return _script(engine, cluster.script, "update", {**known, "PULUMI_COMMAND_STDOUT": cluster.printed})
 
 
 def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:

@@ -42,6 +42,7 @@ class RecordedCluster:
         environment: settings of the script.
         outgoing: a newer generation has taken its place, and the next run deletes it.
         kubeconfig: settings of the script that writes its kubeconfig for people; empty where a run was cut short.
+        printed: what the script said when it was last run; of an existing cluster, which one it is.
     """
 
     urn: str
@@ -51,6 +52,17 @@ class RecordedCluster:
     environment: dict[str, str]
     outgoing: bool = False
     kubeconfig: dict[str, str] = field(default_factory=dict)
+    printed: str = ""
+
+    @property
+    def logical(self) -> str:
+        """The name under which people declared it."""
+        return self.environment.get("CONTEXT") or self.name.rpartition("-")[0]
+
+    @property
+    def is_existing(self) -> bool:
+        """Say whether somebody else made it."""
+        return self.script == f"{SCRIPT_PREFIX}existing"
 
 
 @dataclass(frozen=True)
@@ -353,6 +365,7 @@ def _recorded(command: dict[str, Any], kubeconfigs: Mapping[str, dict[str, str]]
         environment=inputs["environment"],
         outgoing=bool(command.get("delete")),
         kubeconfig=kubeconfigs.get(name, {}),
+        printed=str(command.get("outputs", {}).get("stdout") or ""),
     )
 
 

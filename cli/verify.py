@@ -16,6 +16,7 @@ from checks.runner import Result, run, run_one
 from checks.scene import Outputs, Scene, Site
 from checks.step import Step
 from checks.verdict import Unseen
+from cli.clusters import reach
 from cli.engine import Engine, EngineError
 from model.config import Federation
 from model.mesh import NAMESPACE
@@ -106,6 +107,8 @@ def scene(engine: Engine, federation: Federation) -> Scene:
     """
     if not engine.exists():
         raise NotUp("nothing of it is up")
+    if any(cluster.is_existing for cluster in federation.clusters.values()):
+        reach(engine, federation, lambda line: None)
     told = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
     try:
         outputs = Outputs.model_validate_json(told)

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
 from components.objects import Body, Place, patch
+from components.provisioners import access, place
 from model import locality
 from model.provisioning import Provision
 
@@ -16,6 +19,9 @@ SCRIPTS = "python3 -m components.provisioners"
 """Run in the project's folder, so that a checkout that moves changes nothing."""
 PRINTED = ["stdout", "stderr"]
 """Outputs of a Command that are secret because an input is: the official plugin keeps what it prints in plain text."""
+
+
+OWNER_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,19 @@ class ClusterArgs:
         provision: how it is made.
         stack: name of the Pulumi stack.
         locality: of its nodes, `region[/zone[/subzone]]`.
-        objects: everything that the stack will make in the cluster, where that must not be there yet; else nothing.
+        objects: everything that the stack will make in the cluster, where that is not ours; else nothing.
+        adopt: objects of others are to be taken over, or at least looked at for that.
+        adopted: those that are; `Kind namespace/name`.
+        unmarked: the cluster's objects are of an older release, which marked them with the stack's name alone.
     """
 
     provision: Provision
     stack: str
     locality: str
     objects: Sequence[Body] = ()
+    adopt: bool = False
+    adopted: Sequence[str] = ()
+    unmarked: bool = False
 
 
 class Cluster(pulumi.ComponentResource):
@@ -41,14 +53,19 @@ class Cluster(pulumi.ComponentResource):
     Produces a Command that makes it, one that reads its kubeconfig, one that waits for its nodes where they take their
     time, the Kubernetes provider for all that is in it, and a NodePatch for each node of ours, by which Istio knows
     where its pods are. Its identity is the id of the first: replacing it replaces exactly what is in the cluster.
+    A cluster that exists already is only asked which one it is, and claimed; its kubeconfig is no part of the state.
 
     Attributes:
-        kubeconfig: secret; context and names are the logical name.
+        name: its real name.
+        kubeconfig: secret, where the cluster is ours; else the name of the file that every run keeps (access.py).
+        uid: of a cluster that is not ours, which it is.
         provider: the only way into the cluster.
         place: where objects of this cluster are created.
     """
 
+    name: str
     kubeconfig: pulumi.Output[str]
+    uid: pulumi.Output[str] | None
     provider: kubernetes.Provider
     place: Place
 
@@ -62,46 +79,69 @@ class Cluster(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Cluster", name, None, opts)
         made = args.provision
+        self.name = made.name
         script = f"{SCRIPTS}.{made.provisioner}"
         create = local.Command(
             f"{name}-create",
             create=f"{script} create",
-            update="true",  # a changed script must not touch a cluster that runs
+            # A changed script must not touch a cluster that runs; one that is not ours is asked which one it is.
+            update="true" if made.ours else f"{script} update",
             delete=f"{script} delete",
-            environment={"CLUSTER": made.name, "STACK": args.stack, **made.environment},
+            environment={
+                "CLUSTER": made.name,
+                "STACK": args.stack,
+                **({} if made.ours else {"CONTEXT": name}),
+                **made.environment,
+            },
             stdin=made.config,
             triggers=[made.generation],
-            add_previous_output_in_env=False,
+            add_previous_output_in_env=not made.ours,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # A replaced cluster must be read again, and only a property says so to the engine: depends_on does not.
-        read = local.Command(
-            f"{name}-kubeconfig",
-            create=f"{SCRIPTS}.kubeconfig create",
-            update="true",
-            delete=f"{SCRIPTS}.kubeconfig delete",
-            environment={"CLUSTER": made.name, "CONTEXT": name, "STACK": args.stack},
-            triggers=[create.id],
-            logging=local.Logging.NONE,
-            add_previous_output_in_env=False,
-            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
-        )
-        self.kubeconfig = pulumi.Output.secret(read.stdout)
+        read = self._read(name, made, create, args.stack) if made.ours else None
+        reference = access.reference(args.stack, name)
+        self.kubeconfig = pulumi.Output.secret(read.stdout) if read else create.id.apply(lambda _: reference)
+        self.uid = None if made.ours else create.stdout
         self.provider = kubernetes.Provider(
             name,
-            kubeconfig=self.kubeconfig,
+            kubeconfig=self.kubeconfig if made.ours else self.kubeconfig.apply(_file),
             cluster_identifier=create.id,
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        deleted_with = create if made.ours else None
-        nodes = self._nodes(name, made, create, read) if made.boots else None
-        self.place = Place(name, self.provider, args.stack, deleted_with, self._claim(name, args), nodes)
+        owner = None if made.ours else create.id.apply(_owner)
+        self.place = Place(
+            name,
+            self.provider,
+            args.stack,
+            deleted_with=create if made.ours else None,
+            claim=self._claim(name, args, owner) if owner else None,
+            nodes=self._nodes(name, made, create, read) if read and made.boots else None,
+            owner=owner,
+            adopted=frozenset(args.adopted),
+        )
         for index, node in enumerate(made.nodes):
             patch(f"{name}:node-{index}", locality.node(node, args.locality), self.place, self)
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
+
+    def _read(self, name: str, made: Provision, create: local.Command, stack: str) -> local.Command:
+        """Read the kubeconfig of a cluster of ours; a replaced one is read again.
+
+        Only a property says so to the engine: depends_on does not.
+        """
+        return local.Command(
+            f"{name}-kubeconfig",
+            create=f"{SCRIPTS}.kubeconfig create",
+            update="true",
+            delete=f"{SCRIPTS}.kubeconfig delete",
+            environment={"CLUSTER": made.name, "CONTEXT": name, "STACK": stack},
+            triggers=[create.id],
+            logging=local.Logging.NONE,
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
+        )
 
     def _nodes(self, name: str, made: Provision, create: local.Command, read: local.Command) -> local.Command:
         """Wait until nodes are ready, while all that is no pod is made already."""
@@ -116,23 +156,44 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[read], deleted_with=create),
         )
 
-    def _claim(self, name: str, args: ClusterArgs) -> local.Command | None:
+    def _claim(self, name: str, args: ClusterArgs, owner: pulumi.Output[str]) -> local.Command:
         """Refuse to take over what others made, before anything is touched."""
-        if not args.objects:
-            return None
-        identities = sorted((_identity(body) for body in args.objects), key=lambda identity: sorted(identity.items()))
+        wanted = [{**_identity(body), **({"body": body} if args.adopt else {})} for body in args.objects]
+        wanted.sort(key=lambda each: [str(each[key]) for key in ("apiVersion", "kind", "name", "namespace")])
         return local.Command(
             f"{name}-claim",
             create=f"{SCRIPTS}.claim",
-            stdin=json.dumps(identities, indent=1),
-            environment={"CLUSTER": name, "STACK": args.stack, "KUBECONFIG_TEXT": self.kubeconfig},
+            stdin=json.dumps(wanted, indent=1),
+            environment={
+                "CLUSTER": name,
+                "STACK": args.stack,
+                "OWNER_ID": owner,
+                "KUBECONFIG": self.kubeconfig,
+                "ADOPTED": json.dumps(sorted(args.adopted)),
+                "UNMARKED": "ours" if args.unmarked else "",
+            },
             logging=local.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
         )
 
 
-def _identity(body: Body) -> dict[str, str]:
+def _owner(creation: str) -> str:
+    """Return what tells objects of this stack, in this cluster, from those of any other.
+
+    The id of the create command is made once, at random, and kept in the state alone. It identifies the provider too: a
+    provider that is another one finds the objects of the one before to be somebody else's, and touches nothing.
+    """
+    return sha256(creation.encode()).hexdigest()[:OWNER_DIGITS]
+
+
+def _file(reference: str) -> str:
+    """Return the path of a kept kubeconfig, the same in every checkout whose own folder is in its usual place."""
+    file, here = place.home() / reference, Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+
+
+def _identity(body: Body) -> dict[str, object]:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
     return {

@@ -25,8 +25,10 @@ from components.objects import Body, create
 from components.rotation import TrustingArgs
 from components.workload import Sample, SampleArgs
 from model import discovery, gatewayapi, metallb
+from model.identity import Recorded
 from model.mesh import EGRESS, GATEWAY, NAMESPACE, is_simulated
 from model.plan import ClusterPlan, Plan, Sources
+from model.provisioning import kept
 from model.routing import object_name
 
 
@@ -37,10 +39,12 @@ class FederationArgs:
     Attributes:
         plan: everything that is to exist.
         stack: name of the Pulumi stack.
+        recorded: existing clusters of the last `up`, by logical name.
     """
 
     plan: Plan
     stack: str
+    recorded: Mapping[str, Recorded]
 
 
 class Federation(pulumi.ComponentResource):
@@ -69,7 +73,7 @@ class Federation(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Federation", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        self._stack = args.stack
+        self._stack, self._recorded = args.stack, args.recorded
         self._sources = args.plan.sources
         declared = args.plan.sources.gateway_api
         self._gateway_api = manifests.gateway_api(declared) if declared else None
@@ -101,8 +105,18 @@ class Federation(pulumi.ComponentResource):
         ]
 
     def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
-        must_be_new = objects.all_of(plan) if plan.declared.must_be_new else []
-        args = ClusterArgs(plan.provision, self._stack, plan.declared.locality, must_be_new)
+        declared, was = plan.declared, self._recorded.get(plan.name)
+        args = ClusterArgs(
+            provision=plan.provision,
+            stack=self._stack,
+            locality=declared.locality,
+            objects=objects.all_of(plan) if declared.is_existing else [],
+            adopt=declared.adopt or bool(declared.adopted),
+            adopted=declared.adopted,
+            unmarked=was is not None and not was.uid,
+        )
+        if declared.is_existing and was:
+            args = replace(args, provision=kept(plan.provision, was.name))
         cluster = Cluster(plan.name, args, self._child)
         cluster.place = needs.looked_for(plan.needed, cluster)
         return cluster
@@ -294,7 +308,8 @@ def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
     declared = mesh.plan.declared
     return {
         "provisioner": declared.provisioner.value,
-        "name": mesh.plan.provision.name,
+        "name": mesh.cluster.name,
+        **({"uid": mesh.cluster.uid} if mesh.cluster.uid else {}),
         "context": declared.name,
         "kubeconfig": f"kubeconfigs/{stack}/{declared.name}",
         "gateway": mesh.gateway.addresses,

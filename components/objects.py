@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pulumi
 
-from components.provisioners.claim import OWNER
+from components.provisioners.claim import CLUSTER, OWNER, OWNER_ID, WAS_THERE, named
 
 Body = Mapping[str, object]
 """A Kubernetes object, or one whose leaves may be Outputs."""
@@ -39,6 +39,8 @@ class Place(NamedTuple):
         deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
         claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
         nodes: by which nodes are ready; None where they are when the cluster is made.
+        owner: in a cluster that is not ours, the label by which objects of this stack are known.
+        adopted: objects that were there before the stack, and outlive it; `Kind namespace/name`.
     """
 
     cluster: str
@@ -47,6 +49,12 @@ class Place(NamedTuple):
     deleted_with: pulumi.Resource | None = None
     claim: pulumi.Resource | None = None
     nodes: pulumi.Resource | None = None
+    owner: pulumi.Output[str] | None = None
+    adopted: frozenset[str] = frozenset()
+
+    def has_adopted(self, body: Body) -> bool:
+        """Say whether an object was there before the stack."""
+        return named(body) in self.adopted
 
 
 class KubernetesObject(pulumi.CustomResource):
@@ -123,7 +131,7 @@ def create(
         parent=parent,
         provider=place.provider,
         deleted_with=place.deleted_with,
-        retain_on_delete=body["kind"] == "Namespace",
+        retain_on_delete=body["kind"] == "Namespace" or place.has_adopted(body) or None,
         depends_on=[*depends_on, *(each for each in first if each)],
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
@@ -162,14 +170,15 @@ def resource_name(body: Body, cluster: str) -> str:
 
 def marks(place: Place) -> dict[str, pulumi.Input[str]]:
     """Labels by which objects of the stack are known."""
-    return {OWNER: place.stack}
+    return {OWNER: place.stack, **({OWNER_ID: place.owner, CLUSTER: place.cluster} if place.owner else {})}
 
 
 def _owned(body: Body, place: Place) -> Body:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
     labels = {**(metadata.get("labels") or {}), **marks(place)}
-    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS}
+    kept = {WAS_THERE: "true"} if place.has_adopted(body) else {}
+    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS, **kept}
     return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 

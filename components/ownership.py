@@ -43,6 +43,7 @@ def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Comma
             "OWNER": args.owner,
             "CLUSTER": place.cluster,
             "STACK": place.stack,
+            **({"OWNER_ID": place.owner} if place.owner else {}),
         },
         triggers=[place.provider.id],
         kubeconfig=args.kubeconfig,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_command import local
@@ -17,16 +18,20 @@ _READ = "pulumi:pulumi:readStackOutputs"
 """The engine's own function behind a StackReference, which would be one more resource in every preview."""
 
 
+def left(stack: str, output: str) -> Mapping[str, Mapping[str, Any]]:
+    """Read an output that the last `up` of this stack left; nothing where there was none."""
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
+    answer = pulumi.runtime.invoke(_READ, {"name": name}).value
+    outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
+    return (outputs.get(output) if isinstance(outputs, Mapping) else None) or {}
+
+
 def last(stack: str) -> Standing:
     """Read what the last `up` of this stack left; nothing where there was none.
 
     It is in the stack's output `trust`, so that a preview can tell without asking a cluster.
     """
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
-    answer = pulumi.runtime.invoke(_READ, {"name": name}).value
-    outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
-    trust = outputs.get("trust") if isinstance(outputs, Mapping) else None
-    known = {name: each for name, each in (trust or {}).items() if "issuer" in each}
+    known = {name: each for name, each in left(stack, "trust").items() if "issuer" in each}
     return Standing(
         issuers={name: each["issuer"] for name, each in known.items()},
         accepted={name: frozenset(each["accepted"]) for name, each in known.items()},

@@ -4,6 +4,7 @@ Only shape is decided here (types, allowed words, unknown keys). Facts that span
 Every default is the safe one: nothing is exported unless declared, mTLS is STRICT, trust-domain aliases do not exist.
 """
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
@@ -293,6 +294,16 @@ class PublishedPort(Declared):
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
 
+_RELEASE = r"^v?(1\.\d{1,3}\.\d{1,3})([-+].*)?$"
+"""A release of Kubernetes, as API servers call themselves: v1.33.4-eks-99bf7f5, 1.33.5-gke.1162000, v1.33.4+k3s1."""
+
+
+def _release(value: object) -> object:
+    """Leave out what a publisher added to a release."""
+    found = re.match(_RELEASE, value) if isinstance(value, str) else None
+    return found[1] if found else value
+
+
 class Cluster(Declared):
     """A Kubernetes cluster and its mesh."""
 
@@ -318,14 +329,20 @@ class Cluster(Declared):
     """Provisioners kind and k3d: ports of the first node that are published on this machine."""
     ready_within_seconds: int = Field(default=300, ge=30, le=3600)
     """How long a kind or k3d cluster may take until its nodes are ready; 40 s are usual."""
-    kubernetes_version: str = Field(default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$")
-    """What charts are rendered for; the version of simulated control planes."""
+    kubernetes_version: Annotated[str, BeforeValidator(_release)] = Field(
+        default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$", json_schema_extra={"pattern": _RELEASE}
+    )
+    """What charts are rendered for; the version of simulated control planes. As clouds print it, too: v1.34.4-eks-1."""
     kubeconfig: str | None = None
     """Provisioner existing: path of the kubeconfig file."""
     context: str | None = None
     """Provisioner existing: context in that file; left out: its current context."""
     adopt: bool = False
-    """Provisioner existing: take over objects that this stack did not make."""
+    """Provisioner existing: look at objects that this stack did not make and would take over, and show what would
+    change in them; nothing is taken over that `adopted` does not name."""
+    adopted: tuple[str, ...] = ()
+    """Provisioner existing: objects of others that the stack takes over, each as `Kind namespace/name`; `down` leaves
+    them in the cluster."""
     api_server: str | None = None
     """Provisioner existing: https address of its API server as pods of the clusters that discover it reach it; left
     out: that of the kubeconfig."""
@@ -342,9 +359,9 @@ class Cluster(Declared):
         return self._name
 
     @property
-    def must_be_new(self) -> bool:
-        """Say whether nothing that the stack makes in this cluster may be there already."""
-        return self.provisioner is Provisioner.EXISTING and not self.adopt
+    def is_existing(self) -> bool:
+        """Say whether the cluster is somebody else's, who made it."""
+        return self.provisioner is Provisioner.EXISTING
 
     @property
     def path(self) -> str:

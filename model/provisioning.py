@@ -5,7 +5,7 @@ cluster and its replacement can stand side by side until every importer has move
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from model.addresses import node_range
@@ -49,7 +49,9 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
     """Decide what the cluster's provisioner is told."""
     document = _RECIPES[cluster.provisioner](federation, cluster)
     network = _docker_network(federation) if cluster.provisioner in _IN_DOCKER else {}
-    identity = json.dumps([stack, cluster.name, cluster.provisioner, document, network], sort_keys=True)
+    # A cluster that exists is the same however it is reached (model/identity.py).
+    made_of = {} if cluster.is_existing else document
+    identity = json.dumps([stack, cluster.name, cluster.provisioner, made_of, network], sort_keys=True)
     digest = sha256(identity.encode()).hexdigest()
     generation = digest[:GENERATION_DIGITS]
     waits = {"READY_WITHIN": str(cluster.ready_within_seconds)} if cluster.provisioner in _IN_DOCKER else {}
@@ -61,10 +63,20 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
         generation=generation,
         config=json.dumps(_SEALED[cluster.provisioner](document, digest[:LABEL_DIGITS]), indent=2, sort_keys=True),
         environment={**network, **waits},
-        ours=cluster.provisioner is not Provisioner.EXISTING,
+        ours=not cluster.is_existing,
         nodes=_NODES[cluster.provisioner](name, cluster.nodes),
         boots=cluster.provisioner in _IN_DOCKER,
     )
+
+
+def kept(made: Provision, name: str) -> Provision:
+    """Return the same under the real name that the cluster had before.
+
+    Args:
+        made: of an existing cluster.
+        name: by which the stack's state has it; an older release derived it from the kubeconfig's path.
+    """
+    return replace(made, name=name, generation=name.rpartition("-")[2])
 
 
 Document = dict[str, object]

@@ -302,8 +302,12 @@ def _network(error: ErrorDetails, location: Location) -> Told:
 
 def _pattern(error: ErrorDetails, location: Location) -> Told:
     key = str(location[-1])
-    example = "1.34.4" if key == "kubernetesVersion" else "1.31.0"
-    return "bad-version", f"{_shown(error, location)} is not a full release number", f"write it as {example}"
+    fix = "write what kubectl version says of the server, for example v1.34.4"
+    return (
+        "bad-version",
+        f"{_shown(error, location)} is not a full release number",
+        fix if key == "kubernetesVersion" else "write it as 1.31.0",
+    )
 
 
 def _value(error: ErrorDetails, location: Location) -> Told:

@@ -1,43 +1,60 @@
-"""Takes a cluster that exists already: proves that its API server answers, and changes nothing.
+"""Takes a cluster that exists already: proves which one it is, and changes nothing.
 
-usage: python3 -m components.provisioners.existing create|start|delete
+usage: python3 -m components.provisioners.existing create|update|start|delete
 
 Environment:
-    CLUSTER: the real name. MESH_HOME: see place.py.
-Standard input of create and start: JSON with `kubeconfig`, a file's path, and `context`, empty for its current one.
+    CLUSTER: the real name. CONTEXT: the logical name. STACK: the Pulumi stack. MESH_HOME: see place.py.
+    PULUMI_COMMAND_STDOUT: what the last create or update printed.
+Standard output of create and update: the UID of its namespace kube-system.
+
+The program keeps the cluster's kubeconfig in kubeconfigs/STACK/CONTEXT, and reads it anew for every run.
 """
 
-import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
-from components.provisioners import place
+from components.provisioners import identity, kubeconfig, place
 
 
-def create(name: str, config: dict[str, str]) -> None:
-    """Keep a copy of the cluster's kubeconfig, cut to its context, and prove that the cluster answers."""
-    source = Path(config["kubeconfig"]).expanduser()
-    context = [f"--context={config['context']}"] if config["context"] else []
-    view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", f"--kubeconfig={source}", *context]
-    done = place.ask(view)
-    if done.returncode:
-        sys.exit(f"{source}: no usable context {config['context']!r} for cluster {name}\n{done.stderr}")
-    place.folder(name).mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(place.kubeconfig(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(done.stdout)
-    if not place.answers(name):
-        sys.exit(f"the API server of {name} does not answer: check its kubeconfig and that the cluster runs")
+def create(name: str) -> None:
+    """Print which cluster it is."""
+    print(_found())
+
+
+def update(name: str) -> None:
+    """Print which cluster it is, once it is certain that it is the one that it was."""
+    was, found = os.environ.get("PULUMI_COMMAND_STDOUT", "").strip(), _found()
+    if was and was != found:
+        logical = os.environ["CONTEXT"]
+        sys.exit(
+            f"the kubeconfig of {logical} leads to the cluster {found} (UID of its namespace kube-system); until now"
+            f" {logical} was {was}, where the stack's objects are\n"
+            f"-> name the kubeconfig and context of {was}, or give the other cluster a key of its own under clusters"
+        )
+    print(found)
+
+
+def _found() -> str:
+    file = kubeconfig.file()
+    try:
+        return identity.ask(file)
+    except identity.Silent as silent:
+        sys.exit(
+            f"the API server of {os.environ['CONTEXT']} does not answer:\n{silent}\n"
+            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{os.environ['CONTEXT']}"
+        )
+
+
+def start(name: str) -> None:
+    """Do nothing: starting it is not ours."""
 
 
 def delete(name: str) -> None:
-    """Forget the copied kubeconfig; the cluster stays."""
+    """Forget how it is reached; the cluster stays."""
+    kubeconfig.delete(name)
     shutil.rmtree(place.folder(name), ignore_errors=True)
 
 
 if __name__ == "__main__":
-    # Starting it is not ours; on another machine, or after a change of its kubeconfig, the copy is made anew.
-    taken = {action: lambda name: create(name, json.load(sys.stdin)) for action in ("create", "start")}
-    place.run({**taken, "delete": delete})
+    place.run({"create": create, "update": update, "start": start, "delete": delete})

@@ -5,7 +5,7 @@ usage: python3 -m components.provisioners.host
 Environment:
     HOST: the host. SERVICE: namespace/name of the Service that would have it; empty where none can. OWNER: the only
     object that may have it from now on, as Kind namespace/name. CLUSTER: the cluster's logical name. STACK: the Pulumi
-    stack.
+    stack. OWNER_ID: on a cluster that is not ours, whose objects are this stack's (claim.py).
 Standard input: the cluster's kubeconfig.
 
 Owners that this stack made go; those of others are named, and nothing is touched. Source: walk-through pitfall 14. The

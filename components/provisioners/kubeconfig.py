@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from components.provisioners import place
+from components.provisioners import access, place
 
 
 def create(name: str) -> None:
@@ -24,23 +24,31 @@ def create(name: str) -> None:
     if done.returncode:
         sys.exit(f"no kubeconfig for {name}:\n{done.stderr}")
     text = json.dumps(_renamed(json.loads(done.stdout), os.environ["CONTEXT"]))
-    file = _file()
-    place.write_secret(file, text)
-    (file.parent / f".{file.name}.of").write_text(name, encoding="utf-8")
+    keep(file(), text, name)
     print(text)
+
+
+def keep(kept: Path, text: str, name: str) -> None:
+    """Write a kubeconfig where people and scripts find it, and note whose it is."""
+    place.write_secret(kept, text)
+    _owner(kept).write_text(name, encoding="utf-8")
 
 
 def delete(name: str) -> None:
     """Remove the file, unless it is already another generation's."""
-    owner = _file().parent / f".{_file().name}.of"
+    owner = _owner(file())
     if owner.exists() and owner.read_text(encoding="utf-8") == name:
-        _file().unlink(missing_ok=True)
+        file().unlink(missing_ok=True)
         owner.unlink()
 
 
-def _file() -> Path:
-    folder: Path = place.home() / "kubeconfigs"
-    return folder / os.environ["STACK"] / os.environ["CONTEXT"]
+def file() -> Path:
+    """Return the file of the cluster that the environment names."""
+    return place.home() / access.reference(os.environ["STACK"], os.environ["CONTEXT"])
+
+
+def _owner(kept: Path) -> Path:
+    return kept.parent / f".{kept.name}.of"
 
 
 class Named(TypedDict):

@@ -41,7 +41,7 @@ TRUSTED = ("certificate-authority-data", "tls-server-name")
 
 def main() -> None:
     """Ask for a token and print the kubeconfig."""
-    given = sys.stdin.read()
+    given = access.text(sys.stdin.read())
     reached: Reached = json.loads(given)["clusters"][0]["cluster"]
     cluster = {"server": _server(reached), **{key: reached[key] for key in TRUSTED if key in reached}}  # type: ignore[literal-required]
     _refuse_unverified(reached)

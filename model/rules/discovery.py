@@ -92,8 +92,8 @@ def _unreachable(address: str) -> str | None:
         parts.port  # noqa: B018 - raises for what is no port
     except ValueError:
         return "is no address"
-    if not re.fullmatch(r"https://[^/?#@\s]+/?", address) or not parts.hostname:
-        return "is no https address of the form https://host:port"
+    if not re.fullmatch(r"https://[^/?#@\s]+(/[^?#@\s]*)?", address) or not parts.hostname:
+        return "is no https address of the form https://host:port or https://host:port/path"
     return "is the loopback address of whoever uses it" if _is_loopback(parts.hostname) else None
 
 

@@ -23,28 +23,39 @@ _POD = re.compile(rf"(?P<set>{LABEL.pattern})-\d+\.(?P<service>{SERVICE.pattern}
 
 LABEL_LENGTH = 63
 CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
+EXISTING_LENGTH = LABEL_LENGTH - len("-network")  # no node is named after it; <name>-network is a label value
 
 _RFC1123 = "lower-case letters, digits and dashes, starting and ending with a letter or digit (RFC 1123)"
 
 
 def cluster_names_fit(federation: Federation) -> Iterator[Finding]:
-    """A cluster's name is part of host names and of the names of objects."""
+    """A cluster's name is part of host names and of the names of objects; everything wrong with it is told at once."""
     for name, cluster in federation.clusters.items():
-        if len(name) > CLUSTER_LENGTH:
+        own = f", and write context: {name}" if cluster.is_existing and not cluster.context else ""
+        longest, what = (EXISTING_LENGTH, "objects") if cluster.is_existing else (CLUSTER_LENGTH, "nodes and objects")
+        if len(name) > longest:
             yield Finding(
                 cluster.path,
                 "name-too-long",
-                f"{name} has {len(name)} characters; its node's host name, {name}-xxxxxx-control-plane, must stay"
-                f" below {LABEL_LENGTH + 1}, and names of other objects are longer still",
-                f"give the cluster a name of at most {CLUSTER_LENGTH} characters",
+                f"{name} has {len(name)} characters; {_limit(cluster)}",
+                f"give the cluster a name of at most {longest} characters{own}",
             )
-        elif not LABEL.fullmatch(name):
+        if not LABEL.fullmatch(name):
             yield Finding(
                 cluster.path,
                 "invalid-name",
-                f'the cluster name "{name}" is no host name label: its nodes and objects could not be named after it',
-                f"use {_RFC1123}{_suggestion(name)}",
+                f'the cluster name "{name}" is no host name label: its {what} could not be named after it',
+                f"use {_RFC1123}{_suggestion(name[:longest])}{own}",
             )
+
+
+def _limit(cluster: Cluster) -> str:
+    if cluster.is_existing:
+        return f"its network, {cluster.name}-network, must stay below {LABEL_LENGTH + 1}, as Istio has it in labels"
+    return (
+        f"its node's host name, {cluster.name}-xxxxxx-control-plane, must stay below {LABEL_LENGTH + 1}, and names of"
+        " other objects are longer still"
+    )
 
 
 def from_name(cluster: Cluster, value: str) -> bool:

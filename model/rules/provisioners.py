@@ -1,5 +1,7 @@
 """What only some provisioners take: silently ignored keys would promise what does not happen."""
 
+import os
+import re
 from collections.abc import Iterator
 
 from pydantic.alias_generators import to_camel
@@ -14,6 +16,7 @@ _ACTS_ON = {
     "kubeconfig": {Provisioner.EXISTING},
     "context": {Provisioner.EXISTING},
     "adopt": {Provisioner.EXISTING},
+    "adopted": {Provisioner.EXISTING},
     "api_server": {Provisioner.EXISTING},
     "image": {Provisioner.KIND, Provisioner.K3D},
     "nodes": _MADE,
@@ -43,6 +46,9 @@ _GENERATION = len("-xxxxxx")
 
 _NODE_IMAGES = {Provisioner.KIND: "kindest/node", Provisioner.K3D: "rancher/k3s"}
 
+_OBJECT = re.compile(r"[A-Z][A-Za-z0-9]* ([a-z0-9.-]+/)?[a-z0-9][a-zA-Z0-9.:-]*")
+"""Kind namespace/name, or Kind name."""
+
 _NODE_PORTS = {6443: "API server", 10250: "kubelet"}
 """Ports on which k3s listens on its nodes (k3s: networking requirements)."""
 
@@ -59,7 +65,8 @@ def keys_act(federation: Federation) -> Iterator[Finding]:
             unset = value == type(cluster).model_fields[key].default
             if unset or cluster.provisioner in provisioners:
                 continue
-            shown, written = str(value).lower() if isinstance(value, bool) else value, to_camel(key)
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            shown, written = str(value).lower() if isinstance(value, bool) else shown, to_camel(key)
             yield Finding(
                 f"{cluster.path}.{written}",
                 "key-without-effect",
@@ -72,7 +79,7 @@ def keys_act(federation: Federation) -> Iterator[Finding]:
 def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Finding]:
     """Which cluster is meant must be said in the stack file, not by the shell that happens to run it."""
     for cluster in federation.clusters.values():
-        if cluster.provisioner is Provisioner.EXISTING and not cluster.kubeconfig:
+        if cluster.is_existing and not cluster.kubeconfig:
             yield Finding(
                 f"{cluster.path}.kubeconfig",
                 "missing-kubeconfig",
@@ -80,6 +87,36 @@ def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Find
                 " holds on some machine could be the wrong cluster",
                 f"add kubeconfig: path/to/{cluster.name}.kubeconfig, and context if the file has several",
             )
+
+
+def existing_clusters_differ(federation: Federation) -> Iterator[Finding]:
+    """Two meshes in one cluster overwrite each other; two ways to one API server are told apart by `up` alone."""
+    seen: dict[tuple[str, str], str] = {}
+    for cluster in federation.clusters.values():
+        if not (cluster.is_existing and cluster.kubeconfig):
+            continue
+        first = seen.setdefault((os.path.normpath(cluster.kubeconfig), cluster.context or ""), cluster.name)
+        if first != cluster.name:
+            yield Finding(
+                f"{cluster.path}.kubeconfig",
+                "one-cluster-twice",
+                f"{first} has kubeconfig {cluster.kubeconfig} and the same context too: {first} and {cluster.name} are"
+                " one cluster, and each would overwrite the mesh of the other",
+                f"remove {cluster.name}, or name the kubeconfig and context of another cluster",
+            )
+
+
+def adopted_objects_are_named(federation: Federation) -> Iterator[Finding]:
+    """What is taken over is named as `up` names it."""
+    for cluster in federation.clusters.values():
+        for index, name in enumerate(cluster.adopted):
+            if not _OBJECT.fullmatch(name):
+                yield Finding(
+                    f"{cluster.path}.adopted[{index}]",
+                    "bad-object-name",
+                    f'"{name}" names no object of {cluster.name}, so it would adopt nothing',
+                    "write it as `up` names it with adopt: true, for example ServiceAccount sleep/sleep",
+                )
 
 
 def load_balancers_suit(federation: Federation) -> Iterator[Finding]:
@@ -160,6 +197,8 @@ def _by_nodes(cluster: Cluster) -> Iterator[Finding]:
 RULES = (
     keys_act,
     existing_clusters_have_a_kubeconfig,
+    existing_clusters_differ,
+    adopted_objects_are_named,
     load_balancers_suit,
     names_suit,
     node_images_suit,

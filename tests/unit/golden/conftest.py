@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.program.conftest import record, tools
+from tests.unit.program.conftest import record, theirs, tools
 
-__all__ = ["record", "tools"]
+__all__ = ["record", "theirs", "tools"]
 
 FOLDER = Path(__file__).parent
 Golden = Callable[[str, str], None]

@@ -10,7 +10,7 @@ from components.provisioners.k3d import K3D
 from components.provisioners.kind import KIND
 from model.config import Federation
 from model.plan import plan
-from model.provisioning import GENERATION_DIGITS, Provision, provision
+from model.provisioning import GENERATION_DIGITS, Provision, kept, provision
 from model.stackfile import parse
 from tests.unit.plan.model import Tree, cluster, export, planned, tree
 
@@ -87,11 +87,21 @@ def test_only_clusters_that_the_program_makes_are_its_own() -> None:
     assert not made("existing", kubeconfig="/k").ours
 
 
-def test_another_context_is_another_existing_cluster() -> None:
-    assert (
-        made("existing", kubeconfig="/k", context="a").generation
-        != made("existing", kubeconfig="/k", context="b").generation
-    )
+@pytest.mark.parametrize("change", [{"kubeconfig": "/other"}, {"context": "b"}, {"adopted": ["Namespace shop"]}])
+def test_an_existing_cluster_is_the_same_however_it_is_reached(change: Tree) -> None:
+    before = made("existing", kubeconfig="/k", context="a")
+    after = made("existing", **{"kubeconfig": "/k", "context": "a", **change})
+    assert (after.name, after.generation) == (before.name, before.generation)
+
+
+def test_an_existing_cluster_is_no_cluster_of_ours_of_the_same_name() -> None:
+    assert made("existing", kubeconfig="/k").generation != made("kwok").generation
+
+
+def test_an_existing_cluster_keeps_the_real_name_that_the_state_has() -> None:
+    """An older release derived it from the kubeconfig's path; another one would be another cluster."""
+    before = kept(made("existing", kubeconfig="/k"), "east-0a1b2c")
+    assert (before.name, before.generation) == ("east-0a1b2c", "0a1b2c")
 
 
 def config(made: Provision) -> dict[str, Any]:

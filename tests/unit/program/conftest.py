@@ -1,6 +1,7 @@
 """Runs of the whole program, each made once a session."""
 
 import json
+import os
 from collections.abc import Callable
 
 import pytest
@@ -18,8 +19,33 @@ NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb", "gat
 Record = Callable[..., Run]
 
 
+KUBECTL = """#!/bin/sh
+# A cluster is known by the address in the kubeconfig; one called silent does not answer.
+for word; do case "$word" in --kubeconfig=*) file="${word#--kubeconfig=}";; esac; done
+case "$(cat "$file")" in *silent*) echo 'Unauthorized' >&2; exit 1;; esac
+sed 's/.*https:..\\([a-z]*\\).example.*/uid-of-\\1/' "$file"
+"""
+
+
 @pytest.fixture(scope="session")
-def tools() -> dict[str, str]:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment with kubeconfigs of clusters that exist already, and a kubectl that is told which those are."""
+    folder = tmp_path_factory.mktemp("theirs")
+    for name in ("east", "west", "silent"):
+        document = {
+            "current-context": "admin",
+            "clusters": [{"name": "a", "cluster": {"server": f"https://{name}.example.com"}}],
+            "contexts": [{"name": "admin", "context": {"cluster": "a", "user": "b"}}],
+            "users": [{"name": "b", "user": {"token": f"token-of-{name}"}}],
+        }
+        (folder / name).write_text(json.dumps(document), encoding="utf-8")
+    (folder / "kubectl").write_text(KUBECTL, encoding="utf-8")
+    (folder / "kubectl").chmod(0o755)
+    return {"KUBECONFIGS": str(folder), "PATH": str(folder), "MESH_HOME": str(folder / "home")}
+
+
+@pytest.fixture(scope="session")
+def tools(theirs: dict[str, str]) -> dict[str, str]:
     """Environment with Helm and Istio's charts, which the program renders at plan time."""
     host = Host.current()
     pinned = pins.load(host)
@@ -28,7 +54,9 @@ def tools() -> dict[str, str]:
     if missing := tuple(name for name, place in found.items() if place is None):
         pytest.skip(f"THE WHOLE PROGRAM IS NOT TESTED: {Missing(missing)}")
     store = shelf(pinned, host)
-    return Toolchain(store.bin, store.charts, manifests=store.manifests).environment()
+    environment = Toolchain(store.bin, store.charts, manifests=store.manifests).environment()
+    path = os.pathsep.join([theirs["PATH"], environment["PATH"]])
+    return {**environment, **theirs, "PATH": path}
 
 
 @pytest.fixture(scope="session")

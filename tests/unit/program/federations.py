@@ -79,7 +79,7 @@ def not_ours() -> Tree:
     """The embedded federation on clusters that exist already."""
     tree = copy.deepcopy(committed("embedded"))
     for name, cluster in tree["clusters"].items():
-        cluster |= {"provisioner": "existing", "kubeconfig": f"/kubeconfigs/{name}"}
+        cluster |= {"provisioner": "existing", "kubeconfig": f"$KUBECONFIGS/{name}"}
     return tree
 
 

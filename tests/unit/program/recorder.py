@@ -213,11 +213,18 @@ class Recorder(mocks.MockMonitor):
             _, outputs = self._tls.create(Target(one.urn, one.type, one.name), one.inputs, preview=False)
             return outputs
         if one.type == "command:local:Command":
-            printed = json.dumps(list(self._ingress)) if one.name.endswith("-gateway-address") else kubeconfig(one.name)
-            return {"stdout": printed, "stderr": ""}
+            if one.name.endswith("-gateway-address"):
+                return {"stdout": json.dumps(list(self._ingress)), "stderr": ""}
+            exists = ".existing " in one.body["create"]
+            return {"stdout": uid(one.name) if exists else kubeconfig(one.name), "stderr": ""}
         if one.kind == "Service":
             return {"spec": {"clusterIP": CLUSTER_ADDRESS, **one.body["spec"]}, "status": {"loadBalancer": {}}}
         return {}
+
+
+def uid(command: str) -> str:
+    """Return what the Command of an existing cluster prints: which one it is."""
+    return f"uid-of-{command.removesuffix('-create')}"
 
 
 def kubeconfig(command: str) -> str:

@@ -154,7 +154,7 @@ def test_a_kind_clusters_api_server_is_known_at_preview(record: Record) -> None:
 def test_objects_of_discovery_are_claimed_before_they_are_made_elsewhere(record: Record) -> None:
     tree = copy.deepcopy(multi_primary("existing"))
     for name, cluster in tree["clusters"].items():
-        cluster |= {"kubeconfig": f"/kubeconfigs/{name}", "apiServer": f"https://{name}.example.com"}
+        cluster |= {"kubeconfig": f"$KUBECONFIGS/{name}", "apiServer": f"https://{name}.example.com"}
     run = record(tree)
     claimed = run.one("Command", "cluster-0-claim").body["stdin"]
     for name in ("istiod-of-cluster-1", "istio-remote-secret-cluster-1", "discovered-services"):

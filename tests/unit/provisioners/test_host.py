@@ -115,3 +115,14 @@ def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: 
         assert "SECRET" not in f"{call.argv} {call.env}"
         assert call.argv[0] == f"--kubeconfig={path}"
     assert list((stand.root / "tmp").iterdir()) == []
+
+
+def test_on_a_cluster_that_is_not_ours_the_name_of_the_stack_makes_no_object_ours(stand: Stand) -> None:
+    """Another checkout's stack may have the same name."""
+    has(stand, service(OURS))
+    settings = {"HOST": HOST, "SERVICE": "httpbin/httpbin", "OWNER": ENTRY, "CLUSTER": "east", "STACK": "lab"}
+    assert stand.run("host", stdin=KUBECONFIG, **settings, OWNER_ID="1f").status == 1
+    assert deleted(stand) == []
+    has(stand, service({**OURS, "mesh-federation/owner": "1f"}))
+    assert stand.run("host", stdin=KUBECONFIG, **settings, OWNER_ID="1f").status == 0
+    assert len(deleted(stand)) == 1

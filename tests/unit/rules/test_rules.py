@@ -39,7 +39,7 @@ def test_what_passes_the_rules_has_pools(prefix: int, clusters: int) -> None:
 
 
 def test_existing_clusters_need_no_room_in_the_lab() -> None:
-    existing = {f"e{index}": {"provisioner": "existing", "kubeconfig": "k"} for index in range(40)}
+    existing = {f"e{index}": {"provisioner": "existing", "kubeconfig": f"k{index}"} for index in range(40)}
     assert _rules(lab={"subnet": "172.30.0.0/26"}, clusters={**existing, **_clusters(2)}) == set()
 
 

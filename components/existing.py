@@ -1,0 +1,117 @@
+"""Clusters that exist already: reached by their owners' kubeconfigs as those are now, and recognised before anything.
+
+No kubeconfig is in the state. Each run reads the user's files anew and keeps what it needs of them in one file a
+cluster, by which the provider and all scripts reach it; so credentials, paths and contexts may change at any time.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import indent
+
+from components.provisioners import access, identity, kubeconfig, place
+from model.finding import Finding, InvalidModel
+from model.identity import Recorded, findings
+from model.kubeconfig import Unusable, cut, files
+from model.plan import Plan
+
+SECONDS = 20
+"""For the answer of a cluster; plugins may have to log in."""
+PREVIEW_SECONDS = 5
+"""For the answer to a preview, which goes on without one."""
+
+
+def recorded(clusters: Mapping[str, Mapping[str, object]]) -> dict[str, Recorded]:
+    """Return the existing clusters of a stack's output `clusters`."""
+    return {
+        name: Recorded(str(each["name"]), str(each.get("uid") or ""))
+        for name, each in clusters.items()
+        if each.get("provisioner") == "existing"
+    }
+
+
+def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, preview: bool) -> None:
+    """Read the kubeconfigs of all existing clusters anew, and refuse those that are not what they were.
+
+    Args:
+        stack: name of the Pulumi stack.
+        planned: its clusters.
+        before: existing clusters of the last `up`.
+        preview: a cluster that cannot be reached is passed over.
+
+    Raises:
+        InvalidModel: with everything that is wrong.
+    """
+    meant = {name: each for name, each in planned.clusters.items() if each.declared.is_existing}
+    reached, wrong = [], list[Finding]()
+    for name, each in meant.items():
+        real = before[name].name if name in before else each.provision.name
+        try:
+            declared = each.declared
+            keep(file(stack, name), real, declared.kubeconfig or "", declared.context or "", Path.cwd())
+            reached.append(name)
+        except Unusable as unusable:
+            wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
+            _placeholder(stack, name)
+    found = {}
+    for name, answer in uids(stack, reached, PREVIEW_SECONDS if preview else SECONDS).items():
+        if isinstance(answer, str):
+            found[name] = answer
+        else:
+            problem = f"the cluster does not say which one it is:\n{indent(str(answer), '    ')}"
+            wrong.append(
+                _of_kubeconfig(name, "silent-cluster", problem, "see to it that kubectl reaches it by this kubeconfig")
+            )
+    wrong = [*([] if preview else wrong), *findings(before, found, meant)]
+    if wrong:
+        raise InvalidModel(tuple(wrong))
+
+
+def _of_kubeconfig(name: str, rule: str, problem: str, fix: str) -> Finding:
+    return Finding(f"clusters.{name}.kubeconfig", rule, problem, fix)
+
+
+def uids(stack: str, names: Sequence[str], seconds: int) -> dict[str, str | identity.Silent]:
+    """Ask clusters which they are, by their kept kubeconfigs."""
+    if not shutil.which("kubectl"):
+        return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in names}
+
+    def answer(name: str) -> str | identity.Silent:
+        try:
+            return identity.ask(file(stack, name), seconds)
+        except identity.Silent as silent:
+            return silent
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(answer, names), strict=True))
+
+
+def keep(kept: Path, real: str, written: str, context: str, folder: Path) -> None:
+    """Keep what leads to one cluster, as the user's files have it now.
+
+    Args:
+        kept: where; its name is the cluster's logical one.
+        real: the cluster's real name.
+        written: `kubeconfig` of the stack file.
+        context: `context` of the stack file.
+        folder: what relative paths are relative to.
+
+    Raises:
+        Unusable: they do not lead to a cluster.
+    """
+    own = cut(files(written, os.environ, folder), context, kept.name)
+    kubeconfig.keep(kept, json.dumps(own), real)
+
+
+def file(stack: str, name: str) -> Path:
+    """Return where the kubeconfig of a cluster is kept."""
+    return place.home() / access.reference(stack, name)
+
+
+def _placeholder(stack: str, name: str) -> None:
+    """Leave a kubeconfig that leads nowhere, where there is none: the provider of a preview refuses a missing file."""
+    if not file(stack, name).exists():
+        place.write_secret(file(stack, name), json.dumps({"apiVersion": "v1", "kind": "Config"}))
