@@ -75,7 +75,7 @@ def doctor(console: Console) -> int:
         return 1
     console.print(_pieces(pinned, found))
     for why, names in _reasons(found).items():
-        told = f"  {', '.join(names)}: not the publisher's own, because when installed {why}"
+        told = f"  {', '.join(names)}: not the publisher's own; at installation: {why}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     console.print(_machine(machine, host))
     lacks = {name: lacking(name, pinned, found, machine) for name in PROVISIONERS}

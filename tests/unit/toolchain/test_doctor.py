@@ -68,7 +68,7 @@ def test_why_a_piece_is_not_its_publishers_own_is_told(
     install({"kwok"}, lambda _: None, host)
     code, text = shown(host, GOOD, monkeypatch)
     assert code == 0
-    assert "pulumi-resource-tls: not the publisher's own, because when installed" in text
+    assert "pulumi-resource-tls: not the publisher's own; at installation: " in text
     assert f"{publisher.url}{TLS} is not to be had: its server answers 404" in text
 
 
