@@ -63,7 +63,7 @@ def theirs(second: Checkout) -> dict[str, Path]:
     return made
 
 
-def federate(one: Checkout, theirs: dict[str, Path]) -> None:
+def federate(one: Checkout, theirs: dict[str, Path], *, declared: bool = True) -> None:
     with one.edited() as federation:
         # Their nodes are simulated, so no istiod would answer its webhooks.
         federation["istio"] = {"values": {"global": {"operatorManageWebhooks": True, "configValidation": False}}}
@@ -73,7 +73,7 @@ def federate(one: Checkout, theirs: dict[str, Path]) -> None:
             clusters[name] |= {
                 "provisioner": "existing",
                 "kubeconfig": str(kubeconfig),
-                "gateway": {"addresses": [f"192.0.2.{number + 1}"]},
+                **({"gateway": {"addresses": [f"192.0.2.{number + 1}"]}} if declared else {}),
             }
 
 
@@ -83,17 +83,26 @@ def exists(one: Checkout, kubeconfig: Path, *what: str) -> bool:
 
 def test_existing_clusters_are_federated_and_left_as_they_were(fresh: Checkout, theirs: dict[str, Path]) -> None:
     federate(fresh, theirs)
-    patch_in_background = ThreadPoolExecutor()
-    patch_in_background.submit(assign_addresses, fresh, theirs)
     fresh.up()
-    assert fresh.imported_addresses() == ["192.0.2.2"]
+    assert fresh.imported_addresses() == ["192.0.2.2"], "their Services stay pending, and the declared addresses stand"
     assert exists(fresh, theirs["west"], "deployment", "istiod", "--namespace=istio-system")
     fresh.down()
-    patch_in_background.shutdown()
     for kubeconfig in theirs.values():
         assert exists(fresh, kubeconfig, "configmap", "theirs", "--namespace=default")
         assert not exists(fresh, kubeconfig, "deployment", "istiod", "--namespace=istio-system")
         assert not exists(fresh, kubeconfig, "clusterrole", "istiod-clusterrole-istio-system")
+
+
+def test_the_address_that_their_load_balancer_gives_is_waited_for_and_stays_told(
+    fresh: Checkout, theirs: dict[str, Path]
+) -> None:
+    federate(fresh, theirs, declared=False)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(assign_addresses, fresh, theirs)
+        fresh.up()
+    assert fresh.imported_addresses() == ["192.0.2.2"], "of both families, importers call IPv4"
+    assert set(fresh.up("--refresh").changes()) == {"unchanged"}
+    assert fresh.imported_addresses() == ["192.0.2.2"]
 
 
 def assign_addresses(one: Checkout, theirs: dict[str, Path]) -> None:
@@ -102,7 +111,8 @@ def assign_addresses(one: Checkout, theirs: dict[str, Path]) -> None:
     deadline = time.monotonic() + 120
     while pending and time.monotonic() < deadline:
         for number, (name, kubeconfig) in enumerate(theirs.items()):
-            status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": f"192.0.2.{number + 1}"}]}}})
+            ingress = [{"ip": f"2001:db8::{number + 1}"}, {"ip": f"192.0.2.{number + 1}"}]
+            status = json.dumps({"status": {"loadBalancer": {"ingress": ingress}}})
             patch = ("patch", "service", "istio-eastwestgateway", "--namespace=istio-system", "--subresource=status")
             done = one.kubectl("", *patch, "--type=merge", f"--patch={status}", kubeconfig=kubeconfig)
             if done.code == 0:
