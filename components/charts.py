@@ -16,11 +16,15 @@ import yaml
 
 from components import definitions
 from components.objects import Body
+from model.mesh import EGRESS, GATEWAY
 
 CHARTS = (
     "-> set istio.version to a release whose charts are at hand, or istio.charts to a folder that holds its base, "
     "istiod and gateway; {version} in that path stands for the release"
 )
+
+VALUES = {"istiod": "istio.values", GATEWAY: "istio.gatewayValues", EGRESS: "istio.egressValues"}
+"""Keys of the stack file whose values are laid over those of a release."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,8 @@ def _render(chart: Chart) -> list[Body]:
     except FileNotFoundError as missing:
         raise pulumi.RunError('helm is not on PATH.\n-> run `eval "$(./mesh env)"` in this shell') from missing
     if done.returncode:
-        told = f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}"
-        raise pulumi.RunError(
-            f"{told}\n-> correct istio.values, istio.gatewayValues or istio.egressValues in the stack file"
-        )
+        fix = f"\n-> look at {VALUES[chart.release]} in the stack file" if chart.release in VALUES else ""
+        raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}{fix}")
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
     return [_settled(document) for document in documents if document and document["kind"] != definitions.KIND]
 

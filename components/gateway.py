@@ -84,7 +84,8 @@ class Gateway(pulumi.ComponentResource):
         if args.addresses:
             return pulumi.Output.from_input(list(args.addresses))
         if args.inside:
-            return service.spec.apply(_own)
+            # Its spec is known at preview as it is declared, without the address; its status is not.
+            return pulumi.Output.all(service.spec, service.observed).apply(lambda made: [made[0]["clusterIP"]])
         place = args.place
         waiting = ScriptArgs(
             module="balanced",
@@ -101,11 +102,6 @@ class Gateway(pulumi.ComponentResource):
 
 def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
     return [body for body in objects if body["kind"] == kind]
-
-
-def _own(spec: object) -> list[str]:
-    assert isinstance(spec, dict)
-    return [spec["clusterIP"]]
 
 
 def _balanced(status: object, told: str) -> list[str]:

@@ -65,7 +65,7 @@ def theirs(second: Checkout) -> dict[str, Path]:
     return made
 
 
-def federate(one: Checkout, theirs: dict[str, Path]) -> None:
+def federate(one: Checkout, theirs: dict[str, Path], *, declared: bool = True) -> None:
     with one.edited() as federation:
         # Their nodes are simulated, so no istiod would answer its webhooks.
         federation["istio"] = {"values": {"global": {"operatorManageWebhooks": True, "configValidation": False}}}
@@ -75,7 +75,7 @@ def federate(one: Checkout, theirs: dict[str, Path]) -> None:
             clusters[name] |= {
                 "provisioner": "existing",
                 "kubeconfig": str(kubeconfig),
-                "gateway": {"addresses": [f"192.0.2.{number + 1}"]},
+                **({"gateway": {"addresses": [f"192.0.2.{number + 1}"]}} if declared else {}),
             }
 
 
@@ -85,9 +85,8 @@ def exists(one: Checkout, kubeconfig: Path, *what: str) -> bool:
 
 def test_existing_clusters_are_federated_and_left_as_they_were(fresh: Checkout, theirs: dict[str, Path]) -> None:
     federate(fresh, theirs)
-    with balanced(fresh, theirs):
-        fresh.up()
-    assert fresh.imported_addresses() == ["192.0.2.2"]
+    fresh.up()
+    assert fresh.imported_addresses() == ["192.0.2.2"], "their Services stay pending, and the declared addresses stand"
     assert exists(fresh, theirs["west"], "deployment", "istiod", "--namespace=istio-system")
     fresh.down()
     for kubeconfig in theirs.values():
@@ -104,13 +103,26 @@ def balanced(one: Checkout, theirs: dict[str, Path]) -> Iterator[None]:
         yield
 
 
+def test_the_address_that_their_load_balancer_gives_is_waited_for_and_stays_told(
+    fresh: Checkout, theirs: dict[str, Path]
+) -> None:
+    federate(fresh, theirs, declared=False)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(assign_addresses, fresh, theirs)
+        fresh.up()
+    assert fresh.imported_addresses() == ["192.0.2.2"], "of both families, importers call IPv4"
+    assert set(fresh.up("--refresh").changes()) == {"unchanged"}
+    assert fresh.imported_addresses() == ["192.0.2.2"]
+
+
 def assign_addresses(one: Checkout, theirs: dict[str, Path]) -> None:
     """Be the clusters' load balancer."""
     pending = dict(theirs)
     deadline = time.monotonic() + 120
     while pending and time.monotonic() < deadline:
         for number, (name, kubeconfig) in enumerate(theirs.items()):
-            status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": f"192.0.2.{number + 1}"}]}}})
+            ingress = [{"ip": f"2001:db8::{number + 1}"}, {"ip": f"192.0.2.{number + 1}"}]
+            status = json.dumps({"status": {"loadBalancer": {"ingress": ingress}}})
             patch = ("patch", "service", "istio-eastwestgateway", "--namespace=istio-system", "--subresource=status")
             done = one.kubectl("", *patch, "--type=merge", f"--patch={status}", kubeconfig=kubeconfig)
             if done.code == 0:

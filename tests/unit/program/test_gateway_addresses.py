@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pulumi
 import pytest
 
 from tests.unit.program.conftest import Record
@@ -150,3 +151,13 @@ def test_node_ports_are_opened_only_where_a_load_balancer_may_need_them(record: 
         run = record(committed(stack), stack=stack)
         assert spec(run, *SERVICE)["allocateLoadBalancerNodePorts"] is False
     assert "allocateLoadBalancerNodePorts" not in spec(record(not_ours()), *SERVICE)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"), [("values", {"global": {"proxy": "text"}}), ("gatewayValues", {"podAnnotations": "text"})]
+)
+def test_values_that_a_chart_refuses_are_told_by_their_key_in_the_stack_file(
+    record: Record, key: str, wrong: Tree
+) -> None:
+    with pytest.raises(pulumi.RunError, match=f"-> look at istio.{key} in the stack file"):
+        record({**committed("embedded"), "istio": {key: wrong}}, preview=True)

@@ -324,6 +324,7 @@ def test_every_resource_belongs_to_the_component_that_makes_it(record: Record, t
                 installing = ("MetalLB", name) if name.endswith("-metallb") else istio
                 assert above == {
                     "crds": installing,
+                    "address": ("Gateway", name),
                     "host": ("Import" if "-import-" in name else "GlobalHost", name),
                     "roots": ("IstioInstall", f"{name}-istio"),
                     "token": ("Reader", name),

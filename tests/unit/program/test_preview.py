@@ -81,6 +81,8 @@ UNKNOWN_AUTHORITIES = {
 
 UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
     ("command:local:Command", "*-claim", "environment.KUBECONFIG"),
+    ("command:local:Command", "*-gateway-address", "stdin"),
+    ("command:local:Command", "*-gateway-address", "triggers[0]"),
     ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import-httpbin-httpbin", "spec.endpoints"),
     ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import-httpbin-httpbin", "spec.resolution"),
 }
@@ -124,7 +126,7 @@ def test_a_preview_of_other_peoples_clusters_does_not_know_their_load_balancers(
 @pytest.mark.parametrize("balancer", ["servicelb", "metallb"])
 def test_a_preview_knows_a_k3d_gateways_addresses_where_metallb_gives_them(record: Record, balancer: str) -> None:
     found = unknown(record(on_k3d(loadBalancer=balancer), preview=True))
-    endpoints = {each for each in UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS if "ServiceEntry" in each[0]}
+    endpoints = {each for each in UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS if not each[1].endswith("-claim")}
     nodes = {("command:local:Command", "*-nodes", "triggers[0]")}
     assert found == UNKNOWN_AT_FIRST | (nodes | endpoints if balancer == "servicelb" else UNKNOWN_ON_KIND)
 
