@@ -168,7 +168,9 @@ class Workspace:
 
     def lacks_passphrase(self) -> bool:
         """Say whether the checkout's own passphrase is needed and not there."""
-        return not any(name in self.ambient for name in PASSPHRASE) and not self.passphrase().exists()
+        named = {name: self.ambient[name] for name in PASSPHRASE if name in self.ambient}
+        own = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase())}  # named by `mesh env`
+        return named in ({}, own) and not self.passphrase().exists()
 
     def _has_stacks(self) -> bool:
         """Say whether something was encrypted with a passphrase already: a new one would open none of it."""

@@ -213,6 +213,21 @@ def test_down_without_the_passphrase_keeps_the_state_while_clusters_of_others_ha
     assert answering.workspace.own_state(STACK)
 
 
+def test_a_state_elsewhere_that_nobody_can_read_is_told_to_stay(
+    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin")
+    monkeypatch.setattr("cli.workspace.Workspace.current", lambda: other.workspace)
+    other.workspace.projects.mkdir(parents=True)
+    other.copy.write_text("encryptionsalt: v1:abc:def\n", encoding="utf-8")
+    other.workspace.backend_note(STACK).write_text("s3://states", encoding="utf-8")
+    desk.on("stack", f"echo '{json.dumps([{'name': STACK}])}'")
+    noted(desk)
+    done = mesh("down", "--yes", "--stack", STACK)
+    assert (done.status, f"pulumi stack rm --force {STACK}" in done.err) == (0, True), done.err
+    assert changes(desk) == []
+
+
 # A stack file that is gone.
 
 
