@@ -375,7 +375,7 @@ def _engine(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine
     from cli.engine import Engine
 
     if whose.stays(workspace, stack):
-        _tell(f"{stack} is kept in this checkout's own state, {workspace.state()}, and not where you are logged in")
+        _tell(f"{stack} is kept in this checkout's own state, and not where you are logged in")
         workspace = workspace.with_own_state()
     if trouble := whose.elsewhere(workspace, stack):
         raise Refused(trouble.what, trouble.fix)

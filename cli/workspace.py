@@ -22,6 +22,7 @@ BACKEND = "PULUMI_BACKEND_URL"
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 STATE_FILES = (".json", ".json.gz")
 """How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
+OWN_STATE = "this checkout's own state"
 SALT = "encryptionsalt:"
 """How the line of a stack file begins that makes its secrets unlike those of another stack."""
 
@@ -91,9 +92,9 @@ class Workspace:
         return replace(self, ambient={**self.ambient, BACKEND: self._backend()})
 
     def backend(self) -> str:
-        """Name the backend that is in use, without what one may log in to it with."""
+        """Name the backend that is in use, without what one may log in to it with; a checkout may move with its own."""
         if self.uses_own_state():
-            return self.state().as_uri()
+            return OWN_STATE
         url = urlsplit(self.ambient.get(BACKEND) or self._login())
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
