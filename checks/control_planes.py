@@ -1,9 +1,11 @@
 """Checks of control planes: the API server answers, istiod runs in the declared release, its webhooks decide."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 
 from checks.check import Check
+from checks.meanings import STARTS
 from checks.objects import PROXY, Deployment, Kinds, Namespace
 from checks.on_pods import on_pods
 from checks.proxy import Proxy, in_mesh
@@ -14,6 +16,8 @@ from model.mesh import NAMESPACE
 
 SKEW = 1
 """How many minor releases a proxy may be behind its istiod (Istio's supported skew)."""
+FAILING = r"\[-\](\S+) failed"
+"""How an API server tells which of its parts is not ready."""
 WRONG = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "ServiceEntry",
@@ -46,6 +50,8 @@ def api(site: Site) -> Verdict:
     """Look whether the API server is ready."""
     try:
         done = site.cluster.raw("/readyz")
+        if parts := re.findall(FAILING, done.error) if done.code else []:
+            return failed(f"it answers and is not ready: {', '.join(dict.fromkeys(parts))} failed", STARTS)
         if done.code:
             raise site.cluster.unseen("it is not ready", done.error)
     except Away as away:

@@ -219,6 +219,8 @@ def _remove_by_notes(engine: "Engine", trouble: "Trouble", asks: bool) -> None:
         )
     engine.forsake()
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / engine.stack, ignore_errors=True)
+    if not engine.workspace.uses_own_state() and engine.exists():
+        _tell(f"its state stays in {engine.workspace.backend()}: pulumi stack rm --force {engine.stack} removes it")
     print(f"{engine.stack}: nothing is left")
 
 
@@ -277,6 +279,7 @@ def trust(
 
 def _made(workspace: Workspace, stack: str) -> "Made":
     """Read what a stack's last `up` made; a toolchain that is not there is not got for that."""
+    from cli import whose
     from cli.engine import Engine
     from cli.trust import made
     from model.hierarchy import Made
@@ -286,7 +289,8 @@ def _made(workspace: Workspace, stack: str) -> "Made":
     found = ready({DEFAULT_PROVISIONER}, pieces=Pins.asking)
     if isinstance(found, Missing):
         return Made({}, f"the state cannot be read without the engine ({found}), so no fingerprints are shown")
-    return made(Engine(workspace, found, stack))
+    kept = workspace.with_own_state() if whose.stays(workspace, stack) else workspace
+    return made(Engine(kept, found, stack))
 
 
 @app.command()
@@ -406,7 +410,7 @@ def _engine(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine
     from cli.engine import Engine
 
     if whose.stays(workspace, stack):
-        _tell(f"{stack} is kept in this checkout's own state, {workspace.state()}, and not where you are logged in")
+        _tell(f"{stack} is kept in this checkout's own state, and not where you are logged in")
         workspace = workspace.with_own_state()
     if trouble := whose.elsewhere(workspace, stack):
         raise Refused(trouble.what, trouble.fix)

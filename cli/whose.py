@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.workspace import BACKEND, Workspace
+from cli.workspace import BACKEND, OWN_STATE, Workspace
 from components.provisioners.begun import notes
 
 
@@ -35,10 +35,10 @@ def elsewhere(workspace: Workspace, stack: str) -> Trouble | None:
     noted = _noted(workspace, stack)
     if noted in ("", workspace.backend()):
         return None
-    back = "unset it" if noted == workspace.state().as_uri() else f"name {noted} again, or `pulumi login` there"
+    back = "unset it" if noted == OWN_STATE else f"name {noted} again, or `pulumi login` there"
     by = BACKEND if workspace.ambient.get(BACKEND) else "the login, or the lack of one,"
     return Trouble(
-        f"the state of {stack} is in {noted}, and {by} leads to {workspace.backend()}, which does not know what runs",
+        f"{stack} is kept in {noted}, and {by} leads to {workspace.backend()}, which does not know what runs",
         f"{back}; to move: ./mesh down there first. Where that state is gone for good, remove"
         f" {workspace.backend_note(stack)}",
     )
@@ -46,8 +46,7 @@ def elsewhere(workspace: Workspace, stack: str) -> Trouble | None:
 
 def stays(workspace: Workspace, stack: str) -> bool:
     """Say whether a stack is kept in the checkout's own state although somebody is logged in to another backend."""
-    own = workspace.state().as_uri()
-    return not workspace.ambient.get(BACKEND) and workspace.backend() != own == _noted(workspace, stack)
+    return not workspace.ambient.get(BACKEND) and workspace.backend() != OWN_STATE == _noted(workspace, stack)
 
 
 def _noted(workspace: Workspace, stack: str) -> str:
@@ -55,7 +54,7 @@ def _noted(workspace: Workspace, stack: str) -> str:
     own, note = workspace.own_state(stack), workspace.backend_note(stack)
     if note.exists() and (own or standing(workspace, stack)):
         return note.read_text(encoding="utf-8")
-    return workspace.state().as_uri() if own else ""
+    return OWN_STATE if own else ""
 
 
 def unreadable(workspace: Workspace, stack: str) -> Trouble | None:
@@ -87,10 +86,11 @@ def lost(workspace: Workspace, stack: str, recorded: frozenset[str] = frozenset(
     if not (unknown := sorted(known_here - recorded)):
         return None
     them = "them" if len(unknown) > 1 else "it"
+    back = str(workspace.state()) if workspace.uses_own_state() else f"the state that made {them}"
     return Trouble(
-        f"{stack} made {', '.join(unknown)} in this checkout, and its state in {workspace.backend()} does not know"
-        f" {them}: `up` would give {them} other authorities, and cut off what runs",
-        f"put the state back that made {them}, or {_down(stack)}",
+        f"{stack} made {', '.join(unknown)} in this checkout, and {workspace.backend()} does not know {them}: `up`"
+        f" would give {them} other authorities, and cut off what runs",
+        f"put {back} back, or {_down(stack)}",
         is_final=True,
     )
 

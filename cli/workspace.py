@@ -23,6 +23,7 @@ BACKEND = "PULUMI_BACKEND_URL"
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 STATE_FILES = (".json", ".json.gz")
 """How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
+OWN_STATE = "this checkout's own state"
 SALT = "encryptionsalt:"
 """How the line of a stack file begins that makes its secrets unlike those of another stack."""
 
@@ -92,9 +93,9 @@ class Workspace:
         return replace(self, ambient={**self.ambient, BACKEND: self._backend()})
 
     def backend(self) -> str:
-        """Name the backend that is in use, without what one may log in to it with."""
+        """Name the backend that is in use, without what one may log in to it with; a checkout may move with its own."""
         if self.uses_own_state():
-            return self.state().as_uri()
+            return OWN_STATE
         url = urlsplit(self.ambient.get(BACKEND) or self._login())
         return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
@@ -170,7 +171,9 @@ class Workspace:
 
     def lacks_passphrase(self) -> bool:
         """Say whether the checkout's own passphrase is needed and not there."""
-        return not any(name in self.ambient for name in PASSPHRASE) and not self.passphrase().exists()
+        named = {name: self.ambient[name] for name in PASSPHRASE if name in self.ambient}
+        own = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase())}  # named by `mesh env`
+        return named in ({}, own) and not self.passphrase().exists()
 
     def _has_stacks(self) -> bool:
         """Say whether something was encrypted with a passphrase already: a new one would open none of it."""

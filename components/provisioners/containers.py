@@ -96,6 +96,11 @@ def _remove(maker: Maker, name: str) -> None:
 
 
 def _wake(maker: Maker, name: str, nodes: list[docker.Node]) -> None:
+    if not place.kubeconfig(name).exists():
+        told = maker.kubeconfig(name)
+        if told.returncode:
+            docker.fail(told)
+        place.write_secret(place.kubeconfig(name), told.stdout)
     attachment.mend(maker.lasting(name, nodes), ownership.addresses(name))
     _wait(maker, name, nodes)
 

@@ -98,6 +98,7 @@ K3D = Maker(
     order=order,
     make=_make,
     remove=lambda name: _k3d("cluster", "delete", name),
+    kubeconfig=lambda name: _k3d("kubeconfig", "get", name),
     removal=lambda name: f"k3d cluster delete {name}",
     lasting=lambda name, nodes: _parts(name, nodes, STARTS),
     members=lambda name, nodes: _parts(name, nodes, NODES),

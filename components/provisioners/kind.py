@@ -13,6 +13,8 @@ from components.provisioners.maker import Maker, Order
 
 TIMEOUT = 900
 """Seconds for kind to do one thing, its wait left out: enough for a node image over a slow line."""
+DOCKER = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+"""kind would take podman as well."""
 
 
 class _PortMapping(TypedDict):
@@ -38,8 +40,8 @@ def order(text: str) -> Order:
 
 
 def _kind(action: str, name: str, *options: str, stdin: str = "") -> docker.Done:
-    """Run kind with Docker, though it would take podman as well, and with our kubeconfig instead of the user's."""
-    settings = {"KIND_EXPERIMENTAL_PROVIDER": "docker", "KIND_EXPERIMENTAL_DOCKER_NETWORK": network.name()}
+    """Run kind with Docker, and with our kubeconfig instead of the user's."""
+    settings = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": network.name()}
     command = ("kind", action, "cluster", f"--name={name}", f"--kubeconfig={place.kubeconfig(name)}", *options)
     return docker.ask(*command, stdin=stdin, settings=settings, timeout=TIMEOUT)
 
@@ -54,6 +56,7 @@ KIND = Maker(
     order=order,
     make=lambda name, text: _kind("create", name, "--config=-", stdin=text),
     remove=lambda name: _kind("delete", name),
+    kubeconfig=lambda name: docker.ask("kind", "get", "kubeconfig", f"--name={name}", settings=DOCKER, timeout=TIMEOUT),
     removal=lambda name: f"kind delete cluster --name={name}",
     lasting=lambda name, nodes: nodes,
     members=lambda name, nodes: nodes,

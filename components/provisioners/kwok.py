@@ -71,6 +71,7 @@ def start(name: str) -> None:
         place.gone(name)
     _restore_kubeconfig(name)
     if not place.answers(name):
+        _forget_strangers(name)
         _kwokctl(name, "stop", "cluster")
         _kwokctl(name, "start", "cluster", "--wait=60s")
     _prove(name)
@@ -126,6 +127,7 @@ def _is_there(name: str) -> bool:
 def delete(name: str) -> None:
     """Remove the cluster and what it wrote; one that is already gone is no error."""
     if place.folder(name).exists():
+        _forget_strangers(name)
         _kwokctl(name, "delete", "cluster")
         _end_unnoted(name)
         shutil.rmtree(place.folder(name))
@@ -140,12 +142,26 @@ def _end_unnoted(name: str) -> None:
 
     A pager or a backup that names the cluster's folder is none of ours: the program must be one of the control plane.
     """
-    programs, mark = _programs(name), f"{_kept(name)}/"
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # processes come and go, and those of others are not shown
-            program = os.readlink(process / "exe").removesuffix(" (deleted)")
-            if program in programs and mark in (process / "cmdline").read_text(errors="replace"):
+        if _is_of(name, process):
+            with suppress(OSError):  # processes come and go
                 os.kill(int(process.name), signal.SIGKILL)
+
+
+def _forget_strangers(name: str) -> None:
+    """Drop kwokctl's notes of processes whose numbers are others' since, as after a reboot: it would end those."""
+    if Path("/proc/self/exe").exists():
+        for note in (_kept(name) / "pids").glob("*.pid"):
+            if not _is_of(name, Path("/proc") / note.read_text(encoding="utf-8").strip()):
+                note.unlink()
+
+
+def _is_of(name: str, process: Path) -> bool:
+    """Say whether a process is one of a cluster's control plane; those of others are not shown."""
+    with suppress(OSError):
+        program = os.readlink(process / "exe").removesuffix(" (deleted)")
+        return program in _programs(name) and f"{_kept(name)}/" in (process / "cmdline").read_text(errors="replace")
+    return False
 
 
 def _programs(name: str) -> set[str]:

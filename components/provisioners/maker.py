@@ -30,6 +30,7 @@ class Maker:
         order: reads a configuration.
         make: makes a cluster, and a kubeconfig where place.py says.
         remove: removes a cluster.
+        kubeconfig: prints the kubeconfig of a cluster.
         removal: what a person types to remove one.
         lasting: those containers of a cluster that stay, in the order in which they must start.
         members: those containers of a cluster that are its Kubernetes nodes.
@@ -44,6 +45,7 @@ class Maker:
     order: Callable[[str], Order]
     make: Callable[[str, str], docker.Done]
     remove: Callable[[str], docker.Done]
+    kubeconfig: Callable[[str], docker.Done]
     removal: Callable[[str], str]
     lasting: Callable[[str, list[docker.Node]], list[docker.Node]]
     members: Callable[[str, list[docker.Node]], list[docker.Node]]

@@ -69,7 +69,7 @@ def test_clusters_whose_state_is_gone_keep_their_authorities(fresh: Checkout) ->
     state, away = fresh.home / "state", fresh.home / "state-of-before"
     state.rename(away)
     refused = fresh.mesh("up", "--yes")
-    assert (refused.code, "put the state back that made them" in refused.stderr) == (1, True), refused.text
+    assert (refused.code, f"put {state} back" in refused.stderr) == (1, True), refused.text
     assert root(fresh, "west") == before
     shutil.rmtree(state)
     away.rename(state)

@@ -25,6 +25,15 @@ def test_an_api_server_that_does_not_answer_has_failed(east: Site) -> None:
     assert (verdict.status, "east does not answer" in verdict.found) == ("failed", True)
 
 
+def test_an_api_server_whose_etcd_is_gone_has_failed_and_only_that_is_told(east: Site) -> None:
+    parts = "[+]ping ok\\n[-]etcd failed: reason withheld\\n[+]log ok\\n[-]etcd-readiness failed: reason withheld"
+    error = f'Error from server (InternalError): an error on the server ("{parts}") has prevented the request'
+    told(east).when("/readyz", error=error)
+    verdict = control_planes.api(east)
+    assert (verdict.status, verdict.found) == ("failed", "it answers and is not ready: etcd, etcd-readiness failed")
+    assert verdict.hint.startswith("./mesh up starts what stopped")
+
+
 @pytest.mark.parametrize(
     ("namespace", "status"),
     [(UID, "passed"), ("another", "failed"), ("", "failed")],

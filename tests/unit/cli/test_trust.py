@@ -50,6 +50,13 @@ def test_a_stack_that_is_up_shows_fingerprints_whole_and_what_ends_first(
         assert "known after up" not in done.out
 
 
+def test_a_login_that_another_project_made_hides_no_fingerprints(mesh: Mesh, desk: Desk) -> None:
+    up(desk)
+    desk.log_in()
+    assert "a" * 64 in mesh("trust", "--stack", STACK).out
+    assert desk.calls() == [f"stack output --json --stack={STACK} --non-interactive"]
+
+
 def test_only_the_outputs_are_asked_for_and_no_secret_among_them(mesh: Mesh, desk: Desk) -> None:
     up(desk)
     mesh("trust", "--stack", STACK)

@@ -1,11 +1,12 @@
 """Nothing is deleted, adopted or made anew before it is known whose state a stack's is, and that it can be read."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from cli import whose
 from components.provisioners.begun import Note
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
@@ -67,7 +68,7 @@ def test_another_backend_that_is_named_is_refused_while_the_own_state_knows_the_
     monkeypatch.setattr("cli.workspace.Workspace.current", lambda: other.workspace)
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
-    assert f"the state of {STACK} is in {answering.workspace.state().as_uri()}" in done.err
+    assert f"{STACK} is kept in this checkout's own state" in done.err
     assert "PULUMI_BACKEND_URL leads to postgres://states/db" in done.err and "-> unset it" in done.err
     assert "secret" not in done.err
     assert answering.calls() == []
@@ -83,16 +84,23 @@ def test_a_checkout_that_is_logged_out_says_where_the_state_of_its_clusters_is(
     desk.workspace.backend_note(STACK).write_text("https://api.example.org", encoding="utf-8")
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status == 1
-    assert f"the state of {STACK} is in https://api.example.org" in done.err and "`pulumi login` there" in done.err
+    assert f"{STACK} is kept in https://api.example.org" in done.err and "`pulumi login` there" in done.err
     assert desk.calls() == []
 
 
 def test_a_run_writes_down_which_backend_has_the_state(mesh: Mesh, answering: Desk) -> None:
     mesh("up", "--yes", "--stack", STACK)
     note = answering.workspace.backend_note(STACK)
-    assert note.read_text(encoding="utf-8") == answering.workspace.state().as_uri()
+    assert note.read_text(encoding="utf-8") == "this checkout's own state"
     mesh("down", "--yes", "--stack", STACK)
     assert not note.exists()
+
+
+def test_a_checkout_that_moves_takes_its_own_state_along(mesh: Mesh, answering: Desk) -> None:
+    mesh("up", "--yes", "--stack", STACK)
+    moved = answering.root / "moved"
+    answering.workspace.home.rename(moved)
+    assert whose.elsewhere(replace(answering.workspace, home=moved), STACK) is None
 
 
 # No state.
@@ -105,8 +113,8 @@ def test_where_the_state_is_gone_and_clusters_stand_nothing_is_made_over_them(
     noted(desk)
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
-    assert f"{STACK} made west-1a2b3c in this checkout, and its state" in done.err
-    assert "-> put the state back that made it, or `./mesh down --stack dev`" in done.err
+    assert f"{STACK} made west-1a2b3c in this checkout, and this checkout's own state does not know it" in done.err
+    assert f"-> put {desk.workspace.state()} back, or `./mesh down --stack dev`" in done.err
     assert desk.calls() == []
 
 
@@ -211,6 +219,21 @@ def test_down_without_the_passphrase_keeps_the_state_while_clusters_of_others_ha
     answering.workspace.passphrase().unlink()
     assert mesh("down", "--yes", "--stack", STACK).status == 1
     assert answering.workspace.own_state(STACK)
+
+
+def test_a_state_elsewhere_that_nobody_can_read_is_told_to_stay(
+    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin")
+    monkeypatch.setattr("cli.workspace.Workspace.current", lambda: other.workspace)
+    other.workspace.projects.mkdir(parents=True)
+    other.copy.write_text("encryptionsalt: v1:abc:def\n", encoding="utf-8")
+    other.workspace.backend_note(STACK).write_text("s3://states", encoding="utf-8")
+    desk.on("stack", f"echo '{json.dumps([{'name': STACK}])}'")
+    noted(desk)
+    done = mesh("down", "--yes", "--stack", STACK)
+    assert (done.status, f"pulumi stack rm --force {STACK}" in done.err) == (0, True), done.err
+    assert changes(desk) == []
 
 
 # A stack file that is gone.

@@ -74,6 +74,16 @@ def test_a_passphrase_is_made_once_and_only_its_owner_reads_it(desk: Desk) -> No
     assert file.read_text(encoding="utf-8") == first
 
 
+def test_in_a_shell_that_took_this_environment_a_passphrase_is_made_and_missed_as_elsewhere(desk: Desk) -> None:
+    shell = desk.ambient(**environment(desk)).workspace
+    shell.prepare(desk.toolchain)
+    assert shell.passphrase().read_text(encoding="utf-8")
+    desk.keep_state()
+    shell.passphrase().unlink()
+    shell.prepare(desk.toolchain)
+    assert shell.lacks_passphrase()
+
+
 @pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
 @pytest.mark.parametrize("value", ["theirs", ""])
 def test_a_passphrase_that_is_given_is_respected(desk: Desk, name: str, value: str) -> None:

@@ -43,6 +43,7 @@ def finished(stand: Stand, side: Side) -> None:
     """Leave what a finished creation leaves."""
     begun(stand)
     (stand.folder(NAME) / "made").write_text(json.dumps(side.made))
+    (stand.folder(NAME) / "kubeconfig").touch()
 
 
 def begun(stand: Stand) -> None:
@@ -397,6 +398,16 @@ def test_start_leaves_a_cluster_that_is_well_alone_and_asks_little(side: Side, s
     finished(stand, side)
     assert other(stand, side, "start").status == 0
     assert [call.program for call in stand.calls()] == ["docker", "docker", "kubectl", "kubectl"]
+
+
+def test_start_writes_a_kubeconfig_again_that_is_lost(side: Side, stand: Stand) -> None:
+    machine(stand, side, side.running)
+    finished(stand, side)
+    (stand.folder(NAME) / "kubeconfig").unlink()
+    stand.when(side.program, "kubeconfig", "get", out="server: east")
+    assert other(stand, side, "start").status == 0
+    assert (stand.folder(NAME) / "kubeconfig").read_text(encoding="utf-8") == "server: east"
+    assert (stand.folder(NAME) / "kubeconfig").stat().st_mode & 0o077 == 0
 
 
 def test_start_puts_a_stopped_node_back_under_its_address(side: Side, stand: Stand) -> None:

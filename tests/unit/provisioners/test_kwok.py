@@ -409,3 +409,29 @@ def test_deleting_leaves_a_pager_that_shows_a_log_of_the_cluster_alone(stand: St
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert pager.poll() is None
         pager.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/exe").exists(), reason="only Linux tells the programs of processes")
+@pytest.mark.parametrize("action", ["delete", "start"])
+def test_a_process_that_has_the_number_of_one_before_the_reboot_is_not_kwokctls_to_end(
+    stand: Stand, action: str
+) -> None:
+    made(stand)
+    stand.when("kubectl", status=[1, 0])
+    pids = stand.home / "kwok" / "clusters" / EAST / "pids"
+    pids.mkdir()
+    stand.when("kwokctl", hold="kwokctl")
+    with control_plane(stand, EAST) as ours, subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            for name, process in (("etcd", ours), ("kube-apiserver", stranger)):
+                (pids / f"{name}.pid").write_text(str(process.pid), encoding="utf-8")
+            running = stand.begin("kwok", action, CLUSTER=EAST)
+            with (stand.root / "kwokctl.gate").open("w") as gate:
+                noted = [note.name for note in pids.iterdir()]
+                running.kill()
+                gate.write("go")
+            ended(running)
+            assert noted == ["etcd.pid"]
+        finally:
+            ours.kill()
+            stranger.kill()
