@@ -21,12 +21,14 @@ class Service:
         trusts: who may have issued its callers' certificates.
         server_name: by which it is asked for.
         admits: identities that are answered with 200; others with 403.
+        said: what it says to everybody instead, as it speaks no HTTP; nothing at all where that is empty.
     """
 
     identity: Identity
     trusts: Signer
     server_name: str
     admits: tuple[str, ...]
+    said: bytes | None = None
 
 
 @contextmanager
@@ -68,6 +70,10 @@ def _serve(listening: socket.socket, context: ssl.SSLContext, service: Service) 
 def _answer(secured: ssl.SSLSocket, service: Service) -> None:
     names = dict[str, str](secured.getpeercert()["subjectAltName"])  # type: ignore[index,arg-type]
     secured.recv(4096)
+    if service.said is not None:
+        secured.sendall(service.said)
+        secured.recv(4096)  # until the caller leaves
+        return
     admitted = names.get("URI") in service.admits
     status, body = ("200 OK", "hello") if admitted else ("403 Forbidden", "RBAC: access denied")
     secured.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())

@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from checks import outside
 from checks.certificates import identities, issue, stranger
 from checks.outside import Asked, Door, connects, leads_to, ready, request, shown
 from checks.verdict import Unseen
@@ -51,6 +53,18 @@ def test_a_certificate_of_an_unknown_root_ends_the_connection(door: Door) -> Non
     answer = request(door, HTTPBIN, issue(stranger(), CALLER))
     assert (answer.status, answer.is_refused) == (0, True)
     assert "unknown ca" in answer.said or answer.said == "the connection was ended"
+
+
+@pytest.mark.parametrize("said", [b"-ERR unknown command\r\n", b""], ids=["another-protocol", "silence"])
+def test_who_neither_ends_the_connection_nor_speaks_http_has_let_the_caller_through(
+    said: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "SECONDS", 0.3)
+    spoken = replace(service(intermediate("west"), SERVER, HTTPBIN.server_name, ()), said=said)
+    with gateway(spoken, tmp_path) as made:
+        answer = request(made, HTTPBIN, issue(intermediate("east"), CALLER))
+    assert (answer.status, answer.is_refused, answer.is_answer) == (outside.NO_HTTP, False, False)
+    assert answer.told.startswith("gets through: ")
 
 
 def test_a_gateway_that_cannot_be_reached_is_no_refusal() -> None:
