@@ -116,10 +116,11 @@ class CertificateAuthority(pulumi.ComponentResource):
         self.register_outputs({"bundle": self.bundle})
 
     def _provided(self, given: ProvidedAuthority) -> Material:
+        links = dict.fromkeys((given.certificate, given.chain, given.root))  # a root may sign workloads itself
         return Material(
-            certificate=pulumi.Output.from_input(pem.chain(given.certificate)),
+            certificate=pulumi.Output.from_input(given.certificate),
             key=pulumi.Output.secret(given.key.get_secret_value()),
-            chain=pulumi.Output.from_input(pem.chain(given.certificate, given.chain, given.root)),
+            chain=pulumi.Output.from_input(pem.chain(*links)),
             bundle=self.bundle,
         )
 

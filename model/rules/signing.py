@@ -197,7 +197,7 @@ def _unverifiable(certificate: Certificate) -> str:
     oid = certificate.signature_algorithm_oid
     if oid not in _SIGNATURES:
         known = {each: name for name, each in vars(Algorithm).items() if isinstance(each, ObjectIdentifier)}
-        return known.get(oid, oid.dotted_string).lstrip("_").replace("_WITH_", " and ").replace("_", "-")
+        return known.get(oid, oid.dotted_string).lstrip("_").replace("_WITH_SHA", " and SHA-").replace("_", " ")
     parameters = certificate.signature_algorithm_parameters
     if isinstance(parameters, PSS):
         digest = certificate.signature_hash_algorithm

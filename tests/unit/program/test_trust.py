@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -19,7 +19,7 @@ from cryptography.x509.verification import (
 )
 
 from model.pem import certificates
-from tests.unit.program.authorities import Issuer, provided, workload
+from tests.unit.program.authorities import Issuer, authority, provided, workload
 from tests.unit.program.conftest import Record
 from tests.unit.program.federations import Tree, committed, three_clusters, with_trust
 from tests.unit.program.recorder import Run
@@ -203,6 +203,23 @@ def test_lifetimes_are_the_declared_ones(record: Record) -> None:
     own = cacerts(record(tree), "east")
     lifetimes = [(link.not_valid_after_utc - link.not_valid_before_utc).days for link in own.links]
     assert lifetimes == [50, 100]
+
+
+def test_provided_authorities_reach_istiod_in_one_form_whatever_they_were_written_as(record: Record) -> None:
+    root = authority("Corp Root")
+    east = authority("East Corp Mesh", root)
+    sec1 = east.key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    windows = root.pem.replace("\n", "\r\n")
+    tree = with_trust("provided")
+    tree["trust"]["provided"] = {
+        "east": {"certificate": east.pem, "key": sec1, "chain": windows + east.pem, "root": windows},
+        "west": {"certificate": root.pem, "key": root.key_pem, "root": f"Bag Attributes\n{root.pem}and so on"},
+    }
+    run = record(tree)
+    for name, issuer, chain in (("east", east, east.pem + root.pem), ("west", root, root.pem)):
+        own = cacerts(run, name)
+        assert (own.certificate, own.key) == (issuer.pem, issuer.key_pem)
+        assert (own.chain, own.bundle) == (chain, root.pem)
 
 
 def test_provided_authorities_reach_istiod_as_they_are(record: Record) -> None:
