@@ -102,12 +102,12 @@ def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, te
     written, context = then["kubeconfig"], then["context"]
     if declared and declared.kubeconfig:
         written, context = declared.kubeconfig, declared.context or ""
-    kept = engine.workspace.home / access.reference(engine.stack, cluster.logical)
+    home = engine.workspace.home
     try:
-        keep(kept, cluster.name, written, context, engine.workspace.checkout)
+        keep(home, engine.stack, cluster.logical, cluster.name, written, context, engine.workspace.checkout)
     except Unusable as unusable:
         told = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
-        if not kept.exists():
+        if not (home / access.reference(cluster.name)).exists():
             raise EngineError(f"{told}\n  -> {unusable.fix}") from None
         tell(f"{told}; {cluster.logical} is reached as at the last run")
 

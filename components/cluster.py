@@ -99,7 +99,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         read = self._read(name, made, create, args.stack) if made.ours else None
-        reference = access.reference(args.stack, name)
+        reference = access.reference(made.name)
         self.kubeconfig = pulumi.Output.secret(read.stdout) if read else create.id.apply(lambda _: reference)
         self.uid = None if made.ours else create.stdout
         self.provider = kubernetes.Provider(

@@ -7,7 +7,7 @@ cluster, by which the provider and all scripts reach it; so credentials, paths a
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
@@ -46,18 +46,19 @@ def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, pre
         InvalidModel: with everything that is wrong.
     """
     meant = {name: each for name, each in planned.clusters.items() if each.declared.is_existing}
-    reached, wrong = [], list[Finding]()
+    reached, wrong = dict[str, str](), list[Finding]()
     for name, each in meant.items():
         real = before[name].name if name in before else each.provision.name
         try:
             declared = each.declared
-            keep(file(stack, name), real, declared.kubeconfig or "", declared.context or "", Path.cwd())
-            reached.append(name)
+            written, context = declared.kubeconfig or "", declared.context or ""
+            keep(place.home(), stack, name, real, written, context, Path.cwd())
+            reached[name] = real
         except Unusable as unusable:
             wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
-            _placeholder(stack, name)
+            _placeholder(real)
     found = {}
-    for name, answer in uids(stack, reached, PREVIEW_SECONDS if preview else SECONDS).items():
+    for name, answer in uids(reached, PREVIEW_SECONDS if preview else SECONDS).items():
         if isinstance(answer, str):
             found[name] = answer
         else:
@@ -74,14 +75,19 @@ def _of_kubeconfig(name: str, rule: str, problem: str, fix: str) -> Finding:
     return Finding(f"clusters.{name}.kubeconfig", rule, problem, fix)
 
 
-def uids(stack: str, names: Sequence[str], seconds: int) -> dict[str, str | identity.Silent]:
-    """Ask clusters which they are, by their kept kubeconfigs."""
+def uids(names: Mapping[str, str], seconds: int) -> dict[str, str | identity.Silent]:
+    """Ask clusters which they are, by their kept kubeconfigs.
+
+    Args:
+        names: their real names, by logical name.
+        seconds: for an answer.
+    """
     if not shutil.which("kubectl"):
         return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in names}
 
     def answer(name: str) -> str | identity.Silent:
         try:
-            return identity.ask(file(stack, name), seconds)
+            return identity.ask(place.kubeconfig(names[name]), seconds)
         except identity.Silent as silent:
             return silent
 
@@ -89,12 +95,14 @@ def uids(stack: str, names: Sequence[str], seconds: int) -> dict[str, str | iden
         return dict(zip(names, pool.map(answer, names), strict=True))
 
 
-def keep(kept: Path, real: str, written: str, context: str, folder: Path) -> None:
-    """Keep what leads to one cluster, as the user's files have it now.
+def keep(home: Path, stack: str, name: str, real: str, written: str, context: str, folder: Path) -> None:
+    """Keep what leads to one cluster, as the user's files have it now: for the stack, and beside the others for people.
 
     Args:
-        kept: where; its name is the cluster's logical one.
-        real: the cluster's real name.
+        home: folder for everything that runs.
+        stack: name of the Pulumi stack.
+        name: the cluster's logical name.
+        real: its real name.
         written: `kubeconfig` of the stack file.
         context: `context` of the stack file.
         folder: what relative paths are relative to.
@@ -102,16 +110,12 @@ def keep(kept: Path, real: str, written: str, context: str, folder: Path) -> Non
     Raises:
         Unusable: they do not lead to a cluster.
     """
-    own = cut(files(written, os.environ, folder), context, kept.name)
-    kubeconfig.keep(kept, json.dumps(own), real)
+    text = json.dumps(cut(files(written, os.environ, folder), context, name))
+    place.write_secret(home / access.reference(real), text)
+    kubeconfig.keep(home / kubeconfig.shown(stack, name), text, real)
 
 
-def file(stack: str, name: str) -> Path:
-    """Return where the kubeconfig of a cluster is kept."""
-    return place.home() / access.reference(stack, name)
-
-
-def _placeholder(stack: str, name: str) -> None:
+def _placeholder(real: str) -> None:
     """Leave a kubeconfig that leads nowhere, where there is none: the provider of a preview refuses a missing file."""
-    if not file(stack, name).exists():
-        place.write_secret(file(stack, name), json.dumps({"apiVersion": "v1", "kind": "Config"}))
+    if not place.kubeconfig(real).exists():
+        place.write_secret(place.kubeconfig(real), json.dumps({"apiVersion": "v1", "kind": "Config"}))

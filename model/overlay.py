@@ -119,12 +119,21 @@ def _anchored(tree: Any, folder: Path, places: Collection[tuple[str, ...]]) -> A
             key: _anchored(value, folder, [place[1:] for place in places if place[:1] in ((key,), ("*",))])
             for key, value in tree.items()
         }
-    return str(_absolute(tree, folder)) if () in places and _is_path(tree) else tree
+    return _absolute_list(tree, folder) if () in places and _is_path(tree) else tree
 
 
 def _is_path(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.strip() not in ("", "official") and "-----BEGIN " not in value
 
 
+def _absolute_list(paths: str, folder: Path) -> str:
+    """Make a path absolute, or each of a list as KUBECONFIG holds it."""
+    whole = _absolute(paths, folder)
+    several = paths.split(os.pathsep)
+    if whole.exists() or not all(several):
+        return str(whole)
+    return os.pathsep.join(str(_absolute(each, folder)) for each in several)
+
+
 def _absolute(path: str, folder: Path) -> Path:
-    return Path(os.path.abspath(folder / os.path.expanduser(path)))
+    return Path(os.path.abspath(folder / os.path.expanduser(os.path.expandvars(path))))

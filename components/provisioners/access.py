@@ -10,12 +10,12 @@ from pathlib import Path
 
 from components.provisioners import place
 
-FOLDER = "kubeconfigs"
+FOLDER = "clusters"
 
 
-def reference(stack: str, cluster: str) -> str:
-    """Return how the kept kubeconfig of a cluster is called, by its logical name; the same in any checkout."""
-    return f"{FOLDER}/{stack}/{cluster}"
+def reference(name: str) -> str:
+    """Return how the kept kubeconfig of a cluster is called, by its real name; the same in any checkout."""
+    return f"{FOLDER}/{name}/kubeconfig"
 
 
 def kept(kubeconfig: str) -> Path | None:

@@ -7,7 +7,7 @@ Environment:
     PULUMI_COMMAND_STDOUT: what the last create or update printed.
 Standard output of create and update: the UID of its namespace kube-system.
 
-The program keeps the cluster's kubeconfig in kubeconfigs/STACK/CONTEXT, and reads it anew for every run.
+The program keeps the cluster's kubeconfig in the cluster's folder, and reads it anew for every run.
 """
 
 import os
@@ -19,12 +19,12 @@ from components.provisioners import identity, kubeconfig, place
 
 def create(name: str) -> None:
     """Print which cluster it is."""
-    print(_found())
+    print(_found(name))
 
 
 def update(name: str) -> None:
     """Print which cluster it is, once it is certain that it is the one that it was."""
-    was, found = os.environ.get("PULUMI_COMMAND_STDOUT", "").strip(), _found()
+    was, found = os.environ.get("PULUMI_COMMAND_STDOUT", "").strip(), _found(name)
     if was and was != found:
         logical = os.environ["CONTEXT"]
         sys.exit(
@@ -35,10 +35,9 @@ def update(name: str) -> None:
     print(found)
 
 
-def _found() -> str:
-    file = kubeconfig.file()
+def _found(name: str) -> str:
     try:
-        return identity.ask(file)
+        return identity.ask(place.kubeconfig(name))
     except identity.Silent as silent:
         sys.exit(
             f"the API server of {os.environ['CONTEXT']} does not answer:\n{silent}\n"

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from components.provisioners import access, place
+from components.provisioners import place
 
 
 def create(name: str) -> None:
@@ -44,7 +44,12 @@ def delete(name: str) -> None:
 
 def file() -> Path:
     """Return the file of the cluster that the environment names."""
-    return place.home() / access.reference(os.environ["STACK"], os.environ["CONTEXT"])
+    return place.home() / shown(os.environ["STACK"], os.environ["CONTEXT"])
+
+
+def shown(stack: str, cluster: str) -> str:
+    """Return how the file is called in which people find the kubeconfig of a cluster, by its logical name."""
+    return f"kubeconfigs/{stack}/{cluster}"
 
 
 def _owner(kept: Path) -> Path:

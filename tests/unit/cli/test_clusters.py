@@ -65,7 +65,7 @@ def declare(desk: Desk, file: str) -> None:
 
 
 def kept(desk: Desk) -> Path:
-    return desk.workspace.home / "kubeconfigs" / STACK / "east"
+    return desk.workspace.home / "clusters" / "east-1a2b3c" / "kubeconfig"
 
 
 def destroyed(desk: Desk) -> bool:

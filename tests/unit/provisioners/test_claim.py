@@ -17,14 +17,14 @@ ISTIOD, REMOVED = WANTED[1:], 'no matches for kind "Gateway" in version "network
 @pytest.fixture
 def kubeconfig(stand: Stand) -> Path:
     """The kubeconfig that the program keeps of the cluster."""
-    file = stand.home / "kubeconfigs" / "dev" / "prod"
+    file = stand.home / "clusters" / "prod-1a2b3c" / "kubeconfig"
     file.parent.mkdir(parents=True)
     file.write_text("{}", encoding="utf-8")
     return file
 
 
 def claim(stand: Stand, wanted: object = WANTED, **given: str) -> Ended:
-    settings = {"CLUSTER": "prod", "STACK": "dev", "OWNER_ID": "1f", "KUBECONFIG": "kubeconfigs/dev/prod"}
+    settings = {"CLUSTER": "prod", "STACK": "dev", "OWNER_ID": "1f", "KUBECONFIG": "clusters/prod-1a2b3c/kubeconfig"}
     return stand.run("claim", stdin=json.dumps(wanted), **{**settings, **given})
 
 

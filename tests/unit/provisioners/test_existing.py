@@ -13,12 +13,13 @@ UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-00
 
 @pytest.fixture
 def kubeconfig(stand: Stand) -> Path:
-    """The kubeconfig that the program keeps of the cluster."""
-    file = stand.home / "kubeconfigs" / "dev" / "prod"
-    file.parent.mkdir(parents=True)
+    """The kubeconfig that the program keeps of the cluster; people find it by the logical name too."""
     users = [{"name": "prod", "user": {"token": "a-secret-token", "exec": {"env": [{"value": "hidden-value"}]}}}]
-    file.write_text(json.dumps({"users": users}), encoding="utf-8")
-    (file.parent / ".prod.of").write_text(NAME, encoding="utf-8")
+    file, shown = stand.folder(NAME) / "kubeconfig", stand.home / "kubeconfigs" / "dev" / "prod"
+    for each in (file, shown):
+        each.parent.mkdir(parents=True)
+        each.write_text(json.dumps({"users": users}), encoding="utf-8")
+    (shown.parent / ".prod.of").write_text(NAME, encoding="utf-8")
     return file
 
 
@@ -65,14 +66,16 @@ def test_starting_it_is_not_ours(stand: Stand) -> None:
 
 def test_delete_forgets_how_it_is_reached_and_calls_nothing(stand: Stand, kubeconfig: Path) -> None:
     assert run(stand, "delete").status == 0
-    assert list(kubeconfig.parent.iterdir()) == []
+    assert not stand.folder(NAME).exists()
+    assert list((stand.home / "kubeconfigs" / "dev").iterdir()) == []
     assert stand.calls() == []
 
 
 def test_delete_leaves_the_kubeconfig_of_a_cluster_that_has_taken_its_name(stand: Stand, kubeconfig: Path) -> None:
-    (kubeconfig.parent / ".prod.of").write_text("prod-4d5e6f", encoding="utf-8")
+    shown = stand.home / "kubeconfigs" / "dev" / "prod"
+    (shown.parent / ".prod.of").write_text("prod-4d5e6f", encoding="utf-8")
     assert run(stand, "delete").status == 0
-    assert kubeconfig.exists()
+    assert shown.exists()
 
 
 def test_deleting_what_is_already_gone_is_no_error(stand: Stand) -> None:

@@ -278,3 +278,10 @@ def test_the_environment_names_the_overlay(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
     assert chosen(environment) == (Path(file.replace("HERE", str(tmp_path))) if file else None)
+
+
+def test_a_kubeconfig_may_be_a_list_with_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACE", "/elsewhere")
+    over = written(tmp_path, "clusters: {east: {kubeconfig: 'mine:$PLACE/theirs'}}\n")
+    tree, findings = load(over)
+    assert (tree["clusters"]["east"]["kubeconfig"], findings) == (f"{over.parent}/mine:/elsewhere/theirs", [])
