@@ -1,13 +1,12 @@
 """Namespaces are removed only where nothing of other people goes with them, and definitions come back."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.checkout import Checkout
-from tests.engine.federation.test_neighbours import assign_addresses, exists, federate, second, theirs
+from tests.engine.federation.test_neighbours import exists, federate, second, theirs
 
 __all__ = ["second", "theirs"]
 
@@ -77,9 +76,7 @@ def test_definitions_that_somebody_deleted_come_back_with_all_objects(running: C
 
 def test_what_others_put_into_a_namespace_of_the_stack_outlives_it(fresh: Checkout, theirs: dict[str, Path]) -> None:
     federate(fresh, theirs)
-    with ThreadPoolExecutor() as balancers:
-        balancers.submit(assign_addresses, fresh, theirs)
-        fresh.up()
+    fresh.up()
     west = theirs["west"]
     precious = ("create", "configmap", "precious", "--namespace=istio-system")
     assert fresh.kubectl("", *precious, kubeconfig=west).code == 0
