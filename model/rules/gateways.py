@@ -14,19 +14,12 @@ telemetry 15020, status 15021, DNS 15053, metrics 15090, and more between them f
 TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
 _SERVICE = "istio.gatewayValues.service"
-_OF_GATEWAYS = ("labels", "env", "autoscaling", "service", "service.annotations")
-MAPPINGS = {
-    "values": ("global", "global.multiCluster", "meshConfig", "meshConfig.defaultConfig",
-               "meshConfig.defaultConfig.proxyMetadata", "env", "pilot", "pilot.env"),
-    "gatewayValues": _OF_GATEWAYS,
-    "egressValues": _OF_GATEWAYS,
-}  # fmt: skip
 LISTS = {
     "values": ("meshConfig.caCertificates",),
     "gatewayValues": ("service.ports", "service.externalIPs"),
     "egressValues": ("service.ports", "service.externalIPs"),
 }
-"""Values that this program sets keys or items of, by the key of the stack file under which a user's stand."""
+"""Lists of which this program sets items, by the key of the stack file under which a user's stand."""
 
 
 def gateway_ports_are_free(federation: Federation) -> Iterator[Finding]:
@@ -44,23 +37,22 @@ def gateway_ports_are_free(federation: Federation) -> Iterator[Finding]:
             )
 
 
-def values_have_their_shape(federation: Federation) -> Iterator[Finding]:
-    """Values are laid over those of this program, which needs mappings and lists where it has some."""
+def lists_are_lists(federation: Federation) -> Iterator[Finding]:
+    """Lists are laid over those of this program."""
     istio = federation.istio
     given = {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
     for key, values in given.items():
-        for kind, name, paths in ((dict, "a mapping", MAPPINGS[key]), (list, "a list", LISTS[key])):
-            for path in paths:
-                *above, last = path.split(".")
-                parent = _at(values, above)
-                if isinstance(parent, dict) and last in parent and not isinstance(parent[last], kind):
-                    yield Finding(
-                        f"istio.{key}.{path}",
-                        "value-shape",
-                        f"{kind_of(parent[last])} stands where Istio's chart takes {name}, in which this program sets"
-                        " some values",
-                        f"write {name} there, or remove the key",
-                    )
+        for path in LISTS[key]:
+            *above, last = path.split(".")
+            parent = _at(values, above)
+            if isinstance(parent, dict) and last in parent and not isinstance(parent[last], list):
+                yield Finding(
+                    f"istio.{key}.{path}",
+                    "values-not-a-list",
+                    f"{kind_of(parent[last])} stands where Istio's chart takes a list, of which this program sets"
+                    " some items",
+                    "write a list there, or remove the key",
+                )
 
 
 def _at(values: Mapping[str, object], keys: list[str]) -> object:
@@ -149,7 +141,7 @@ def _lacking(cluster: Cluster, federation: Federation, ports: list[dict[str, obj
 
 RULES = (
     gateway_ports_are_free,
-    values_have_their_shape,
+    lists_are_lists,
     services_have_a_type,
     services_are_reached,
     services_serve_the_port,

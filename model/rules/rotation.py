@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 from model.config import Federation, Trust
 from model.finding import Finding
-from model.rules.trust import authorities
 from model.trust import TrustPlan, plan
-from model.yamltree import printable
 
 _NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 _COMMON_NAME = 64
@@ -23,10 +21,6 @@ def authorities_have_names(federation: Federation) -> Iterator[Finding]:
         if not _NAME.fullmatch(name):
             problem = f'"{name}" cannot be part of the names of certificates and resources'
             yield Finding(path, "bad-authority-name", problem, "use lower-case letters, digits and dashes, such as r2")
-    for place, each in authorities(federation):
-        if not each.organization.isprintable():
-            problem = f'"{printable(each.organization)}" has control characters, which no certificate should carry'
-            yield Finding(f"{place}.organization", "bad-authority-name", problem, "use letters, digits and punctuation")
 
 
 def rotations_lead_elsewhere(federation: Federation) -> Iterator[Finding]:

@@ -231,8 +231,11 @@ CHARTS: Mapping[str, tuple[Decided, ...]] = {
 }
 """What is decided elsewhere, by the key under `istio` whose values are a chart's."""
 
-_GATEWAY_SECTIONS = tuple((key,) for key in ("autoscaling", "env", "global", "labels", "rbac", "serviceAccount"))
-_SECTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+_GATEWAY_SECTIONS = (
+    *((key,) for key in ("autoscaling", "env", "global", "labels", "rbac", "service", "serviceAccount")),
+    ("service", "annotations"),
+)
+SECTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "values": (
         *(
             (key,)
@@ -253,8 +256,8 @@ _SECTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("telemetry", "v2", "prometheus"),
         ("telemetry", "v2", "stackdriver"),
     ),
-    "gatewayValues": (*_GATEWAY_SECTIONS,),
-    "egressValues": (*_GATEWAY_SECTIONS, ("service",)),
+    "gatewayValues": _GATEWAY_SECTIONS,
+    "egressValues": _GATEWAY_SECTIONS,
 }
 """Below which charts look for keys, whatever stands there."""
 
@@ -337,7 +340,7 @@ def exported_ports_pass_the_proxy(federation: Federation) -> Iterator[Finding]:
 def sections_are_mappings(federation: Federation) -> Iterator[Finding]:
     """Charts look for keys below their sections: anything else there ends in Helm's words, which know no stack file."""
     for key, values in _values(federation).items():
-        for section in _SECTIONS[key]:
+        for section in SECTIONS[key]:
             for path, value in _found(values, section, f"istio.{key}"):
                 if not isinstance(value, Mapping):
                     yield Finding(

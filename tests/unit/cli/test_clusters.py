@@ -52,7 +52,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
     (desk.workspace.checkout / "model").symlink_to(checkout / "model")
     states = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
     states.mkdir(parents=True)
-    (states / f"{STACK}.json").touch()
+    (states / f"{STACK}.json").write_text('{"checkpoint": {}}', encoding="utf-8")
     declare(desk, "now")
     kubeconfig(desk.workspace.checkout / "now", "fresh")
     return desk

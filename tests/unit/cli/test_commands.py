@@ -12,7 +12,7 @@ import pytest
 
 from cli import __main__ as command
 from cli.workspace import Workspace
-from tests.unit.cli.conftest import CLUSTERS, STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Mesh
 from toolchain import install
 from toolchain.errors import ToolchainError
 from toolchain.install import Choice, Missing, Progress
@@ -56,21 +56,6 @@ def test_down_removes_the_stack_and_its_kubeconfigs(mesh: Mesh, answering: Desk)
     assert [call.split()[0] for call in answering.calls()][-2:] == ["destroy", "stack"]
     assert f"stack rm {STACK}" in answering.calls()[-1]
     assert not ours.exists() and others.exists()
-
-
-@pytest.mark.parametrize(("verb", "started"), [("up", "up"), ("down", "destroy")])
-def test_no_run_deletes_a_namespace_that_an_earlier_release_made(
-    mesh: Mesh, answering: Desk, verb: str, started: str
-) -> None:
-    state = {"deployment": {"resources": [{"type": "kubernetes:core/v1:Namespace", "urn": "u"}]}}
-    answering.on(
-        "stack",
-        f"case \"$*\" in *export*) echo '{json.dumps(state)}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac",
-    )
-    assert mesh(verb, "--yes", "--stack", STACK).status == 0
-    words = [" ".join(call.split()[:2]) for call in answering.calls()]
-    run = next(index for index, call in enumerate(words) if call.startswith(started))
-    assert "stack import" in words[:run]
 
 
 @pytest.mark.parametrize("text", ["", "a: [\n", "config: {}\n"])

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -113,18 +112,6 @@ def test_refresh_is_the_engines_and_only_when_asked_for(mesh: Mesh, answering: D
     plain, refreshing = [call for call in answering.calls() if call.startswith(f"{verb} ")]
     assert "--refresh" not in plain
     assert "--refresh" in refreshing.split()
-
-
-@pytest.mark.parametrize("target", ["up", "preview", "validate"])
-def test_make_hands_an_overlay_on_as_one_word(target: str) -> None:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "OVERLAY"}
-
-    def dry(*settings: str) -> str:
-        make = ["make", "--dry-run", target, *settings]
-        return subprocess.run(make, cwd=CHECKOUT, env=outside, capture_output=True, text=True, check=True).stdout
-
-    assert dry("OVERLAY=my mirror.yaml").endswith(" --overlay 'my mirror.yaml'\n")
-    assert "--overlay" not in dry()
 
 
 # The page about it.

@@ -51,8 +51,12 @@ def test_what_only_the_engine_can_decrypt_is_not_judged() -> None:
 
 
 def test_validate_warns_and_finds_nothing_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "Pulumi.test.yaml"
-    file.write_text(yaml.safe_dump({"config": {"mesh-federation:federation": provided(20)}}), encoding="utf-8")
+    mesh, root = chained(20)
+    (tmp_path / "key.pem").write_text(mesh.key_pem, encoding="utf-8")
+    file, declared = tmp_path / "Pulumi.test.yaml", provided(20)
+    given = {"certificate": mesh.pem, "key": "key.pem", "root": root.pem}
+    declared["trust"] = {"model": "provided", "provided": {"east": given}}
+    file.write_text(yaml.safe_dump({"config": {"mesh-federation:federation": declared}}), encoding="utf-8")
     assert validate(file, Console()) == 0
     told = capsys.readouterr().out
     assert "no problems" in told

@@ -142,12 +142,14 @@ def test_sound_authorities_give_no_finding() -> None:
 
 
 def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -> None:
-    files: Authority = {}
-    for name, text in _authority("east").items():
-        (tmp_path / f"{name}.pem").write_text(str(text))
-        files[name] = f"{name}.pem"
-    assert _findings(_tree(files), tmp_path) == ()
-    config = {"config": {stackfile.KEY: _tree(files)}}
+    files: dict[str, Authority] = {"east": {}, "west": {}}
+    for cluster, authority in files.items():
+        for name, text in _authority(cluster).items():
+            (tmp_path / f"{cluster}-{name}.pem").write_text(str(text))
+            authority[name] = f"{cluster}-{name}.pem"
+    tree = _tree(files["east"], files["west"])
+    assert _findings(tree, tmp_path) == ()
+    config = {"config": {stackfile.KEY: tree}}
     (tmp_path / "Pulumi.test.yaml").write_text(json.dumps(config))
     assert stackfile.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
 

@@ -9,6 +9,7 @@ from model.addresses import capacity, pools
 from model.config import Federation
 from model.plan import plan as planned
 from model.rules import gateways
+from model.rules import values as values_rules
 from tests.unit.program.recorder import ROOT
 
 
@@ -73,10 +74,11 @@ def test_weights_of_remote_imports_pass_exactly_when_they_add_up_to_100(weights:
 
 def test_subnets_that_nobody_declared_stand_for_nothing_on_existing_clusters() -> None:
     existing = {"provisioner": "existing", "kubeconfig": "k", "network": "n", "meshID": "m", "trustDomain": "t"}
-    assert _rules(clusters={"a": existing, "b": existing}) == set()
+    other = {**existing, "kubeconfig": "another"}
+    assert _rules(clusters={"a": existing, "b": other}) == set()
     taken = {**existing, "serviceSubnet": "10.244.0.0/16"}
-    assert _rules(clusters={"a": existing, "b": taken}) == set(), "the pod subnet of neither is known"
-    assert _rules(clusters={"a": taken, "b": {**existing, "podSubnet": "10.244.0.0/16"}}) == {"subnets-overlap"}
+    assert _rules(clusters={"a": other, "b": taken}) == set(), "the pod subnet of neither is known"
+    assert _rules(clusters={"a": taken, "b": {**other, "podSubnet": "10.244.0.0/16"}}) == {"subnets-overlap"}
     assert _rules(clusters={"a": {**taken, "podSubnet": "10.244.0.0/24"}}) == {"subnets-overlap"}
     of_ours = {"network": "n", "meshID": "m", "trustDomain": "t"}
     assert _rules(clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}
@@ -102,5 +104,5 @@ def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) ->
             "egressValues": plan.egress.values if plan.egress else {},
         }
         for key, computed in values.items():
-            assert _paths(computed, dict) <= set(gateways.MAPPINGS[key])
+            assert _paths(computed, dict) <= {".".join(section) for section in values_rules.SECTIONS[key]}
             assert _paths(computed, list) <= set(gateways.LISTS[key])

@@ -69,7 +69,7 @@ def test_most_of_what_is_computed_is_decided() -> None:
 @pytest.mark.parametrize("keys", DECIDED, ids=".".join)
 @pytest.mark.parametrize("value", ["another", None])
 def test_what_the_model_computes_cannot_be_overruled(keys: tuple[str, ...], value: object) -> None:
-    assert _rules(*keys, value=value) == {"decided-elsewhere"}
+    assert _rules(*keys, value=value) - {"values-not-a-list"} == {"decided-elsewhere"}
 
 
 @pytest.mark.parametrize("name", ["trustDomain", "trust_domain", "trustDomainAliases", "trust_domain_aliases"])
