@@ -11,12 +11,15 @@ from cli.whose import lost
 from components.existing import keep
 from components.provisioners import access
 from components.provisioners.begun import notes
+from components.provisioners.identity import SILENT
 from components.provisioners.place import GONE, SCRIPT_PREFIX
 from model.config import Cluster, Federation
 from model.kubeconfig import Unusable
 
 KUBECONFIG = f"{SCRIPT_PREFIX}kubeconfig"
 """Writes a cluster's kubeconfig for people."""
+GONE_FOR_GOOD = "PULUMI_K8S_DELETE_UNREACHABLE"
+"""The Kubernetes provider's own switch: what was in a cluster that does not answer counts as deleted."""
 
 
 def wake(engine: Engine, tell: Callable[[str], None]) -> None:
@@ -92,7 +95,11 @@ def reach(engine: Engine, declared: Federation | None, tell: Callable[[str], Non
     with ThreadPoolExecutor() as pool:
         proven = list(pool.map(lambda cluster: _proven(engine, cluster), existing))
     for done in proven:
-        if done.returncode:
+        if done.returncode == SILENT and engine.environment.get(GONE_FOR_GOOD) == "true":
+            tell(done.stderr.strip())
+        elif done.returncode == SILENT:
+            raise EngineError(f"{done.stderr.strip()}; if it is gone for good, `down` needs {GONE_FOR_GOOD}=true")
+        elif done.returncode:
             raise EngineError(done.stderr.strip())
 
 

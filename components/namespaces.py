@@ -45,7 +45,7 @@ def _keeper(
             "CLUSTER": place.cluster,
             "NAMESPACE": metadata["name"],
             "LABELS": pulumi.Output.json_dumps(marks(place)),
-            "STACK": place.stack,
+            "STACK": place.owner or place.stack,
         },
         triggers=[place.provider.id],
         logging=local.Logging.STDERR,

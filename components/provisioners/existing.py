@@ -39,10 +39,12 @@ def _found(name: str) -> str:
     try:
         return identity.ask(place.kubeconfig(name))
     except identity.Silent as silent:
-        sys.exit(
+        print(
             f"the API server of {os.environ['CONTEXT']} does not answer:\n{silent}\n"
-            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{os.environ['CONTEXT']}"
+            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{os.environ['CONTEXT']}",
+            file=sys.stderr,
         )
+        sys.exit(identity.SILENT)
 
 
 def start(name: str) -> None:

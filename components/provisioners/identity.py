@@ -10,6 +10,8 @@ from components.provisioners import place
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SECRETS = {"token", "password", "client-key-data", "client-certificate-data", "value"}
 """Keys of a kubeconfig whose values are never shown; `value` is what a plugin gets in its environment."""
+SILENT = 4
+"""Exit status by which a script says that its cluster does not answer."""
 SHORTEST = 6
 """Characters: shorter values are in ordinary words too."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.workspace import Workspace
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -117,3 +118,15 @@ def test_a_kubeconfig_that_is_not_there_any_more_is_told_and_the_last_one_serves
     done = mesh("down", "--yes", "--stack", STACK)
     assert done.status == 0
     assert done.err.endswith("there is no such file: " + f"{missing}; east is reached as at the last run\n")
+
+
+def test_a_cluster_that_is_gone_for_good_keeps_nothing_alive(
+    mesh: Mesh, existing: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig(existing.workspace.checkout / "now", "expired-token")
+    refused = mesh("down", "--yes", "--stack", STACK)
+    assert "if it is gone for good, `down` needs PULUMI_K8S_DELETE_UNREACHABLE=true" in refused.err
+    gone = existing.ambient(PULUMI_K8S_DELETE_UNREACHABLE="true")
+    monkeypatch.setattr(Workspace, "current", lambda: gone.workspace)
+    assert mesh("down", "--yes", "--stack", STACK).status == 0
+    assert destroyed(existing)
