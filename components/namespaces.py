@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_command import local
 
-from components.cluster import SCRIPTS
+from components.cluster import PRINTED, SCRIPTS
 from components.objects import Body, KubernetesObject, Place, create, marks
 
 
@@ -50,5 +50,10 @@ def _keeper(
         triggers=[place.provider.id],
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[*after, *first], deleted_with=place.deleted_with),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=[*after, *first],
+            deleted_with=place.deleted_with,
+            additional_secret_outputs=PRINTED,
+        ),
     )

@@ -54,6 +54,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
     states = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
     states.mkdir(parents=True)
     (states / f"{STACK}.json").write_text('{"checkpoint": {}}', encoding="utf-8")
+    desk.workspace.passphrase().write_text("a passphrase", encoding="utf-8")
     declare(desk, "now")
     kubeconfig(desk.workspace.checkout / "now", "fresh")
     return desk

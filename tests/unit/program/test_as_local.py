@@ -99,12 +99,9 @@ def test_unknown_addresses_count_as_one(record: Record, preview: bool) -> None:
         assert entry.body["spec"]["address"] == CLOUD_ADDRESS
 
 
-def test_a_load_balancer_that_answers_with_a_host_name_is_refused_in_words(
-    tools: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "CLOUD_ADDRESS", "lb.example.com")
+def test_a_load_balancer_that_answers_with_a_host_name_is_refused_in_words(tools: dict[str, str]) -> None:
     with pytest.raises(pulumi.RunError, match=r"gateway of west got the host name lb\.example\.com"):
-        recorder.run(elsewhere(), environment=tools)
+        recorder.run(elsewhere(), environment=tools, ingress=({"hostname": "lb.example.com"},))
 
 
 def test_each_declared_address_is_an_entry_of_its_own(record: Record) -> None:
