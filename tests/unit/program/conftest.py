@@ -23,7 +23,7 @@ KUBECTL = """#!/bin/sh
 # A cluster is known by the address in the kubeconfig; one called silent does not answer.
 for word; do case "$word" in --kubeconfig=*) file="${word#--kubeconfig=}";; esac; done
 case "$(cat "$file")" in *silent*) echo 'Unauthorized' >&2; exit 1;; esac
-sed 's/.*https:..\\([a-z]*\\).example.*/uid-of-\\1/' "$file"
+sed 's/.*https:..\\([a-z0-9-]*\\).example.*/uid-of-\\1/' "$file"
 """
 
 
@@ -31,7 +31,7 @@ sed 's/.*https:..\\([a-z]*\\).example.*/uid-of-\\1/' "$file"
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Environment with kubeconfigs of clusters that exist already, and a kubectl that is told which those are."""
     folder = tmp_path_factory.mktemp("theirs")
-    for name in ("east", "west", "silent"):
+    for name in ("east", "west", "silent", "cluster-0", "cluster-1"):
         document = {
             "current-context": "admin",
             "clusters": [{"name": "a", "cluster": {"server": f"https://{name}.example.com"}}],

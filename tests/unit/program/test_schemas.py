@@ -108,7 +108,7 @@ GLOBAL: dict[str, Tree] = {
     "global": as_global(),
     "global-gateway": as_global(api="gateway"),
     "remote-gateway": as_global(api="gateway", **{"as": "remote"}),
-    "global-weighted": as_global(weight=100, connectionPool={"maxConnections": 5}, failover=None),
+    "global-weighted": as_global(weight=100, connectionPool={"maxConnections": 5}),
     "global-host-names": {**as_global(api="gateway"), "clusters": at_host_names()["clusters"]},
 }
 LOCAL: dict[str, Tree] = {

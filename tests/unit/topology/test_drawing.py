@@ -47,8 +47,8 @@ def test_discovery_reads_the_api_server_and_calls_by_the_gateway() -> None:
 
 def test_clusters_of_one_network_are_drawn_together_and_others_alone() -> None:
     tree = copy.deepcopy(committed("multi-primary"))
-    for cluster in tree["clusters"].values():
-        cluster |= {"provisioner": "existing", "kubeconfig": "here", "network": "flat"}
+    for name, cluster in tree["clusters"].items():
+        cluster |= {"provisioner": "existing", "kubeconfig": name, "network": "flat"}
     shown = drawing(of(tree))
     assert [(network.title.partition(":")[0], len(network.panels)) for network in shown.networks] == [
         ("network flat", 2)
