@@ -19,6 +19,7 @@ from cli.workspace import PROJECT, SALT, Workspace
 from components.provisioners.place import SCRIPT_PREFIX
 from model import files, yamltree
 from toolchain.install import Toolchain
+from toolchain.pins import PROVISIONERS
 
 ANSWER_SECONDS = 300
 """For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
@@ -345,7 +346,7 @@ def _step(told: dict[str, Any]) -> Step:
 
 def _makes_cluster(inputs: dict[str, str]) -> bool:
     words = str(inputs.get("create", "")).split()
-    return len(words) == 4 and words[2].startswith(SCRIPT_PREFIX) and "stdin" in inputs and words[3] == "create"
+    return words[2:] in [[f"{SCRIPT_PREFIX}{provisioner}", "create"] for provisioner in PROVISIONERS]
 
 
 def _writes_kubeconfig(command: dict[str, Any]) -> bool:

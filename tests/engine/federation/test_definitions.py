@@ -41,6 +41,7 @@ def bare(toolchain: Toolchain) -> Iterator[Checkout]:
 
 def script(one: Checkout, module: str, *action: str, stdin: str = "", **settings: str) -> Result:
     """Run a script as a Command resource does."""
+    one.home.mkdir(exist_ok=True)
     file = one.home / "stdin"
     file.write_text(stdin, encoding="utf-8")
     command = " ".join([one.python, "-m", f"components.provisioners.{module}", *action, "<", str(file)])

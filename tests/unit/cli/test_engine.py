@@ -371,6 +371,13 @@ def command(create: str, **inputs: object) -> dict[str, object]:
     }
 
 
+@pytest.mark.parametrize("script", ["namespace", "kubeconfig", "crds", "claim"])
+def test_a_command_that_makes_something_else_is_no_cluster(desk: Desk, script: str) -> None:
+    """Many are fed a kubeconfig, and some have an action of that name too."""
+    created = f"python3 -m components.provisioners.{script} create"
+    assert recorded(desk, command(created, stdin={"ciphertext": "a secret"})) == []
+
+
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::east-create"
 KWOK = "python3 -m components.provisioners.kwok create"
 KUBECONFIG = "python3 -m components.provisioners.kubeconfig create"
