@@ -44,7 +44,7 @@ def test_one_up_turns_a_remote_import_into_a_local_one(running: Checkout) -> Non
     operations = changed(events)
     assert operations.pop("delete") == {SERVICE_ENTRY}
     created = {name for name in operations.pop("create") if ":" in name}
-    assert created == {ENTRY, RULE, *LOCAL_PODS}
+    assert created == {ENTRY, RULE, *LOCAL_PODS, "east:httpbin-namespace"}
     assert not {name for names in operations.values() for name in names if ":" in name}
     assert position(events, ENDED, "create", RULE) < position(events, BEGUN, "create", ENTRY)
     assert listed(running, "serviceentries") == []
