@@ -58,7 +58,8 @@ lint: dev ## Style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint tools ## Style, types, and the tests of the tiers unit and engine
-	@.venv/bin/pytest tests/unit tests/engine --cov --cov-report=term-missing:skip-covered
+	@.venv/bin/pytest tests/unit -n 2 --cov --cov-report=
+	@.venv/bin/pytest tests/engine --cov --cov-append --cov-report=term-missing:skip-covered
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit
