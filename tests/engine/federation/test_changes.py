@@ -149,9 +149,10 @@ def test_a_third_cluster_touches_only_itself_and_its_links(running: Checkout) ->
     outside = {name for name in operations.pop("create") if not name.startswith("central")}
     assert outside == set()
     touched = {name for names in operations.values() for name in names}
-    # west accepts central's trust domain, and its policy names central's callers.
+    # west accepts central's trust domain, and its policies name central's callers.
     assert touched - {"mesh-federation-embedded"} == {
         "west:httpbin/export-httpbin-httpbin",
+        "west:istio-system/foreign-callers",
         "west:istio-system/istio",
         "west:istio-system/values",
     }
@@ -176,7 +177,7 @@ def test_removing_an_export_removes_exactly_its_objects(running: Checkout) -> No
     assert {name for name in operations["delete"] if ":" in name} == exported | {ENTRY}
     rest = {name for names in operations.values() for name in names if ":" in name} - operations["delete"]
     # Nobody calls across any more, so neither side accepts the other's trust domain.
-    assert rest <= {f"{c}:istio-system/{name}" for c in ("east", "west") for name in ("istio", "values")}
+    assert rest <= {f"{c}:istio-system/{name}" for c in ("east", "west") for name in ("istio", "values", "foreign-callers")}
     gone = running.kubectl("west", "get", "gateways.networking.istio.io", "--all-namespaces", "--output=name")
     assert gone.stdout == ""
 

@@ -33,7 +33,7 @@ def assert_converged(checkout: Checkout) -> None:
     assert len(checkout.state()) == EXPECTED_RESOURCES
 
 
-EXPECTED_RESOURCES = 96
+EXPECTED_RESOURCES = 102
 """What the committed stack file comes to, with the providers of commands, of keys and of the engine's own functions."""
 
 
