@@ -59,7 +59,7 @@ lint: dev ## Style and types
 
 test: lint tools ## Style, types, and the tests of the tiers unit and engine
 	@.venv/bin/pytest tests/unit -n 2 --cov --cov-report=
-	@.venv/bin/pytest tests/engine --cov --cov-append --cov-report=term-missing:skip-covered
+	@.venv/bin/pytest tests/engine -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit
