@@ -83,7 +83,12 @@ def test_a_local_import_becomes_remote_again_in_one_up(running: Checkout) -> Non
     import_as_local(running)
     running.declare(committed)
     operations = changed(applied(running))
-    assert {name for name in operations["delete"] if ":" in name} == {ENTRY, RULE, *LOCAL_PODS, "east:httpbin-namespace"}
+    assert {name for name in operations["delete"] if ":" in name} == {
+        ENTRY,
+        RULE,
+        *LOCAL_PODS,
+        "east:httpbin-namespace",
+    }
     assert {name for name in operations["create"] if ":" in name} == {SERVICE_ENTRY}
     assert running.imported_addresses() == [running.gateway_address("west")]
 

@@ -177,7 +177,9 @@ def test_removing_an_export_removes_exactly_its_objects(running: Checkout) -> No
     assert {name for name in operations["delete"] if ":" in name} == exported | {ENTRY}
     rest = {name for names in operations.values() for name in names if ":" in name} - operations["delete"]
     # Nobody calls across any more, so neither side accepts the other's trust domain.
-    assert rest <= {f"{c}:istio-system/{name}" for c in ("east", "west") for name in ("istio", "values", "foreign-callers")}
+    assert rest <= {
+        f"{c}:istio-system/{name}" for c in ("east", "west") for name in ("istio", "values", "foreign-callers")
+    }
     gone = running.kubectl("west", "get", "gateways.networking.istio.io", "--all-namespaces", "--output=name")
     assert gone.stdout == ""
 
