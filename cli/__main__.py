@@ -175,20 +175,17 @@ def verify(
 @app.command()
 def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
     """Remove everything that `up` made."""
-    from cli import clusters, whose
+    from cli import clusters
 
     workspace = _named(stack)
     engine = _engine(workspace, stack, _toolchain(_needed_to_remove(workspace, stack)))
     engine.end_workers()
     asks = not yes and sys.stdin.isatty()
-    trouble = whose.unreadable(engine.workspace, stack)
-    if trouble is None and not engine.exists():
-        trouble = whose.lost(engine.workspace, stack)
-        if trouble is None:
-            print(f"{stack}: nothing of it is up")
-            return
-    if trouble:
+    if trouble := _without_state(engine):
         _remove_by_notes(engine, trouble, asks)
+        return
+    if not engine.exists():
+        print(f"{stack}: nothing of it is up")
         return
     _refuse_beside_another(engine)
     _unlock(engine)
@@ -420,13 +417,18 @@ def _engine(workspace: Workspace, stack: str, toolchain: "Toolchain") -> "Engine
 
 def _refuse_without_state(engine: "Engine") -> None:
     """End where nobody knows what of a stack runs: what is made anew then would go over it."""
+    if trouble := _without_state(engine):
+        raise Refused(trouble.what, trouble.fix)
+
+
+def _without_state(engine: "Engine") -> "Trouble | None":
+    """Say why a stack's state tells nothing of what runs: it cannot be read, or it is not there."""
     from cli import whose
 
     trouble = whose.unreadable(engine.workspace, engine.stack)
     if trouble is None and not engine.exists():
         trouble = whose.lost(engine.workspace, engine.stack)
-    if trouble:
-        raise Refused(trouble.what, trouble.fix)
+    return trouble
 
 
 def _refuse_beside_another(engine: "Engine") -> None:

@@ -2,8 +2,7 @@
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from cli.engine import Engine, EngineError, RecordedCluster
@@ -42,7 +41,7 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
         _unmark(engine, cluster)
     reached = [each.kubeconfig for each in clusters if each.kubeconfig and each not in gone]
     with ThreadPoolExecutor() as pool:
-        for done in pool.map(lambda settings: _script(engine, KUBECONFIG, "create", settings), reached):
+        for done in pool.map(lambda settings: engine.script([KUBECONFIG, "create"], settings), reached):
             if done.returncode:
                 raise EngineError(done.stderr.strip())
 
@@ -71,7 +70,7 @@ def sweep(
     """
     for left in notes(engine.workspace.home, engine.stack):
         if left.name not in standing:
-            done = _script(engine, left.script, "delete", left.environment)
+            done = engine.script([left.script, "delete"], left.environment)
             if done.returncode:
                 raise EngineError(done.stderr.strip())
             tell(f"cluster {left.name}, {why}, is removed")
@@ -121,12 +120,12 @@ def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, te
 
 def _proven(engine: Engine, cluster: RecordedCluster) -> "subprocess.CompletedProcess[str]":
     known = {"CLUSTER": cluster.name, "CONTEXT": cluster.logical, "STACK": engine.stack}
-    return _script(engine, cluster.script, "update", {**known, "PULUMI_COMMAND_STDOUT": cluster.printed})
+    return engine.script([cluster.script, "update"], {**known, "PULUMI_COMMAND_STDOUT": cluster.printed})
 
 
 def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
     """Start a cluster and tell what had to be mended; says whether there was one to start."""
-    done = _script(engine, cluster.script, "start", cluster.environment, cluster.config)
+    done = engine.script([cluster.script, "start"], cluster.environment, cluster.config)
     if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
     if done.returncode == GONE:
@@ -134,13 +133,3 @@ def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None
     for line in done.stderr.splitlines():
         tell(line)
     return True
-
-
-def _script(
-    engine: Engine, script: str, action: str, environment: Mapping[str, str], config: str = ""
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", script, action],
-        cwd=engine.workspace.checkout, env={**engine.environment, **environment}, input=config, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip

@@ -4,8 +4,6 @@ The engine sees every object that is gone but not these: a Command has no refres
 definitions stays out of the state.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,9 +33,5 @@ def _is_lacking(engine: Engine, recorded: RecordedDefinitions) -> bool:
     file = engine.workspace.home / "kubeconfigs" / engine.stack / recorded.cluster
     if not file.exists():
         return False
-    done = subprocess.run(
-        [sys.executable, "-m", recorded.script, "look"],
-        cwd=engine.workspace.checkout, env={**engine.environment, **recorded.environment},
-        input=file.read_text(encoding="utf-8"), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = engine.script([recorded.script, "look"], recorded.environment, file.read_text(encoding="utf-8"))
     return done.returncode == GONE

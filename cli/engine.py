@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -190,6 +191,22 @@ class Engine:
         if done.returncode:
             raise EngineError((done.stderr.strip() or done.stdout.strip()).removeprefix("error: "))
         return done.stdout
+
+    def script(
+        self, words: Sequence[str], settings: Mapping[str, str], stdin: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a script of components/provisioners as the engine's Commands do.
+
+        Args:
+            words: its module, and an action where it has several.
+            settings: its environment, beside the engine's own.
+            stdin: what it reads.
+        """
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=self.workspace.checkout, env={**self.environment, **settings}, input=stdin, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
 
     def steps(self, *arguments: str) -> list[Step]:
         """Return what a preview of the stack would do, resource by resource; the stack must be open.

@@ -5,8 +5,7 @@ look at the clusters can tell.
 """
 
 import json
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cli.engine import Engine, EngineError
@@ -26,22 +25,20 @@ def compare(engine: Engine, federation: Federation) -> None:
         EngineError: some export is not as its Service and its pods are; it names all of them.
     """
     kubeconfigs = engine.workspace.home / "kubeconfigs" / engine.stack
-    different = [
-        told
+    asked = [
+        (name, offer)
         for name, cluster in plan(federation, engine.stack).clusters.items()
         for offer in cluster.exports
         if not offer.on_sample and (kubeconfigs / name).exists()
-        if (told := _differs(engine, name, offer, kubeconfigs / name))
     ]
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(lambda each: _differs(engine, each[0], each[1], kubeconfigs / each[0]), asked)
+        different = [difference for difference in told if difference]
     if different:
         raise EngineError("\n".join(different))
 
 
 def _differs(engine: Engine, cluster: str, offer: ExportPlan, kubeconfig: Path) -> str:
     declared = {"CLUSTER": cluster, "EXPORT": json.dumps(declaration(offer))}
-    done = subprocess.run(
-        [sys.executable, "-m", f"{SCRIPT_PREFIX}exported"],
-        cwd=engine.workspace.checkout, env={**engine.environment, **declared}, capture_output=True,
-        input=kubeconfig.read_text(encoding="utf-8"), text=True, check=False,
-    )  # fmt: skip
+    done = engine.script([f"{SCRIPT_PREFIX}exported"], declared, kubeconfig.read_text(encoding="utf-8"))
     return done.stderr.strip() if done.returncode == DIFFERENT else ""

@@ -50,7 +50,7 @@ def gateway_api(declared: str) -> Path:
 
 def bundle(file: Path) -> str:
     """Say which release and channel of the Gateway API a file has, as far as it tells."""
-    told = dict(BUNDLE.findall(file.read_text(encoding="utf-8")))
+    told = dict(BUNDLE.findall(_text(file)))
     return " ".join(["Gateway API", *(told[key] for key in ("bundle-version", "channel") if key in told)])
 
 
