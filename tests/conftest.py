@@ -10,7 +10,8 @@ from hypothesis import settings
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-os.environ.pop("MESH_OVERLAY", None)  # of the person who runs the tests: no stack here is meant by it
+for name in ("MESH_OVERLAY", "STACK"):  # of the person or the make that runs the tests: no stack here is meant by it
+    os.environ.pop(name, None)
 
 TIERS = {
     "unit": "needs nothing",

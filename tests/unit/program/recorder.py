@@ -9,6 +9,7 @@ import contextvars
 import json
 import os
 import runpy
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -281,7 +282,11 @@ def run(
         mocks.set_mocks(_Nothing(left or {}), project=PROJECT, stack=stack, preview=preview, monitor=recorder)
 
         async def program() -> None:
-            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+            at_interrupt = signal.getsignal(signal.SIGINT)
+            try:
+                runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+            finally:
+                signal.signal(signal.SIGINT, at_interrupt)  # the program's own way to end would end the tests
             await wait_for_rpcs()
             root = settings.get_root_resource()
             assert isinstance(root, Stack)
