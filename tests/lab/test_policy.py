@@ -15,7 +15,7 @@ from checks.outside import Answer, Asked, Door, request
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
-from tests.lab.verified import green, verify
+from tests.lab.verified import until_green, verify
 
 SHOP = "shop.shop.svc.cluster.local"
 HELM = {"app.kubernetes.io/name": "shop", "app.kubernetes.io/instance": "shop"}
@@ -193,4 +193,4 @@ def test_a_service_that_comes_after_its_export_is_compared_by_the_next_run(lab: 
     finally:
         lab.restore(before)
         lab.ask("west", "delete", "namespace", "shop", "--ignore-not-found", limit="0")
-    eventually(partial(green, lab), PATIENCE)
+    until_green(lab)

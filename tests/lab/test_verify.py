@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
-from tests.lab.verified import goes_red_and_green, green, verify
+from tests.lab.verified import goes_red_and_green, until_green, verify
 
 
 @pytest.fixture
 def sound(lab: Lab) -> Iterator[Lab]:
     """The lab, verified before a test; one that leaves it broken fails there."""
-    eventually(partial(green, lab), PATIENCE)
+    until_green(lab)
     yield lab
 
 
@@ -61,7 +60,7 @@ def test_a_cluster_that_does_not_answer_is_named_and_the_checks_of_others_go_on(
     assert told.told[0].startswith("control-planes.api: west does not answer"), told.told
     east = {check for check, proves, status in told.statuses if proves.startswith("east: ") and status == "passed"}
     assert {"control-planes.istiod", "trust.cacerts", "trust.workloads", "imports.pins"} <= east
-    eventually(partial(green, sound), PATIENCE)
+    until_green(sound)
 
 
 def test_no_key_is_in_any_report(sound: Lab) -> None:

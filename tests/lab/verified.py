@@ -45,6 +45,20 @@ def green(lab: Lab, *arguments: str) -> bool:
     return verify(lab, *arguments).code == 0
 
 
+def until_green(lab: Lab) -> None:
+    """Verify until all that applies passes; what never does is told."""
+    seen: list[Verified] = []
+
+    def passes() -> bool:
+        seen.append(verify(lab))
+        return seen[-1].code == 0
+
+    try:
+        eventually(passes, PATIENCE)
+    except AssertionError:
+        raise AssertionError("\n".join(seen[-1].told)) from None
+
+
 def goes_red_and_green(lab: Lab, mutation: Mutation) -> None:
     """Break what a check guards, and mend it."""
     only = [f"--only={mutation.check}", *(["--drill"] if mutation.check.startswith("drill.") else [])]
