@@ -33,6 +33,8 @@ POLICY = "./mesh up --refresh puts the export's AuthorizationPolicy back"
 STRICT = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
 SHOWN = "see the checks of exports, trust and traffic first"
 APART = "part the pod networks, by a firewall or by network policies: docs/trust.md says what policies alone hold"
+AGENT_PORT = 15020
+"""Of pilot-agent, which no proxy takes inbound. On 15021 the caller's own proxy answers for all (istio/istio#36040)."""
 MOST_TRIED = 3
 """Pods of a cluster whose addresses are tried; each that is out of reach takes seconds."""
 BLACK_HOLE = "BlackHoleCluster"
@@ -159,14 +161,14 @@ def _ways(site: Site, other: Site) -> list[tuple[Site, Pod]]:
 
 
 def _reaches(other: Site, pod: Pod) -> bool:
-    """Ask a pod's proxy whether it is ready, from a pod of another cluster.
+    """Ask a pod's agent whether it is ready, from a pod of another cluster.
 
     Raises:
         NotApplicable: no pod there has anything to ask with.
     """
     for caller in other.proxies_of(None):
         try:
-            return call(caller, f"http://{pod.status.pod_ip}:15021/healthz/ready", 1)[0].status == 200
+            return call(caller, f"http://{pod.status.pod_ip}:{AGENT_PORT}/healthz/ready", 1)[0].status == 200
         except NotApplicable:
             continue
     raise NotApplicable(f"no pod of {other.name} has curl to call with; a sample `sleep` has")
