@@ -507,7 +507,7 @@ PREVIEWED: list[tuple[str, Properties, set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "inputs", "unknown"), PREVIEWED, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("kind", "inputs", "unknown"), PREVIEWED, ids=[kind for kind, *_ in PREVIEWED])
 def test_preview_with_unknowns_knows_its_inputs_only(
     tls: Plugin, kind: str, inputs: Properties, unknown: set[str]
 ) -> None:
