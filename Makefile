@@ -71,11 +71,11 @@ engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine
 
 bench: dev install ## Measure a whole bring-up beside a sequential script
-	@.venv/bin/python -m bench
+	@.venv/bin/python -m benchmarks
 
 bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as a script; needs Docker
 	@./mesh install kind
-	@.venv/bin/python -m bench.lab --stack="$$LAB" --rounds="$$ROUNDS" $(laid)
+	@.venv/bin/python -m benchmarks.lab --stack="$$LAB" --rounds="$$ROUNDS" $(laid)
 
 lock: dev ## Pin the Python packages anew, with hashes and the extras that are asked for
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" pyproject.toml -o requirements.txt

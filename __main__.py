@@ -5,14 +5,14 @@ import signal
 
 import pulumi
 
-from components import existing
 from components.federation import Federation, FederationArgs
-from components.rotation import last, left
-from model.finding import InvalidModel
-from model.overlay import chosen
-from model.plan import plan
-from model.rotation import standing, step
-from model.stackfile import lay, parse
+from mesh_federation.loader import lay, parse
+from mesh_federation.plan.federation import plan
+from mesh_federation.plan.rotation import standing, step
+from mesh_federation.resources import existing
+from mesh_federation.resources.trust_rotation import last, left
+from mesh_federation.stack.overlay import chosen
+from mesh_federation.stack.problem import InvalidModel
 
 # The engine interrupts the program at Ctrl-C and when a resource fails, and tells why: no traceback beside it.
 signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # Pulumi's word for "all is told"

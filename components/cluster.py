@@ -10,16 +10,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
-from components.objects import Body, Place, patch
-from components.provisioners import access, place
-from model import locality
-from model.provisioning import Provision
-
-SCRIPTS = "python3 -m components.provisioners"
-"""Run in the project's folder, so that a checkout that moves changes nothing."""
-PRINTED = ["stdout", "stderr"]
-"""Outputs of a Command that are secret because an input is: the official plugin keeps what it prints in plain text."""
-
+from mesh_federation import jobs
+from mesh_federation.clusters import access, workdir
+from mesh_federation.plan import locality
+from mesh_federation.plan.provisioning import Provision
+from mesh_federation.resources.job import PRINTED
+from mesh_federation.resources.objects import Body, ClusterTarget, patch
 
 OWNER_DIGITS = 16
 
@@ -67,7 +63,7 @@ class Cluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     uid: pulumi.Output[str] | None
     provider: kubernetes.Provider
-    place: Place
+    place: ClusterTarget
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the cluster.
@@ -80,13 +76,12 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Cluster", name, None, opts)
         made = args.provision
         self.name = made.name
-        script = f"{SCRIPTS}.{made.provisioner}"
         create = local.Command(
             f"{name}-create",
-            create=f"{script} create",
+            create=jobs.command(made.provisioner, "create"),
             # A changed script must not touch a cluster that runs; one that is not ours is asked which one it is.
-            update="true" if made.ours else f"{script} update",
-            delete=f"{script} delete",
+            update="true" if made.ours else jobs.command(made.provisioner, "update"),
+            delete=jobs.command(made.provisioner, "delete"),
             environment={
                 "CLUSTER": made.name,
                 "STACK": args.stack,
@@ -111,7 +106,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         owner = None if made.ours else create.id.apply(_owner)
-        self.place = Place(
+        self.place = ClusterTarget(
             name,
             self.provider,
             args.stack,
@@ -133,9 +128,9 @@ class Cluster(pulumi.ComponentResource):
         """
         return local.Command(
             f"{name}-kubeconfig",
-            create=f"{SCRIPTS}.kubeconfig create",
+            create=jobs.command("kubeconfig", "create"),
             update="true",
-            delete=f"{SCRIPTS}.kubeconfig delete",
+            delete=jobs.command("kubeconfig", "delete"),
             environment={"CLUSTER": made.name, "CONTEXT": name, "STACK": stack},
             triggers=[create.id],
             logging=local.Logging.NONE,
@@ -147,7 +142,7 @@ class Cluster(pulumi.ComponentResource):
         """Wait until nodes are ready, while all that is no pod is made already."""
         return local.Command(
             f"{name}-nodes",
-            create=f"{SCRIPTS}.{made.provisioner} ready",
+            create=jobs.command(made.provisioner, "ready"),
             update="true",
             environment={"CLUSTER": made.name, **made.environment},
             triggers=[create.id],
@@ -162,7 +157,7 @@ class Cluster(pulumi.ComponentResource):
         wanted.sort(key=lambda each: [str(each[key]) for key in ("apiVersion", "kind", "name", "namespace")])
         return local.Command(
             f"{name}-claim",
-            create=f"{SCRIPTS}.claim",
+            create=jobs.command("ownership-check"),
             stdin=json.dumps(wanted, indent=1),
             environment={
                 "CLUSTER": name,
@@ -189,7 +184,7 @@ def _owner(creation: str) -> str:
 
 def _file(reference: str) -> str:
     """Return the path of a kept kubeconfig, the same in every checkout whose own folder is in its usual place."""
-    file, here = place.home() / reference, Path.cwd()
+    file, here = workdir.home() / reference, Path.cwd()
     return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
 
 

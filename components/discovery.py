@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.objects import Place, create
-from model import discovery
+from mesh_federation.plan import discovery
+from mesh_federation.resources.objects import ClusterTarget, create
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DiscoveryArgs:
 
     plan: discovery.DiscoveryPlan
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 

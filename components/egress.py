@@ -7,11 +7,11 @@ from functools import partial
 import pulumi
 from pulumi_command import local
 
-from components import script
-from components.objects import Body, KubernetesObject, Place, create, create_all
-from components.script import ScriptArgs
-from model import egress
-from model.mesh import EGRESS_LABELS, NAMESPACE
+from mesh_federation.plan import egress
+from mesh_federation.plan.istio_values import EGRESS_LABELS, NAMESPACE
+from mesh_federation.resources import job
+from mesh_federation.resources.job import JobArgs
+from mesh_federation.resources.objects import Body, ClusterTarget, KubernetesObject, create, create_all
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ExitArgs:
     addresses: pulumi.Output[Sequence[str]]
     asked: bool
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -73,8 +73,8 @@ class Exit(pulumi.ComponentResource):
     def _leads_there(self, args: ExitArgs, made: Sequence[pulumi.Resource]) -> local.Command:
         plan, place = args.plan, args.place
         names = " ".join(route.server_names for route in plan.routes)
-        asking = ScriptArgs(
-            module="envoys",
+        asking = JobArgs(
+            job="egress-ready",
             environment={
                 "NAMESPACE": NAMESPACE,
                 "SELECTOR": ",".join(f"{key}={value}" for key, value in EGRESS_LABELS.items()),
@@ -87,7 +87,7 @@ class Exit(pulumi.ComponentResource):
             place=place,
             after=made,
         )
-        return script.run(f"{place.cluster}-exit-{plan.cluster}", asking, self)
+        return job.run(f"{place.cluster}-exit-{plan.cluster}", asking, self)
 
 
 def _described(args: ExitArgs) -> Body:
@@ -110,7 +110,7 @@ class ConfinementArgs:
 
     plan: egress.EgressPlan
     addresses: Sequence[pulumi.Output[Sequence[str]]]
-    place: Place
+    place: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components import script
-from components.objects import Place, create
-from components.script import ScriptArgs
-from model import routing
+from mesh_federation.plan import routing
+from mesh_federation.resources import job
+from mesh_federation.resources.job import JobArgs
+from mesh_federation.resources.objects import ClusterTarget, create
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ExportArgs:
 
     plan: routing.ExportPlan
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -61,12 +61,12 @@ class Export(pulumi.ComponentResource):
     def _compared(self, name: str, args: ExportArgs) -> local.Command:
         """Stop before anything changes where the policy would cover other pods or ports than those that answer."""
         declared = json.dumps(routing.declaration(args.plan), sort_keys=True)
-        comparing = ScriptArgs(
-            module="exported",
+        comparing = JobArgs(
+            job="export-check",
             environment={"CLUSTER": args.place.cluster, "EXPORT": declared},
             triggers=[args.place.provider.id],
             kubeconfig=args.kubeconfig,
             place=args.place,
             after=[],  # at once: on a cluster that was there before, before most else is made
         )
-        return script.run(f"{name}-compared", comparing, self)
+        return job.run(f"{name}-compared", comparing, self)

@@ -10,26 +10,27 @@ from pathlib import Path
 
 import pulumi
 
-from components import charts, definitions, manifests, namespaces, needs, rotation
-from components.authority import CertificateAuthority, Material, Record
-from components.charts import Chart
+from components.certificate_authority import CertificateAuthority, Material, Record
 from components.cluster import Cluster, ClusterArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.global_host import GlobalHost, GlobalHostArgs
-from components.istio import IstioInstall, IstioInstallArgs
+from components.istio_install import IstioInstall, IstioInstallArgs
 from components.links import Links
-from components.mesh import Mesh, Offered
+from components.mesh import Mesh, MeshResources
 from components.metallb import MetalLB, MetalLBArgs
-from components.objects import Body, create
-from components.rotation import TrustingArgs
-from components.workload import Sample, SampleArgs
-from model import discovery, gatewayapi, metallb
-from model.identity import Recorded
-from model.mesh import EGRESS, GATEWAY, NAMESPACE, is_simulated
-from model.plan import ClusterPlan, Plan, Sources
-from model.provisioning import kept
-from model.routing import object_name
+from components.sample import Sample, SampleArgs
+from mesh_federation.manifests import charts, published
+from mesh_federation.manifests.charts import Chart
+from mesh_federation.plan import discovery, gateway_api, metallb
+from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
+from mesh_federation.plan.identity import Recorded
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE, is_simulated
+from mesh_federation.plan.provisioning import kept
+from mesh_federation.plan.routing import object_name
+from mesh_federation.resources import crds, namespaces, prerequisites, trust_rotation
+from mesh_federation.resources.objects import Body, create
+from mesh_federation.resources.trust_rotation import TrustingArgs
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,13 @@ class Federation(pulumi.ComponentResource):
         self._stack, self._recorded = args.stack, args.recorded
         self._sources = args.plan.sources
         declared = args.plan.sources.gateway_api
-        self._gateway_api = manifests.gateway_api(declared) if declared else None
+        self._gateway_api = published.gateway_api(declared) if declared else None
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
         grounds = self._grounds(args.plan, authority.material)
         trusting = self._trusting(grounds) if args.plan.trust.is_moving else []
         meshes = {ground.plan.name: self._mesh(ground, trusting) for ground in grounds}
         offered = {
-            cluster: Offered(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
+            cluster: MeshResources(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
             for cluster, mesh in meshes.items()
         }
         links = Links(offered, self._child)
@@ -96,11 +97,11 @@ class Federation(pulumi.ComponentResource):
         )
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
-    def _grounds(self, plan: Plan, materials: Mapping[str, Material]) -> list["Ground"]:
+    def _grounds(self, plan: Plan, materials: Mapping[str, Material]) -> list["ClusterInputs"]:
         folders = {name: charts.folder(plan.sources.charts, each.istio_version) for name, each in plan.clusters.items()}
         rendered = _rendered(plan, folders)
         return [
-            Ground(each, self._cluster(each, rendered[name]), rendered[name], folders[name], materials[name])
+            ClusterInputs(each, self._cluster(each, rendered[name]), rendered[name], folders[name], materials[name])
             for name, each in plan.clusters.items()
         ]
 
@@ -118,16 +119,16 @@ class Federation(pulumi.ComponentResource):
         if declared.is_existing and was:
             args = replace(args, provision=kept(plan.provision, was.name))
         cluster = Cluster(plan.name, args, self._child)
-        cluster.place = needs.looked_for(plan.needed, cluster)
+        cluster.place = prerequisites.looked_for(plan.needed, cluster.kubeconfig, cluster.place, cluster)
         return cluster
 
-    def _trusting(self, grounds: Sequence["Ground"]) -> Sequence[pulumi.Resource]:
+    def _trusting(self, grounds: Sequence["ClusterInputs"]) -> Sequence[pulumi.Resource]:
         """Ask the proxies of all clusters before the certificates of any change."""
         materials = [ground.material for ground in grounds]
         asked = [ground.cluster for ground in grounds if not is_simulated(ground.plan.declared)]
-        return [rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.place), self) for each in asked]
+        return [trust_rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.place), self) for each in asked]
 
-    def _mesh(self, ground: "Ground", trusting: Sequence[pulumi.Resource]) -> Mesh:
+    def _mesh(self, ground: "ClusterInputs", trusting: Sequence[pulumi.Resource]) -> Mesh:
         plan, cluster, objects, material = ground.plan, ground.cluster, ground.objects, ground.material
         istio = IstioInstall(
             f"{plan.name}-istio",
@@ -137,7 +138,7 @@ class Federation(pulumi.ComponentResource):
                 foreign_callers=plan.foreign_callers,
                 crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
                 gateway_api=self._gateway_api,
-                used=gatewayapi.kinds(plan.objects),
+                used=gateway_api.kinds(plan.objects),
                 objects=objects.control_plane,
                 material=material,
                 kubeconfig=cluster.kubeconfig,
@@ -189,7 +190,7 @@ class Federation(pulumi.ComponentResource):
         if plan.pool is None or not plan.balanced_by_metallb:
             return []
         args = MetalLBArgs(
-            manifest=manifests.metallb(self._sources.metallb),
+            manifest=published.metallb(self._sources.metallb),
             objects=objects.balancer,
             pool=plan.pool,
             kubeconfig=cluster.kubeconfig,
@@ -231,7 +232,7 @@ class Federation(pulumi.ComponentResource):
 
 
 @dataclass(frozen=True)
-class Ground:
+class ClusterInputs:
     """What a mesh is built on.
 
     Attributes:
@@ -281,8 +282,8 @@ def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
 def _balancer(sources: Sources, cluster: ClusterPlan) -> list[Body]:
     if not cluster.balanced_by_metallb:
         return []
-    published = manifests.read(manifests.metallb(sources.metallb))
-    shown = [body for body in published if body["kind"] != definitions.KIND]
+    manifest = published.read(published.metallb(sources.metallb))
+    shown = [body for body in manifest if body["kind"] != crds.KIND]
     return [metallb.asked_early(metallb.settled(body, sources.metallb_hub)) for body in shown]
 
 

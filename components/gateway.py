@@ -6,12 +6,20 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import script
-from components.authority import restarted_by
-from components.objects import SKIP_AWAIT, WAIT_FOR_ADDRESS, Body, KubernetesObject, Place, create, create_all
-from components.script import ScriptArgs
-from model import reach
-from model.mesh import GATEWAY, NAMESPACE
+from components.certificate_authority import restarted_by
+from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.istio_values import GATEWAY, NAMESPACE
+from mesh_federation.resources import job
+from mesh_federation.resources.job import JobArgs
+from mesh_federation.resources.objects import (
+    SKIP_AWAIT,
+    WAIT_FOR_ADDRESS,
+    Body,
+    ClusterTarget,
+    KubernetesObject,
+    create,
+    create_all,
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class GatewayArgs:
     assigned: bool
     roots: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     namespace: pulumi.Resource
     after: Sequence[pulumi.Resource]
     balancer: Sequence[pulumi.Resource]
@@ -76,7 +84,7 @@ class Gateway(pulumi.ComponentResource):
         wait = WAIT_FOR_ADDRESS if args.assigned else SKIP_AWAIT
         service = create(body, args.place, self, [*args.after, *args.balancer], wait)
         self.addresses = self._addresses(service, args)
-        self.called = self.addresses.apply(reach.called)
+        self.called = self.addresses.apply(gateway_addresses.called)
         self.register_outputs({"addresses": self.addresses})
 
     def _addresses(self, service: KubernetesObject, args: GatewayArgs) -> pulumi.Output[Sequence[str]]:
@@ -87,15 +95,15 @@ class Gateway(pulumi.ComponentResource):
             # Its spec is known at preview as it is declared, without the address; its status is not.
             return pulumi.Output.all(service.spec, service.observed).apply(lambda made: [made[0]["clusterIP"]])
         place = args.place
-        waiting = ScriptArgs(
-            module="balanced",
+        waiting = JobArgs(
+            job="load-balancer",
             environment={"NAMESPACE": NAMESPACE, "SERVICE": GATEWAY, "CLUSTER": place.cluster},
             triggers=[place.provider.id, service.uid],
             kubeconfig=args.kubeconfig,
             place=place,
             after=[service],
         )
-        told = script.run(f"{place.cluster}-gateway-address", waiting, self).stdout
+        told = job.run(f"{place.cluster}-gateway-address", waiting, self).stdout
         # After a refresh the Service itself knows better. A kubeconfig was needed: that makes no secret of addresses.
         return pulumi.Output.all(service.observed, pulumi.Output.unsecret(told)).apply(lambda seen: _balanced(*seen))
 
@@ -107,4 +115,4 @@ def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
 def _balanced(status: object, told: str) -> list[str]:
     """Read the addresses that a load balancer gave: IP addresses, or host names on some clouds."""
     balancer = status.get("loadBalancer") if isinstance(status, dict) else None
-    return reach.given((balancer or {}).get("ingress") or json.loads(told))
+    return gateway_addresses.given((balancer or {}).get("ingress") or json.loads(told))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import ownership
-from components.objects import Place, create
-from components.ownership import OwnershipArgs
-from model import globalhosts
+from mesh_federation.plan import global_hosts
+from mesh_federation.resources import host_ownership
+from mesh_federation.resources.host_ownership import OwnershipArgs
+from mesh_federation.resources.objects import ClusterTarget, create
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class GlobalHostArgs:
         after: what must exist before its object is accepted.
     """
 
-    plan: globalhosts.GlobalHost
+    plan: global_hosts.GlobalHost
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -45,6 +45,6 @@ class GlobalHost(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:GlobalHost", name, None, opts)
         plan, place = args.plan, args.place
         owned = OwnershipArgs(plan.host, None, plan.owner, args.kubeconfig, place, args.after)
-        freed = ownership.free(f"{place.cluster}-{plan.name}-host", owned, self)
-        create(globalhosts.service_entry(plan), place, self, [*args.after, freed])
+        freed = host_ownership.free(f"{place.cluster}-{plan.name}-host", owned, self)
+        create(global_hosts.service_entry(plan), place, self, [*args.after, freed])
         self.register_outputs({"host": pulumi.Output.from_input(plan.host)})

@@ -7,15 +7,15 @@ import pulumi
 
 from components.discovery import Discovery, DiscoveryArgs
 from components.egress import Confinement, ConfinementArgs, Exit, ExitArgs
-from components.imports import Import, ImportArgs
-from components.mesh import Mesh, Offered
+from components.import_ import Import, ImportArgs
+from components.mesh import Mesh, MeshResources
 from components.reader import Reader, ReaderArgs
-from components.remote import RemoteGateway, RemoteGatewayArgs
-from model.routing import ImportPlan
+from components.remote_gateway import RemoteGateway, RemoteGatewayArgs
+from mesh_federation.plan.routing import ImportPlan
 
 
 @dataclass(frozen=True)
-class _Way:
+class NextHop:
     """How calls reach another cluster.
 
     Attributes:
@@ -36,7 +36,7 @@ class Links:
         child: options of the components that are made.
     """
 
-    offered: Mapping[str, Offered]
+    offered: Mapping[str, MeshResources]
     child: pulumi.ResourceOptions
 
     def imports(self, mesh: Mesh) -> None:
@@ -64,16 +64,16 @@ class Links:
                 own.serve([*mesh.namespaces, imported.freed])
         self._confine(mesh, [*remotes.values(), *made])
 
-    def _ways(self, mesh: Mesh) -> dict[str, _Way]:
+    def _ways(self, mesh: Mesh) -> dict[str, NextHop]:
         """Find how calls of a mesh reach each cluster that it imports from: straight, or through an exit of its own."""
         straight = {
-            source.cluster: _Way(self.offered[source.cluster].mesh.gateway.called, [])
+            source.cluster: NextHop(self.offered[source.cluster].mesh.gateway.called, [])
             for plan in mesh.plan.imports
             for source in plan.sources
         }
         return {**straight, **self._exits(mesh)}
 
-    def _exits(self, mesh: Mesh) -> dict[str, _Way]:
+    def _exits(self, mesh: Mesh) -> dict[str, NextHop]:
         if mesh.plan.egress is None or mesh.egress is None:
             return {}
         made = {}
@@ -87,7 +87,7 @@ class Links:
                 after=[*mesh.ready, mesh.egress],
             )
             way = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self.child)
-            made[plan.cluster] = _Way(mesh.egress.called, way.ready)
+            made[plan.cluster] = NextHop(mesh.egress.called, way.ready)
         return made
 
     def _confine(self, mesh: Mesh, after: Sequence[pulumi.Resource]) -> None:
@@ -97,7 +97,7 @@ class Links:
             args = ConfinementArgs(plan, addresses, mesh.cluster.place, [*mesh.ready, *after])
             Confinement(f"{mesh.plan.name}-confinement", args, self.child)
 
-    def _remotes(self, mesh: Mesh, ways: Mapping[str, _Way]) -> dict[str, RemoteGateway]:
+    def _remotes(self, mesh: Mesh, ways: Mapping[str, NextHop]) -> dict[str, RemoteGateway]:
         """Tell a mesh where others' gateways are. A new address moves its callers, so all that they call is there."""
         found = {}
         for plan in mesh.plan.remotes:
@@ -120,5 +120,5 @@ class Links:
             Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self.child)
 
 
-def _behind(sources: Sequence[Offered], plan: ImportPlan) -> list[pulumi.Resource]:
+def _behind(sources: Sequence[MeshResources], plan: ImportPlan) -> list[pulumi.Resource]:
     return [need for source in sources for need in source.behind(str(plan.service))]

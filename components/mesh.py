@@ -9,9 +9,9 @@ from components.cluster import Cluster
 from components.export import Export
 from components.gateway import Gateway
 from components.global_host import GlobalHost
-from components.istio import IstioInstall
-from components.workload import Sample
-from model.plan import ClusterPlan
+from components.istio_install import IstioInstall
+from components.sample import Sample
+from mesh_federation.plan.federation import ClusterPlan
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Mesh:
 
 
 @dataclass(frozen=True)
-class Offered:
+class MeshResources:
     """A mesh with what it offers to others.
 
     Attributes:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pulumi
 
-from components import definitions, namespaces
-from components.definitions import DefinitionsArgs
-from components.objects import Body, Place, create_all
-from components.webhook import WebhookArgs, answers
-from model import metallb
+from mesh_federation.plan import metallb
+from mesh_federation.resources import crds, namespaces
+from mesh_federation.resources.crds import DefinitionsArgs
+from mesh_federation.resources.objects import Body, ClusterTarget, create_all
+from mesh_federation.resources.webhook import WebhookArgs, answers
 
 FIRST = "Namespace"
 LAST = ("Deployment", "DaemonSet")
@@ -33,7 +33,7 @@ class MetalLBArgs:
     objects: Sequence[Body]
     pool: IPv4Network
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
 
 
 class MetalLB(pulumi.ComponentResource):
@@ -58,7 +58,7 @@ class MetalLB(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
         place = args.place
-        defined = definitions.apply(
+        defined = crds.apply(
             f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, place), self
         )
         spaces = [body for body in args.objects if body["kind"] == FIRST]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from components.cluster import PRINTED, SCRIPTS
-from components.objects import Place, create, create_all
-from model import discovery
+from mesh_federation import jobs
+from mesh_federation.plan import discovery
+from mesh_federation.resources.job import PRINTED
+from mesh_federation.resources.objects import ClusterTarget, create, create_all
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ReaderArgs:
 
     plan: discovery.DiscoveryPlan
     kubeconfig: pulumi.Output[str]
-    place: Place
+    place: ClusterTarget
     namespace: pulumi.Resource
 
 
@@ -52,7 +53,7 @@ class Reader(pulumi.ComponentResource):
         rights = create_all(discovery.rights(plan), place, self, [args.namespace])
         token = local.Command(
             f"{name}-token",
-            create=f"{SCRIPTS}.reader",
+            create=jobs.command("remote-reader"),
             stdin=args.kubeconfig,
             environment={
                 "CLUSTER": plan.of,

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from checks.certificates import Signer, key_pem, pem
+from mesh_federation.verify.certificates import Signer, key_pem, pem
 
 USES = x509.KeyUsage(
     digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,

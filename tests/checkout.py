@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 import yaml
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.events import Event, read
-from toolchain.install import Toolchain
 
 PROJECT = Path(__file__).resolve().parents[1]
 STACK = "embedded"
@@ -108,7 +108,7 @@ class Checkout:
 
     def command(self, *arguments: str) -> list[str]:
         """Command line of `mesh`."""
-        return [self.python, "-m", "cli", *arguments]
+        return [self.python, "-m", "mesh_federation.cli", *arguments]
 
     def mesh(self, *arguments: str, **environment: str) -> Result:
         """Run `mesh` to its end."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from toolchain.install import Missing, Toolchain, ready
+from mesh_federation.toolchain.install import Missing, Toolchain, ready
 
 
 @pytest.fixture(scope="session")

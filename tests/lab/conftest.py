@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain, install
 from tests.checkout import Checkout, checkout
 from tests.lab.lab import STACK, Lab, kit, write_overlay
-from toolchain.install import Toolchain, install
 
 NETWORK, SUBNET = "mesh-federation-test", "172.28.0.0/16"
 """Of these tests alone: a lab that a person has on this machine stays as it is."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from checks.certificates import pem
+from mesh_federation.verify.certificates import pem
 from tests.authorities import authority, cacerts, encoded
 from tests.lab.lab import Lab, docker
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import eventually
 from tests.lab.client import calling
 from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import of
 from tests.lab.verified import goes_red_and_green, green
-from toolchain.install import Toolchain
 
 GLOBAL = "http://httpbin.mesh.global:8000/headers"
 PLAIN = "http://httpbin.tools.svc.cluster.local:8000/headers"

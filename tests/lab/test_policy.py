@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from checks.certificates import Identity, Signer, issue, read
-from checks.outside import Answer, Asked, Door, request
+from mesh_federation.verify.certificates import Identity, Signer, issue, read
+from mesh_federation.verify.gateway_endpoint import Answer, Asked, GatewayEndpoint, request
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
@@ -97,7 +97,7 @@ def minted(lab: Lab, uri: str) -> Identity:
 
 def answered(lab: Lab, port: int, uri: str = SLEEP) -> Answer:
     """Call the Service through west's gateway, as proxies do."""
-    return request(Door("west", lab.gateway("west"), 15443), Asked(SHOP, port), minted(lab, uri))
+    return request(GatewayEndpoint("west", lab.gateway("west"), 15443), Asked(SHOP, port), minted(lab, uri))
 
 
 def come_to(lab: Lab, statuses: dict[int, int], uri: str = SLEEP) -> bool:

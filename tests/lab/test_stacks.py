@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import eventually
 from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import of
 from tests.lab.verified import goes_red_and_green, green, verify
-from toolchain.install import Toolchain
 
 CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""

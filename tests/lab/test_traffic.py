@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from checks.certificates import issue, stranger
+from mesh_federation.verify.certificates import issue, stranger
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, URL, Lab
 from tests.lab.mutations import ENTRY, IMPORT, NO_PIN, patched

@@ -14,8 +14,8 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc
 
+from mesh_federation.toolchain.standins.values import Properties, Value, decode, encode, plain
 from tests.engine.conformance.implementations import Implementation
-from toolchain.standins.values import Properties, Value, decode, encode, plain
 
 # Bounds a case against a plugin that hangs; nothing here takes a tenth of it.
 DEADLINE_SECONDS = 60

@@ -30,7 +30,7 @@ class Implementation:
 
 def stand_in(name: str) -> Implementation:
     """The project's own plugin of that name."""
-    return Implementation(STAND_IN, (sys.executable, "-m", f"toolchain.standins.{name}"))
+    return Implementation(STAND_IN, (sys.executable, "-m", f"mesh_federation.toolchain.standins.{name}"))
 
 
 def official(name: str) -> Implementation | None:

@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.standins.values import (
+    ASSET,
+    SIGNATURE,
+    UNKNOWN,
+    Properties,
+    Secret,
+    Value,
+    has_secret,
+    plain,
+)
 from tests.engine.conformance.client import Engine, Invalid, Made, Plugin, Refused, all_gone, running
 from tests.engine.conformance.implementations import stand_in
-from toolchain.standins.values import ASSET, SIGNATURE, UNKNOWN, Properties, Secret, Value, has_secret, plain
 
 COMMAND = "command:local:Command"
 PASSWORD = "correct-horse-battery-staple"

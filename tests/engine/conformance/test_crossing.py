@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from mesh_federation.toolchain.standins.values import Properties, Secret, plain
 from tests.engine.conformance import test_command as commands
 from tests.engine.conformance import test_tls as certificates
 from tests.engine.conformance.client import Engine, Made, Plugin, running
 from tests.engine.conformance.implementations import Implementation, found
-from toolchain.standins.values import Properties, Secret, plain
 
 COMMANDS: list[Properties] = [
     {"create": "echo out; echo err >&2", "triggers": ["1"], "environment": {"A": "1"}, "logging": "stderr"},

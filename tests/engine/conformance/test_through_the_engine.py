@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.engine.conformance.client import all_gone
 from tests.engine.conformance.implementations import CHECKOUT
-from toolchain.install import Toolchain
 
 STAND_INS = {"resource-command": "command", "resource-tls": "tls", "language-python": "language"}
 PASSWORD = "correct-horse-battery-staple"
@@ -88,7 +88,8 @@ def project(tmp_path: Path, toolchain: Toolchain) -> Project:
 
 
 def _launcher(path: Path, module: str) -> None:
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{CHECKOUT}" exec "{sys.executable}" -m toolchain.standins.{module} "$@"\n')
+    run = f'"{sys.executable}" -m mesh_federation.toolchain.standins.{module}'
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{CHECKOUT}" exec {run} "$@"\n')
     path.chmod(0o755)
 
 

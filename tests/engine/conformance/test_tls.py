@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mesh_federation.toolchain.standins.values import UNKNOWN, Properties, Secret, Value, plain
 from tests.engine.conformance.client import Invalid, Made, Plugin, Refused
-from toolchain.standins.values import UNKNOWN, Properties, Secret, Value, plain
 
 KEY = "tls:index/privateKey:PrivateKey"
 SELF = "tls:index/selfSignedCert:SelfSignedCert"

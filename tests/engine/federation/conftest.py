@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
-from toolchain.install import Toolchain
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from model.config import Cluster
+from mesh_federation.stack.config import Cluster
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, Result, checkout
-from toolchain.install import Toolchain
 
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 BUNDLE, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel"
@@ -44,7 +44,7 @@ def script(one: Checkout, module: str, *action: str, stdin: str = "", **settings
     one.home.mkdir(exist_ok=True)
     file = one.home / "stdin"
     file.write_text(stdin, encoding="utf-8")
-    command = " ".join([one.python, "-m", f"components.provisioners.{module}", *action, "<", str(file)])
+    command = " ".join([one.python, "-m", "mesh_federation.jobs", module, *action, "<", str(file)])
     return one.run(["sh", "-c", command], one.environment() | settings)
 
 

@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 import yaml
 
-from model.config import Cluster
+from mesh_federation.stack.config import Cluster
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
-from toolchain.install import Toolchain
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def theirs(second: Checkout) -> dict[str, Path]:
         stdin = second.folder / f"{name}.json"
         stdin.write_text(json.dumps(config), encoding="utf-8")
         environment = second.environment() | {"CLUSTER": name}
-        script = f"{second.python} -m components.provisioners.kwok create < {stdin}"
+        script = f"{second.python} -m mesh_federation.jobs kwok create < {stdin}"
         done = second.run(["sh", "-c", script], environment)
         assert done.code == 0, done.text
         made[name] = second.home / "clusters" / name / "kubeconfig"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
-from toolchain.install import Toolchain
 
 STACKS = ["east-west", "separate-roots", "as-local", "gateway-api", "egress", "multi-primary", "three-meshes"]
 

@@ -73,7 +73,7 @@ def test_a_pulumi_that_fits_is_used_with_the_language_host_beside_it(
 ) -> None:
     with_an_engine_that_fits(fresh, theirs, tmp_path / "cache")
     log = tmp_path / "log"
-    stand_in = f"PYTHONPATH={fresh.folder} exec {fresh.python} -P -m toolchain.standins.language"
+    stand_in = f"PYTHONPATH={fresh.folder} exec {fresh.python} -P -m mesh_federation.toolchain.standins.language"
     program(theirs / HOST, f'echo called >> {log}\n{stand_in} "$@"')
     previews(fresh)
     assert log.exists()

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from cli import __main__ as command
-from cli.engine import Engine
-from cli.workspace import Workspace
-from toolchain import install
-from toolchain.install import Toolchain
-from toolchain.locate import Located
+from mesh_federation.cli import __main__ as command
+from mesh_federation.engine.pulumi import Engine
+from mesh_federation.engine.workspace import Workspace
+from mesh_federation.toolchain import install
+from mesh_federation.toolchain.install import Toolchain
+from mesh_federation.toolchain.locate import Located
 
 STACK = "dev"
-SOUND = (Path(command.__file__).parent.parent / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
+SOUND = (Path(command.__file__).parents[2] / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
 DECLARED = "# by hand\nconfig:\n  mesh-federation:federation: {}\n"
 PULUMI = """#!/bin/sh
 # Records each call, then acts as the files beside it say: NAME.sh for the first word that is not an option.
@@ -25,6 +25,13 @@ here='HERE'
 printf '%s\\n' "$PWD: $*" >> "$here/../calls"
 if [ -f "$here/$1.sh" ]; then . "$here/$1.sh"; fi
 """
+
+
+ENTRY = """import runpy, sys
+from pathlib import Path
+runpy.run_path(str(Path(__file__).with_name(sys.argv.pop(1) + ".py")))
+"""
+"""Runs one of a test's jobs as the product's entry does."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,13 @@ class Desk:
         """What pulumi was called with, after the folder it was called in."""
         log = self.root / "calls"
         return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+    def job(self, name: str, text: str) -> None:
+        """Put a job into the checkout in place of the product's own."""
+        package = self.workspace.checkout / "mesh_federation" / "jobs"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__main__.py").write_text(ENTRY, encoding="utf-8")
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
 
     def keep_state(self, text: str = '{"version": 3, "checkpoint": {}}', ending: str = ".json") -> Path:
         """Leave what the engine leaves of a stack in the checkout's own state."""

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli import call as calling
-from cli.call import Answer, call, report
-from model.calls import Call, answering, calls
-from model.config import Federation, NamespacedName
-from model.stackfile import parse
+from mesh_federation.cli import call as calling
+from mesh_federation.cli.call import Answer, call, report
+from mesh_federation.loader import parse
+from mesh_federation.plan.calls import Call, answering, calls
+from mesh_federation.stack.config import Federation, NamespacedName
 from tests.unit.plan.model import Tree, cluster, export, link, tree
 
 SLEEP = NamespacedName("sleep", "sleep")

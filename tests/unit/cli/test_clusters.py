@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.workspace import Workspace
+from mesh_federation.engine.workspace import Workspace
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -38,7 +38,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
         "urn": "urn:east-create",
         "type": "command:local:Command",
         "inputs": {
-            "create": "python3 -m components.provisioners.existing create",
+            "create": "python3 -m mesh_federation.jobs existing create",
             "environment": {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK},
             "stdin": json.dumps({"kubeconfig": "then", "context": ""}),
         },
@@ -49,8 +49,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
     (desk.toolchain.bin / "kubectl").write_text(KUBECTL, encoding="utf-8")
     (desk.toolchain.bin / "kubectl").chmod(stat.S_IRWXU)
     checkout = Path(__file__).resolve().parents[3]
-    (desk.workspace.checkout / "components").symlink_to(checkout / "components")
-    (desk.workspace.checkout / "model").symlink_to(checkout / "model")
+    (desk.workspace.checkout / "mesh_federation").symlink_to(checkout / "mesh_federation")
     states = desk.workspace.state() / ".pulumi" / "stacks" / "mesh-federation"
     states.mkdir(parents=True)
     (states / f"{STACK}.json").write_text('{"checkpoint": {}}', encoding="utf-8")

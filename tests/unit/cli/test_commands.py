@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from cli import __main__ as command
-from cli.workspace import Workspace
+from mesh_federation.cli import __main__ as command
+from mesh_federation.engine.workspace import Workspace
+from mesh_federation.toolchain import install
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.install import Choice, Missing, Progress
+from mesh_federation.toolchain.pins import Pins
 from tests.unit.cli.conftest import STACK, Desk, Mesh
-from toolchain import install
-from toolchain.errors import ToolchainError
-from toolchain.install import Choice, Missing, Progress
-from toolchain.pins import Pins
 
-CHECKOUT = Path(command.__file__).resolve().parent.parent
-CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stackfile" / "corpus").glob("*.yaml"))
+CHECKOUT = Path(command.__file__).resolve().parents[2]
+CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stack" / "corpus").glob("*.yaml"))
 
 
 def test_up_runs_the_engine_and_ends_with_a_table_and_what_to_try_next(mesh: Mesh, answering: Desk) -> None:
@@ -108,7 +108,7 @@ def test_validate_needs_neither_engine_nor_toolchain(mesh: Mesh, desk: Desk, mon
 def test_a_lock_of_a_killed_run_is_cleared_and_said_so(
     mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.engine.Engine.clear_stale_lock", lambda _: [4711])
+    monkeypatch.setattr("mesh_federation.engine.pulumi.Engine.clear_stale_lock", lambda _: [4711])
     done = mesh("preview", "--stack", STACK)
     assert done.err == f"a run that was killed (process 4711) still held the lock of {STACK}: cleared\n"
 
@@ -252,17 +252,21 @@ def loaded(code: str) -> set[str]:
 
 def test_the_command_line_loads_no_engine() -> None:
     assert loaded("import pulumi") >= {"pulumi"}
-    assert loaded("import cli.__main__") == set()
+    assert loaded("import mesh_federation.cli.__main__") == set()
 
 
 def test_a_command_that_reads_no_stack_file_loads_no_model() -> None:
-    assert "pydantic" in loaded("import model.config")
-    assert loaded("import cli.__main__ as m; m.Workspace.current().overlay") == set()
+    assert "pydantic" in loaded("import mesh_federation.stack.config")
+    assert loaded("import mesh_federation.cli.__main__ as m; m.Workspace.current().overlay") == set()
 
 
 def test_validate_loads_no_engine() -> None:
-    assert not loaded("import cli.__main__ as m; m.app(['validate'], standalone_mode=False)") & set(ENGINE)
+    assert not loaded("import mesh_federation.cli.__main__ as m; m.app(['validate'], standalone_mode=False)") & set(
+        ENGINE
+    )
 
 
 def test_running_the_engine_loads_none_of_its_libraries() -> None:
-    assert not loaded("import cli.engine, cli.clusters, cli.summary") & set(ENGINE)
+    assert not loaded(
+        "import mesh_federation.engine.pulumi, mesh_federation.engine.clusters, mesh_federation.cli.summary"
+    ) & set(ENGINE)

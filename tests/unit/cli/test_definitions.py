@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cli import definitions
+from mesh_federation.engine import crds
 from tests.unit.cli.conftest import CLUSTERS, STACK, Desk, Mesh
 
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::west-crds"
 RELEASE = "Istio 1.31.0 (definitions that others made are left alone)"
-CRDS = "python3 -m components.provisioners.crds"
+CRDS = "python3 -m mesh_federation.jobs crds"
 
 
 def applied(**given: object) -> dict[str, object]:
@@ -26,15 +26,13 @@ def applied(**given: object) -> dict[str, object]:
 @pytest.fixture
 def asked(desk: Desk) -> Path:
     """A script of the checkout that records its look, and ends as the kubeconfig says."""
-    package = desk.workspace.checkout / "components" / "provisioners"
-    package.mkdir(parents=True)
-    (package / "crds.py").write_text(
+    desk.job(
+        "crds",
         "import os, sys\n"
         "kubeconfig = sys.stdin.read()\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
         "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {os.environ['CRDS']}\\n\")\n"
         "sys.exit(int(kubeconfig))\n",
-        encoding="utf-8",
     )
     return desk.workspace.home / "asked"
 
@@ -49,7 +47,7 @@ def restored(desk: Desk, status: int | None, *resources: dict[str, object]) -> t
         file = desk.workspace.home / "kubeconfigs" / STACK / "west"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(status), encoding="utf-8")
-    return definitions.restoring(engine, told.append), told
+    return crds.restoring(engine, told.append), told
 
 
 def test_definitions_that_a_cluster_lacks_are_applied_again_and_a_person_is_told(desk: Desk, asked: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from checks.step import Step
-from cli import clusters
-from cli.engine import Engine, EngineError, RecordedCluster
-from components.provisioners.begun import Note
+from mesh_federation.clusters.journal import Note
+from mesh_federation.engine import clusters
+from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
+from mesh_federation.engine.step import Step
 from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
@@ -133,10 +133,11 @@ def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
 
 def test_ctrl_c_waits_for_the_engine_and_then_ends_the_command(desk: Desk) -> None:
     desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; kill -INT $PPID; kill -INT $$; sleep 60")
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         desk.engine.stream("up")
     assert (desk.root / "ended").exists()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_that_came_too_late_ends_nothing(desk: Desk) -> None:
@@ -371,16 +372,16 @@ def command(create: str, **inputs: object) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("script", ["namespace", "kubeconfig", "crds", "claim"])
+@pytest.mark.parametrize("script", ["namespace", "kubeconfig", "crds", "ownership-check"])
 def test_a_command_that_makes_something_else_is_no_cluster(desk: Desk, script: str) -> None:
     """Many are fed a kubeconfig, and some have an action of that name too."""
-    created = f"python3 -m components.provisioners.{script} create"
+    created = f"python3 -m mesh_federation.jobs {script} create"
     assert recorded(desk, command(created, stdin={"ciphertext": "a secret"})) == []
 
 
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::east-create"
-KWOK = "python3 -m components.provisioners.kwok create"
-KUBECONFIG = "python3 -m components.provisioners.kubeconfig create"
+KWOK = "python3 -m mesh_federation.jobs kwok create"
+KUBECONFIG = "python3 -m mesh_federation.jobs kubeconfig create"
 
 
 def recorded(desk: Desk, *resources: dict[str, object]) -> list[RecordedCluster]:
@@ -393,7 +394,7 @@ def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: D
         RecordedCluster(
             urn=URN,
             name="east-1a2b3c",
-            script="components.provisioners.kwok",
+            job="kwok",
             config='{"nodes": 1}',
             environment={"CLUSTER": "east-1a2b3c"},
         )
@@ -405,8 +406,8 @@ def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: D
     "other",
     [
         command(KUBECONFIG),
-        command("python3 -m components.provisioners.crds", stdin="x"),
-        command("python3 -m components.provisioners.kwok delete", stdin="x"),
+        command("python3 -m mesh_federation.jobs crds", stdin="x"),
+        command("python3 -m mesh_federation.jobs kwok delete", stdin="x"),
         command("python3 -m somebody.elses.script create", stdin="x"),
         command("true", stdin="x"),
         {"type": "command:local:Command", "inputs": {}},
@@ -458,15 +459,13 @@ def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
 @pytest.fixture
 def scripts(desk: Desk) -> Path:
     """A provisioner of the checkout that records what it is asked for; it fails where FAIL is set."""
-    package = desk.workspace.checkout / "components" / "provisioners"
-    package.mkdir(parents=True)
-    (package / "kwok.py").write_text(
+    desk.job(
+        "kwok",
         "import os, sys\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
         "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {sys.stdin.read()}\\n\")\n"
         "print(os.environ.get('MENDED', ''), end='', file=sys.stderr)\n"
         "sys.exit(3 if 'GONE' in os.environ else os.environ.get('FAIL'))\n",
-        encoding="utf-8",
     )
     return desk.workspace.home / "asked"
 
@@ -478,7 +477,7 @@ def begun(desk: Desk, name: str, stack: str = STACK, **settings: str) -> None:
     """Leave the note of a script that began to make a cluster."""
     folder = desk.workspace.home / "clusters" / name
     folder.mkdir(parents=True)
-    note = Note(name, "components.provisioners.kwok", {"CLUSTER": name, "STACK": stack, **settings})
+    note = Note(name, "kwok", {"CLUSTER": name, "STACK": stack, **settings})
     (folder / "begun").write_text(json.dumps(asdict(note)), encoding="utf-8")
 
 
@@ -515,8 +514,9 @@ def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) 
 
 
 def test_kubeconfigs_are_written_again_for_the_clusters_that_are_there(desk: Desk, scripts: Path) -> None:
-    (desk.workspace.checkout / "components" / "provisioners" / "kubeconfig.py").write_text(
-        "import os; print('secret'); open(os.path.join(os.environ['MESH_HOME'], os.environ['CONTEXT']), 'w')"
+    desk.job(
+        "kubeconfig",
+        "import os; print('secret'); open(os.path.join(os.environ['MESH_HOME'], os.environ['CONTEXT']), 'w')",
     )
     recorded(desk, command(KWOK, stdin="config"), kubeconfig(), gone(name="west-1"), kubeconfig(CLUSTER="west-1"))
     said: list[str] = []

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cli import exported
-from cli.engine import EngineError
-from model.config import Federation
-from model.stackfile import parse
+from mesh_federation.engine import exports
+from mesh_federation.engine.pulumi import EngineError
+from mesh_federation.loader import parse
+from mesh_federation.stack.config import Federation
 from tests.unit.cli.conftest import STACK, Desk
-from tests.unit.program.federations import committed
-from tests.unit.program.recorder import ROOT
+from tests.unit.components.federations import committed
+from tests.unit.components.recorder import ROOT
 
 KUBECTL = """#!/bin/sh
 echo "$*" >> 'HERE/asked'
@@ -35,7 +35,7 @@ def federation(*, on_sample: bool = False) -> Federation:
 @pytest.fixture
 def west(desk: Desk) -> Desk:
     """The desk, with a kubeconfig of west and a kubectl that answers from files."""
-    (desk.workspace.checkout / "components").symlink_to(ROOT / "components")
+    (desk.workspace.checkout / "mesh_federation").symlink_to(ROOT / "mesh_federation")
     kubectl = desk.toolchain.bin / "kubectl"
     kubectl.write_text(KUBECTL.replace("HERE", str(desk.root)), encoding="utf-8")
     kubectl.chmod(stat.S_IRWXU)
@@ -56,24 +56,24 @@ def asked(desk: Desk) -> Path:
 
 
 def test_an_export_that_is_as_its_service_lets_the_engine_go_on(west: Desk) -> None:
-    exported.compare(west.engine, federation())
+    exports.compare(west.engine, federation())
     assert "get service httpbin --namespace=httpbin" in asked(west).read_text(encoding="utf-8")
 
 
 def test_an_export_beside_which_its_service_was_changed_or_came_later_stops_the_run(west: Desk) -> None:
     serves(west, name="httpbin")
     with pytest.raises(EngineError, match=r"^west exports httpbin/httpbin, which is not as the export says"):
-        exported.compare(west.engine, federation())
+        exports.compare(west.engine, federation())
 
 
 def test_a_cluster_that_does_not_answer_is_left_to_the_engine(west: Desk) -> None:
     (west.root / "service").unlink()
     (west.toolchain.bin / "kubectl").write_text("#!/bin/sh\necho away >&2\nexit 1\n", encoding="utf-8")
-    exported.compare(west.engine, federation())
+    exports.compare(west.engine, federation())
 
 
 def test_samples_of_the_stack_and_clusters_that_are_not_there_yet_are_not_asked(west: Desk) -> None:
-    exported.compare(west.engine, federation(on_sample=True))
+    exports.compare(west.engine, federation(on_sample=True))
     (west.workspace.home / "kubeconfigs" / STACK / "west").unlink()
-    exported.compare(west.engine, federation())
+    exports.compare(west.engine, federation())
     assert not asked(west).exists()

@@ -123,10 +123,10 @@ def test_the_pinned_releases_are_installed_although_the_index_has_newer_ones(
 ) -> None:
     """With this machine's own pip, as `python -m venv` brings it: the pips before 23.3 are those that stumble."""
     clone, programs = tmp_path / "clone", tmp_path / "bin"
-    (clone / "cli").mkdir(parents=True)
+    (clone / "mesh_federation" / "cli").mkdir(parents=True)
     programs.mkdir()
     shutil.copy(CHECKOUT / "mesh", clone / "mesh")
-    (clone / "cli" / "__main__.py").write_text(
+    (clone / "mesh_federation" / "cli" / "__main__.py").write_text(
         "from importlib.metadata import version\nprint(version('asking'), version('asked'))\n", encoding="utf-8"
     )
     files = {"asking==1.0": "/asking-1.0-py3-none-any.whl", pin: "/asked-1.0-py3-none-any.whl"}

@@ -18,7 +18,7 @@ case "$*" in
     "-I -m venv "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
     "-I -m pip "*) [ ! -e "$here/offline" ] || { echo "no route to the index" >&2; exit 1; } ;;
     "-I -c "*) [ ! -e "$here/old" ] ;;
-    "-P -m cli "*) exit 7 ;;
+    "-P -m mesh_federation.cli "*) exit 7 ;;
 esac
 """
 
@@ -81,7 +81,7 @@ def test_the_first_run_makes_the_environment_from_hashed_pins_and_then_runs_the_
     (install,) = installs(fresh)
     assert "--require-hashes" in install and "--no-deps" in install
     assert f"--requirement {fresh.folder}/requirements.txt" in install
-    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m cli up --stack a b"
+    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m mesh_federation.cli up --stack a b"
 
 
 def test_the_next_run_installs_nothing_and_says_nothing(fresh: Fresh) -> None:
@@ -106,7 +106,7 @@ def test_the_packages_for_development_are_a_set_of_their_own(fresh: Fresh) -> No
 
 def test_without_arguments_help_is_shown(fresh: Fresh) -> None:
     fresh.mesh()
-    assert fresh.calls()[-1].endswith("|-P -m cli --help")
+    assert fresh.calls()[-1].endswith("|-P -m mesh_federation.cli --help")
 
 
 def test_packages_that_cannot_be_had_are_an_error_with_a_way_out_and_tried_again(fresh: Fresh) -> None:
@@ -116,7 +116,7 @@ def test_packages_that_cannot_be_had_are_an_error_with_a_way_out_and_tried_again
         assert done.returncode == 1
         assert "no route to the index" in done.stderr
         assert "error: the Python packages could not be installed" in done.stderr and "  -> " in done.stderr
-    assert not [call for call in fresh.calls() if "-m cli" in call]
+    assert not [call for call in fresh.calls() if "-m mesh_federation.cli" in call]
 
 
 def test_a_machine_whose_python_is_too_old_is_told_what_to_install(fresh: Fresh) -> None:
@@ -133,7 +133,7 @@ def test_the_script_works_through_a_link_to_itself(fresh: Fresh) -> None:
     shortcut.symlink_to("../a clone/mesh")
     assert fresh.mesh("doctor", script=shortcut).returncode == 7
     assert list(shortcut.parent.iterdir()) == [shortcut]
-    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m cli doctor"
+    assert fresh.calls()[-1] == f"{fresh.folder}|-P -m mesh_federation.cli doctor"
 
 
 def test_runs_that_begin_at_once_install_once(fresh: Fresh) -> None:
@@ -144,12 +144,12 @@ def test_runs_that_begin_at_once_install_once(fresh: Fresh) -> None:
     assert len(installs(fresh)) == 1
 
 
-@pytest.mark.parametrize("module", ["cli", "model", "yaml", "typer", "venv", "pip", "sys_of_theirs"])
+@pytest.mark.parametrize("module", ["mesh_federation", "components", "yaml", "typer", "venv", "pip", "sys_of_theirs"])
 def test_no_code_of_the_folder_that_it_is_called_from_runs(tmp_path: Path, module: str) -> None:
     """A cloned folder may hold anything, under the names of packages that this program imports."""
     clone, hostile = tmp_path / "clone", tmp_path / "hostile"
-    (clone / "cli").mkdir(parents=True)
-    (clone / "cli" / "__main__.py").write_text(
+    (clone / "mesh_federation" / "cli").mkdir(parents=True)
+    (clone / "mesh_federation" / "cli" / "__main__.py").write_text(
         "import importlib.util\n"
         f"found = importlib.util.find_spec({module!r})\n"
         "assert found is None or 'hostile' not in str(found.origin), found\n"

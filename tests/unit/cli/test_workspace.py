@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.workspace import Workspace
+from mesh_federation.engine.workspace import Workspace
+from mesh_federation.toolchain.install import Toolchain
+from mesh_federation.toolchain.locate import Located
 from tests.unit.cli.conftest import DECLARED, Desk
-from toolchain.install import Toolchain
-from toolchain.locate import Located
 
 
 def environment(desk: Desk) -> dict[str, str]:
@@ -165,7 +165,7 @@ def test_stacks_are_named_after_their_files(desk: Desk) -> None:
 def test_the_current_checkout_is_the_one_that_the_program_lies_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MESH_HOME", raising=False)
     workspace = Workspace.current()
-    assert (workspace.checkout / "cli" / "workspace.py").exists()
+    assert (workspace.checkout / "mesh_federation" / "engine" / "workspace.py").exists()
     assert workspace.home == workspace.checkout / ".mesh"
     monkeypatch.setenv("MESH_HOME", "/somewhere/else")
     assert Workspace.current().home == Path("/somewhere/else")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.program.conftest import record, theirs, tools
+from tests.unit.components.conftest import record, theirs, tools
 
 __all__ = ["record", "theirs", "tools"]
 

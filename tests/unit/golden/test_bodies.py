@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from model import discovery, egress, globalhosts, remotes, routing, samples
-from model.gatewayapi import typed
-from model.plan import ClusterPlan, Plan, plan
-from model.routing import Body
-from model.stackfile import parse
+from mesh_federation.loader import parse
+from mesh_federation.plan import discovery, egress, global_hosts, remote_gateways, routing, samples
+from mesh_federation.plan.federation import ClusterPlan, Plan, plan
+from mesh_federation.plan.gateway_api import typed
+from mesh_federation.plan.routing import Body
+from tests.unit.components.federations import as_global, as_local, committed, multi_primary
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.federations import as_global, as_local, committed, multi_primary
 
 PLAN = plan(parse(committed("embedded")), "embedded")
 
@@ -62,10 +62,10 @@ def discovered(cluster: ClusterPlan) -> Iterator[Body]:
 
 def global_links(planned: Plan) -> Iterator[Body]:
     for cluster in planned.clusters.values():
-        yield from (globalhosts.service_entry(host) for host in cluster.global_hosts)
+        yield from (global_hosts.service_entry(host) for host in cluster.global_hosts)
         yield from (routing.gateway(offer) for offer in cluster.exports)
         for remote in cluster.remotes:
-            yield remotes.gateway(remote, typed(planned.clusters[remote.cluster].addresses))
+            yield remote_gateways.gateway(remote, typed(planned.clusters[remote.cluster].addresses))
         for link in cluster.imports:
             [source] = link.sources
             yield routing.workload_entry(link, source, 0, planned.clusters[source.cluster].addresses[0])
@@ -80,7 +80,7 @@ def leaving(planned: Plan, cluster: ClusterPlan) -> Iterator[Body]:
     for way in cluster.egress.exits:
         yield egress.service_entry(way, planned.clusters[way.cluster].addresses)
         yield from (body for route in way.routes for body in egress.route_bodies(way, route))
-    yield from (remotes.gateway(remote, typed([cluster.egress.address])) for remote in cluster.remotes)
+    yield from (remote_gateways.gateway(remote, typed([cluster.egress.address])) for remote in cluster.remotes)
     yield from (egress.sidecar(namespace) for namespace in cluster.egress.confined)
     yield from (egress.network_policy(namespace, addresses) for namespace in cluster.egress.isolated)
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from checks.catalogue import catalogue, drills
+from mesh_federation.verify.catalogue import catalogue, drills
 from tests.lab.mutations import MUTATIONS, Mutation
-from tests.unit.checks.stage import scene
-from tests.unit.program.recorder import ROOT
+from tests.unit.components.recorder import ROOT
+from tests.unit.verify.stage import scene
 
 PAGE = ROOT / "docs" / "checks.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"

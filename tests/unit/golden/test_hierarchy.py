@@ -6,13 +6,13 @@ import re
 import pytest
 from rich.console import Console
 
-from cli.trust import show
-from model.hierarchy import Hierarchy
+from mesh_federation.cli.trust import show
+from mesh_federation.diagrams.formats import Format
+from mesh_federation.diagrams.hierarchy import render
+from mesh_federation.plan.hierarchy import Hierarchy
+from tests.unit.diagrams.trusts import PICTURES, TREES, UP, told
 from tests.unit.golden.conftest import Golden
 from tests.unit.golden.test_topology import PICTURES as FOLDER
-from tests.unit.topology.trusts import PICTURES, TREES, UP, told
-from topology.formats import Format
-from topology.hierarchy import render
 
 TEXTS = {"dot": Format.DOT, "mmd": Format.MERMAID}
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.unit.program.recorder import ROOT
+from tests.unit.components.recorder import ROOT
 
 PAGE = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)

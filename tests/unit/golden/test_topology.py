@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.diagrams.formats import Format
+from mesh_federation.diagrams.live import Live, read
+from mesh_federation.diagrams.render import render
+from tests.unit.diagrams.federations import FLEET, STACKS, drawn, report
+from tests.unit.diagrams.trusts import PICTURES as TRUSTS
 from tests.unit.golden.conftest import FOLDER, Golden
-from tests.unit.topology.federations import FLEET, STACKS, drawn, report
-from tests.unit.topology.trusts import PICTURES as TRUSTS
-from topology.formats import Format
-from topology.live import Live, read
-from topology.render import render
 
 CHECKED = "egress"
 RESULTS = (

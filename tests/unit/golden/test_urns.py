@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.unit.components.conftest import Record
+from tests.unit.components.federations import STACKS, committed, multi_primary
+from tests.unit.components.recorder import Run
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.conftest import Record
-from tests.unit.program.federations import STACKS, committed, multi_primary
-from tests.unit.program.recorder import Run
 
 
 def tree(run: Run) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from tests.unit.components.conftest import Record
+from tests.unit.components.federations import committed
+from tests.unit.components.recorder import ROOT, Run
 from tests.unit.golden.conftest import Golden
-from tests.unit.program.conftest import Record
-from tests.unit.program.federations import committed
-from tests.unit.program.recorder import ROOT, Run
 
 TREE: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "walkthroughs.yaml").read_text())
 STACKS = sorted({section["stack"] for section in TREE})

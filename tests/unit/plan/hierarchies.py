@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from model.config import Key, ProvidedAuthority
-from model.trust import Intermediate, Root, TrustPlan
-from tests.unit.program import authorities
-from tests.unit.program.authorities import Issuer
+from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
+from mesh_federation.stack.config import Key, ProvidedAuthority
+from tests.unit.components import authorities
+from tests.unit.components.authorities import Issuer
 
 
 @cache

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from model.config import Federation
-from model.plan import ClusterPlan, plan
-from model.stackfile import parse
+from mesh_federation.loader import parse
+from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.stack.config import Federation
 
 Tree = dict[str, Any]
 HTTP = {"name": "http", "number": 8000, "protocol": "HTTP"}

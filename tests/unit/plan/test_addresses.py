@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from model.addresses import (
+from mesh_federation.plan.addresses import (
     LARGEST_LAB,
     MOST_CLUSTERS,
     SMALLEST_LAB,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from model import discovery
-from model.discovery import DiscoveryPlan
-from model.plan import Plan, plan
-from model.stackfile import parse
+from mesh_federation.loader import parse
+from mesh_federation.plan import discovery
+from mesh_federation.plan.discovery import DiscoveryPlan
+from mesh_federation.plan.federation import Plan, plan
 from tests.unit.plan.model import Tree, cluster
 
 LINKS = [{"cluster": "east", "of": "west"}, {"cluster": "west", "of": "east", "tokenHours": 48}]

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import egress, mesh, routing
-from model.config import Federation
-from model.stackfile import parse
-from tests.unit.program.federations import committed
+from mesh_federation.loader import parse
+from mesh_federation.plan import egress, istio_values, routing
+from mesh_federation.stack.config import Federation
+from tests.unit.components.federations import committed
 
 NAMES = st.sets(st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True), min_size=1, max_size=40)
 
@@ -22,16 +22,16 @@ def leaving(names: set[str]) -> Federation:
 
 @given(names=NAMES)
 def test_every_exit_has_a_port_of_its_own(names: set[str]) -> None:
-    ports = mesh.exits(leaving(names - {"here"} or {"a"}), "here")
+    ports = istio_values.exits(leaving(names - {"here"} or {"a"}), "here")
     assert len(set(ports.values())) == len(ports)
-    assert all(port in mesh.EXITS for port in ports.values())
+    assert all(port in istio_values.EXITS for port in ports.values())
 
 
 @given(names=NAMES, more=st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True))
 def test_one_more_cluster_moves_no_exit_unless_it_wishes_for_the_same_port(names: set[str], more: str) -> None:
-    before = mesh.exits(leaving(names), "here")
-    after = mesh.exits(leaving({*names, more}), "here")
-    alone = [mesh.exits(leaving({name}), "here")[name] for name in {*names, more}]
+    before = istio_values.exits(leaving(names), "here")
+    after = istio_values.exits(leaving({*names, more}), "here")
+    alone = [istio_values.exits(leaving({name}), "here")[name] for name in {*names, more}]
     if len(set(alone)) == len(alone):
         assert {name: after[name] for name in before} == before
 
@@ -48,7 +48,7 @@ def test_one_more_cluster_moves_no_exit_unless_it_wishes_for_the_same_port(names
 )
 def test_its_address_is_known_wherever_the_service_subnet_is(cluster: dict[str, object], address: str) -> None:
     federation = Federation.model_validate({"clusters": {"east": cluster}})
-    assert mesh.egress_address(mesh.egress_values(federation, federation.clusters["east"])) == address
+    assert istio_values.egress_address(istio_values.egress_values(federation, federation.clusters["east"])) == address
 
 
 def test_an_address_of_the_users_own_is_the_one_that_callers_are_told() -> None:

@@ -7,11 +7,11 @@ import pytest
 import yaml
 from rich.console import Console
 
-from cli.validate import validate
-from model.expiry import expiring, first
-from model.stackfile import parse
+from mesh_federation.cli.validate import validate
+from mesh_federation.loader import parse
+from mesh_federation.plan.expiry import expiring, first
+from tests.unit.components.authorities import Issuer, authority
 from tests.unit.plan.model import Tree, cluster, tree
-from tests.unit.program.authorities import Issuer, authority
 
 
 def chained(days: int) -> tuple[Issuer, Issuer]:

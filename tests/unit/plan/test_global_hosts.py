@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from model import gatewayapi, globalhosts, mesh, remotes, routing
-from model.globalhosts import GlobalHost
-from model.plan import ClusterPlan
+from mesh_federation.plan import gateway_api, global_hosts, istio_values, remote_gateways, routing
+from mesh_federation.plan.federation import ClusterPlan
+from mesh_federation.plan.global_hosts import GlobalHost
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, federation, link, planned, three, tree
 
 AS_GLOBAL: dict[str, Any] = {"as": "global"}
@@ -33,7 +33,7 @@ def host(plan: ClusterPlan) -> GlobalHost:
 
 
 def spec(plan: ClusterPlan) -> dict[str, Any]:
-    found = globalhosts.service_entry(host(plan))["spec"]
+    found = global_hosts.service_entry(host(plan))["spec"]
     assert isinstance(found, dict)
     return found
 
@@ -43,9 +43,9 @@ def entries(plan: ClusterPlan) -> list[dict[str, Any]]:
     return [body for body in plan.objects if body["kind"] == "WorkloadEntry"]
 
 
-def gateway_api(plan: ClusterPlan) -> list[dict[str, Any]]:
+def gateway_api_objects(plan: ClusterPlan) -> list[dict[str, Any]]:
     """All objects of the Gateway API of a cluster."""
-    return [body for body in plan.objects if body["apiVersion"] == gatewayapi.API_VERSION]
+    return [body for body in plan.objects if body["apiVersion"] == gateway_api.API_VERSION]
 
 
 def offered(name: str, imports: list[Tree]) -> tuple[str, ...]:
@@ -178,7 +178,7 @@ def test_a_source_of_weight_0_gets_no_entry() -> None:
 
 def test_an_offer_through_the_gateway_api_has_a_listener_for_each_exact_host_on_the_gateway_that_is_there() -> None:
     links = [link(**AS_GLOBAL), link(api="gateway")]
-    [offer] = gateway_api(planned(tree(imports=links), "west"))
+    [offer] = gateway_api_objects(planned(tree(imports=links), "west"))
     assert [each["hostname"] for each in offer["spec"]["listeners"]] == list(offered("west", links))
     assert {(each["port"], each["protocol"]) for each in offer["spec"]["listeners"]} == {(15443, "TLS")}
     assert offer["spec"]["addresses"] == [
@@ -188,7 +188,7 @@ def test_an_offer_through_the_gateway_api_has_a_listener_for_each_exact_host_on_
 
 
 def test_an_istiod_of_a_revision_is_told_that_an_offer_is_its_own() -> None:
-    [offer] = gateway_api(planned({**declared(api="gateway"), "istio": {"revision": "canary"}}, "west"))
+    [offer] = gateway_api_objects(planned({**declared(api="gateway"), "istio": {"revision": "canary"}}, "west"))
     assert offer["metadata"]["labels"] == {"istio.io/rev": "canary"}
 
 
@@ -202,7 +202,7 @@ def test_no_name_means_a_gateway_of_either_api() -> None:
 
 def test_a_remote_gateway_carries_its_network_and_typed_addresses() -> None:
     [remote] = planned(declared(api="gateway")).remotes
-    body: Any = remotes.gateway(remote, gatewayapi.typed(["203.0.113.1", "west.example.com"]))
+    body: Any = remote_gateways.gateway(remote, gateway_api.typed(["203.0.113.1", "west.example.com"]))
     assert body["metadata"]["labels"] == {"topology.istio.io/network": "west-network"}
     assert body["spec"]["gatewayClassName"] == "istio-remote"
     assert [each["type"] for each in body["spec"]["addresses"]] == ["IPAddress", "Hostname"]
@@ -228,7 +228,7 @@ def test_other_imports_through_the_gateway_api_have_no_addresses_either(mode: st
 @pytest.mark.parametrize(("version", "flagged"), [("1.29.2", True), ("1.30.0", False), ("1.31.0", False)])
 def test_an_older_istiod_is_told_to_take_tls_listeners(version: str, flagged: bool) -> None:
     model = federation(istio={"version": version}, imports=[link(api="gateway")])
-    values: Any = mesh.istiod_values(model, model.clusters["west"])
+    values: Any = istio_values.istiod_values(model, model.clusters["west"])
     flag = {"env": {"PILOT_ENABLE_ALPHA_GATEWAY_API": "true"}}
     assert {key: values[key] for key in ("env",) if key in values} == (flag if flagged else {})
     assert values.get("pilot") == (flag if flagged else None)
@@ -236,7 +236,7 @@ def test_an_older_istiod_is_told_to_take_tls_listeners(version: str, flagged: bo
 
 def test_no_istiod_is_told_where_no_link_needs_it() -> None:
     model = federation(istio={"version": "1.29.2"})
-    assert not {"env", "pilot"} & mesh.istiod_values(model, model.clusters["west"]).keys()
+    assert not {"env", "pilot"} & istio_values.istiod_values(model, model.clusters["west"]).keys()
 
 
 def test_names_tell_both_imports_of_a_service_apart() -> None:

@@ -9,18 +9,18 @@ import yaml
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from model import limits, phases
-from model.hierarchy import Hierarchy, Made, Record, Standing, hierarchy, schema
-from model.pem import fingerprint
-from model.stackfile import parse
-from model.trust import plan
+from mesh_federation.loader import parse
+from mesh_federation.plan import rotation_steps, trust_limits
+from mesh_federation.plan.hierarchy import Change, Hierarchy, Made, Record, hierarchy, schema
+from mesh_federation.plan.trust import plan
+from mesh_federation.stack.pem import fingerprint
+from tests.unit.components import authorities
+from tests.unit.components.authorities import Issuer, provided
+from tests.unit.components.federations import Tree, committed
+from tests.unit.components.recorder import ROOT
+from tests.unit.diagrams import trusts
+from tests.unit.diagrams.trusts import TREES, UP, of, rotating, told, trusting
 from tests.unit.plan.test_rotation import rotations
-from tests.unit.program import authorities
-from tests.unit.program.authorities import Issuer, provided
-from tests.unit.program.federations import Tree, committed
-from tests.unit.program.recorder import ROOT
-from tests.unit.topology import trusts
-from tests.unit.topology.trusts import TREES, UP, of, rotating, told, trusting
 
 
 @given(rotations())
@@ -47,7 +47,7 @@ def test_roots_that_come_and_go_are_those_of_one_end_alone(trees: list[Tree]) ->
     for shown in rotation:
         for root in shown.roots:
             is_in = _identity(shown, root.name)
-            expected = {(True, True): Standing.STAYS, (False, True): Standing.COMES, (True, False): Standing.GOES}
+            expected = {(True, True): Change.STAYS, (False, True): Change.COMES, (True, False): Change.GOES}
             assert root.standing is expected[is_in in before, is_in in after]
 
 
@@ -94,8 +94,8 @@ def moving(phase: str, **following: object) -> Tree:
 
 def test_keys_are_not_written_down_again() -> None:
     written = yaml.safe_load(_next(moving("add")))["trust"]
-    assert written["provided"] == written["rotation"]["provided"] == phases.KEPT
-    assert yaml.safe_load(_next(moving("drop"))) == {"trust": {"model": "provided", "provided": phases.MOVED}}
+    assert written["provided"] == written["rotation"]["provided"] == rotation_steps.KEPT
+    assert yaml.safe_load(_next(moving("drop"))) == {"trust": {"model": "provided", "provided": rotation_steps.MOVED}}
 
 
 def _next(tree: Tree) -> str:
@@ -127,8 +127,8 @@ def test_egress_gateways_are_restarted_too() -> None:
 
 
 @pytest.mark.parametrize("phase", ["add", "switch", "drop"])
-def test_what_a_step_does_names_the_roots(phase: phases.Phase) -> None:
-    words = phases.words(phase, ["new root"], ["old root"])
+def test_what_a_step_does_names_the_roots(phase: rotation_steps.Phase) -> None:
+    words = rotation_steps.words(phase, ["new root"], ["old root"])
     named = {"add": ["new"], "switch": ["new", "old"], "drop": ["old"]}[phase]
     assert [each for each in ("new", "old") if f"{each} root" in words.does] == named
     assert "within a day" in words.others
@@ -136,7 +136,7 @@ def test_what_a_step_does_names_the_roots(phase: phases.Phase) -> None:
 
 def test_a_stack_without_a_rotation_has_no_step() -> None:
     assert told("common").rotation is None
-    assert {root.standing for root in told("common").roots} == {Standing.STAYS}
+    assert {root.standing for root in told("common").roots} == {Change.STAYS}
 
 
 SECURE = {"secure": "v1:abc"}
@@ -156,7 +156,7 @@ def test_what_is_encrypted_is_named_after_its_cluster() -> None:
     assert [root.signs for root in shown.roots] == [("east",), ("west",)]
     assert shown.clusters[0].intermediate.name == "encrypted intermediate of east"
     assert [cluster.is_made for cluster in shown.clusters] == [None, None]
-    assert limits.UNKNOWN_ROOTS in shown.limits
+    assert trust_limits.UNKNOWN_ROOTS in shown.limits
 
 
 def test_encrypted_roots_of_both_ends_of_a_rotation_are_told_apart() -> None:
@@ -207,19 +207,23 @@ def test_what_a_subject_does_to_a_terminal_is_made_harmless() -> None:
     assert of(tree).roots[0].name == "Corp \\x1b[2J Root"
 
 
-ONE, SEVERAL = limits.ONE_ROOT, limits.SEVERAL_ROOTS
+ONE, SEVERAL = trust_limits.ONE_ROOT, trust_limits.SEVERAL_ROOTS
 
 
 @pytest.mark.parametrize(
     ("tree", "roots", "keys"),
     [
-        (committed("east-west"), {ONE}, {limits.KEYS_MADE}),
-        (committed("separate-roots"), {SEVERAL}, {limits.KEYS_MADE}),
-        (provided(), {SEVERAL}, {limits.KEYS_GIVEN}),
-        (trusting("embedded", model="provided", provided=_named("Corp Root")), {ONE}, {limits.KEYS_GIVEN}),
-        (trusting("embedded", rotation={"phase": "add", "model": "separate"}), {ONE, SEVERAL}, {limits.KEYS_MADE}),
-        (trusting("embedded", rotation={"phase": "drop", "model": "separate"}), {SEVERAL}, {limits.KEYS_MADE}),
-        (moving("switch"), {SEVERAL}, {limits.KEYS_GIVEN}),
+        (committed("east-west"), {ONE}, {trust_limits.KEYS_MADE}),
+        (committed("separate-roots"), {SEVERAL}, {trust_limits.KEYS_MADE}),
+        (provided(), {SEVERAL}, {trust_limits.KEYS_GIVEN}),
+        (trusting("embedded", model="provided", provided=_named("Corp Root")), {ONE}, {trust_limits.KEYS_GIVEN}),
+        (
+            trusting("embedded", rotation={"phase": "add", "model": "separate"}),
+            {ONE, SEVERAL},
+            {trust_limits.KEYS_MADE},
+        ),
+        (trusting("embedded", rotation={"phase": "drop", "model": "separate"}), {SEVERAL}, {trust_limits.KEYS_MADE}),
+        (moving("switch"), {SEVERAL}, {trust_limits.KEYS_GIVEN}),
     ],
     ids=["common", "separate", "provided", "provided in common", "moving", "moved", "moving provided"],
 )
@@ -227,9 +231,9 @@ def test_what_is_left_open_follows_from_roots_in_common_and_from_who_makes_the_k
     tree: Tree, roots: set[str], keys: set[str]
 ) -> None:
     told = set(of(tree).limits)
-    assert told & {ONE, SEVERAL, limits.UNKNOWN_ROOTS} == roots
-    assert told & {limits.KEYS_MADE, limits.KEYS_GIVEN} == keys
-    assert {limits.NO_REVOCATION, limits.SECRETS, limits.UNWATCHED} <= told
+    assert told & {ONE, SEVERAL, trust_limits.UNKNOWN_ROOTS} == roots
+    assert told & {trust_limits.KEYS_MADE, trust_limits.KEYS_GIVEN} == keys
+    assert {trust_limits.NO_REVOCATION, trust_limits.SECRETS, trust_limits.UNWATCHED} <= told
 
 
 def test_who_is_read_by_another_istiod_is_told() -> None:
@@ -262,7 +266,7 @@ def test_a_stack_that_is_behind_its_stack_file_says_so_and_what_ends_first() -> 
 
 def test_the_published_schema_is_current_and_describes_every_hierarchy() -> None:
     published = (ROOT / "docs" / "trust.schema.json").read_text(encoding="utf-8")
-    assert published == schema(), "run python -m model.hierarchy > docs/trust.schema.json"
+    assert published == schema(), "run python -m mesh_federation.plan.hierarchy > docs/trust.schema.json"
     shown = [*map(told, TREES), told("common", UP), of(sealed("root"))]
     for each in shown:
         jsonschema.validate(json.loads(each.model_dump_json(by_alias=True)), json.loads(published))

@@ -1,6 +1,6 @@
 """An existing cluster is itself, whatever its kubeconfig, its context or its key in the stack file is called."""
 
-from model.identity import Recorded, findings
+from mesh_federation.plan.identity import Recorded, findings
 
 EAST, WEST = Recorded("east-1a2b3c", "uid-of-east"), Recorded("west-1a2b3c", "uid-of-west")
 

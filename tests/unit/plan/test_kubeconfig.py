@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from model.kubeconfig import Unusable, cut, files
+from mesh_federation.stack.kubeconfig import Unusable, cut, files
 
 SERVER = {"server": "https://192.0.2.1:6443"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from model import locality
+from mesh_federation.plan import locality
 from tests.unit.plan.model import cluster, planned, tree
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from model.mesh import merged
+from mesh_federation.plan.istio_values import merged
 from tests.unit.plan.model import Tree, cluster, planned, three, tree
 
 
@@ -53,8 +53,8 @@ def test_istiod_says_which_cluster_mesh_and_network_it_is() -> None:
 
 @pytest.mark.parametrize(("version", "allocates"), [("1.24.3", True), ("1.25.0", False), ("1.31.0", False)])
 def test_proxies_resolve_remote_hosts_in_every_release(version: str, allocates: bool) -> None:
-    from model.config import Federation
-    from model.mesh import istiod_values
+    from mesh_federation.plan.istio_values import istiod_values
+    from mesh_federation.stack.config import Federation
 
     model = Federation.model_validate({"istio": {"version": version}, "clusters": {"east": {}}})
     values: Any = istiod_values(model, model.clusters["east"])

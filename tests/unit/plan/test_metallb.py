@@ -4,8 +4,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from model import metallb
-from model.metallb import Body
+from mesh_federation.plan import metallb
+from mesh_federation.plan.metallb import Body
 from tests.unit.plan.model import cluster, planned, tree
 
 DEPLOYMENT: Body = {

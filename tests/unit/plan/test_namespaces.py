@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from model.config import Federation
-from model.namespaces import Needed, injected
+from mesh_federation.plan.namespaces import Needed, injected
+from mesh_federation.stack.config import Federation
 from tests.unit.plan.model import Tree, cluster, export, link, planned, tree
 
 EXISTING = {"provisioner": "existing", "kubeconfig": "/k"}

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.provisioners.k3d import K3D
-from components.provisioners.kind import KIND
-from model.config import Federation
-from model.plan import plan
-from model.provisioning import GENERATION_DIGITS, Provision, kept, provision
-from model.stackfile import parse
+from mesh_federation.clusters.k3d import K3D
+from mesh_federation.clusters.kind import KIND
+from mesh_federation.loader import parse
+from mesh_federation.plan.federation import plan
+from mesh_federation.plan.provisioning import GENERATION_DIGITS, Provision, kept, provision
+from mesh_federation.stack.config import Federation
 from tests.unit.plan.model import Tree, cluster, export, planned, tree
 
 MAKERS = ("kwok", "kind", "k3d")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import egress, gatewayapi, reach, routing
-from model.config import Federation, is_address
-from model.mesh import EXITS
-from model.rules.gateways import OWN_PORTS
+from mesh_federation.plan import egress, gateway_addresses, gateway_api, routing
+from mesh_federation.plan.istio_values import EXITS
+from mesh_federation.rules.gateways import OWN_PORTS
+from mesh_federation.stack.config import Federation, is_address
 from tests.unit.plan.model import Tree, cluster, link, planned, tree
 
 IPV4, IPV6, NAME = "203.0.113.10", "2001:db8::16", "lb.example.com"
@@ -27,7 +27,7 @@ def elsewhere(istio: Tree | None = None, *, imports: Tree | None = None, **gatew
 
 def test_ipv6_is_an_address_and_never_a_host_name() -> None:
     assert is_address(IPV6) and is_address(IPV4) and not is_address(NAME) and not is_address(f"[{IPV6}]")
-    assert gatewayapi.typed([IPV6, NAME]) == [
+    assert gateway_api.typed([IPV6, NAME]) == [
         {"type": "IPAddress", "value": IPV6},
         {"type": "Hostname", "value": NAME},
     ]
@@ -41,28 +41,30 @@ def test_an_ipv6_address_has_one_spelling_however_it_is_written(written: str) ->
 
 @given(ADDRESSES)
 def test_importers_call_no_ipv6_address_beside_an_ipv4_one_and_every_other(addresses: list[str]) -> None:
-    called = reach.called(addresses)
-    has_ipv4 = any(is_address(each) and not reach.is_ipv6(each) for each in addresses)
-    assert called == [each for each in addresses if not (has_ipv4 and reach.is_ipv6(each))]
+    called = gateway_addresses.called(addresses)
+    has_ipv4 = any(is_address(each) and not gateway_addresses.is_ipv6(each) for each in addresses)
+    assert called == [each for each in addresses if not (has_ipv4 and gateway_addresses.is_ipv6(each))]
     assert bool(called) == bool(addresses)
 
 
 @given(ADDRESSES, st.randoms(use_true_random=False))
 def test_what_a_load_balancer_gives_is_told_in_one_order_ipv4_first(addresses: list[str], random: Random) -> None:
     ingress = [{"ip": each} if is_address(each) else {"hostname": each} for each in addresses]
-    told = reach.given(ingress)
+    told = gateway_addresses.given(ingress)
     random.shuffle(ingress)
-    assert reach.given(ingress) == told
-    kinds = [0 if is_address(each) and not reach.is_ipv6(each) else 1 if is_address(each) else 2 for each in told]
+    assert gateway_addresses.given(ingress) == told
+    kinds = [
+        0 if is_address(each) and not gateway_addresses.is_ipv6(each) else 1 if is_address(each) else 2 for each in told
+    ]
     assert (kinds, sorted(told)) == (sorted(kinds), sorted(addresses))
 
 
 def test_an_address_that_comes_with_a_name_is_the_one_that_counts() -> None:
-    assert reach.given([{"ip": IPV4, "hostname": NAME}]) == [IPV4]
+    assert gateway_addresses.given([{"ip": IPV4, "hostname": NAME}]) == [IPV4]
 
 
 def test_a_port_is_told_from_an_address_of_either_family() -> None:
-    assert [reach.with_port(each, 443) for each in (IPV4, IPV6, NAME)] == [
+    assert [gateway_addresses.with_port(each, 443) for each in (IPV4, IPV6, NAME)] == [
         "203.0.113.10:443",
         "[2001:db8::16]:443",
         "lb.example.com:443",
@@ -137,7 +139,7 @@ def test_exits_of_egress_gateways_keep_clear_of_istios_own_ports() -> None:
 
 
 def test_an_ipv4_address_in_the_form_of_an_ipv6_one_is_refused() -> None:
-    from model import rules
+    from mesh_federation import rules
 
     west = {"provisioner": "existing", "kubeconfig": "k", "gateway": {"addresses": ["::ffff:192.0.2.1"]}}
     found = rules.check(Federation.model_validate({"clusters": {"west": west}}))

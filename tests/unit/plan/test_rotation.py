@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from model.finding import InvalidModel
-from model.rotation import RULE, Standing, findings, standing, step
-from model.stackfile import parse
-from model.trust import TrustPlan, plan
+from mesh_federation.loader import parse
+from mesh_federation.plan.rotation import RULE, TrustState, findings, standing, step
+from mesh_federation.plan.trust import TrustPlan, plan
+from mesh_federation.stack.problem import InvalidModel
+from tests.unit.components import authorities
 from tests.unit.plan.hierarchies import Made, accepted, accepted_by_openssl, made
 from tests.unit.plan.model import Tree, cluster, tree
-from tests.unit.program import authorities
 
 CLUSTERS = ("east", "west", "north", "south")
 KEYS = (
@@ -165,4 +165,4 @@ def test_clusters_that_come_or_go_are_no_step() -> None:
 
 def test_a_first_bring_up_may_begin_in_any_phase() -> None:
     for phase in ("add", "switch", "drop"):
-        step(Standing({}, {}), standing(of(rotation={"phase": phase, "root": "r2"})))
+        step(TrustState({}, {}), standing(of(rotation={"phase": phase, "root": "r2"})))

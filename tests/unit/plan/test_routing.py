@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import routing
-from model.config import NamespacedName
-from model.routing import ExportPlan, ImportPlan, shares
-from model.rules.names import LABEL
+from mesh_federation.plan import routing
+from mesh_federation.plan.routing import ExportPlan, ImportPlan, shares
+from mesh_federation.rules.names import LABEL
+from mesh_federation.stack.config import NamespacedName
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, federation, link, planned, three, tree
 
 ADDRESS = ["172.30.200.9"]

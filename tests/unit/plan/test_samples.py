@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from model import samples
+from mesh_federation.plan import samples
 from tests.unit.plan.model import Tree, planned, tree
 
 

@@ -7,11 +7,12 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import pem, trust
-from model.stackfile import parse
-from tests.unit.checks import stage
-from tests.unit.checks.stage import intermediate, root
+from mesh_federation.loader import parse
+from mesh_federation.plan import trust
+from mesh_federation.stack import pem
 from tests.unit.plan.model import tree
+from tests.unit.verify import stage
+from tests.unit.verify.stage import intermediate, root
 
 CERTIFICATES = st.text("ABCDEFabcdef0123456789+/", min_size=4, max_size=40).map(
     lambda body: f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from model import stackfile
-from model.config import ProvidedAuthority
-from model.finding import InvalidModel
+from mesh_federation import loader
+from mesh_federation.stack.config import ProvidedAuthority
+from mesh_federation.stack.problem import InvalidModel
 from tests.unit.rules.issuing import Authority
 
 Given = dict[str, object]
@@ -29,4 +29,4 @@ def told(east: Given, base: Path | None = None, **more: object) -> list[tuple[st
 def accepted(east: Given, base: Path | None = None, **more: object) -> ProvidedAuthority:
     """What the program goes on with; the rules must accept it."""
     trust = {"model": "provided", "provided": {"east": east}}
-    return stackfile.parse({"trust": trust, "clusters": {"east": {}}, **more}, base=base).trust.provided["east"]
+    return loader.parse({"trust": trust, "clusters": {"east": {}}, **more}, base=base).trust.provided["east"]

@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509 import DirectoryName, DNSName, IPAddress, RFC822Name
 from cryptography.x509 import UniformResourceIdentifier as Uri
 
-from model import pem
-from model.config import ProvidedAuthority
-from model.finding import InvalidModel
+from mesh_federation.stack import pem
+from mesh_federation.stack.config import ProvidedAuthority
+from mesh_federation.stack.problem import InvalidModel
 from tests.unit.rules import issuing
 from tests.unit.rules.issuing import RSA_MD5, RSA_SHA1, RSA_SHA256, Authority, constraints, issue, resigned
 from tests.unit.rules.judging import Given, accepted, given, told
@@ -309,12 +309,12 @@ def judged(cases: Iterator[Given] | list[Given]) -> list[str]:
 
 def leaves(case: Mapping[str, object]) -> list[str]:
     """Sign what istiod signs, where the key and the certificate can be read."""
-    from model import material
+    from mesh_federation.stack import key_material
 
     try:
-        [mesh] = material.certificates(str(case["certificate"]).encode())
-        key = material.private_key(str(case["key"]).encode())
-    except material.Unfit:
+        [mesh] = key_material.certificates(str(case["certificate"]).encode())
+        key = key_material.private_key(str(case["key"]).encode())
+    except key_material.Unfit:
         return []
     names: list[list[x509.GeneralName]] = [[DNSName(each) for each in ISTIOD], [Uri(WORKLOAD)]]
     signed = []

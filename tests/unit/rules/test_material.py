@@ -14,7 +14,7 @@ from hypothesis import given as forall
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from model import pem
+from mesh_federation.stack import pem
 from tests.unit.rules import issuing
 from tests.unit.rules.issuing import Authority, issue
 from tests.unit.rules.judging import Given, accepted, given, told
@@ -238,12 +238,13 @@ def test_no_text_ends_in_anything_but_findings(data: st.DataObject) -> None:
     assert all(words.isprintable() for _, _, words in found)
 
 
-@pytest.mark.parametrize("reading", ["stackfile.read(path)", "overlay.load(path)"])
+@pytest.mark.parametrize("reading", ["loader.read(path)", "overlay.load(path)"])
 def test_a_pipe_for_a_stack_file_or_an_overlay_is_not_waited_for(reading: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     ask = (
-        "import sys, pathlib; from model import overlay, stackfile; path = pathlib.Path(sys.argv[1])\n"
-        f"try: print({reading})\nexcept stackfile.InvalidModel as error: print(error)"
+        "import sys, pathlib; from mesh_federation import loader; from mesh_federation.stack import overlay\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        f"try: print({reading})\nexcept loader.InvalidModel as error: print(error)"
     )
     run = [sys.executable, "-c", ask, str(tmp_path / "pipe")]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
-from model import stackfile
-from model.finding import Finding, InvalidModel
-from model.rules.signing import unfit
+from mesh_federation import loader
+from mesh_federation.stack.certificates import unfit
+from mesh_federation.stack.problem import InvalidModel, Problem
 
 Authority = dict[str, object]
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
@@ -123,9 +123,9 @@ def _authority(cluster: str, root: str = "root") -> Authority:
     return {"certificate": _certificate(cluster, root), "key": _private(_key(cluster)), "root": _root(root)}
 
 
-def _findings(tree: dict[str, object], base: Path | None = None) -> tuple[Finding, ...]:
+def _findings(tree: dict[str, object], base: Path | None = None) -> tuple[Problem, ...]:
     try:
-        stackfile.parse(tree, base=base)
+        loader.parse(tree, base=base)
     except InvalidModel as invalid:
         return invalid.findings
     return ()
@@ -149,9 +149,9 @@ def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -
             authority[name] = f"{cluster}-{name}.pem"
     tree = _tree(files["east"], files["west"])
     assert _findings(tree, tmp_path) == ()
-    config = {"config": {stackfile.KEY: tree}}
+    config = {"config": {loader.KEY: tree}}
     (tmp_path / "Pulumi.test.yaml").write_text(json.dumps(config))
-    assert stackfile.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
+    assert loader.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
 
 
 def _deep(**changed: str) -> Authority:

@@ -1,16 +1,16 @@
-"""Limits of rules, at the limit and one beyond it. Messages: tests/unit/stackfile/corpus."""
+"""Limits of rules, at the limit and one beyond it. Messages: tests/unit/stack/corpus."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import rules, stackfile
-from model.addresses import capacity, pools
-from model.config import Federation
-from model.plan import plan as planned
-from model.rules import gateways
-from model.rules import values as values_rules
-from tests.unit.program.recorder import ROOT
+from mesh_federation import loader, rules
+from mesh_federation.plan.addresses import capacity, pools
+from mesh_federation.plan.federation import plan as planned
+from mesh_federation.rules import gateways
+from mesh_federation.rules import values as values_rules
+from mesh_federation.stack.config import Federation
+from tests.unit.components.recorder import ROOT
 
 
 def _rules(**tree: object) -> set[str]:
@@ -96,7 +96,7 @@ def _paths(values: object, kind: type, above: str = "") -> set[str]:
 
 @pytest.mark.parametrize("stack", ["embedded", "egress", "gateway-api", "three-meshes", "multi-primary"])
 def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) -> None:
-    federation = stackfile.read(ROOT / f"Pulumi.{stack}.yaml")
+    federation = loader.read(ROOT / f"Pulumi.{stack}.yaml")
     for plan in planned(federation, stack).clusters.values():
         values = {
             "values": plan.istiod_values,

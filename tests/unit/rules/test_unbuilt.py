@@ -2,9 +2,9 @@
 
 import pytest
 
-from model.finding import InvalidModel
-from model.plan import plan
-from model.stackfile import parse
+from mesh_federation.loader import parse
+from mesh_federation.plan.federation import plan
+from mesh_federation.stack.problem import InvalidModel
 
 EXPORT = {
     "cluster": "west",

@@ -1,4 +1,4 @@
-"""Helm values must not go around the model; messages are in tests/unit/stackfile/corpus."""
+"""Helm values must not go around the model; messages are in tests/unit/stack/corpus."""
 
 from collections.abc import Iterator, Mapping
 from functools import reduce
@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from model import mesh, rules
-from model.config import Federation
+from mesh_federation import rules
+from mesh_federation.plan import istio_values
+from mesh_federation.stack.config import Federation
 
 TREE: dict[str, Any] = {
     "clusters": {"east": {"gateway": {"port": 15444}}, "west": {}},
@@ -45,9 +46,9 @@ def _computed() -> list[tuple[str, ...]]:
     federation = Federation.model_validate(TREE)
     east = federation.clusters["east"]
     charts = {
-        "values": mesh.istiod_values(federation, east),
-        "gatewayValues": mesh.gateway_values(federation, east, None),
-        "egressValues": mesh.egress_values(federation, east),
+        "values": istio_values.istiod_values(federation, east),
+        "gatewayValues": istio_values.gateway_values(federation, east, None),
+        "egressValues": istio_values.egress_values(federation, east),
     }
     return [(chart, *keys) for chart, values in charts.items() for keys in _leaves(values)]
 

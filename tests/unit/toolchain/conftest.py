@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.host import Host, Patience
+from mesh_federation.toolchain.install import Progress
 from tests.unit.toolchain.publisher import PINS, Publisher, k3d_pins, kind_pins, serve
-from toolchain.host import Host, Patience
-from toolchain.install import Progress
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def host(tmp_path: Path, publisher: Publisher) -> Host:
     """A machine with nothing on it, whose checkout's pins point to the publisher."""
     checkout = tmp_path / "checkout"
     for module in ("engine", "istio", "metallb"):
-        folder = checkout / "toolchain" / "modules" / module
+        folder = checkout / "mesh_federation" / "toolchain" / "modules" / module
         folder.mkdir(parents=True)
         (folder / "go.mod").write_text(f"module {module}\n\ngo 1.21\n")
-    (checkout / "toolchain" / "pins.toml").write_text(PINS.replace("URL", publisher.url))
+    (checkout / "mesh_federation" / "toolchain" / "pins.toml").write_text(PINS.replace("URL", publisher.url))
     (tmp_path / "path").mkdir()
     return Host(
         checkout=checkout,

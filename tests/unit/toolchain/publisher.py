@@ -174,7 +174,7 @@ executables = ["pulumi-language-python", "pulumi-language-python-exec"]
 official.url = "URL/sdk/pulumi-v{version}-{os}-{arch}.tar.gz"
 official.checksums = "URL/sdk/pulumi-{version}-checksums.txt"
 official.arch = { amd64 = "x64" }
-standin = "toolchain.standins.language"
+standin = "mesh_federation.toolchain.standins.language"
 
 [pieces.pulumi-resource-tls]
 release = "tls-provider"
@@ -182,7 +182,7 @@ kind = "plugin"
 probe = ["--version"]
 official.url = "URL/plugins/pulumi-resource-tls-v{version}-{os}-{arch}.tar.gz"
 official.checksums = "URL/tls/pulumi-tls_{version}_checksums.txt"
-standin = "toolchain.standins.tls"
+standin = "mesh_federation.toolchain.standins.tls"
 
 [pieces.kubectl]
 release = "kubernetes"
@@ -386,7 +386,7 @@ _ISTIO = "https://blob.istio.io/istio-release/charts"
 _GITHUB = "https://github.com"
 _HOST = "pulumi-language-python"
 
-# Written after the publishers' release scripts and what others download from them, never after toolchain/pins.toml:
+# Written after the publishers' release scripts and what others download from them, never after pins.toml:
 # what a publisher moves is a line here, and a red test until the pins follow.
 LAYOUT = {
     "pulumi": Release(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli import doctor
-from cli.doctor import Lack, Machine, doubtful, lacking
-from components.provisioners.limits import GIB, Limits
+from mesh_federation.cli import doctor
+from mesh_federation.cli.doctor import Lack, Machine, doubtful, lacking
+from mesh_federation.clusters.machine_limits import GIB, Limits
+from mesh_federation.toolchain import pins
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import install, survey
 from tests.unit.toolchain.publisher import TLS, Publisher, program, publish_all
-from toolchain import pins
-from toolchain.host import Host
-from toolchain.install import install, survey
 
 ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
 GOOD = Machine(limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})

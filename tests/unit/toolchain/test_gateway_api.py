@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import pins
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import install
 from tests.unit.toolchain.publisher import PINS, Publisher, program, publish_all
-from toolchain import pins
-from toolchain.errors import ToolchainError
-from toolchain.host import Host
-from toolchain.install import install
 
 HEAD = "# Copyright\n\n"
 FILES = {"gateway_b.yaml": "kind: B\n", "gateway_a.yaml": "kind: A\n"}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import Missing, Toolchain, install, ready
+from mesh_federation.toolchain.pins import Pins
 from tests.unit.toolchain.publisher import K3D, Publisher, program, publish_all, publish_for_k3d
-from toolchain.errors import ToolchainError
-from toolchain.host import Host
-from toolchain.install import Missing, Toolchain, install, ready
-from toolchain.pins import Pins
 
 
 def route(toolchain: Toolchain) -> tuple[str, str]:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import pins
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host, Patience
+from mesh_federation.toolchain.install import Progress, Toolchain, install, ready
 from tests.unit.toolchain.publisher import (
     ETCD,
     KIND,
@@ -17,10 +21,6 @@ from tests.unit.toolchain.publisher import (
     publish_for_kind,
     truncated,
 )
-from toolchain import pins
-from toolchain.errors import ToolchainError
-from toolchain.host import Host, Patience
-from toolchain.install import Progress, Toolchain, install, ready
 
 
 def routes(toolchain: Toolchain) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_a_manifest_of_another_checksum_than_the_pinned_one_is_refused_and_throw
     with pytest.raises(ToolchainError) as refused:
         install({"kind"}, lambda _: None, kind_host)
     assert "wrong checksum" in refused.value.what and METALLB in refused.value.what
-    assert "[checksums] in toolchain/pins.toml lists" in refused.value.why
+    assert "[checksums] in mesh_federation/toolchain/pins.toml lists" in refused.value.why
     assert "do not go on" in refused.value.fix and "changed that line" in refused.value.fix
     assert not [path for path in kind_host.cache.rglob("metallb*") if path.is_file()]
 
@@ -93,7 +93,7 @@ def test_a_manifest_without_a_pinned_checksum_is_refused_before_it_is_fetched(
     with pytest.raises(ToolchainError) as refused:
         install({"kind"}, lambda _: None, kind_host)
     assert f"no checksum for {publisher.url}{METALLB}" in refused.value.what
-    assert "[checksums] in toolchain/pins.toml" in refused.value.fix
+    assert "[checksums] in mesh_federation/toolchain/pins.toml" in refused.value.fix
     assert publisher.asked(METALLB) == []
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.workspace import Workspace
+from mesh_federation.engine.workspace import Workspace
+from mesh_federation.toolchain import launchers, pins
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import Missing, Toolchain, install, ready
+from mesh_federation.toolchain.locate import Entry, Route, files, shelf, stamps
 from tests.unit.toolchain.publisher import ENGINE, TLS, Publisher, archive, program, publish_all
-from toolchain import launchers, pins
-from toolchain.host import Host
-from toolchain.install import Missing, Toolchain, install, ready
-from toolchain.locate import Entry, Route, files, shelf, stamps
 
 HOST = "pulumi-language-python"
 PLUGIN = "pulumi-resource-tls"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import build
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.pins import GoProgram, GoSource
 from tests.unit.toolchain.publisher import program
-from toolchain import build
-from toolchain.errors import ToolchainError
-from toolchain.host import Host
-from toolchain.pins import GoProgram, GoSource
 
 RECIPE = GoProgram("engine", ".", {"main.version": "3.9.1"})
 
@@ -172,7 +172,7 @@ def test_a_manifest_of_other_bytes_than_the_publishers_is_refused(
     with pytest.raises(ToolchainError) as refused:
         copied("0" * 64)
     assert "0" * 64 in refused.value.why and hashlib.sha256(b"kind: Namespace\n").hexdigest() in refused.value.why
-    assert "toolchain/modules/metallb" in refused.value.fix
+    assert "mesh_federation/toolchain/modules/metallb" in refused.value.fix
     assert not (tmp_path / "manifests").exists()
 
 

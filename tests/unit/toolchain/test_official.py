@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import download, pins
+from mesh_federation.toolchain.archive import take_folder, take_programs
+from mesh_federation.toolchain.download import fetch, listed, reachable
+from mesh_federation.toolchain.errors import ToolchainError, Unreachable
+from mesh_federation.toolchain.host import Host, Patience
+from mesh_federation.toolchain.install import Progress, Toolchain, install, ready
+from mesh_federation.toolchain.pins import Official
 from tests.unit.toolchain.publisher import (
     CHART,
     ENGINE,
@@ -22,13 +29,6 @@ from tests.unit.toolchain.publisher import (
     publish_all,
     truncated,
 )
-from toolchain import download, pins
-from toolchain.archive import take_folder, take_programs
-from toolchain.download import fetch, listed, reachable
-from toolchain.errors import ToolchainError, Unreachable
-from toolchain.host import Host, Patience
-from toolchain.install import Progress, Toolchain, install, ready
-from toolchain.pins import Official
 
 QUICK = Patience(reach=10, stall=10, attempts=1)
 

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import pins
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import Progress, Toolchain, install
+from mesh_federation.toolchain.pins import PROVISIONERS, Piece, Pins
 from tests.unit.toolchain.publisher import (
     LAYOUT,
     Publisher,
@@ -17,11 +22,6 @@ from tests.unit.toolchain.publisher import (
     served,
     sha1_lines,
 )
-from toolchain import pins
-from toolchain.errors import ToolchainError
-from toolchain.host import Host
-from toolchain.install import Progress, Toolchain, install
-from toolchain.pins import PROVISIONERS, Piece, Pins
 
 PROJECT = Host.current({})
 PIECES = {piece.name: piece for piece in pins.load(replace(PROJECT, system="linux", arch="amd64")).pieces}
@@ -157,11 +157,11 @@ def test_what_has_no_other_route_is_an_error_with_what_to_do(
     host: Host, publisher: Publisher, told: list[Progress]
 ) -> None:
     why = moved("pulumi-resource-tls", another_digest, publisher)
-    host.pins.write_text(host.pins.read_text().replace('standin = "toolchain.standins.tls"', ""))
+    host.pins.write_text(host.pins.read_text().replace('standin = "mesh_federation.toolchain.standins.tls"', ""))
     with pytest.raises(ToolchainError, match="pulumi-resource-tls cannot be got") as failed:
         got("pulumi-resource-tls", host, told)
     assert why in failed.value.why
-    assert "correct its lines in toolchain/pins.toml" in failed.value.fix
+    assert "correct its lines in mesh_federation/toolchain/pins.toml" in failed.value.fix
 
 
 def test_a_publisher_that_lists_another_checksum_is_no_reason_for_another_route(

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain import launchers, pins
+from mesh_federation.toolchain.__main__ import line, main
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host, cache_folder
+from mesh_federation.toolchain.install import Missing, Progress, Toolchain, install, ready
+from mesh_federation.toolchain.pins import PROVISIONERS, record_checksum
 from tests.unit.toolchain.publisher import KUBECTL, TLS, Publisher, program, publish_all
-from toolchain import launchers, pins
-from toolchain.__main__ import line, main
-from toolchain.errors import ToolchainError
-from toolchain.host import Host, cache_folder
-from toolchain.install import Missing, Progress, Toolchain, install, ready
-from toolchain.pins import PROVISIONERS, record_checksum
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -143,12 +143,14 @@ def test_the_language_host_beside_a_found_engine_is_used(host: Host, publisher: 
 
 def test_a_launcher_starts_the_checkouts_stand_in_with_the_engines_arguments(host: Host, tmp_path: Path) -> None:
     checkout = tmp_path / "a check'out"  # a quote and a space are names like others
-    module = checkout / "toolchain" / "standins" / "tls.py"
+    module = checkout / "mesh_federation" / "toolchain" / "standins" / "tls.py"
     module.parent.mkdir(parents=True)
     module.write_text("import sys\nprint(__file__, sys.argv[1:])\n")
     elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "toolchain" / "standins").mkdir(parents=True)
-    (elsewhere / "toolchain" / "standins" / "tls.py").write_text("raise SystemExit('of another folder')")
+    (elsewhere / "mesh_federation" / "toolchain" / "standins").mkdir(parents=True)
+    (elsewhere / "mesh_federation" / "toolchain" / "standins" / "tls.py").write_text(
+        "raise SystemExit('of another folder')"
+    )
     piece = next(piece for piece in pins.load(host).pieces if piece.name == "pulumi-resource-tls")
     launcher = launchers.write(piece, replace(host, checkout=checkout))
     environment = {"PATH": os.defpath}
@@ -322,6 +324,6 @@ def test_an_error_on_the_command_line_has_no_traceback(capsys: pytest.CaptureFix
 
 
 def test_looking_for_the_toolchain_imports_no_engine() -> None:
-    code = "import sys; from toolchain.install import ready; ready({'kwok'}); print(*sys.modules)"
+    code = "import sys; from mesh_federation.toolchain.install import ready; ready({'kwok'}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert not {"pulumi", "grpc", "yaml", "filelock"} & set(done.stdout.split())

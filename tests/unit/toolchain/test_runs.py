@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import install
 from tests.unit.toolchain.publisher import (
     ENGINE,
     ETCD,
@@ -22,9 +25,6 @@ from tests.unit.toolchain.publisher import (
     publish_all,
     publish_for_kind,
 )
-from toolchain.errors import ToolchainError
-from toolchain.host import Host
-from toolchain.install import install
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -32,9 +32,9 @@ PROJECT = Path(__file__).resolve().parents[3]
 INSTALL = """
 import json, os, resource, sys
 from pathlib import Path
-from toolchain.errors import ToolchainError
-from toolchain.host import Host, Patience
-from toolchain.install import install
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host, Patience
+from mesh_federation.toolchain.install import install
 words = json.loads(sys.argv[1])
 if limit := words.pop("limit", None):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -1,0 +1,226 @@
+"""The certificate authorities of a federation, and what each cluster's istiod gets of them."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import pulumi
+import pulumi_tls as tls
+
+from mesh_federation.plan import expiry, trust
+from mesh_federation.plan.expiry import Ending
+from mesh_federation.plan.istio_values import NAMESPACE, certificates
+from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
+from mesh_federation.resources.objects import Body
+from mesh_federation.stack import pem
+from mesh_federation.stack.config import Key, ProvidedAuthority
+from mesh_federation.stack.pem import Fingerprints
+
+Record = Mapping[str, object]
+"""What one cluster signs with and trusts, as a stack's outputs have it."""
+
+HOURS = 24
+CHECKSUM = "mesh-federation/trust"
+"""Annotation on pods: another value restarts them."""
+RENEW = "an intermediate is renewed by another name under clusters.<name>.intermediate, a root by trust.rotation"
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one cluster's istiod signs with and trusts.
+
+    Attributes:
+        certificate: PEM of the intermediate.
+        key: PEM of its private key; secret.
+        chain: PEM from the intermediate to its own root.
+        bundle: PEM of every trusted root; the same text in all clusters.
+    """
+
+    certificate: pulumi.Output[str]
+    key: pulumi.Output[str]
+    chain: pulumi.Output[str]
+    bundle: pulumi.Output[str]
+
+    def secret(self) -> Body:
+        """Body of the Secret `cacerts`."""
+        files = {
+            "ca-cert.pem": self.certificate,
+            "ca-key.pem": self.key,
+            "cert-chain.pem": self.chain,
+            "root-cert.pem": self.bundle,
+        }
+        data: dict[str, pulumi.Output[str]] = {
+            name: pulumi.Output.secret(text.apply(_encoded)) for name, text in files.items()
+        }
+        return certificates(data)
+
+    def checksum(self) -> pulumi.Output[str]:
+        """Hash of all that is public: istiod refuses most changes of its roots while it runs, so it is restarted."""
+        return _hash(self.certificate, self.chain, self.bundle)
+
+    def told(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots, as istiod tells it to every namespace."""
+        return _hash(self.bundle)
+
+    def roots(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots and of the own one: proxies learn them with their certificate, which lives a day.
+
+        Another intermediate under the same root changes nothing for a running workload.
+        """
+        return _hash(self.bundle, self.chain.apply(pem.last))
+
+    def fingerprints(self) -> pulumi.Output[Fingerprints]:
+        """Fingerprints of all that is public, by which a verification knows what must be in the cluster."""
+        known = pulumi.Output.all(self.chain, self.bundle)
+        return known.apply(lambda texts: pem.fingerprints(*texts))
+
+    def ending(self) -> pulumi.Output[Ending]:
+        """Which of all that is public ends first."""
+        return pulumi.Output.all(self.chain, self.bundle).apply(expiry.first)
+
+
+class CertificateAuthority(pulumi.ComponentResource):
+    """**mesh-federation:index:CertificateAuthority** - the authorities of a federation, in any trust model.
+
+    Produces, unless they are provided, for every root a PrivateKey and a SelfSignedCert, and for every cluster a
+    PrivateKey, a CertRequest and a LocallySignedCert. While a rotation lasts, the roots of both its ends.
+
+    Attributes:
+        material: by cluster.
+        bundle: PEM of all roots.
+        record: by cluster, what it signs with and trusts, by fingerprint and in words, and what of it ends first: what
+            a verification, and the next step of a rotation, compare with.
+    """
+
+    material: Mapping[str, Material]
+    bundle: pulumi.Output[str]
+    record: Mapping[str, pulumi.Output[Record]]
+
+    def __init__(self, name: str, args: TrustPlan, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Make the authorities.
+
+        Args:
+            name: of the component.
+            args: which authorities there are.
+            opts: options of the component.
+        """
+        super().__init__("mesh-federation:index:CertificateAuthority", name, None, opts)
+        made = {root.name: self._root(root) for root in args.roots}
+        certificates = pulumi.Output.all(*args.given, *(root.certificate.cert_pem for root in made.values()))
+        self.bundle = certificates.apply(pem.bundle)
+        self.material = {
+            **{signed.cluster: self._intermediate(signed, made[signed.root.name]) for signed in args.intermediates},
+            **{cluster: self._provided(given) for cluster, given in args.provided.items()},
+        }
+        self.record = {cluster: _record(args, cluster, made) for cluster, made in self.material.items()}
+        self.register_outputs({"bundle": self.bundle})
+
+    def _provided(self, given: ProvidedAuthority) -> Material:
+        links = dict.fromkeys((given.certificate, given.chain, given.root))  # a root may sign workloads itself
+        return Material(
+            certificate=pulumi.Output.from_input(given.certificate),
+            key=pulumi.Output.secret(given.key.get_secret_value()),
+            chain=pulumi.Output.from_input(pem.chain(*links)),
+            bundle=self.bundle,
+        )
+
+    def _key(self, name: str, key: Key) -> tls.PrivateKey:
+        ecdsa = key.algorithm == "ECDSA"
+        return tls.PrivateKey(
+            name,
+            algorithm=key.algorithm,
+            ecdsa_curve=key.curve if ecdsa else None,
+            rsa_bits=None if ecdsa else key.bits,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _root(self, root: Root) -> "_MadeRoot":
+        key = self._key(f"{root.name}-key", root.key)
+        certificate = tls.SelfSignedCert(
+            root.name,
+            private_key_pem=key.private_key_pem,
+            subject={"common_name": root.common_name, "organization": root.organization},
+            is_ca_certificate=True,
+            allowed_uses=list(trust.CA_USES),
+            validity_period_hours=root.days * HOURS,
+            set_subject_key_id=True,
+            set_authority_key_id=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return _MadeRoot(key, certificate)
+
+    def _intermediate(self, signed: Intermediate, root: "_MadeRoot") -> Material:
+        key = self._key(f"{signed.name}-key", signed.root.key)
+        request = tls.CertRequest(
+            f"{signed.name}-request",
+            private_key_pem=key.private_key_pem,
+            subject={
+                "common_name": signed.common_name,
+                "organization": signed.root.organization,
+                "locality": signed.cluster,
+            },
+            dns_names=[f"istiod.{NAMESPACE}.svc"],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        certificate = tls.LocallySignedCert(
+            signed.name,
+            cert_request_pem=request.cert_request_pem,
+            ca_private_key_pem=root.key.private_key_pem,
+            ca_cert_pem=root.certificate.cert_pem,
+            is_ca_certificate=True,
+            allowed_uses=list(trust.CA_USES),
+            validity_period_hours=signed.days * HOURS,
+            set_subject_key_id=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        chain = pulumi.Output.all(certificate.cert_pem, root.certificate.cert_pem).apply(_chained)
+        return Material(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain, self.bundle)
+
+
+@dataclass(frozen=True)
+class _MadeRoot:
+    """A root with its key."""
+
+    key: tls.PrivateKey
+    certificate: tls.SelfSignedCert
+
+
+def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[Record]:
+    def recorded(known: Sequence[object]) -> Record:
+        prints, ending = known
+        assert isinstance(prints, dict)
+        assert isinstance(ending, Ending)
+        if ending.days_left < plan.warn_days:
+            pulumi.warn(f"{cluster}: {ending.name} ends on {ending.date}: {RENEW}")
+        words = {"issuer": plan.issuers[cluster], "accepted": list(plan.accepted)}
+        return {**prints, **words, "ends": ending.date, "endsFirst": ending.name}
+
+    return pulumi.Output.all(material.fingerprints(), material.ending()).apply(recorded)
+
+
+def restarted_by(checksum: pulumi.Output[str], workload: Body) -> Body:
+    """Put a hash on a workload's pods, so that they start anew, one after the other, when it changes."""
+    spec = _mapping(workload["spec"])
+    template = _mapping(spec["template"])
+    metadata = _mapping(template["metadata"])
+    annotations = {**_mapping(metadata.get("annotations") or {}), CHECKSUM: checksum}
+    stamped = {**spec, "template": {**template, "metadata": {**metadata, "annotations": annotations}}}
+    return {**workload, "spec": stamped}
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, Mapping)
+    return value
+
+
+def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:
+    return pulumi.Output.all(*texts).apply(lambda known: sha256("".join(known).encode()).hexdigest())
+
+
+def _chained(links: Sequence[str]) -> str:
+    return pem.chain(*links)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,1 @@
+"""Federates Istio service meshes from one declared model."""

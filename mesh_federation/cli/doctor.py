@@ -1,0 +1,208 @@
+"""What is there, by which route it came, and what each provisioner still lacks."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from mesh_federation.clusters import machine_limits
+from mesh_federation.clusters.docker import INSTALL, trouble
+from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
+from mesh_federation.toolchain import build, pins
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.install import survey
+from mesh_federation.toolchain.locate import Located
+from mesh_federation.toolchain.pins import PROVISIONERS, Pins
+
+DEFAULT = "kwok"
+ROUTES = {
+    "found": "found on this machine",
+    "official": "official release",
+    "module": "Go module",
+    "stand-in": "stand-in",
+}
+# Free memory, in GiB, with which two clusters come up.
+MEMORY = {
+    "kwok": 2,
+    "kind": 2 * machine_limits.NODE_MEMORY / GIB,
+    "k3d": 2 * machine_limits.NODE_MEMORY / GIB,
+    "existing": 1,
+}
+# What a provisioner needs that the toolchain does not install.
+TOOLS = {"kind": ("docker",), "k3d": ("docker",)}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that a provisioner cannot do without, or that it may run out of.
+
+    Attributes:
+        what: what is missing.
+        fix: what to do.
+    """
+
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What doctor sees of the machine.
+
+    Attributes:
+        limits: what its kernel gives.
+        docker: why Docker cannot be used, None when it can.
+        go: version of Go, None when there is none.
+        tools: where each program is that the toolchain does not install, None when it is nowhere.
+    """
+
+    limits: Limits
+    docker: Lack | None
+    go: tuple[int, int, int] | None
+    tools: Mapping[str, str | None]
+
+
+def doctor(console: Console) -> int:
+    """Print what is there and what is missing; 0 when the default provisioner can run."""
+    host = Host.current()
+    try:
+        pinned = pins.load(host)
+        found = survey(pinned, pinned.pieces, host)
+        machine = look(host)
+    except (ToolchainError, OSError, ValueError) as error:
+        console.print(f"[red]error:[/red] {escape(str(error))}")
+        return 1
+    console.print(_pieces(pinned, found))
+    for why, names in _reasons(found).items():
+        told = f"  {', '.join(names)}: not the publisher's own; at installation: {why}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    console.print(_machine(machine, host))
+    lacks = {name: lacking(name, pinned, found, machine) for name in PROVISIONERS}
+    doubts = {name: doubtful(name, machine) for name in PROVISIONERS}
+    console.print(_provisioners(lacks, doubts))
+    for fix in dict.fromkeys(lack.fix for group in (*lacks.values(), *doubts.values()) for lack in group):
+        console.print(f"  -> {fix}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if lacks[DEFAULT] else 0
+
+
+def look(host: Host) -> Machine:
+    """Ask the machine."""
+    tools = {"docker": shutil.which("docker", path=host.path)}
+    return Machine(
+        limits=machine_limits.read(),
+        docker=_docker(tools["docker"]),
+        go=build.go_version(host),
+        tools=tools,
+    )
+
+
+def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
+    """What keeps a provisioner from running."""
+    pieces = [piece.name for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
+    lacks = [Lack(name, f"get it: ./mesh install {provisioner}") for name in pieces]
+    for tool in TOOLS.get(provisioner, ()):
+        if machine.tools[tool] is None:
+            lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
+        elif tool == "docker" and machine.docker:
+            lacks.append(machine.docker)
+    memory, needed = machine.limits.memory, MEMORY[provisioner]
+    if memory is not None and memory < needed * GIB:
+        lacks.append(
+            Lack(
+                f"{memory / GIB:.1f} GiB of memory free, {needed:g} needed",
+                f"free some memory: {needed:g} GiB for two clusters of {provisioner}",
+            )
+        )
+    return lacks + [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if short.fatal]
+
+
+def doubtful(provisioner: str, machine: Machine) -> list[Lack]:
+    """What may keep a provisioner from running more than a small lab: many machines do well with it."""
+    return [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if not short.fatal]
+
+
+def _inotify(provisioner: str, machine: Machine) -> list[Shortage]:
+    """Programs in containers share the machine's inotify limits; those of simulated nodes do not exist."""
+    return machine_limits.inotify(machine.limits) if "docker" in TOOLS.get(provisioner, ()) else []
+
+
+def _docker(command: str | None) -> Lack | None:
+    if command is None:
+        return Lack("docker is not on PATH", INSTALL["docker"])
+    try:
+        asked = [command, "version", "--format", "{{.Server.Version}}"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return Lack("Docker does not answer", "restart Docker, then run doctor again")
+    except OSError as error:
+        return Lack(f"docker cannot be run: {error.strerror}", INSTALL["docker"])
+    if done.returncode == 0:
+        return None
+    if known := trouble(done.stderr):
+        return Lack(known.what, known.fix)
+    return Lack("Docker cannot be used", f"run `docker version`, which says: {done.stderr.strip() or 'nothing'}")
+
+
+def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
+    where = Column("where", overflow="fold")
+    table = Table("piece", "version", "route", where, title="Toolchain", title_justify="left", box=None)
+    for piece in pinned.pieces:
+        place = found[piece.name]
+        if place is None:
+            table.add_row(piece.name, piece.version, "[yellow]missing[/yellow]", "")
+        else:
+            table.add_row(piece.name, place.version, ROUTES[place.route], escape(_short(place.path)))
+    return table
+
+
+def _reasons(found: Mapping[str, Located | None]) -> dict[str, list[str]]:
+    """Say why pieces were built or are stood in for: names of the pieces by reason."""
+    reasons: dict[str, list[str]] = {}
+    for place in found.values():
+        if place and place.note and place.route in ("module", "stand-in"):
+            reasons.setdefault(place.note, []).append(place.piece)
+    return reasons
+
+
+def _short(path: Path) -> str:
+    """Write a path below the home folder with a tilde."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _machine(machine: Machine, host: Host) -> Table:
+    table = Table("what", "found", title="\nMachine", title_justify="left", box=None)
+    memory, instances, watches = machine.limits.memory, machine.limits.instances, machine.limits.watches
+    table.add_row("memory free", "unknown" if memory is None else f"{memory / GIB:.1f} GiB")
+    table.add_row("inotify", f"{_or_unknown(instances)} instances, {_or_unknown(watches)} watches")
+    nearest = next(path for path in (host.cache, *host.cache.parents) if path.exists())
+    table.add_row("disk free", f"{shutil.disk_usage(nearest).free / GIB:.1f} GiB in {escape(str(host.cache))}")
+    table.add_row("Docker", escape(machine.docker.what) if machine.docker else "reachable")
+    go = ".".join(map(str, machine.go)) if machine.go else "none (only needed where official releases are out of reach)"
+    table.add_row("Go", go)
+    return table
+
+
+def _or_unknown(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
+
+
+def _provisioners(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]) -> Table:
+    table = Table("provisioner", "state", "missing or low", title="\nProvisioners", title_justify="left", box=None)
+    for name, group in lacks.items():
+        label = f"{name} (default)" if name == DEFAULT else name
+        told = "; ".join(lack.what for lack in (*group, *doubts[name]))
+        table.add_row(label, _state(group, doubts[name]), escape(told))
+    return table
+
+
+def _state(lacks: list[Lack], doubts: list[Lack]) -> str:
+    if lacks:
+        return "[yellow]lacks something[/yellow]"
+    return "[yellow]ready for a small lab[/yellow]" if doubts else "[green]ready[/green]"

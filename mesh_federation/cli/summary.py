@@ -1,0 +1,78 @@
+"""What a person sees when a federation is up: what runs, where the kubeconfigs are, what to try next."""
+
+import json
+import os
+from typing import TypedDict
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from mesh_federation import loader
+from mesh_federation.engine.pulumi import Engine
+from mesh_federation.plan.calls import calls
+from mesh_federation.stack.config import Import
+
+
+class Running(TypedDict):
+    """One cluster of the stack's output `clusters`."""
+
+    provisioner: str
+    name: str
+    kubeconfig: str
+    gateway: list[str]
+    trustDomain: str
+
+
+def running(engine: Engine) -> dict[str, Running]:
+    """Return the clusters of a stack that is up, by logical name."""
+    clusters: dict[str, Running] = json.loads(
+        engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
+    )
+    return clusters
+
+
+def summarize(engine: Engine, clusters: dict[str, Running], console: Console) -> None:
+    """Print the clusters of a stack and the next things to try."""
+    table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
+    table.add_column("kubeconfig", overflow="fold")
+    for name, cluster in clusters.items():
+        gateways = ", ".join(cluster["gateway"])
+        table.add_row(name, cluster["name"], cluster["trustDomain"], gateways, _file(engine, cluster))
+    console.print(table)
+    for line in _next(engine, clusters):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _file(engine: Engine, cluster: Running) -> str:
+    """Name a kubeconfig file as short as it goes from where the person is."""
+    return os.path.relpath(engine.workspace.home / cluster["kubeconfig"])
+
+
+def _next(engine: Engine, clusters: dict[str, Running]) -> list[str]:
+    overlay = engine.workspace.overlay
+    federation = loader.read(engine.workspace.stack_file(engine.stack), overlay)
+    which = f"--stack {engine.stack}{f' --overlay {overlay}' if overlay else ''}"
+    steps = (
+        [("a request across the meshes, with both identities", f"./mesh call {which}")]
+        if any(calls(federation))
+        else []
+    )
+    steps += [step for link in federation.imports[:1] for step in _look_at(link, engine, clusters)]
+    steps += [
+        ("whether what runs is what is declared, refusals included", f"./mesh verify {which}"),
+        (f"what a change of Pulumi.{engine.stack}.yaml would do", f"./mesh preview {which}"),
+        ("remove everything", f"./mesh down --stack {engine.stack}"),
+    ]
+    return ["Try next:", *(line for about, command in steps for line in (f"  # {about}", f"  {command}"))]
+
+
+def _look_at(link: Import, engine: Engine, clusters: dict[str, Running]) -> list[tuple[str, str]]:
+    kubectl = f"kubectl --kubeconfig {_file(engine, clusters[link.cluster])}"
+    return [
+        ("kubectl, helm and pulumi for this shell", 'eval "$(./mesh env)"'),
+        (
+            f"{link.service} of {link.source}, as {link.cluster} sees it",
+            f"{kubectl} get serviceentries,workloadentries -A -o yaml",
+        ),
+    ]

@@ -1,0 +1,191 @@
+"""`mesh trust`: explains who signs whom and who trusts whom in a stack, and what that leaves open."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import wrap
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+from rich.segment import Segment, Segments
+from rich.text import Text
+from rich.tree import Tree
+
+from mesh_federation.cli.topology import chosen as as_picture
+from mesh_federation.diagrams.formats import Format, Telling
+from mesh_federation.diagrams.hierarchy import render
+from mesh_federation.engine.pulumi import Engine, EngineError
+from mesh_federation.plan.hierarchy import (
+    NOTHING,
+    Certificate,
+    Change,
+    Cluster,
+    Hierarchy,
+    Made,
+    Record,
+    Root,
+    Rotation,
+)
+from mesh_federation.stack.yaml_reader import inert
+
+WIDTH = 120
+"""Columns of a text that goes into a file."""
+LONGEST = 10_000
+"""Columns that no line of a tree needs."""
+STYLES = {Change.STAYS: "bold", Change.COMES: "bold green", Change.GOES: "bold yellow"}
+
+
+class Outputs(BaseModel):
+    """What a stack that is up says of its trust; other outputs are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    trust: dict[str, Record]
+
+
+def made(engine: Engine) -> Made:
+    """Read what the last `up` left, from the state alone: no cluster is asked, and nothing secret is read."""
+    try:
+        if engine.workspace.uses_own_state() and not engine.exists():
+            return NOTHING  # without making a folder
+        engine.workspace.prepare(engine.toolchain)
+        if not engine.exists():
+            return NOTHING
+        told = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
+        return Made(Outputs.model_validate_json(told).trust)
+    except EngineError as error:
+        last = str(error).strip().splitlines()[-1:]
+        return Made({}, f"the state cannot be read, so no fingerprints are shown: {''.join(last)}")
+    except ValidationError:
+        return Made({}, "it was never brought up to its end, or by another release: fingerprints are known after up")
+
+
+def chosen(form: Telling | None, output: Path | None) -> Telling:
+    """Choose a form: the one that is asked for, else what the file's name says, else text.
+
+    Raises:
+        TopologyError: the name says nothing.
+    """
+    if form or output is None or output.suffix == ".txt":
+        return form or Telling.TEXT
+    return Telling(as_picture(None, output).value)
+
+
+def written(told: Hierarchy, form: Telling) -> bytes:
+    """Write a hierarchy as a file of its own.
+
+    Raises:
+        TopologyError: this machine cannot draw this form.
+    """
+    if form is Telling.JSON:
+        return f"{told.model_dump_json(by_alias=True, indent=2)}\n".encode()
+    if form is Telling.TEXT:
+        file = io.StringIO()
+        show(told, Console(file=file, width=WIDTH))
+        return file.getvalue().encode()
+    return render(told, Format(form.value))
+
+
+def show(told: Hierarchy, console: Console) -> None:
+    """Print a hierarchy: the authorities as a tree, then a rotation, then what it does not protect against."""
+    count = f"{len(told.roots)} root{'' if len(told.roots) == 1 else 's'}"
+    console.print(Text.assemble((told.stack, "bold"), f": trust model {told.model}, {count}"))
+    for root in told.roots:
+        console.print()
+        _print_whole(_tree(root, told), console)
+    console.print()
+    if told.unmade:
+        _say(told.unmade, console)
+    elif first := told.first_to_end:
+        _say(f"first to end: {inert(first.ends_first)}, on {first.ends}", console)
+    if told.rotation:
+        _tell(told.rotation, console)
+    console.print(Text("\nWhat this does not protect against", "bold"))
+    for sentence in told.limits:
+        _say(f"- {sentence}", console)
+
+
+def _print_whole(tree: Tree, console: Console) -> None:
+    """Print a tree in lines as long as they are: Rich would cut fingerprints off at the edge of a terminal."""
+    lines = console.render_lines(tree, console.options.update(width=LONGEST), pad=False)
+    console.print(Segments([part for line in lines for part in (*line, Segment.line())]), end="", soft_wrap=True)
+
+
+def _tree(root: Root, told: Hierarchy) -> Tree:
+    tree = Tree(_lines(*_of_root(root, is_rotating=told.rotation is not None)))
+    for cluster in (each for each in told.clusters if each.root == root.name):
+        branch = tree
+        for link in reversed(cluster.chain):
+            branch = branch.add(_lines(Text(link.name), *_of(link)))
+        branch.add(_lines(*_of_cluster(cluster, told)))
+    return tree
+
+
+def _of_root(root: Root, is_rotating: bool) -> Iterator[Text]:
+    standing = f"  {root.standing}" if is_rotating else ""
+    yield Text.assemble((root.name, STYLES[root.standing]), "  root", standing)
+    yield from _of(root.certificate)
+    signs = f"signs for {', '.join(root.signs)}" if root.signs else "signs for no cluster"
+    yield Text(f"{signs}; trusted by {', '.join(root.trusted_by)}")
+
+
+def _of(certificate: Certificate) -> Iterator[Text]:
+    """Tell what is known of a certificate."""
+    if certificate.is_encrypted:
+        yield Text("encrypted in the stack file: only the engine can read it")
+        return
+    yield Text(f"{certificate.subject} · {certificate.life}")
+    if certificate.fingerprint:
+        yield _hash("SHA-256", certificate.fingerprint)
+
+
+def _of_cluster(cluster: Cluster, told: Hierarchy) -> Iterator[Text]:
+    yield Text.assemble((cluster.intermediate.name, "bold"), f"  intermediate of {cluster.name}")
+    yield from _of(cluster.intermediate)
+    yield Text(f"trust domain {cluster.trust_domain}: mints {cluster.identities}")
+    yield Text(f"trusts {', '.join(cluster.trusts)}")
+    yield Text(f"accepts {', '.join(cluster.accepts) or 'no foreign trust domain'}")
+    if cluster.made:
+        yield from _of_made(cluster.made, cluster.is_made, told)
+    elif not told.unmade:
+        yield Text("up: nothing of it yet: ./mesh up", "yellow")
+
+
+def _of_made(record: Record, is_declared: bool | None, told: Hierarchy) -> Iterator[Text]:
+    names = {root.certificate.fingerprint: root.name for root in told.roots}
+    if is_declared is False:
+        yield Text("up: not yet what is declared: ./mesh up", "yellow")
+    yield _hash("up: signs with", record.authority)
+    for trusted in record.trusted:
+        marks = [names.get(trusted, ""), "its own" if trusted == record.root else ""]
+        yield _hash("up: trusts    ", trusted).append("".join(f"  {mark}" for mark in marks if mark))
+    yield Text(f"up: first to end is {inert(record.ends_first)}, on {record.ends}")
+
+
+def _hash(what: str, fingerprint: str) -> Text:
+    return Text.assemble(f"{what} ", (fingerprint, "dim"))
+
+
+def _lines(*lines: Text) -> Text:
+    return Text("\n").join(lines)
+
+
+def _tell(rotation: Rotation, console: Console) -> None:
+    console.print(Text.assemble(("\nRotation", "bold"), f", phase {rotation.phase}"))
+    _say(rotation.does, console)
+    for restart in rotation.restarts:
+        _say(f"- restarts in {restart.cluster}: {', '.join(restart.what)}", console)
+    if not rotation.restarts:
+        _say("- restarts nothing", console)
+    _say(rotation.others, console)
+    _say(rotation.then, console)
+    for line in rotation.write.splitlines():
+        console.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def _say(sentence: str, console: Console) -> None:
+    """Print a sentence; the lines of an item of a list begin below each other."""
+    first = f"  {sentence[:2]}" if sentence.startswith("- ") else "  "
+    rest, margin = sentence.removeprefix("- "), " " * len(first)
+    lines = wrap(rest, console.width, initial_indent=first, subsequent_indent=margin, break_on_hyphens=False)
+    console.print(Text("\n".join(lines)), soft_wrap=True)

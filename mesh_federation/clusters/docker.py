@@ -1,0 +1,139 @@
+"""Docker for provisioners whose nodes are containers: running it, the nodes, and plain words for what fails.
+
+Environment:
+    XDG_CACHE_HOME: locks lie below it, as all checkouts of a machine share one Docker.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from mesh_federation.clusters import machine_limits, workdir
+
+TIMEOUT = 120
+"""Seconds for Docker to do one thing; one is usual."""
+INSTALL = {
+    "docker": "install Docker: https://docs.docker.com/engine/install/",
+    "kind": "get it: ./mesh install kind",
+    "k3d": "get it: ./mesh install k3d",
+}
+CLUSTER_LABELS = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
+"""By which programs that make clusters know the containers of each."""
+
+Done = subprocess.CompletedProcess[str]
+"""A program that has ended, with what it said."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that a person can mend.
+
+    Attributes:
+        what: what is wrong, and why it matters.
+        fix: what to do.
+    """
+
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return both, as people read them."""
+        return f"{self.what}\n  -> {self.fix}"
+
+
+KNOWN = {
+    r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect": Trouble(
+        "Docker does not run",
+        "start Docker (for example `sudo systemctl start docker`), or set DOCKER_HOST to where it is",
+    ),
+    r"permission denied while trying to connect to the docker": Trouble(
+        "Docker refuses this user", "add yourself to the group docker, then log in again"
+    ),
+    r"too many open files": Trouble("The machine's inotify limits are used up", machine_limits.RAISE),
+    r"no space left on device": Trouble(
+        "Docker's disk is full", "see what fills it with `docker system df`, and free some with `docker system prune`"
+    ),
+}
+"""What Docker says when nothing works, by a pattern; kind and k3d repeat it."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A container that is a node of a cluster.
+
+    Attributes:
+        id: Docker's, of this container and no later one of the same name.
+        name: the node's and the container's.
+        running: whether its programs run.
+    """
+
+    id: str
+    name: str
+    running: bool
+
+
+def ask(*command: str, stdin: str = "", settings: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Done:
+    """Run a program to its end, whatever that is; one that is missing or hangs is told with what to do."""
+    environment = {**os.environ, **(settings or {})}
+    try:
+        return subprocess.run(
+            command, env=environment, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except FileNotFoundError:
+        sys.exit(str(Trouble(f"{command[0]} is not on PATH", f"{INSTALL[command[0]]}; `./mesh doctor` tells more")))
+    except subprocess.TimeoutExpired:
+        what = f"`{' '.join(command)}` did not end within {timeout:g} s"
+        fix = "see whether `docker ps` answers and how busy the machine is, then run again: it goes on where it stopped"
+        sys.exit(str(Trouble(what, fix)))
+
+
+def run(*command: str) -> str:
+    """Run a program and return what it prints; one that fails ends the script in plain words."""
+    done = ask(*command)
+    if done.returncode:
+        fail(done)
+    return done.stdout
+
+
+def fail(done: Done) -> NoReturn:
+    """End with what a failed program means or, where nobody knows, with its own last words."""
+    sys.exit(str(trouble(done.stderr) or last_words(done)))
+
+
+def trouble(words: str) -> Trouble | None:
+    """Recognize what keeps Docker as a whole from working; the words are a program's standard error."""
+    return next((known for sign, known in KNOWN.items() if re.search(sign, words, re.IGNORECASE)), None)
+
+
+def last_words(done: Done) -> str:
+    """Return the end of what was said, without colours. kind repeats Docker's command line with a proxy's password."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+    said = re.sub(r"://[^/\s@]+@", "://***@", plain)[-2000:]
+    return f"`{' '.join(done.args)}` failed ({done.returncode}):\n{said}"
+
+
+@contextmanager
+def alone(cluster: str) -> Iterator[None]:
+    """Keep other checkouts from making or removing a cluster of this name: Docker has one of each name."""
+    with workdir.locked(locks() / f"cluster-{cluster}"):
+        yield
+
+
+def nodes(label: str, cluster: str) -> list[Node]:
+    """Return a cluster's containers, stopped ones too; the label is the one its maker knows it by."""
+    columns = "{{.ID}} {{.Names}} {{.State}}"
+    listed = run("docker", "ps", "--all", "--no-trunc", f"--filter=label={label}={cluster}", f"--format={columns}")
+    rows = (line.split() for line in listed.splitlines())
+    return [Node(id, name, state == "running") for id, name, state in rows]
+
+
+def locks() -> Path:
+    """Return the folder for locks on what Docker has only one of, whichever checkout asks."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mesh-federation" / "locks"

@@ -1,0 +1,115 @@
+"""Makes, starts and removes a k3d cluster: k3s nodes in Docker containers, and a proxy in front of their API server.
+
+usage: python3 -m mesh_federation.jobs k3d create|ready|start|delete
+
+Environment and standard input: see containers.py; the configuration is k3d.io/v1alpha5 as JSON. Where the user has set
+them, K3D_IMAGE_LOADBALANCER and K3D_IMAGE_TOOLS name k3d's own images.
+
+The API server's port on this machine is chosen by k3d when it makes the cluster, and stays through restarts. In the
+lab's network it is k3d-NAME-serverlb:6443, which is in its certificate (pitfall 46).
+"""
+
+import json
+import os
+from typing import NotRequired, TypedDict
+
+from mesh_federation.clusters import containers, docker, workdir
+from mesh_federation.clusters.container_provider import ContainerProvider, Order
+
+TIMEOUT = 900
+"""Seconds for k3d to do one thing, until its API server answers: enough for images over a slow line."""
+STARTS = ("server", "agent", "serverlb")
+"""What containers are to a cluster, by their names, in the order in which they must start: agents and the proxy look
+the server up by its name, which Docker knows only while it runs. Others are k3d's own, and go when a cluster is up."""
+NODES = ("server", "agent")
+"""Those that are Kubernetes nodes."""
+
+
+class _Labelled(TypedDict):
+    label: str
+
+
+class _K3s(TypedDict):
+    nodeLabels: list[_Labelled]
+
+
+class _Options(TypedDict):
+    k3s: _K3s
+
+
+class _Published(TypedDict):
+    port: str
+
+
+class _Config(TypedDict):
+    """The part of k3d's configuration that counts here."""
+
+    options: _Options
+    ports: NotRequired[list[_Published]]
+
+
+def order(text: str) -> Order:
+    """Read k3d's configuration: labels are KEY=VALUE, ports ADDRESS:HOST:CONTAINER/PROTOCOL."""
+    config: _Config = json.loads(text)
+    labels = dict(each["label"].split("=", 1) for each in config["options"]["k3s"]["nodeLabels"])
+    return Order(text, labels, frozenset(int(each["port"].split(":")[1]) for each in config.get("ports", [])))
+
+
+def _make(name: str, text: str) -> docker.Done:
+    made = _k3d("cluster", "create", name, "--config=-", stdin=text)
+    if made.returncode:
+        # It removes what it began, but for this where no node was made yet; Docker keeps one that is in use.
+        docker.ask("docker", "volume", "rm", "--force", f"k3d-{name}-images")
+        return made
+    asked = _k3d("kubeconfig", "get", name)
+    if asked.returncode:
+        return asked
+    workdir.write_secret(workdir.kubeconfig(name), asked.stdout)
+    return _registered(name)
+
+
+def _registered(name: str) -> docker.Done:
+    """Wait until the API server knows every node: k3d waits for the server alone, and nodes are labelled next."""
+    nodes = (f"node/{node.name}" for node in _parts(name, K3D.containers(name), NODES))
+    until = ("--for=create", f"--timeout={os.environ['READY_WITHIN']}s")
+    return workdir.ask(["kubectl", f"--kubeconfig={workdir.kubeconfig(name)}", "wait", *until, *nodes])
+
+
+def _k3d(noun: str, verb: str, name: str, *options: str, stdin: str = "") -> docker.Done:
+    """Run k3d with files of the cluster's own: it also cleans up kubeconfigs, by default the user's."""
+    settings = {
+        "KUBECONFIG": str(workdir.kubeconfig(name)),
+        "XDG_CONFIG_HOME": str(workdir.folder(name)),
+        "TMPDIR": str(workdir.folder(name)),  # it leaves a copy of the configuration there
+        "LOG_LEVEL": "warning",  # what it logs below that goes to standard output, between the lines of a kubeconfig
+    }
+    return docker.ask("k3d", noun, verb, name, *options, stdin=stdin, settings=settings, timeout=TIMEOUT)
+
+
+def _parts(name: str, nodes: list[docker.Node], wanted: tuple[str, ...]) -> list[docker.Node]:
+    """Return those containers that are what is wanted, in that order."""
+    part = {node: node.name.removeprefix(f"k3d-{name}-").partition("-")[0] for node in nodes}
+    found = [node for node in nodes if part[node] in wanted]
+    return sorted(found, key=lambda node: (wanted.index(part[node]), node.name))
+
+
+K3D = ContainerProvider(
+    program="k3d",
+    order=order,
+    make=_make,
+    remove=lambda name: _k3d("cluster", "delete", name),
+    kubeconfig=lambda name: _k3d("kubeconfig", "get", name),
+    removal=lambda name: f"k3d cluster delete {name}",
+    lasting=lambda name, nodes: _parts(name, nodes, STARTS),
+    members=lambda name, nodes: _parts(name, nodes, NODES),
+    kubectl=lambda name: ("docker", "exec", f"k3d-{name}-server-0", "kubectl", "--kubeconfig=/output/kubeconfig.yaml"),
+    logs=lambda name: f"`docker logs k3d-{name}-server-0` and `docker logs k3d-{name}-serverlb`",
+    taken="a cluster with that name already exists",
+    unpulled=r"docker failed to pull the image '(.+?)': ([^\n]*)",
+    helpers={"k3d-proxy": "K3D_IMAGE_LOADBALANCER", "k3d-tools": "K3D_IMAGE_TOOLS"},
+)
+
+
+def main() -> None:
+    """Run the action that the command line names."""
+    workdir.run(containers.actions(K3D))

@@ -1,0 +1,74 @@
+"""Makes, starts and removes a kind cluster: real nodes in Docker containers.
+
+usage: python3 -m mesh_federation.jobs kind create|ready|start|delete
+
+Environment and standard input: see containers.py; the configuration is JSON.
+"""
+
+import json
+from typing import NotRequired, TypedDict
+
+from mesh_federation.clusters import containers, docker, network, workdir
+from mesh_federation.clusters.container_provider import ContainerProvider, Order
+
+TIMEOUT = 900
+"""Seconds for kind to do one thing, its wait left out: enough for a node image over a slow line."""
+DOCKER = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+"""kind would take podman as well."""
+
+
+class _PortMapping(TypedDict):
+    hostPort: int
+
+
+class _ConfiguredNode(TypedDict):
+    labels: dict[str, str]
+    extraPortMappings: NotRequired[list[_PortMapping]]
+
+
+class _Config(TypedDict):
+    """The part of kind's configuration that counts here."""
+
+    nodes: list[_ConfiguredNode]
+
+
+def order(text: str) -> Order:
+    """Read kind's configuration; all its nodes carry the same labels."""
+    config: _Config = json.loads(text)
+    mappings = [mapping for node in config["nodes"] for mapping in node.get("extraPortMappings", [])]
+    return Order(text, config["nodes"][0]["labels"], frozenset(mapping["hostPort"] for mapping in mappings))
+
+
+def _kind(action: str, name: str, *options: str, stdin: str = "") -> docker.Done:
+    """Run kind with Docker, and with our kubeconfig instead of the user's."""
+    settings = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": network.name()}
+    command = ("kind", action, "cluster", f"--name={name}", f"--kubeconfig={workdir.kubeconfig(name)}", *options)
+    return docker.ask(*command, stdin=stdin, settings=settings, timeout=TIMEOUT)
+
+
+def _logs(name: str) -> str:
+    first = f"{name}-control-plane"
+    return f"`docker logs {first}` and `docker exec {first} journalctl --unit=kubelet`"
+
+
+KIND = ContainerProvider(
+    program="kind",
+    order=order,
+    make=lambda name, text: _kind("create", name, "--config=-", stdin=text),
+    remove=lambda name: _kind("delete", name),
+    kubeconfig=lambda name: docker.ask("kind", "get", "kubeconfig", f"--name={name}", settings=DOCKER, timeout=TIMEOUT),
+    removal=lambda name: f"kind delete cluster --name={name}",
+    lasting=lambda name, nodes: nodes,
+    members=lambda name, nodes: nodes,
+    kubectl=lambda name: (
+        "docker", "exec", f"{name}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"
+    ),
+    logs=_logs,
+    taken="already exist for a cluster",
+    unpulled=r'failed to pull image "(.+?)".*Command Output: ([^\n]*)',
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the action that the command line names."""
+    workdir.run(containers.actions(KIND))

@@ -1,0 +1,333 @@
+"""Makes and removes a simulated cluster: a real control plane whose nodes only exist on paper (kwok).
+
+usage: python3 -m mesh_federation.jobs kwok create|delete|start
+
+Environment:
+    CLUSTER: the real name.
+    MESH_HOME: folder for everything that runs; default .mesh below the working directory.
+Standard input of create: the cluster's config as JSON (mesh_federation/plan/provisioning.py).
+
+Every step can be repeated: create adopts a cluster that runs, starts one that stopped, and makes a half-made one anew.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from mesh_federation.clusters import journal, machine_limits, workdir
+
+PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
+         "kwokControllerPort")  # fmt: skip
+FIRST_PORT, SLOTS = 20000, 1500
+"""Below the ephemeral range, so that no outgoing connection takes one; kwokctl's own choice races."""
+
+BINARIES = {
+    "etcdBinary": "etcd",
+    "kubeApiserverBinary": "kube-apiserver",
+    "kubeControllerManagerBinary": "kube-controller-manager",
+    "kubeSchedulerBinary": "kube-scheduler",
+    "kwokControllerBinary": "kwok",
+}
+TIMEOUT = 120
+"""Seconds for a control plane to answer; 5 are usual."""
+UNUSABLE = ',"'
+"""What kwok takes for the end of a path, or for a quote, in the list of files that it is given."""
+OWNERS_ONLY = 0o077
+"""As umask: kwokctl writes the keys of a cluster for everybody to read."""
+
+
+def create(name: str, config: dict[str, object]) -> None:
+    """Bring the cluster up, whatever an earlier attempt left behind."""
+    folder = workdir.folder(name)
+    if _is_there(name):
+        start(name)
+        return
+    delete(name)
+    _refuse_what_cannot_work(name)
+    journal.note(name, "kwok")
+    with _reserved_ports(name) as ports:
+        balancer = folder / "load-balancer.json"
+        balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
+        control_plane = folder / "control-plane.json"
+        control_plane.write_text(json.dumps(_control_plane(name, config, ports, balancer), indent=2), encoding="utf-8")
+        files = (f"--config={control_plane}", f"--kubeconfig={workdir.kubeconfig(name)}")
+        _kwokctl(name, "create", "cluster", "--wait=60s", *files)
+    _kwokctl(name, "scale", "node", f"--replicas={config['nodes']}")
+    _prove(name)
+    (folder / "made").touch()
+
+
+def start(name: str) -> None:
+    """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
+    if not _is_there(name):
+        workdir.gone(name)
+    _restore_kubeconfig(name)
+    if not workdir.answers(name):
+        _forget_strangers(name)
+        _kwokctl(name, "stop", "cluster")
+        _kwokctl(name, "start", "cluster", "--wait=60s")
+    _prove(name)
+    if _is_open(name):
+        print(
+            f"etcd of {name}, which an earlier release made, shows Secrets to every user of this machine:"
+            " `./mesh down` and `./mesh up` make it anew, closed",
+            file=sys.stderr,
+        )
+
+
+def _is_open(name: str) -> bool:
+    """Say whether etcd answers everybody: it did in earlier releases."""
+    with suppress(OSError):
+        return "client-cert-auth" not in _told(name)
+    return False
+
+
+def _refuse_what_cannot_work(name: str) -> None:
+    """End before anything is made where kwok cannot work; what it says of that itself names no cause."""
+    if odd := next((character for character in str(workdir.home()) if character in UNUSABLE), ""):
+        sys.exit(
+            f"cluster {name} is not begun: kwok cannot work in {workdir.home()}, because of the {odd} in its name\n"
+            "  -> rename the folder, or set MESH_HOME to one without"
+        )
+    workdir.home().mkdir(parents=True, exist_ok=True)
+    if shortage := machine_limits.disk(workdir.home()):
+        sys.exit(f"cluster {name} is not begun: {shortage.what}\n  -> {shortage.fix}")
+
+
+def _restore_kubeconfig(name: str) -> None:
+    """Write the kubeconfig again as kwokctl has it: the file may be lost, or another cluster's by now."""
+    kept = _kept(name) / "kubeconfig.yaml"
+    if kept.exists():
+        workdir.write_secret(workdir.kubeconfig(name), kept.read_text(encoding="utf-8"))
+
+
+def _kept(name: str) -> Path:
+    """Return the folder in which kwokctl keeps a cluster."""
+    return workdir.home() / "kwok" / "clusters" / name
+
+
+def _told(name: str) -> str:
+    """Return the configuration that kwokctl was given."""
+    return (workdir.folder(name) / "control-plane.json").read_text(encoding="utf-8")
+
+
+def _is_there(name: str) -> bool:
+    """Say whether the cluster was made to its end and nobody has removed its files."""
+    return (workdir.folder(name) / "made").exists() and _kept(name).exists()
+
+
+def delete(name: str) -> None:
+    """Remove the cluster and what it wrote; one that is already gone is no error."""
+    if workdir.folder(name).exists():
+        _forget_strangers(name)
+        _kwokctl(name, "delete", "cluster")
+        _end_unnoted(name)
+        shutil.rmtree(workdir.folder(name))
+    with workdir.locked(_slots() / ".lock"):  # clusters are deleted side by side
+        for slot in _slots().glob("[0-9]*"):
+            if os.readlink(slot) == str(workdir.folder(name)):
+                slot.unlink()
+
+
+def _end_unnoted(name: str) -> None:
+    """End what kwokctl started and does not know: it starts a process first and notes its number then, if it lives.
+
+    A pager or a backup that names the cluster's folder is none of ours: the program must be one of the control plane.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        if _is_of(name, process):
+            with suppress(OSError):  # processes come and go
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _forget_strangers(name: str) -> None:
+    """Drop kwokctl's notes of processes whose numbers are others' since, as after a reboot: it would end those."""
+    if Path("/proc/self/exe").exists():
+        for note in (_kept(name) / "pids").glob("*.pid"):
+            if not _is_of(name, Path("/proc") / note.read_text(encoding="utf-8").strip()):
+                note.unlink()
+
+
+def _is_of(name: str, process: Path) -> bool:
+    """Say whether a process is one of a cluster's control plane; those of others are not shown."""
+    with suppress(OSError):
+        program = os.readlink(process / "exe").removesuffix(" (deleted)")
+        return program in _programs(name) and f"{_kept(name)}/" in (process / "cmdline").read_text(errors="replace")
+    return False
+
+
+def _programs(name: str) -> set[str]:
+    """Return the programs of a cluster's control plane, by their real paths; none where none was ever started."""
+    try:
+        options = json.loads(_told(name))["options"]
+    except (OSError, ValueError):  # killed before it was written
+        return set()
+    return {os.path.realpath(options[option]) for option in BINARIES}
+
+
+def _kwokctl(name: str, *arguments: str) -> None:
+    environment = {**os.environ, "KWOK_WORKDIR": str(workdir.home() / "kwok")}
+    command = ["kwokctl", f"--name={name}", *arguments]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+                              umask=OWNERS_ONLY)  # fmt: skip
+    except FileNotFoundError:
+        sys.exit('kwokctl is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
+    except subprocess.TimeoutExpired:
+        sys.exit(
+            f"{' '.join(command)} did not end within {TIMEOUT} s; its logs are below {workdir.home()}/kwok{_full()}"
+        )
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}{_full()}")
+
+
+def _prove(name: str) -> None:
+    if not workdir.answers(name):
+        logs = _kept(name) / "logs"
+        sys.exit(f"the control plane of {name} does not answer; its logs are in {logs}{_full()}")
+
+
+def _full() -> str:
+    """Name a full disk beside whatever it has led to; nothing where there is room."""
+    shortage = machine_limits.disk(workdir.home())
+    return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
+
+
+def _control_plane(name: str, config: dict[str, object], ports: dict[str, int], balancer: Path) -> dict[str, object]:
+    """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller.
+
+    kwokctl's etcd answers every user of the machine, in plain text, with each Secret of the cluster: here it asks for
+    a certificate of the cluster's own authority, of which kwokctl makes one.
+    """
+    binaries = {option: shutil.which(program) or program for option, program in BINARIES.items()}
+    pki = _kept(name) / "pki"
+    own = {"ca": f"{pki}/ca.crt", "certificate": f"{pki}/admin.crt", "key": f"{pki}/admin.key"}
+    clients, peers = (f"https://127.0.0.1:{ports[port]}" for port in ("etcdPort", "etcdPeerPort"))
+    etcd = [
+        *_instead({
+            "listen-client-urls": clients, "advertise-client-urls": clients,
+            "listen-peer-urls": peers, "initial-advertise-peer-urls": peers, "initial-cluster": f"node0={peers}",
+        }),
+        *_asks_for_certificates("", own),
+        *_asks_for_certificates("peer-", own),
+    ]  # fmt: skip
+    api_server = [
+        *_instead({"etcd-servers": clients}),
+        _extra("etcd-cafile", own["ca"]),
+        _extra("etcd-certfile", own["certificate"]),
+        _extra("etcd-keyfile", own["key"]),
+        _extra("service-cluster-ip-range", config["serviceSubnet"]),
+    ]
+    return {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "options": {
+            "runtime": "binary",
+            "bindAddress": "127.0.0.1",
+            "kubeVersion": f"v{config['kubernetesVersion']}",
+            **binaries,
+            **ports,
+        },
+        "componentsPatches": [
+            {"name": "etcd", "extraArgs": etcd},
+            {"name": "kube-apiserver", "extraArgs": api_server},
+            {"name": "kwok-controller", "extraArgs": [_extra("config", str(balancer))]},
+        ],
+    }
+
+
+def _extra(option: str, value: object) -> dict[str, object]:
+    return {"key": option, "value": value}
+
+
+def _instead(options: dict[str, str]) -> list[dict[str, object]]:
+    """Return what kwokctl writes in the place of its own values: programs add up some options that come twice."""
+    return [_extra(option, value) | {"override": True} for option, value in options.items()]
+
+
+def _asks_for_certificates(whom: str, own: dict[str, str]) -> list[dict[str, object]]:
+    """Return etcd's options for one of its two doors."""
+    return [
+        _extra(f"{whom}cert-file", own["certificate"]),
+        _extra(f"{whom}key-file", own["key"]),
+        _extra(f"{whom}trusted-ca-file", own["ca"]),
+        _extra(f"{whom}client-cert-auth", "true"),
+    ]
+
+
+LOAD_BALANCER = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "load-balancer"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Service"},
+        "selector": {
+            "matchExpressions": [
+                {"key": ".spec.type", "operator": "In", "values": ["LoadBalancer"]},
+                {"key": '.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "operator": "Exists"},
+                {"key": ".status.loadBalancer.ingress", "operator": "DoesNotExist"},
+            ]
+        },
+        "next": {
+            "patches": [
+                {
+                    "subresource": "status",
+                    "root": "status",
+                    "template": "loadBalancer:\n  ingress:\n"
+                    '  - ip: {{ index .metadata.annotations "metallb.universe.tf/loadBalancerIPs" | Quote }}\n',
+                }
+            ]
+        },
+    },
+}
+"""Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""
+
+
+def _slots() -> Path:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mesh-federation" / "ports"
+
+
+@contextmanager
+def _reserved_ports(name: str) -> Iterator[dict[str, int]]:
+    """Reserve six free ports for as long as the cluster exists, against every other cluster of this user.
+
+    A reservation is a link from the slot to the cluster's folder; it lapses when that folder is gone.
+    """
+    _slots().mkdir(parents=True, exist_ok=True)
+    first = int(sha256(str(workdir.folder(name)).encode()).hexdigest()[:8], 16)
+    with workdir.locked(_slots() / ".lock"):
+        for slot in ((first + step) % SLOTS for step in range(SLOTS)):
+            link = _slots() / str(slot)
+            numbers = [FIRST_PORT + slot * len(PORTS) + place for place in range(len(PORTS))]
+            if (link.is_symlink() and link.exists()) or not all(map(_is_free, numbers)):
+                continue
+            link.unlink(missing_ok=True)
+            link.symlink_to(workdir.folder(name))
+            break
+        else:
+            sys.exit(f"no free ports between {FIRST_PORT} and {FIRST_PORT + SLOTS * len(PORTS)} for {name}")
+    yield dict(zip(PORTS, numbers, strict=True))
+
+
+def _is_free(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def main() -> None:
+    """Run the action that the command line names."""
+    workdir.run({"create": lambda name: create(name, json.load(sys.stdin)), "start": start, "delete": delete})

@@ -1,0 +1,325 @@
+"""What a picture of a federation is about: facts of the plan, and nothing of how they are drawn.
+
+Nothing secret is taken over: of provided authorities only the subjects of their roots.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mesh_federation.plan import istio_values, trust
+from mesh_federation.plan.federation import ClusterPlan, Plan
+from mesh_federation.plan.routing import ExportPlan
+from mesh_federation.rules.provided import SEALED
+from mesh_federation.stack import config
+
+Mode = Literal["remote", "local", "global"]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root certificate authority.
+
+    Attributes:
+        name: of its subject, or whose it is.
+        signs: clusters whose intermediates it signs, sorted.
+    """
+
+    name: str
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Who vouches for whom. Every cluster trusts every root.
+
+    Attributes:
+        model: common, separate or provided.
+        roots: sorted by name.
+    """
+
+    model: config.TrustModel
+    roots: tuple[Root, ...]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The east-west gateway of a cluster.
+
+    Attributes:
+        addresses: as others reach it; empty when only the running Service can tell.
+        port: on which it passes calls on.
+        is_open: it passes calls for every service on, because others discover the cluster.
+    """
+
+    addresses: tuple[str, ...]
+    port: int
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Egress:
+    """The egress gateway of a cluster.
+
+    Attributes:
+        address: inside the cluster; empty when only the running Service can tell.
+        confines: namespaces that have no other way out; `*` is all.
+    """
+
+    address: str
+    confines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who may call an exported service from one other cluster.
+
+    Attributes:
+        cluster: its name.
+        accounts: namespace/serviceAccount of each caller; empty for every workload there.
+    """
+
+    cluster: str
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a service.
+
+    Attributes:
+        name: of the Service's port.
+        number: of the Service's port.
+        protocol: in Istio's words.
+    """
+
+    name: str
+    number: int
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """A service that a cluster offers.
+
+    Attributes:
+        path: where in the stack file it is declared.
+        service: namespace/name.
+        ports: as declared.
+        hosts: under which the gateway offers it.
+        callers: who may call, sorted by cluster; nobody else.
+    """
+
+    path: str
+    service: str
+    ports: tuple[Port, ...]
+    hosts: tuple[str, ...]
+    callers: tuple[Caller, ...]
+
+
+@dataclass(frozen=True)
+class Import:
+    """A service of another cluster that a cluster makes reachable.
+
+    Attributes:
+        path: where in the stack file it is declared.
+        service: namespace/name.
+        source: the exporting cluster.
+        mode: remote, local or global.
+        host: under which it is called.
+        ports: on which it is called.
+        via: direct, or egress.
+        api: istio, or gateway.
+        weight: share of calls in percent; None where nothing is weighed.
+        failover: region that takes over; empty for any, None for none.
+    """
+
+    path: str
+    service: str
+    source: str
+    mode: Mode
+    host: str
+    ports: tuple[Port, ...]
+    via: Literal["direct", "egress"]
+    api: Literal["istio", "gateway"]
+    weight: int | None
+    failover: str | None
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A cluster whose istiod reads another's API server.
+
+    Attributes:
+        path: where in the stack file it is declared.
+        of: the cluster that is read.
+        crosses: calls pass its gateway, because it is on another network.
+    """
+
+    path: str
+    of: str
+    crosses: bool
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster and its mesh.
+
+    Attributes:
+        path: where in the stack file it is declared.
+        name: logical name.
+        provisioner: what makes it.
+        istio: its release.
+        locality: of its gateway as importers see it.
+        network: its Istio network.
+        mesh: its mesh ID.
+        trust_domain: of its identities.
+        root: name of the root that its intermediate is signed by.
+        accepts: foreign trust domains that it accepts, sorted.
+        gateway: the door for other clusters.
+        egress: the door for its own calls, where they take one.
+        exports: sorted by service.
+        imports: sorted by service, mode and source.
+        discoveries: sorted by the cluster that is read.
+        read_by: clusters whose istiods read it, sorted.
+    """
+
+    path: str
+    name: str
+    provisioner: str
+    istio: str
+    locality: str
+    network: str
+    mesh: str
+    trust_domain: str
+    root: str
+    accepts: tuple[str, ...]
+    gateway: Gateway
+    egress: Egress | None
+    exports: tuple[Export, ...]
+    imports: tuple[Import, ...]
+    discoveries: tuple[Discovery, ...]
+    read_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole federation.
+
+    Attributes:
+        stack: its name.
+        trust: who vouches for whom.
+        clusters: sorted by name.
+    """
+
+    stack: str
+    trust: Trust
+    clusters: tuple[Cluster, ...]
+
+
+def graph(federation: config.Federation, plan: Plan, stack: str) -> Graph:
+    """Pick what a picture shows out of a model and its plan."""
+    roots = tuple(sorted(_roots(plan.trust), key=lambda root: root.name))
+    root_of = {cluster: root.name for root in roots for cluster in root.signs}
+    return Graph(
+        stack=stack,
+        trust=Trust(federation.trust.model, roots),
+        clusters=tuple(_cluster(federation, each, root_of[name]) for name, each in plan.clusters.items()),
+    )
+
+
+def _roots(planned: trust.TrustPlan) -> Iterator[Root]:
+    for made in planned.roots:
+        signed = (each.cluster for each in planned.intermediates if each.root == made)
+        yield Root(made.common_name, tuple(sorted(signed)))
+    provided: dict[str, list[str]] = {}
+    for cluster, given in sorted(planned.provided.items()):
+        provided.setdefault(_subject(cluster, given.root), []).append(cluster)
+    for root in planned.given:
+        if root != SEALED:
+            provided.setdefault(_subject("", root), [])  # trusted while a rotation lasts, and signs nothing
+    for subject, clusters in provided.items():
+        yield Root(subject, tuple(clusters))
+
+
+def _subject(cluster: str, root: str) -> str:
+    """Name a provided root by its subject, which no two of a sound model share."""
+    if root == SEALED:
+        return f"encrypted root of {cluster}"
+    from cryptography import x509  # takes longer to load than all else here
+
+    return x509.load_pem_x509_certificate(root.encode()).subject.rfc4514_string()
+
+
+def _cluster(federation: config.Federation, planned: ClusterPlan, root: str) -> Cluster:
+    own = planned.declared
+    return Cluster(
+        path=own.path,
+        name=own.name,
+        provisioner=own.provisioner.value,
+        istio=planned.istio_version,
+        locality=own.locality,
+        network=own.network,
+        mesh=own.mesh_id,
+        trust_domain=own.trust_domain,
+        root=root,
+        accepts=tuple(trust.peers(federation, own.name)),
+        gateway=Gateway(planned.addresses, own.gateway.port, planned.is_open),
+        egress=_egress(planned),
+        exports=tuple(_export(offer) for offer in planned.exports),
+        imports=tuple(_imports(federation, planned)),
+        discoveries=tuple(_discoveries(federation, planned)),
+        read_by=tuple(link.cluster for link in planned.read_by),
+    )
+
+
+def _egress(planned: ClusterPlan) -> Egress | None:
+    if planned.egress is None:
+        return None
+    confined = planned.egress.confined
+    return Egress(planned.egress.address, ("*",) if confined == (istio_values.NAMESPACE,) else confined)
+
+
+def _export(planned: ExportPlan) -> Export:
+    callers = (
+        Caller(consumer.cluster, tuple(sorted(map(str, consumer.service_accounts or ()))))
+        for consumer in planned.export.to
+    )
+    return Export(
+        path=planned.export.path,
+        service=str(planned.export.service),
+        ports=_ports(planned.export.ports),
+        hosts=planned.hosts,
+        callers=tuple(sorted(callers, key=lambda caller: caller.cluster)),
+    )
+
+
+def _imports(federation: config.Federation, planned: ClusterPlan) -> Iterator[Import]:
+    """Take the plan's groups apart: the stack file, and so what checks say, knows single imports."""
+    for group in planned.imports:
+        declared = [i for i in federation.imports if (i.cluster, i.service) == (planned.name, group.service)]
+        for source in group.sources:
+            link = next(link for link in declared if (link.mode, link.source) == (group.mode, source.cluster))
+            is_weighed = len(group.sources) > 1 or link.weight is not None
+            yield Import(
+                path=link.path,
+                service=str(link.service),
+                source=link.source,
+                mode=link.mode,
+                host=group.host,
+                ports=_ports(group.ports),
+                via=link.via,
+                api=link.api,
+                weight=source.weight if is_weighed else None,
+                failover=(group.failover.to or "") if group.failover else None,
+            )
+
+
+def _ports(declared: tuple[config.Port, ...]) -> tuple[Port, ...]:
+    return tuple(Port(port.name, port.number, port.protocol.value) for port in declared)
+
+
+def _discoveries(federation: config.Federation, planned: ClusterPlan) -> Iterator[Discovery]:
+    paths = {(link.cluster, link.of): link.path for link in federation.discovery}
+    for link in planned.discovers:
+        yield Discovery(paths[link.cluster, link.of], link.of, link.crosses)

@@ -1,0 +1,90 @@
+"""How things look: few colours, and never a colour alone. Each kind of edge has a line of its own, each verdict a sign.
+
+Hues stay apart with the common colour blindnesses: blue, purple, green-blue and brown for kinds, and for verdicts a
+blue-green, an amber and a red of different lightness.
+"""
+
+from dataclasses import dataclass
+
+from mesh_federation.diagrams.drawing import Kind
+from mesh_federation.diagrams.live import Verdict
+
+FONT = "Helvetica"
+"""Graphviz knows its widths without any font file, and so lays out the same picture everywhere."""
+FONTS = (FONT, "Arial", "Liberation Sans", "Nimbus Sans", "Arimo", "DejaVu Sans", "Noto Sans")
+"""In which it is shown, as far as they are there: those first that have these widths."""
+
+
+@dataclass(frozen=True)
+class Ink:
+    """A colour with a name.
+
+    Attributes:
+        name: what it is for.
+        light: on light pages.
+        dark: on dark pages.
+    """
+
+    name: str
+    light: str
+    dark: str
+
+
+PAGE = Ink("page", "#ffffff", "#10161c")
+NETWORK = Ink("network", "#e8ecf0", "#18212a")
+PANEL = Ink("panel", "#f4f6f8", "#1a232c")
+CARD = Ink("card", "#ffffff", "#232e39")
+SURFACES = (PAGE, NETWORK, PANEL, CARD)
+
+FRAME = Ink("frame", "#c3cad2", "#3d4a57")
+TITLE = Ink("title", "#1c2733", "#eef2f5")
+TEXT = Ink("text", "#45525f", "#c2ccd5")
+QUIET = Ink("quiet", "#5f6b77", "#9aa7b3")
+STEEL = Ink("steel", "#56616c", "#97a4b0")
+SIGN = Ink("sign", "#ffffff", "#10161c")
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line.
+
+    Attributes:
+        ink: its colour.
+        dash: lengths of strokes and gaps in points; empty for an unbroken line.
+        width: in points.
+    """
+
+    ink: Ink
+    dash: tuple[float, ...] = ()
+    width: float = 1.6
+
+
+KINDS = {
+    Kind.REMOTE: Stroke(Ink("remote", "#1762a6", "#6cb0ee")),
+    Kind.LOCAL: Stroke(Ink("local", "#7b3f98", "#c99be0"), (8, 4)),
+    Kind.GLOBAL: Stroke(Ink("global", "#00798c", "#4cc3d4"), (2, 3.5), 2),
+    Kind.DISCOVERY: Stroke(Ink("discovery", "#8a5a00", "#dcae5c"), (10, 3, 2, 3)),
+    Kind.EXPORT: Stroke(STEEL),
+    Kind.GATEWAY: Stroke(STEEL),
+    Kind.EGRESS: Stroke(STEEL),
+    Kind.API_SERVER: Stroke(STEEL),
+}
+
+VERDICTS = {
+    Verdict.FAILED: Stroke(Ink("failed", "#c62b2b", "#ff7b72"), width=3),
+    Verdict.COULD_NOT_RUN: Stroke(Ink("could-not-run", "#b97a00", "#e8b339"), width=2.4),
+    Verdict.PASSED: Stroke(Ink("passed", "#00836b", "#3fc8a8"), width=2),
+    Verdict.SILENT: Stroke(Ink("silent", "#98a2ac", "#6f7c88"), width=1.4),
+}
+
+INKS = (
+    *(FRAME, TITLE, TEXT, QUIET, STEEL, SIGN),
+    *(stroke.ink for stroke in KINDS.values() if stroke.ink is not STEEL),
+    *(stroke.ink for stroke in VERDICTS.values()),
+)
+
+
+def stroke(kind: Kind, verdict: Verdict | None) -> Stroke:
+    """Return how an edge looks, or a node's frame: its kind says the dashes, a verdict colour and width."""
+    plain = KINDS[kind]
+    return plain if verdict is None else Stroke(VERDICTS[verdict].ink, plain.dash, VERDICTS[verdict].width)

@@ -1,0 +1,166 @@
+"""What pictures are made of: lines of text, rectangles, curves and signs, as elements of SVG."""
+
+from collections.abc import Iterable, Sequence
+from math import dist
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from mesh_federation.diagrams.dot import SIZE
+from mesh_federation.diagrams.layout import Box, Point
+from mesh_federation.diagrams.live import Verdict
+from mesh_federation.diagrams.palette import FONTS, PAGE, QUIET, SIGN, SURFACES, TITLE, VERDICTS, Ink, Stroke
+from mesh_federation.diagrams.routes import Curve
+from mesh_federation.stack.yaml_reader import inert
+
+SIGNS = {
+    Verdict.FAILED: "M-2.8 -2.8L2.8 2.8M2.8 -2.8L-2.8 2.8",
+    Verdict.COULD_NOT_RUN: "M0 -3.8V0.8M0 3.2V3.8",
+    Verdict.PASSED: "M-3.4 0.2L-1 2.8L3.6 -2.8",
+    Verdict.SILENT: "M-3 0H3",
+}
+"""Cross, exclamation mark, check mark, dash."""
+LEADING = SIZE * 1.2
+"""From line to line, as Graphviz has it."""
+HEADING = 14.0
+"""What the title needs more than other lines above the picture."""
+
+
+def document(title: str, told: str, size: tuple[float, float], inks: Sequence[Ink]) -> Element:
+    """Begin a picture.
+
+    Args:
+        title: what it shows.
+        told: all of it in sentences.
+        size: width and height.
+        inks: what is drawn with; surfaces need not be named.
+    """
+    width, height = size
+    rectangle = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
+    look = {"role": "img", "aria-labelledby": "title description", "font-family": ", ".join((*FONTS, "sans-serif"))}
+    view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width:.0f} {height:.0f}"}
+    root = Element("svg", {**view, **rectangle, **look})
+    SubElement(root, "title", {"id": "title"}).text = inert(title)
+    SubElement(root, "desc", {"id": "description"}).text = inert(told)
+    SubElement(root, "style").text = _style(inks)
+    SubElement(root, "rect", {"class": PAGE.name, **rectangle, "rx": "8"})
+    return root
+
+
+def written(root: Element) -> str:
+    """Write a picture that is complete."""
+    ElementTree.indent(root, " ")
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _style(inks: Sequence[Ink]) -> str:
+    """Say each colour once, and which one dark pages have instead, where whoever shows the picture goes by that."""
+    light, dark = (
+        " ".join(f".{ink.name} {{ {'fill' if ink in SURFACES else 'color'}: {color} }}" for ink, color in each)
+        for each in ([(ink, ink.light) for ink in (*SURFACES, *inks)], [(ink, ink.dark) for ink in (*SURFACES, *inks)])
+    )
+    return f"{light} @media (prefers-color-scheme: dark) {{ {dark} }}"
+
+
+def heading(parent: Element, title: str, notes: Sequence[str], page: Box) -> None:
+    """Write what stands above a picture; the page knows how wide its lines are."""
+    text(parent, title, (0, 13), TITLE, 18, bold=True)
+    for place, note in enumerate(notes, start=1):
+        text(parent, note, (0, 18 + LEADING * place), QUIET, SIZE, page.lines[place])
+
+
+def lines(parent: Element, words: Sequence[str], box: Box, looks: Iterable[tuple[Ink, float]], inset: float) -> None:
+    """Write lines into a box, each in its ink and size; what is larger than Graphviz took it for is squeezed in."""
+    y = box.y + (box.height - LEADING * len(words)) / 2 + LEADING * 0.77
+    for line, width, (ink, size) in zip(words, box.lines, looks, strict=True):
+        bold = size > 14
+        fitting = min(width * size / SIZE * (1.07 if bold else 1), box.width - 2 * inset)
+        text(parent, line, (box.x + inset, y), ink, size, fitting, bold)
+        y += LEADING
+
+
+def group(parent: Element, words: Iterable[str] = ()) -> Element:
+    """Begin a group, which says its words to who points at it."""
+    made = SubElement(parent, "g")
+    if told := "\n".join(map(inert, words)):
+        SubElement(made, "title").text = told
+    return made
+
+
+def moved(parent: Element, x: float, y: float) -> Element:
+    """Begin a group whose middle is elsewhere."""
+    return SubElement(parent, "g", {"transform": f"translate({_n(x)} {_n(y)})"})
+
+
+def rectangle(parent: Element, box: Box, surface: Ink, frame: Stroke, radius: float) -> None:
+    """Draw a rectangle with round corners."""
+    place = {"x": _n(box.x), "y": _n(box.y), "width": _n(box.width), "height": _n(box.height), "rx": _n(radius)}
+    SubElement(parent, "rect", {"class": f"{surface.name} {frame.ink.name}", **place, **_line(frame)})
+
+
+def text(
+    parent: Element, words: str, at: Point, ink: Ink, size: float, width: float | None = None, bold: bool = False
+) -> None:
+    """Write a line.
+
+    Args:
+        parent: what it belongs to.
+        words: the line.
+        at: left end of its baseline.
+        ink: its colour.
+        size: of its letters.
+        width: that it is to have in any font; None where there is space enough.
+        bold: whether its letters are.
+    """
+    told = {"class": ink.name, "fill": "currentColor", "x": _n(at[0]), "y": _n(at[1]), "font-size": _n(size)}
+    told |= {"font-weight": "bold"} if bold else {}
+    told |= {"textLength": _n(width), "lengthAdjust": "spacingAndGlyphs"} if width else {}
+    SubElement(parent, "text", told).text = inert(words)
+
+
+def arrow(parent: Element, curve: Curve, look: Stroke) -> None:
+    """Draw an edge with its head."""
+    made = SubElement(parent, "g", {"class": look.ink.name})
+    start, *rest = curve.points
+    path = {"d": f"M{_at(start)}C{' '.join(map(_at, rest))}", "fill": "none", **_line(look)}
+    SubElement(made, "path", path | (_dashes(curve, look) if look.dash else {}))
+    SubElement(made, "polygon", {"points": " ".join(map(_at, curve.arrow)), "fill": "currentColor"})
+
+
+def badge(parent: Element, verdict: Verdict, at: Point) -> None:
+    """Draw a verdict's sign in a disc."""
+    made = moved(parent, *at)
+    SubElement(made, "circle", {"class": VERDICTS[verdict].ink.name, "r": "7.5", "fill": "currentColor"})
+    look = _line(Stroke(SIGN, width=1.8))
+    SubElement(
+        made, "path", {"class": SIGN.name, "d": SIGNS[verdict], "fill": "none", "stroke-linecap": "round", **look}
+    )
+
+
+def middle(curve: Sequence[Point]) -> Point:
+    """Return the point half-way along one cubic Bezier curve."""
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = curve
+    return (ax + 3 * bx + 3 * cx + dx) / 8, (ay + 3 * by + 3 * cy + dy) / 8
+
+
+def _dashes(curve: Curve, look: Stroke) -> dict[str, str]:
+    """Count dashes from the head on: so lines that join have theirs at the same places."""
+    rest = _length(curve.points) % sum(look.dash)
+    return {"stroke-dasharray": " ".join(map(_n, look.dash)), "stroke-dashoffset": _n(-rest)}
+
+
+def _length(points: Sequence[Point]) -> float:
+    """Measure cubic Bezier curves, each by the mean of its chord and its control polygon."""
+    parts = (points[first : first + 4] for first in range(0, len(points) - 1, 3))
+    return sum((dist(a, d) + dist(a, b) + dist(b, c) + dist(c, d)) / 2 for a, b, c, d in parts)
+
+
+def _line(look: Stroke) -> dict[str, str]:
+    return {"stroke": "currentColor", "stroke-width": _n(look.width)}
+
+
+def _at(point: Point) -> str:
+    return f"{_n(point[0])},{_n(point[1])}"
+
+
+def _n(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")

@@ -1,0 +1,133 @@
+"""Clusters between two runs: after a reboot the processes of simulated ones are gone, or somebody removed a cluster."""
+
+import json
+import subprocess
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+
+from mesh_federation.clusters import access
+from mesh_federation.clusters.identity import SILENT
+from mesh_federation.clusters.journal import notes
+from mesh_federation.clusters.workdir import GONE
+from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
+from mesh_federation.engine.state_owner import lost
+from mesh_federation.resources.existing import keep
+from mesh_federation.stack.config import Cluster, Federation
+from mesh_federation.stack.kubeconfig import Unusable
+
+GONE_FOR_GOOD = "PULUMI_K8S_DELETE_UNREACHABLE"
+"""The Kubernetes provider's own switch: what was in a cluster that does not answer counts as deleted."""
+
+
+def wake(engine: Engine, tell: Callable[[str], None]) -> None:
+    """Start every cluster of the stack that does not run; one that is gone is forgotten, so that it is made anew.
+
+    The kubeconfigs of the others are written again: a file may be lost, or another cluster's by now.
+
+    Raises:
+        EngineError: the state does not know what runs; or a cluster that is there does not start: its script's words.
+    """
+    clusters = engine.recorded_clusters()
+    if trouble := lost(engine.workspace, engine.stack, frozenset(cluster.name for cluster in clusters)):
+        raise EngineError(f"{trouble.what}\n  -> {trouble.fix}")
+    with ThreadPoolExecutor() as pool:
+        awake = list(pool.map(lambda cluster: _starts(engine, cluster, tell), clusters))
+    gone = [cluster for cluster, runs in zip(clusters, awake, strict=True) if not runs and not cluster.outgoing]
+    for cluster in gone:
+        tell(f"cluster {cluster.name} is gone: it is made anew, with everything in it")
+        engine.forget(cluster)
+        _unmark(engine, cluster)
+    reached = [each.kubeconfig for each in clusters if each.kubeconfig and each not in gone]
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(lambda settings: engine.job(["kubeconfig", "create"], settings), reached):
+            if done.returncode:
+                raise EngineError(done.stderr.strip())
+
+
+def _unmark(engine: Engine, cluster: RecordedCluster) -> None:
+    """Drop the mark that a cluster is reached from here: until it is made anew, the state does not know it."""
+    for mark in (engine.workspace.home / "kubeconfigs" / engine.stack).glob(".*.of"):
+        if mark.read_text(encoding="utf-8") == cluster.name:
+            mark.unlink()
+
+
+def sweep(
+    engine: Engine, standing: Collection[str], tell: Callable[[str], None],
+    why: str = "which an earlier run began and did not finish",
+) -> None:  # fmt: skip
+    """Remove every cluster of the stack that the engine does not know, by the notes that its script left.
+
+    Args:
+        engine: of the stack.
+        standing: real names of the clusters that are meant to be there.
+        tell: tells a person.
+        why: how it comes that the engine does not know it.
+
+    Raises:
+        EngineError: a cluster cannot be removed; its script's own words.
+    """
+    for left in notes(engine.workspace.home, engine.stack):
+        if left.name not in standing:
+            done = engine.job([left.job, "delete"], left.environment)
+            if done.returncode:
+                raise EngineError(done.stderr.strip())
+            tell(f"cluster {left.name}, {why}, is removed")
+
+
+def reach(engine: Engine, declared: Federation | None, tell: Callable[[str], None]) -> None:
+    """Read the kubeconfigs of a stack's existing clusters anew, and prove that they lead to the clusters that they did.
+
+    Args:
+        engine: of the stack.
+        declared: what its stack file says now; None where that is not sound: then what it said at the last `up` counts.
+        tell: tells a person.
+
+    Raises:
+        EngineError: a kubeconfig leads to no cluster, or to another one.
+    """
+    meant = declared.clusters if declared else {}
+    existing = [cluster for cluster in engine.recorded_clusters() if cluster.is_existing and not cluster.outgoing]
+    for cluster in existing:
+        _keep(engine, cluster, meant.get(cluster.logical), tell)
+    with ThreadPoolExecutor() as pool:
+        proven = list(pool.map(lambda cluster: _proven(engine, cluster), existing))
+    for done in proven:
+        if done.returncode == SILENT and engine.environment.get(GONE_FOR_GOOD) == "true":
+            tell(done.stderr.strip())
+        elif done.returncode == SILENT:
+            raise EngineError(f"{done.stderr.strip()}; if it is gone for good, `down` needs {GONE_FOR_GOOD}=true")
+        elif done.returncode:
+            raise EngineError(done.stderr.strip())
+
+
+def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, tell: Callable[[str], None]) -> None:
+    """Take the kubeconfig that the stack file names; the one of the last run serves where that cannot be read."""
+    then: dict[str, str] = json.loads(cluster.config)
+    written, context = then["kubeconfig"], then["context"]
+    if declared and declared.kubeconfig:
+        written, context = declared.kubeconfig, declared.context or ""
+    home = engine.workspace.home
+    try:
+        keep(home, engine.stack, cluster.logical, cluster.name, written, context, engine.workspace.checkout)
+    except Unusable as unusable:
+        told = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
+        if not (home / access.reference(cluster.name)).exists():
+            raise EngineError(f"{told}\n  -> {unusable.fix}") from None
+        tell(f"{told}; {cluster.logical} is reached as at the last run")
+
+
+def _proven(engine: Engine, cluster: RecordedCluster) -> "subprocess.CompletedProcess[str]":
+    known = {"CLUSTER": cluster.name, "CONTEXT": cluster.logical, "STACK": engine.stack}
+    return engine.job([cluster.job, "update"], {**known, "PULUMI_COMMAND_STDOUT": cluster.printed})
+
+
+def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
+    """Start a cluster and tell what had to be mended; says whether there was one to start."""
+    done = engine.job([cluster.job, "start"], cluster.environment, cluster.config)
+    if done.returncode not in (0, GONE):
+        raise EngineError(done.stderr.strip())
+    if done.returncode == GONE:
+        return False
+    for line in done.stderr.splitlines():
+        tell(line)
+    return True

@@ -1,0 +1,37 @@
+"""Custom resource definitions that somebody deleted: `--refresh` applies them again.
+
+The engine sees every object that is gone but not these: a Command has no refresh of its own, as a megabyte of
+definitions stays out of the state.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from mesh_federation.clusters.workdir import GONE
+from mesh_federation.engine.pulumi import Engine, RecordedDefinitions
+
+
+def restoring(engine: Engine, tell: Callable[[str], None]) -> list[str]:
+    """Return the options by which the engine applies definitions again where a cluster lacks some of them.
+
+    A cluster that does not answer is left to the engine, which tells it with all else.
+
+    Args:
+        engine: of the stack, its clusters awake.
+        tell: tells a person.
+    """
+    recorded = engine.recorded_definitions()
+    with ThreadPoolExecutor() as pool:
+        lacking = list(pool.map(lambda each: _is_lacking(engine, each), recorded))
+    gone = [each for each, lacks in zip(recorded, lacking, strict=True) if lacks]
+    for each in gone:
+        tell(f"{each.cluster} lacks custom resource definitions of {each.release}: they are applied again")
+    return [f"--replace={each.urn}" for each in gone]
+
+
+def _is_lacking(engine: Engine, recorded: RecordedDefinitions) -> bool:
+    file = engine.workspace.home / "kubeconfigs" / engine.stack / recorded.cluster
+    if not file.exists():
+        return False
+    done = engine.job(["crds", "look"], recorded.environment, file.read_text(encoding="utf-8"))
+    return done.returncode == GONE

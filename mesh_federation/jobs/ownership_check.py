@@ -1,0 +1,222 @@
+"""Refuses to take over objects of an existing cluster that this stack did not make.
+
+usage: python3 -m mesh_federation.jobs ownership-check
+
+Environment:
+    CLUSTER: the cluster's logical name. STACK: the Pulumi stack. OWNER_ID: whose objects are this stack's, in this
+    cluster. KUBECONFIG: how to reach the cluster (access.py).
+    ADOPTED: JSON list of the foreign objects that are taken over, as this script names them.
+    UNMARKED: `ours` where an older release made the stack, whose objects carry its name alone.
+Standard input: JSON list of the objects that the stack is about to make: apiVersion, kind, namespace, name; where
+they are looked at for that also `body`, the whole object.
+
+The Kubernetes provider applies objects, so that a repeated run converges; without this check it would also take over,
+and one day delete, whatever had the same name before.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from mesh_federation.clusters import access, workdir
+
+OWNER = "mesh-federation/stack"
+"""Label on every object of a stack."""
+OWNER_ID = "mesh-federation/owner"
+"""Label on every object in a cluster that is not ours: a value that the stack's state alone has, for this cluster."""
+CLUSTER = "mesh-federation/cluster"
+"""Label beside it: what the stack calls the cluster."""
+WAS_THERE = "mesh-federation/adopted"
+"""Annotation on objects that were there before the stack, which never deletes them."""
+
+ISTIO = {
+    ("Secret", "istio-system", "cacerts"): "its certificate authority",
+    ("Secret", "istio-system", "istio-ca-secret"): "the certificate authority that it made itself",
+}
+"""Objects by which an Istio is known; others are known by their labels."""
+ISTIOD = ("get", "deployments", "--all-namespaces", "--selector=app=istiod", "--output=json")
+INJECTORS = ("get", "mutatingwebhookconfigurations", "--selector=app=sidecar-injector", "--output=json")
+AUTHORITIES = ("get", "secrets", *(name for _, _, name in ISTIO), "--namespace=istio-system", "--ignore-not-found",
+               "--output=json")  # fmt: skip
+APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=mesh-federation")
+UNTOLD = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
+"""Metadata that the API server keeps."""
+
+Found = Mapping[str, Any]
+"""An object as an API server gives it."""
+
+
+class Foreign(NamedTuple):
+    """An object that this stack is about to make and did not make.
+
+    Attributes:
+        found: as it is.
+        body: as the stack wants it; None where it was not asked for.
+    """
+
+    found: Found
+    body: Found | None
+
+
+def is_ours(found: Found) -> bool:
+    """Say whether this stack made an object."""
+    labels, owner = _labels(found), os.environ.get("OWNER_ID", "")
+    if not owner or (os.environ.get("UNMARKED") == "ours" and OWNER_ID not in labels):
+        return bool(labels.get(OWNER) == os.environ["STACK"])
+    return bool(labels.get(OWNER_ID) == owner)
+
+
+def main() -> None:
+    """Look every object up and end with a message that names all that are somebody else's."""
+    wanted = sorted(json.load(sys.stdin), key=_kind)
+    adopted = set(json.loads(os.environ.get("ADOPTED") or "[]"))
+    with access.kubectl(os.environ["KUBECONFIG"]) as kubectl:
+        _refuse_another_istio(kubectl)
+        foreign = [each for _, group in groupby(wanted, key=_kind) for each in _foreign(list(group), kubectl)]
+        refused = [each for each in foreign if not (_is_adoptable(each.found) and named(each.found) in adopted)]
+        for each in refused or foreign:
+            if each.body is not None and _is_adoptable(each.found):
+                print(_changes(each, kubectl), file=sys.stderr)
+    if refused:
+        sys.exit(_refusal(refused))
+    print(os.environ.get("OWNER_ID", ""))
+
+
+def named(found: Found) -> str:
+    """Return an object as people write it: Kind namespace/name, or Kind name."""
+    metadata = found["metadata"]
+    return f"{found['kind']} {metadata.get('namespace') or ''}/{metadata['name']}".replace(" /", " ")
+
+
+def _labels(found: Found) -> Mapping[str, str]:
+    labels: Mapping[str, str] = found["metadata"].get("labels") or {}
+    return labels
+
+
+def _is_adoptable(found: Found) -> bool:
+    """What another stack made is that stack's; what it only adopted is not."""
+    left = found["kind"] == "Namespace" or WAS_THERE in (found["metadata"].get("annotations") or {})
+    return left or OWNER not in _labels(found)
+
+
+def _refusal(foreign: Sequence[Foreign]) -> str:
+    cluster, stack = os.environ["CLUSTER"], os.environ["STACK"]
+    listed = "\n".join(f"  {named(each.found)}{_maker(each.found)}" for each in foreign)
+    told = f"{cluster} already has objects that stack {stack} did not make:\n{listed}\n"
+    free = [each for each in foreign if _is_adoptable(each.found)]
+    if len(free) < len(foreign):
+        return (
+            f"{told}Nothing was changed.\n-> take the other stack down where its state is, or federate another cluster"
+        )
+    if any(each.body is None for each in free):
+        return f"{told}-> remove or rename them, or set clusters.{cluster}.adopt: true to see what would change in them"
+    names = json.dumps([named(each.found) for each in free])
+    return (
+        f"{told}What would change in them is above; nothing was changed.\n-> to take them over, write"
+        f" clusters.{cluster}.adopted: {names}; `down` leaves them in the cluster, as they are then"
+    )
+
+
+def _maker(found: Found) -> str:
+    """Say which stack made an object, where one did."""
+    stack, cluster = _labels(found).get(OWNER), _labels(found).get(CLUSTER)
+    if not stack:
+        return ""
+    if stack != os.environ["STACK"]:
+        return f": of stack {stack}"
+    if cluster and cluster != os.environ["CLUSTER"]:
+        return f": of stack {stack} too, which calls this cluster {cluster}; was it renamed, write {cluster} again"
+    return f": of a stack {stack} too, but with another state"
+
+
+def _refuse_another_istio(kubectl: list[str]) -> None:
+    """An Istio that somebody else installed has a certificate authority and callers that this one would cut off."""
+    found = [f"{named(each)}, its control plane" for each in _listed(kubectl, ISTIOD)]
+    found += [f"{named(each)}, its sidecar injector" for each in _listed(kubectl, INJECTORS)]
+    for each in _listed(kubectl, AUTHORITIES):
+        key = (each["kind"], str(each["metadata"].get("namespace")), each["metadata"]["name"])
+        found += [f"{named(each)}, {ISTIO[key]}"] if key in ISTIO else []
+    if found:
+        cluster, listed = os.environ["CLUSTER"], "\n".join(f"  {each}" for each in found)
+        sys.exit(
+            f"{cluster} has an Istio that stack {os.environ['STACK']} did not install:\n{listed}\n"
+            "Its mesh would get another certificate authority and other settings, and calls in it would fail, so"
+            " nothing was changed.\n-> take that Istio out of the cluster first, or federate another cluster"
+        )
+
+
+def _listed(kubectl: list[str], get: Sequence[str]) -> list[Found]:
+    """Return the objects of an answer that no stack made."""
+    told = _ask([*kubectl, *get])
+    found = json.loads(told) if told.strip() else {"items": []}
+    return [each for each in found.get("items", [found]) if OWNER not in _labels(each)]
+
+
+def _kind(identity: Mapping[str, Any]) -> tuple[str, str]:
+    return identity["apiVersion"], identity["kind"]
+
+
+def _foreign(wanted: list[Mapping[str, Any]], kubectl: list[str]) -> Iterator[Foreign]:
+    """Return those of one kind that exist and carry another owner's label, or none."""
+    manifests = [
+        {
+            "apiVersion": each["apiVersion"],
+            "kind": each["kind"],
+            "metadata": {"name": each["name"], "namespace": each["namespace"]},
+        }
+        for each in wanted
+    ]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+    told = _ask([*kubectl, "get", "--ignore-not-found", "--output=json", "--filename=-"], text)
+    found = json.loads(told) if told.strip() else {}
+    bodies = {(each["namespace"], each["name"]): each.get("body") for each in wanted}
+    for item in found.get("items", [found] if found else []):
+        if not is_ours(item):
+            metadata = item["metadata"]
+            yield Foreign(item, bodies.get((metadata.get("namespace", ""), metadata["name"])))
+
+
+def _ask(command: list[str], text: str = "") -> str:
+    done = workdir.ask(command, text)
+    if "no matches for kind" in done.stderr:  # its definition is not there yet, so no object is
+        return ""
+    if done.returncode:
+        sys.exit(f"cannot look for objects in {os.environ['CLUSTER']}:\n{done.stderr}")
+    return done.stdout
+
+
+def _changes(foreign: Foreign, kubectl: list[str]) -> str:
+    """Tell every field of an object that the stack would change, before and after."""
+    done = workdir.ask([*kubectl, *APPLY, "--output=json", "--filename=-"], json.dumps(foreign.body))
+    if done.returncode:
+        return f"{named(foreign.found)} cannot become what the stack file declares:\n  {done.stderr.strip()}"
+    hidden = foreign.found["kind"] == "Secret"
+    lines = [
+        f"  {path}: {_shown(path, before, hidden)} -> {_shown(path, after, hidden)}"
+        for path, before, after in _differences("", foreign.found, json.loads(done.stdout))
+    ]
+    return "\n".join([f"{named(foreign.found)} would change:", *(lines or ["  nothing but its owner"])])
+
+
+_ABSENT = object()
+
+
+def _differences(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
+    """Yield the leaves that differ, with their paths."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after} - (UNTOLD if path == ".metadata" else {"status"} if not path else set())):
+            yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), after.get(key, _ABSENT))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(f"{path}[{index}]", old, new)
+    elif before != after:
+        yield path, before, after
+
+
+def _shown(path: str, value: object, hidden: bool) -> str:
+    if value is _ABSENT:
+        return "nothing"
+    return "(not shown)" if hidden and path.startswith((".data", ".stringData")) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,1 @@
+"""Charts and manifests that others publish, as bodies of objects."""

@@ -1,0 +1,89 @@
+"""Who can call what: each import or discovery that a sample may use, on clusters that run pods."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mesh_federation.plan import local_endpoints
+from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.stack.config import Discovery, Federation, Import, NamespacedName, Provisioner, Workload
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request from a sample to a service of another cluster.
+
+    Attributes:
+        cluster: the calling cluster: it imports the service, or discovers the other cluster.
+        caller: namespace and name of the sample that calls.
+        source: the cluster that it is to reach; of an import, others may answer too.
+        url: what it asks for.
+        path: where that is declared.
+    """
+
+    cluster: str
+    caller: NamespacedName
+    source: str
+    url: str
+    path: str
+
+
+def url(host: str, port: int) -> str:
+    """Return what is asked for: httpbin answers it with what it was asked, and by whom."""
+    return f"http://{host}:{port}/headers"
+
+
+def calls(federation: Federation) -> Iterator[Call]:
+    """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
+    yield from _of_imports(federation)
+    yield from of_discovered(federation)
+
+
+def answering(federation: Federation, made: Call) -> Mapping[str, str]:
+    """Return the clusters that may answer a call, each with the trust domain by which its answer is known."""
+    may = {made.source}
+    for link in federation.imports:
+        if link.path == made.path:
+            same = (each for each in federation.imports if (each.cluster, each.host) == (link.cluster, link.host))
+            may |= {each.source for each in same} | (
+                {link.cluster} if local_endpoints.answer(federation, link) else set()
+            )
+    return {name: federation.clusters[name].trust_domain for name in sorted(may)}
+
+
+def _of_imports(federation: Federation) -> Iterator[Call]:
+    for link in federation.imports:
+        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+            continue
+        export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
+        if callers := _callers(federation, link):
+            yield Call(link.cluster, callers[0], link.source, url(link.host, export.ports[0].number), link.path)
+
+
+def of_discovered(federation: Federation) -> Iterator[Call]:
+    """Call by plain DNS, as walk-through 004 does: the name that the service has in its own cluster."""
+    for link in federation.discovery:
+        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+            continue
+        callers = [w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")]
+        called = [w for w in federation.workloads if (w.cluster, w.sample) == (link.of, "httpbin")]
+        for service in (w.reference for w in called if callers and _only_there(federation, link, w)):
+            asked = url(f"{service.name}.{service.namespace}", SAMPLES["httpbin"].port)
+            yield Call(link.cluster, callers[0], link.of, asked, link.path)
+
+
+def _only_there(federation: Federation, link: Discovery, called: Workload) -> bool:
+    """Say whether no other cluster that the caller sees could answer: services of one name are one service."""
+    seen = {link.cluster, *(other.of for other in federation.discovery if other.cluster == link.cluster)}
+    return seen & {w.cluster for w in federation.workloads if w.reference == called.reference} == {link.of}
+
+
+def _callers(federation: Federation, link: Import) -> Sequence[NamespacedName]:
+    """Return the samples whose identity the export admits."""
+    export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
+    consumers = [consumer for consumer in export.to if consumer.cluster == link.cluster]
+    return [
+        workload.reference
+        for workload in federation.workloads
+        if (workload.cluster, workload.sample) == (link.cluster, "sleep")
+        and any(c.service_accounts is None or workload.reference in c.service_accounts for c in consumers)
+    ]

@@ -1,0 +1,189 @@
+"""Endpoint discovery: what one cluster's istiod needs to read another cluster of its mesh, as bodies of objects.
+
+Sources: Istio's "multi-primary on different networks"; istioctl create-remote-secret (name, label, annotation and key
+of the Secret); the informers that istiod 1.31 starts for a remote cluster; walk-throughs 003 and 004, pitfalls 41-49.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE, is_simulated
+from mesh_federation.plan.routing import Body, passing_on, tls_port
+from mesh_federation.stack.config import Cluster, Discovery, Federation, NamespacedName, Provisioner
+
+RBAC = "rbac.authorization.k8s.io"
+PASSAGE = "discovered-services"
+"""The Gateway through which other clusters of the mesh reach every service."""
+
+INFORMED = ("list", "watch")
+"""All that istiod's informers do."""
+READ: Mapping[str, tuple[str, ...]] = {
+    "": ("namespaces", "nodes", "pods", "secrets", "services"),
+    "apiextensions.k8s.io": ("customresourcedefinitions",),
+    "discovery.k8s.io": ("endpointslices",),
+    "gateway.networking.k8s.io": ("gateways",),
+    "networking.istio.io": ("workloadentries",),
+}
+"""What they list, by API group: without one of these the remote cluster never counts as synced.
+
+Istio's own role for readers has more: creating token and access reviews, which only a cluster without an istiod of its
+own needs, writing ServiceExports, all ConfigMaps and all of Istio's configuration. Secrets stay, although no proxy of
+ours needs another cluster's: istiod 1.31 has a switch for that informer, and reads on without it into nothing.
+"""
+
+
+@dataclass(frozen=True)
+class DiscoveryPlan:
+    """One cluster's istiod reads another cluster.
+
+    Attributes:
+        cluster: whose istiod reads.
+        of: which cluster is read; istiod of `of` calls itself so too (`clusterName`, pitfall 48).
+        hours: lifetime of its token.
+        server: address of the API server for that istiod; empty: the one of the kubeconfig.
+        mesh_config: name of the ConfigMap that tells the trust domain of the cluster that is read.
+        crosses: the two are on different networks, so calls pass the gateway of `of`.
+        simulated: the reading istiod only exists on paper.
+    """
+
+    cluster: str
+    of: str
+    hours: int
+    server: str
+    mesh_config: str
+    crosses: bool
+    simulated: bool
+
+    @property
+    def account(self) -> NamespacedName:
+        """Who reads, in the cluster that is read; a reader of its own for each, so that one can be turned away."""
+        return NamespacedName(NAMESPACE, f"istiod-of-{self.cluster}")
+
+
+def discoveries(federation: Federation, real_names: Mapping[str, str]) -> list[DiscoveryPlan]:
+    """Plan who reads whom, sorted.
+
+    Args:
+        federation: the model.
+        real_names: of the clusters, by logical name; provisioners call API servers by them.
+    """
+    links = sorted(federation.discovery, key=lambda link: (link.cluster, link.of))
+    return [_plan(federation, link, real_names[link.of]) for link in links]
+
+
+def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryPlan:
+    here, there = federation.clusters[link.cluster], federation.clusters[link.of]
+    revision = federation.istio.revision
+    return DiscoveryPlan(
+        cluster=here.name,
+        of=there.name,
+        hours=link.token_hours,
+        server=_SERVERS[there.provisioner](there, real_name),
+        mesh_config=f"istio-{revision}" if revision else "istio",
+        crosses=here.network != there.network,
+        simulated=is_simulated(here),
+    )
+
+
+def _of_kubeconfig(cluster: Cluster, real_name: str) -> str:
+    """Simulated API servers listen on this machine alone, and no istiod reads them."""
+    return ""
+
+
+def _of_kind(cluster: Cluster, real_name: str) -> str:
+    """A node's name: in its certificate, known at preview, the same after a restart, and resolved for pods as well.
+
+    Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.
+    """
+    return f"https://{real_name}-control-plane:6443"
+
+
+def _of_k3d(cluster: Cluster, real_name: str) -> str:
+    """The load balancer in front of the servers: k3d puts its name into the certificate (5.4.8 on, pitfall 46)."""
+    return f"https://k3d-{real_name}-serverlb:6443"
+
+
+def _of_existing(cluster: Cluster, real_name: str) -> str:
+    return cluster.api_server or ""
+
+
+_SERVERS: Mapping[Provisioner, Callable[[Cluster, str], str]] = {
+    Provisioner.KWOK: _of_kubeconfig,
+    Provisioner.KIND: _of_kind,
+    Provisioner.K3D: _of_k3d,
+    Provisioner.EXISTING: _of_existing,
+}
+
+
+def account(plan: DiscoveryPlan) -> Body:
+    """Body of the account that the reading istiod has in the cluster that it reads."""
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(plan)}
+
+
+def rights(plan: DiscoveryPlan) -> list[Body]:
+    """Bodies of what the account may do, and that it may: read what informers list, and one ConfigMap."""
+    read = [
+        {"apiGroups": [group], "resources": list(resources), "verbs": list(INFORMED)}
+        for group, resources in READ.items()
+    ]
+    config = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [plan.mesh_config],
+        "verbs": list(INFORMED),
+    }
+    name = plan.account.name
+    return [
+        {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": read},
+        _binding(plan, "ClusterRoleBinding", {"name": name}, "ClusterRole"),
+        {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": _metadata(plan), "rules": [config]},
+        _binding(plan, "RoleBinding", _metadata(plan), "Role"),
+    ]
+
+
+def reader(plan: DiscoveryPlan) -> list[Body]:
+    """Bodies of everything in the cluster that is read, for one that reads."""
+    return [account(plan), *rights(plan)]
+
+
+def remote_secret(plan: DiscoveryPlan, kubeconfig: object) -> Body:
+    """Body of the Secret by which an istiod learns of a cluster: its key is that cluster's name (pitfall 48).
+
+    Args:
+        plan: who reads whom.
+        kubeconfig: base64, or what stands for it until it is known.
+    """
+    metadata = {
+        "name": f"istio-remote-secret-{plan.of}",
+        "namespace": NAMESPACE,
+        "labels": {"istio/multiCluster": "true"},
+        "annotations": {"networking.istio.io/cluster": plan.of},
+    }
+    data = {plan.of: kubeconfig}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+
+
+def passage(port: int) -> Body:
+    """Body of the Gateway that passes calls for every service on, in a cluster that others of its mesh discover.
+
+    They learn of all its services, so here alone `*.local` is what is meant (pitfalls 10 and 45): by SNI, mutual TLS
+    untouched, only to pods in the mesh.
+
+    Args:
+        port: of the cluster's east-west gateway.
+    """
+    return passing_on(PASSAGE, GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH")
+
+
+def _metadata(plan: DiscoveryPlan) -> Body:
+    return {"name": plan.account.name, "namespace": plan.account.namespace}
+
+
+def _binding(plan: DiscoveryPlan, kind: str, metadata: Body, role: str) -> Body:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": role, "name": plan.account.name},
+        "subjects": [{"kind": "ServiceAccount", "name": plan.account.name, "namespace": plan.account.namespace}],
+    }

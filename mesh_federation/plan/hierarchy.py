@@ -1,0 +1,430 @@
+"""The certificate hierarchy of a stack, told: who signs whom, who trusts whom, what moves, and what is left open.
+
+All of it follows from the stack file; what an `up` has made is laid beside it where there is a record. Nothing secret
+is taken over: of provided authorities only their certificates, of keys only their kind.
+
+usage: python3 -m mesh_federation.plan.hierarchy    writes the JSON Schema, docs/trust.schema.json, to standard output
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from mesh_federation.plan import rotation_steps, trust_limits
+from mesh_federation.plan import trust as trusting
+from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.plan.trust import TrustPlan
+from mesh_federation.rules.provided import SEALED
+from mesh_federation.stack import pem
+from mesh_federation.stack.config import Federation, Key, Trust, TrustModel
+from mesh_federation.stack.yaml_reader import inert
+
+CURVES = {"secp256r1": "P256", "secp384r1": "P384"}
+"""Curves as stack files name them."""
+
+
+class Part(BaseModel):
+    """Part of a hierarchy."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class Record(Part):
+    """What the last `up` left of one cluster in the stack's output `trust`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    authority: str
+    """SHA-256 of the intermediate."""
+    root: str
+    """SHA-256 of the root that it leads to."""
+    trusted: tuple[str, ...]
+    """SHA-256 of every root that the cluster trusts."""
+    issuer: str
+    """What the root is made of, in words."""
+    accepted: tuple[str, ...]
+    """What the trusted roots are made of, in words."""
+    ends: date
+    """Day on which the first of all these ends."""
+    ends_first: str
+    """Common name of the one that does."""
+
+
+class Certificate(Part):
+    """The certificate of an authority, as far as it is known."""
+
+    name: str
+    """Its common name; whose it is where only the engine can read it."""
+    subject: str | None = None
+    """Its distinguished name, as RFC 4514 writes it."""
+    key: str | None = None
+    """What kind of key it has."""
+    days: int | None = None
+    """Lifetime, from its first day to its last."""
+    ends: date | None = None
+    """Its last day, where it was made already and can be read."""
+    fingerprint: str | None = None
+    """SHA-256 in hexadecimal; of those that this program makes known once the stack is up."""
+    is_encrypted: bool = False
+    """It is encrypted in the stack file, so that only the engine can read it."""
+
+    @property
+    def life(self) -> str:
+        """Its key and its lifetime in words."""
+        days = f"{self.days} day{'' if self.days == 1 else 's'}"
+        return f"{self.key} · {days}{f' until {self.ends}' if self.ends else ''}"
+
+
+class Change(StrEnum):
+    """What a rotation does to a root."""
+
+    STAYS = "stays"
+    COMES = "comes"
+    GOES = "goes"
+
+
+class Root(Part):
+    """A root that clusters trust."""
+
+    certificate: Certificate
+    signs: tuple[str, ...]
+    """Clusters whose workloads lead to it."""
+    trusted_by: tuple[str, ...]
+    """Clusters that trust it."""
+    standing: Change
+
+    @property
+    def name(self) -> str:
+        """No other root has it."""
+        return self.certificate.name
+
+
+class Cluster(Part):
+    """A cluster: what it signs with, and what it trusts."""
+
+    name: str
+    trust_domain: str
+    identities: str
+    """The identities that its istiod gives to workloads."""
+    intermediate: Certificate
+    """With which its istiod signs."""
+    chain: tuple[Certificate, ...]
+    """What lies between that and the root, nearest first."""
+    root: str
+    """Name of the root that it leads to."""
+    trusts: tuple[str, ...]
+    """Names of the roots that it trusts."""
+    accepts: tuple[str, ...]
+    """Foreign trust domains that it accepts."""
+    made: Record | None
+    """What the last `up` made; null where there was none."""
+    is_made: bool | None
+    """Whether that signs under, and trusts, what is declared now; null where that cannot be told."""
+
+
+class Restart(Part):
+    """What a step starts anew in one cluster."""
+
+    cluster: str
+    what: tuple[str, ...]
+
+
+class Rotation(Part):
+    """A move to other authorities, and the step of it that the stack file declares."""
+
+    phase: rotation_steps.Phase
+    does: str
+    """What this step does."""
+    restarts: tuple[Restart, ...]
+    """What it starts anew."""
+    others: str
+    """What holds for workloads that the stack did not make."""
+    then: str
+    """What to do when it is done."""
+    write: str
+    """What to write then under `trust`: YAML."""
+
+
+class Hierarchy(Part):
+    """The certificate hierarchy of one stack."""
+
+    stack: str
+    model: TrustModel
+    """The trust model under which clusters sign: once a rotation has switched, the one that it leads to."""
+    roots: tuple[Root, ...]
+    """Those that clusters trust."""
+    clusters: tuple[Cluster, ...]
+    rotation: Rotation | None
+    unmade: str
+    """Why nothing is told of what was made; empty where it is."""
+    limits: tuple[str, ...]
+    """What this hierarchy does not protect against."""
+
+    @property
+    def first_to_end(self) -> Record | None:
+        """The record whose end is the first of all; None where nothing is up."""
+        made = [cluster.made for cluster in self.clusters if cluster.made]
+        return min(made, key=lambda record: record.ends, default=None)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the last `up` left.
+
+    Attributes:
+        records: by cluster.
+        lacking: why there are none; empty where there are.
+    """
+
+    records: Mapping[str, Record]
+    lacking: str = ""
+
+
+NOTHING = Made({}, "nothing of it is up: fingerprints are known after up")
+
+
+def hierarchy(federation: Federation, stack: str, made: Made = NOTHING) -> Hierarchy:
+    """Tell the hierarchy that a model declares, with what was made of it.
+
+    Args:
+        federation: the model.
+        stack: its name.
+        made: what the last `up` left; left out: nothing is up.
+    """
+    planned = plan(federation, stack)
+    roots = _roots(federation, planned.trust, made.records)
+    return Hierarchy(
+        stack=stack,
+        model=_signing(federation.trust).model,
+        roots=roots,
+        clusters=tuple(_cluster(federation, planned.trust, name, roots, made) for name in planned.clusters),
+        rotation=_rotation(federation, planned.clusters),
+        unmade=made.lacking,
+        limits=tuple(trust_limits.limits(federation)),
+    )
+
+
+def _signing(trust: Trust) -> Trust:
+    return trust if trust.rotation is None or trust.rotation.phase == "add" else trust.following
+
+
+def _roots(federation: Federation, planned: TrustPlan, records: Mapping[str, Record]) -> tuple[Root, ...]:
+    """Find the roots that clusters trust: those to be made, then those that are provided."""
+    return _distinct([*_made_roots(federation, planned, records), *_given_roots(federation, planned)])
+
+
+def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str, Record]) -> Iterator[Root]:
+    before, after = (
+        trusting.plan(rotation_steps.at(federation, None)),
+        trusting.plan(rotation_steps.at(federation, "drop")),
+    )
+    prints = _prints(records)
+    for root in planned.roots:
+        certificate = Certificate(
+            name=root.common_name,
+            subject=_subject(CN=root.common_name, O=root.organization),
+            key=_kind(root.key),
+            days=root.days,
+            fingerprint=prints.get(root.made_of),
+        )
+        yield Root(
+            certificate=certificate,
+            signs=tuple(each.cluster for each in planned.intermediates if each.root == root),
+            trusted_by=tuple(sorted(federation.clusters)),
+            standing=_standing(root in before.roots, root in after.roots),
+        )
+
+
+def _given_roots(federation: Federation, planned: TrustPlan) -> Iterator[Root]:
+    """Find the provided roots that are trusted, each once: several clusters may lead to one of them."""
+    now, rotation = federation.trust, federation.trust.rotation
+    before = _provided(now, "encrypted root of")
+    after = _provided(
+        now.following, "encrypted next root of" if rotation and rotation.provided else "encrypted root of"
+    )
+    signing = after if rotation and rotation.phase != "add" else before
+    left = {} if rotation and rotation.phase == "drop" else before
+    for root in dict.fromkeys([*left.values(), *after.values()]):
+        yield Root(
+            certificate=_read(root),
+            signs=tuple(cluster for cluster in sorted(planned.provided) if signing.get(cluster) == root),
+            trusted_by=tuple(sorted(federation.clusters)),
+            standing=_standing(root in before.values(), root in after.values()),
+        )
+
+
+def _provided(trust: Trust, encrypted: str) -> dict[str, str]:
+    """Return the provided roots of a trust model, by cluster: PEM, or words where they cannot be read."""
+    if trust.model != "provided":
+        return {}
+    return {name: _text(each.root, f"{encrypted} {name}") for name, each in sorted(trust.provided.items())}
+
+
+def _text(text: str, whose: str) -> str:
+    return whose if text == SEALED else pem.chain(text)
+
+
+def _standing(was: bool, will_be: bool) -> Change:
+    if was and will_be:
+        return Change.STAYS
+    return Change.COMES if will_be else Change.GOES
+
+
+def _distinct(roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Give roots of one common name longer ones: nothing keeps provided roots from having one."""
+    taken = Counter(root.name for root in roots)
+
+    def renamed(root: Root) -> Root:
+        own = root.certificate
+        told = own.fingerprint[:12] if own.fingerprint and own.ends else "made by this stack"
+        return root.model_copy(update={"certificate": own.model_copy(update={"name": f"{own.name} ({told})"})})
+
+    return tuple(renamed(root) if taken[root.name] > 1 else root for root in roots)
+
+
+def _prints(records: Mapping[str, Record]) -> dict[str, str]:
+    """Tell which fingerprint belongs to which root: of those that sign, and of the one that remains."""
+    known = {record.issuer: record.root for record in records.values()}
+    for record in records.values():
+        words = [each for each in record.accepted if each not in known]
+        prints = [each for each in record.trusted if each not in known.values()]
+        if len(words) == len(prints) == 1:
+            known[words[0]] = prints[0]
+    return known
+
+
+def _cluster(federation: Federation, planned: TrustPlan, name: str, roots: Sequence[Root], made: Made) -> Cluster:
+    declared, record = federation.clusters[name], made.records.get(name)
+    intermediate, *chain = _links(planned, name)
+    return Cluster(
+        name=name,
+        trust_domain=declared.trust_domain,
+        identities=f"spiffe://{declared.trust_domain}/ns/*/sa/*",
+        intermediate=intermediate,
+        chain=tuple(chain),
+        root=next(root.name for root in roots if name in root.signs),
+        trusts=tuple(root.name for root in roots),
+        accepts=tuple(trusting.peers(federation, name)),
+        made=record,
+        is_made=_is_made(planned, name, record, roots) if record else None,
+    )
+
+
+def _links(planned: TrustPlan, cluster: str) -> list[Certificate]:
+    """Return the authorities between a cluster's workloads and its root, nearest first."""
+    if cluster in planned.provided:
+        given = planned.provided[cluster]
+        first = _text(given.certificate, f"encrypted intermediate of {cluster}")
+        rest = [f"encrypted chain of {cluster}"] if given.chain == SEALED else pem.certificates(given.chain)
+        return [_read(text) for text in (first, *rest)]
+    own = next(each for each in planned.intermediates if each.cluster == cluster)
+    return [
+        Certificate(
+            name=own.common_name,
+            subject=_subject(CN=own.common_name, L=cluster, O=own.root.organization),
+            key=_kind(own.root.key),
+            days=own.days,
+        )
+    ]
+
+
+def _is_made(planned: TrustPlan, cluster: str, record: Record, roots: Sequence[Root]) -> bool | None:
+    if any(root.certificate.is_encrypted for root in roots):
+        return None
+    return (record.issuer, sorted(record.accepted)) == (planned.issuers[cluster], sorted(planned.accepted))
+
+
+def _kind(key: Key) -> str:
+    return f"{key.algorithm} {key.curve if key.algorithm == 'ECDSA' else key.bits}"
+
+
+def _subject(**names: str) -> str:
+    """Write a distinguished name: RFC 4514 escapes what it separates by."""
+    from cryptography import x509  # takes longer to load than all else here
+    from cryptography.x509.oid import NameOID
+
+    kinds = {"CN": NameOID.COMMON_NAME, "L": NameOID.LOCALITY_NAME, "O": NameOID.ORGANIZATION_NAME}
+    parts = [x509.NameAttribute(kinds[kind], value) for kind, value in names.items()]
+    return x509.Name(parts[::-1]).rfc4514_string()
+
+
+def _read(text: str) -> Certificate:
+    """Read a provided certificate; words stand for one that only the engine can read."""
+    if pem.CERTIFICATE not in text:
+        return Certificate(name=text, is_encrypted=True)
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.x509.oid import NameOID
+
+    found = x509.load_pem_x509_certificate(text.encode())
+    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    subject, public = inert(found.subject.rfc4514_string()), found.public_key()
+    key = None
+    if isinstance(public, EllipticCurvePublicKey):
+        key = f"ECDSA {CURVES.get(public.curve.name, public.curve.name)}"
+    elif isinstance(public, RSAPublicKey):
+        key = f"RSA {public.key_size}"
+    return Certificate(
+        name=inert(str(names[0].value)) if names else subject,
+        subject=subject,
+        key=key,
+        days=(found.not_valid_after_utc - found.not_valid_before_utc).days,
+        ends=found.not_valid_after_utc.date(),
+        fingerprint=pem.fingerprint(text),
+    )
+
+
+def _rotation(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> Rotation | None:
+    rotation = federation.trust.rotation
+    if rotation is None:
+        return None
+    between = rotation_steps.at(federation, "switch")
+    both = _roots(between, trusting.plan(between), {})
+    comes, goes = ([each.name for each in both if each.standing is way] for way in (Change.COMES, Change.GOES))
+    told = rotation_steps.words(rotation.phase, comes, goes)
+    return Rotation(
+        phase=rotation.phase,
+        does=told.does,
+        restarts=tuple(_restarts(federation, clusters)),
+        others=told.others,
+        then=told.then,
+        write=rotation_steps.following(federation.trust, rotation),
+    )
+
+
+def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> Iterator[Restart]:
+    """Compare a step with the one before it: what has learned the roots starts anew when they are others.
+
+    Where texts cannot be read they may be others.
+    """
+    phase = federation.trust.rotation.phase if federation.trust.rotation else None
+    before = trusting.plan(rotation_steps.at(federation, rotation_steps.BEFORE[phase] if phase else None))
+    after = trusting.plan(federation)
+    is_known = SEALED not in (*before.given, *after.given)
+    for name, planned in clusters.items():
+        same = (before.accepted, before.issuers[name]) == (after.accepted, after.issuers[name])
+        if not (is_known and same):
+            egress = ["egress gateway"] if planned.egress else []
+            samples = [f"sample {each.reference}" for each in planned.workloads]
+            yield Restart(cluster=name, what=("istiod", "east-west gateway", *egress, *samples))
+        elif _links(before, name) != _links(after, name):
+            yield Restart(cluster=name, what=("istiod",))
+
+
+def schema() -> str:
+    """Return the JSON Schema of a hierarchy."""
+    made = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Hierarchy.model_json_schema(by_alias=True)}
+    return json.dumps(made, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema(), end="")

@@ -1,0 +1,255 @@
+"""Helm values of Istio's charts, one cluster at a time.
+
+Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: peers' trust domains are accepted through
+`meshConfig.caCertificates`, and no alias is ever generated. The entries hold no PEM text, because every peer's root is
+already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is known at preview.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address
+
+from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.trust import peers
+from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation, LoadBalancer, Provisioner
+
+Values = dict[str, object]
+
+NAMESPACE = "istio-system"
+GATEWAY = "istio-eastwestgateway"
+GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
+EGRESS = "istio-egressgateway"
+EGRESS_LABELS = {"app": EGRESS, "istio": "egressgateway"}
+EGRESS_ADDRESS = 5
+"""Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
+EXITS = range(16000, 17000)
+"""Ports of egress gateways, each of which leads to one other cluster."""
+NETWORK_LABEL = "topology.istio.io/network"
+GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
+"""By which istiods learn that a network's gateway listens on another port than Istio's own."""
+ADDRESS_ANNOTATION = "metallb.universe.tf/loadBalancerIPs"
+"""Understood by every MetalLB from 0.13 on, and by the simulated load balancer."""
+
+RELEASES = "docker.io/istio"
+"""Registry and path of the images of every Istio release."""
+
+AUTO_ALLOCATION_DEFAULT = (1, 25)
+"""First Istio release whose istiod gives address-less hosts an address by itself."""
+
+TLS_LISTENERS_DEFAULT = (1, 30)
+"""First Istio release whose istiod takes TLS listeners of the Gateway API without a flag (pitfall 24)."""
+ALPHA_GATEWAY_API = "PILOT_ENABLE_ALPHA_GATEWAY_API"
+
+
+def istiod_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the istiod chart."""
+    istio = federation.istio
+    proxy = {"ISTIO_META_DNS_CAPTURE": "true"}
+    if federation.istio_version(cluster.name) < AUTO_ALLOCATION_DEFAULT:
+        proxy["ISTIO_META_DNS_AUTO_ALLOCATE"] = "true"
+    mesh: Values = {
+        "accessLogFile": "/dev/stdout",
+        "trustDomain": cluster.trust_domain,
+        "defaultConfig": {"proxyMetadata": proxy},
+    }
+    if accepted := peers(federation, cluster.name):
+        mesh["caCertificates"] = [{"trustDomains": accepted}]
+    computed: Values = {
+        "revision": istio.revision,
+        "autoscaleEnabled": False,
+        "global": {
+            "meshID": cluster.mesh_id,
+            "multiCluster": {"clusterName": cluster.name},
+            "network": cluster.network,
+            # Simulated nodes run no istiod, so nothing would answer its webhooks.
+            "operatorManageWebhooks": is_simulated(cluster),
+            "configValidation": not is_simulated(cluster),
+            **_images(federation, cluster),
+        },
+        "meshConfig": mesh,
+        **_flags(federation, cluster),
+    }
+    return merged(computed, istio.values)
+
+
+def _flags(federation: Federation, cluster: Cluster) -> Values:
+    """Switch on what an older istiod does not do by itself where a link needs it, in the words of all its charts."""
+    if federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
+        return {}
+    if all(link.api == "istio" for link in federation.imports):
+        return {}
+    environment: Values = {ALPHA_GATEWAY_API: "true"}
+    return {"env": environment, "pilot": {"env": environment}}
+
+
+def _images(federation: Federation, cluster: Cluster) -> Values:
+    """Say where Istio's images come from: what is declared, else its release, else what a chart of one's own says.
+
+    Charts that come with Istio's Go module name the images of its tests, not those of a release.
+    """
+    istio = federation.istio
+    released = {"hub": RELEASES, "tag": cluster.istio_version or istio.version} if istio.charts == "official" else {}
+    declared = {key: value for key, value in {"hub": istio.hub, "tag": istio.tag}.items() if value}
+    return {**released, **declared}
+
+
+def base_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the base chart: it registers the default validator, unless validation is off."""
+    settings = istiod_values(federation, cluster)["global"]
+    validated = isinstance(settings, dict) and settings["configValidation"]
+    return {"defaultRevision": (federation.istio.revision or "default") if validated else ""}
+
+
+def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | IPv6Address | None) -> Values:
+    """Decide the values of the gateway chart.
+
+    Only the status port and the TLS port are opened: the chart's own choice for network gateways also offers istiod
+    itself to other clusters.
+
+    Args:
+        federation: the model.
+        cluster: whose gateway.
+        address: the fixed address to ask the load balancer for, if it is known.
+    """
+    service: Values = {
+        "type": "LoadBalancer",
+        "ports": [_port("status-port", 15021), _tls_port(federation, cluster)],
+    }
+    if not _needs_node_ports(federation, cluster):
+        service["allocateLoadBalancerNodePorts"] = False
+    if address:
+        service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
+    port = cluster.gateway.port
+    unusual = {GATEWAY_PORT_LABEL: str(port)} if port != GATEWAY_PORT else {}
+    computed: Values = {
+        "revision": federation.istio.revision,
+        "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network, **unusual},
+        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network},
+        "autoscaling": {"enabled": False},
+        # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.
+        "imagePullPolicy": "IfNotPresent",
+        "service": service,
+    }
+    return _counted(merged(computed, federation.istio.gateway_values))
+
+
+def _tls_port(federation: Federation, cluster: Cluster) -> Values:
+    """Describe the port of the listener; a Service that is reached at its nodes is reached there on the same one."""
+    port = cluster.gateway.port
+    by_node = gateway_addresses.service_type(federation.istio) == "NodePort" and port in gateway_addresses.NODE_PORTS
+    return {**_port("tls", port), **({"nodePort": port} if by_node else {})}
+
+
+def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
+    """Say whether a gateway's load balancer passes calls on to node ports, or may.
+
+    Where it does not, there are none: with one, whoever reaches a node goes around what closes the way to the gateway's
+    address. MetalLB and the simulated one leave it to kube-proxy; k3s's goes to the Service's own address, unless calls
+    must stay on the node. cloud-provider-kind and most clouds need them, and of others nothing is known.
+    """
+    if cluster.load_balancer is LoadBalancer.SERVICELB:
+        return gateway_addresses.service(federation.istio).get("externalTrafficPolicy") == "Local"
+    return not has_lab_address(cluster)
+
+
+def _counted(values: Values) -> Values:
+    """Declare how many pods a gateway has, unless an autoscaler says so: what is not declared is nobody's drift."""
+    scaling = values["autoscaling"]
+    is_scaled = isinstance(scaling, dict) and scaling.get("enabled")
+    return values if is_scaled else {"replicaCount": 1, **values}
+
+
+def egress_values(federation: Federation, cluster: Cluster) -> Values:
+    """Decide the values of the gateway chart for a cluster's egress: reached from inside alone, a port for each exit.
+
+    It carries no network label: with one, istiod would take it for that network's gateway (pitfall 32).
+    """
+    ways = exits(federation, cluster.name).items()
+    fixed = _egress_address(cluster)
+    computed: Values = {
+        "revision": federation.istio.revision,
+        "labels": EGRESS_LABELS,
+        "autoscaling": {"enabled": False},
+        "imagePullPolicy": "IfNotPresent",
+        "service": {
+            "type": "ClusterIP",
+            **({"clusterIP": str(fixed)} if fixed else {}),
+            "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ways)],
+        },
+    }
+    return _counted(merged(computed, federation.istio.egress_values))
+
+
+def _egress_address(cluster: Cluster) -> IPv4Address | None:
+    """Choose the address, so that a preview knows it, wherever the declared service subnet is the real one."""
+    subnet = cluster.service_subnet
+    is_ours = cluster.provisioner is not Provisioner.EXISTING and subnet.num_addresses > 2 * EGRESS_ADDRESS
+    return subnet[EGRESS_ADDRESS] if is_ours else None
+
+
+def egress_address(values: Values) -> str:
+    """Return the address that those values ask for; empty where only the running Service can tell."""
+    service = values["service"]
+    return str(service.get("clusterIP", "")) if isinstance(service, dict) else ""
+
+
+def exits(federation: Federation, cluster: str) -> dict[str, int]:
+    """Return the ports of a cluster's egress gateway by the cluster that each leads to, sorted by that.
+
+    A port follows from that cluster's name, so that one more cluster does not move those that are in use.
+    """
+    taken: dict[str, int] = {}
+    for to in sorted({link.source for link in federation.imports if (link.cluster, link.via) == (cluster, "egress")}):
+        wished = int(sha256(to.encode()).hexdigest()[:8], 16)
+        steps = (EXITS[(wished + step) % len(EXITS)] for step in range(len(EXITS)))
+        taken[to] = next(port for port in steps if port not in taken.values())
+    return taken
+
+
+def namespace(network: str) -> Values:
+    """Body of Istio's namespace; endpoints without a network label of their own take its (pitfall 11)."""
+    metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: network}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def certificates(data: Mapping[str, object]) -> Values:
+    """Body of the Secret that istiod signs with. It signs itself a root, silently, when it starts without (pitfall 7).
+
+    Args:
+        data: of the four files, base64.
+    """
+    metadata = {"name": "cacerts", "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": dict(data)}
+
+
+def probe() -> Values:
+    """Body of an object that istiod's webhook admits."""
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "mesh-federation-probe", "namespace": NAMESPACE},
+        "spec": {"mtls": {"mode": "STRICT"}},
+    }
+
+
+def is_simulated(cluster: Cluster) -> bool:
+    """Say whether the cluster's pods only exist on paper."""
+    return cluster.provisioner is Provisioner.KWOK
+
+
+def has_lab_address(cluster: Cluster) -> bool:
+    """Say whether the cluster's load balancer hands out addresses of the lab network."""
+    return cluster.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
+
+
+def merged(computed: Values, given: Values) -> Values:
+    """Lay the user's values over the computed ones, key by key; lists and scalars are replaced."""
+    result = dict(computed)
+    for key, value in given.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _port(name: str, number: int) -> Values:
+    return {"name": name, "port": number, "targetPort": number, "protocol": "TCP"}

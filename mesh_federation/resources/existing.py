@@ -1,0 +1,122 @@
+"""Clusters that exist already: reached by their owners' kubeconfigs as those are now, and recognised before anything.
+
+No kubeconfig is in the state. Each run reads the user's files anew and keeps what it needs of them in one file a
+cluster, by which the provider and all scripts reach it; so credentials, paths and contexts may change at any time.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import indent
+
+from mesh_federation.clusters import access, identity, workdir
+from mesh_federation.jobs import kubeconfig
+from mesh_federation.plan.federation import Plan
+from mesh_federation.plan.identity import Recorded, findings
+from mesh_federation.stack.kubeconfig import Unusable, cut, files
+from mesh_federation.stack.problem import InvalidModel, Problem
+
+SECONDS = 20
+"""For the answer of a cluster; plugins may have to log in."""
+PREVIEW_SECONDS = 5
+"""For the answer to a preview, which goes on without one."""
+
+
+def recorded(clusters: Mapping[str, Mapping[str, object]]) -> dict[str, Recorded]:
+    """Return the existing clusters of a stack's output `clusters`."""
+    return {
+        name: Recorded(str(each["name"]), str(each.get("uid") or ""))
+        for name, each in clusters.items()
+        if each.get("provisioner") == "existing"
+    }
+
+
+def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, preview: bool) -> None:
+    """Read the kubeconfigs of all existing clusters anew, and refuse those that are not what they were.
+
+    Args:
+        stack: name of the Pulumi stack.
+        planned: its clusters.
+        before: existing clusters of the last `up`.
+        preview: a cluster that cannot be reached is passed over.
+
+    Raises:
+        InvalidModel: with everything that is wrong.
+    """
+    meant = {name: each for name, each in planned.clusters.items() if each.declared.is_existing}
+    reached, wrong = dict[str, str](), list[Problem]()
+    for name, each in meant.items():
+        real = before[name].name if name in before else each.provision.name
+        try:
+            declared = each.declared
+            written, context = declared.kubeconfig or "", declared.context or ""
+            keep(workdir.home(), stack, name, real, written, context, Path.cwd())
+            reached[name] = real
+        except Unusable as unusable:
+            wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
+            _placeholder(real)
+    found = {}
+    for name, answer in uids(reached, PREVIEW_SECONDS if preview else SECONDS).items():
+        if isinstance(answer, str):
+            found[name] = answer
+        else:
+            problem = f"the cluster does not say which one it is:\n{indent(str(answer), '    ')}"
+            wrong.append(
+                _of_kubeconfig(name, "silent-cluster", problem, "see to it that kubectl reaches it by this kubeconfig")
+            )
+    wrong = [*([] if preview else wrong), *findings(before, found, meant)]
+    if wrong:
+        raise InvalidModel(tuple(wrong))
+
+
+def _of_kubeconfig(name: str, rule: str, problem: str, fix: str) -> Problem:
+    return Problem(f"clusters.{name}.kubeconfig", rule, problem, fix)
+
+
+def uids(names: Mapping[str, str], seconds: int) -> dict[str, str | identity.Silent]:
+    """Ask clusters which they are, by their kept kubeconfigs.
+
+    Args:
+        names: their real names, by logical name.
+        seconds: for an answer.
+    """
+    if not shutil.which("kubectl"):
+        return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in names}
+
+    def answer(name: str) -> str | identity.Silent:
+        try:
+            return identity.ask(workdir.kubeconfig(names[name]), seconds)
+        except identity.Silent as silent:
+            return silent
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(answer, names), strict=True))
+
+
+def keep(home: Path, stack: str, name: str, real: str, written: str, context: str, folder: Path) -> None:
+    """Keep what leads to one cluster, as the user's files have it now: for the stack, and beside the others for people.
+
+    Args:
+        home: folder for everything that runs.
+        stack: name of the Pulumi stack.
+        name: the cluster's logical name.
+        real: its real name.
+        written: `kubeconfig` of the stack file.
+        context: `context` of the stack file.
+        folder: what relative paths are relative to.
+
+    Raises:
+        Unusable: they do not lead to a cluster.
+    """
+    text = json.dumps(cut(files(written, os.environ, folder), context, name))
+    workdir.write_secret(home / access.reference(real), text)
+    kubeconfig.keep(home / kubeconfig.shown(stack, name), text, real)
+
+
+def _placeholder(real: str) -> None:
+    """Leave a kubeconfig that leads nowhere, where there is none: the provider of a preview refuses a missing file."""
+    if not workdir.kubeconfig(real).exists():
+        workdir.write_secret(workdir.kubeconfig(real), json.dumps({"apiVersion": "v1", "kind": "Config"}))

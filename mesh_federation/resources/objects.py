@@ -1,0 +1,188 @@
+"""Kubernetes objects from bodies: one Pulumi resource an object, always in a named cluster.
+
+Generated classes of pulumi-kubernetes differ only in their type token, which a body has already said; registering
+bodies directly keeps every object of a rendered chart on one path and spares their import.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pulumi
+
+from mesh_federation.jobs.ownership_check import CLUSTER, OWNER, OWNER_ID, WAS_THERE, named
+
+Body = Mapping[str, object]
+"""A Kubernetes object, or one whose leaves may be Outputs."""
+
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+"""A Service's own wait takes ten seconds after its last endpoint; the workloads behind it are waited for anyway."""
+WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+"""For a Service whose load balancer is ours, and must give it the address that it asks for."""
+
+DECLARED_WINS = {"pulumi.com/patchForce": "true"}
+"""Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
+
+OF_PODS = ("Deployment", "DaemonSet")
+"""Kinds that wait for nodes: a node that never gets ready is then told as such, and not as pods that do not start."""
+
+READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
+"""What never gets ready, or never gets its address, would hold the engine for ten minutes."""
+
+
+class ClusterTarget(NamedTuple):
+    """The cluster in which objects are created.
+
+    Attributes:
+        cluster: its logical name; prefixes every resource's name.
+        provider: the only way into it.
+        stack: name of the Pulumi stack; every object carries it as a label.
+        deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
+        claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
+        nodes: by which nodes are ready; None where they are when the cluster is made.
+        owner: in a cluster that is not ours, the label by which objects of this stack are known.
+        adopted: objects that were there before the stack, and outlive it; `Kind namespace/name`.
+    """
+
+    cluster: str
+    provider: pulumi.ProviderResource
+    stack: str
+    deleted_with: pulumi.Resource | None = None
+    claim: pulumi.Resource | None = None
+    nodes: pulumi.Resource | None = None
+    owner: pulumi.Output[str] | None = None
+    adopted: frozenset[str] = frozenset()
+
+    def has_adopted(self, body: Body) -> bool:
+        """Say whether an object was there before the stack."""
+        return named(body) in self.adopted
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """One object of the Kubernetes API, registered under pulumi-kubernetes' own type token."""
+
+    token_suffix = ""
+
+    def __init__(self, name: str, body: Body, opts: pulumi.ResourceOptions) -> None:
+        """Register the object.
+
+        Args:
+            name: of the resource, unique in the stack.
+            body: with apiVersion and kind.
+            opts: must name a provider.
+        """
+        group_version = str(body["apiVersion"])
+        group_version = group_version if "/" in group_version else f"core/{group_version}"
+        token = f"kubernetes:{group_version}:{body['kind']}{self.token_suffix}"
+        super().__init__(token, name, {"status": None, **body}, opts)
+
+    @property
+    def observed(self) -> pulumi.Output[object]:
+        """The object's status, as the API server has it once the object is ready."""
+        status: pulumi.Output[object] = pulumi.get(self, "status")
+        return status
+
+    @property
+    def uid(self) -> pulumi.Output[str]:
+        """What tells the object from another of its name, before and after it."""
+        metadata: pulumi.Output[dict[str, str]] = pulumi.get(self, "metadata")
+        return metadata.apply(lambda made: made.get("uid", ""))
+
+    @property
+    def spec(self) -> pulumi.Output[object]:
+        """What the object asks for, as the API server has completed it."""
+        spec: pulumi.Output[object] = pulumi.get(self, "spec")
+        return spec
+
+    def translate_output_property(self, prop: str) -> str:
+        """Keep the API's own names."""
+        return prop
+
+    def translate_input_property(self, prop: str) -> str:
+        """Keep the API's own names."""
+        return prop
+
+
+class KubernetesPatch(KubernetesObject):
+    """Some fields of an object that others made; its other fields are theirs."""
+
+    token_suffix = "Patch"
+
+
+def create(
+    body: Body,
+    place: ClusterTarget,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    service_wait: Mapping[str, str] = SKIP_AWAIT,
+) -> KubernetesObject:
+    """Create one object in a cluster.
+
+    The engine never deletes a Namespace: it would delete what others have in it (namespaces.py).
+
+    Args:
+        body: the object.
+        place: the cluster.
+        parent: component that it belongs to.
+        depends_on: what must exist before it.
+        service_wait: annotations that say for what a Service is waited; for nothing when left out.
+    """
+    first = (place.claim, place.nodes if body["kind"] in OF_PODS else None)
+    opts = pulumi.ResourceOptions(
+        parent=parent,
+        provider=place.provider,
+        deleted_with=place.deleted_with,
+        retain_on_delete=body["kind"] == "Namespace" or place.has_adopted(body) or None,
+        depends_on=[*depends_on, *(each for each in first if each)],
+        custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
+        additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
+    )
+    waited = _annotated(body, service_wait) if body["kind"] == "Service" else body
+    return KubernetesObject(resource_name(body, place.cluster), _owned(waited, place), opts)
+
+
+def patch(name: str, body: Body, place: ClusterTarget, parent: pulumi.Resource) -> KubernetesPatch:
+    """Set some fields of an object that the cluster itself brings.
+
+    Args:
+        name: of the resource.
+        body: the object's name and those fields.
+        place: the cluster.
+        parent: component that it belongs to.
+    """
+    opts = pulumi.ResourceOptions(parent=parent, provider=place.provider, deleted_with=place.deleted_with)
+    return KubernetesPatch(name, _owned(body, place), opts)
+
+
+def create_all(
+    bodies: Sequence[Body], place: ClusterTarget, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+) -> list[KubernetesObject]:
+    """Create objects that do not depend on each other."""
+    return [create(body, place, parent, depends_on) for body in bodies]
+
+
+def resource_name(body: Body, cluster: str) -> str:
+    """Name a resource after its object: cluster:namespace/name, or cluster:name without a namespace."""
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    namespace = metadata.get("namespace")
+    return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
+
+
+def marks(place: ClusterTarget) -> dict[str, pulumi.Input[str]]:
+    """Labels by which objects of the stack are known."""
+    return {OWNER: place.stack, **({OWNER_ID: place.owner, CLUSTER: place.cluster} if place.owner else {})}
+
+
+def _owned(body: Body, place: ClusterTarget) -> Body:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    labels = {**(metadata.get("labels") or {}), **marks(place)}
+    kept = {WAS_THERE: "true"} if place.has_adopted(body) else {}
+    annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS, **kept}
+    return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+
+
+def _annotated(body: Body, annotations: Mapping[str, str]) -> Body:
+    metadata = body["metadata"]
+    assert isinstance(metadata, Mapping)
+    return {**body, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **annotations}}}

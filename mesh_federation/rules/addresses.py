@@ -1,0 +1,257 @@
+"""Subnets and gateway addresses: what may not overlap, and what must fit where."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
+
+from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
+from mesh_federation.rules.names import SUBDOMAIN
+from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
+from mesh_federation.stack.problem import Problem
+
+_NODE_PREFIX = 24  # kube-controller-manager gives every node a /24 of the pod subnet
+_WIDEST_SERVICES, _NARROWEST_SERVICES = 12, 28
+
+_UNUSABLE = {
+    "loopback": IPv4Network("127.0.0.0/8"),
+    "link-local": IPv4Network("169.254.0.0/16"),
+    "multicast": IPv4Network("224.0.0.0/4"),
+    "reserved": IPv4Network("240.0.0.0/4"),
+    "this host": IPv4Network("0.0.0.0/8"),
+}
+
+
+_EXAMPLES = {"podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
+
+
+def _in_lab(cluster: Cluster) -> bool:
+    return cluster.provisioner is not Provisioner.EXISTING
+
+
+def _subnets(cluster: Cluster) -> tuple[tuple[str, IPv4Network], ...]:
+    """Return a cluster's subnets; those that nobody declared stand for nothing where the cluster is there already."""
+    known = {
+        "pod_subnet": ("podSubnet", cluster.pod_subnet),
+        "service_subnet": ("serviceSubnet", cluster.service_subnet),
+    }
+    return tuple(each for field, each in known.items() if _in_lab(cluster) or field in cluster.model_fields_set)
+
+
+def subnets_are_usable(federation: Federation) -> Iterator[Problem]:
+    """Loopback, link-local and multicast addresses cannot be routed to pods."""
+    places = [("lab.subnet", federation.lab.subnet)]
+    for cluster in federation.clusters.values():
+        places += [(f"{cluster.path}.{key}", network) for key, network in _subnets(cluster)]
+    for path, network in places:
+        if network.prefixlen == 32:
+            problem = f"{network} is a single address: the prefix length is missing or wrong"
+            wider = IPv4Network((network.network_address, 16), strict=False)
+            yield Problem(path, "single-address", problem, f"write a subnet, for example {wider}")
+        for kind, unusable in _UNUSABLE.items():
+            if network.overlaps(unusable):
+                problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"
+                yield Problem(path, "unusable-subnet", problem, "use private addresses, for example 10.10.0.0/16")
+                break
+
+
+def subnets_have_the_right_size(federation: Federation) -> Iterator[Problem]:
+    """Kubernetes has limits on the size of both subnets."""
+    for cluster in federation.clusters.values():
+        if not _in_lab(cluster):
+            continue
+        pods, services = cluster.pod_subnet, cluster.service_subnet
+        room = 2 ** (_NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= _NODE_PREFIX else 0
+        if room < cluster.nodes and pods.prefixlen < 32:
+            widest = _NODE_PREFIX - (cluster.nodes - 1).bit_length()
+            has = f"{pods} has {'no' if room == 0 else f'only {room}'}" if room != 1 else f"{pods} has only one"
+            nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
+            yield Problem(
+                f"{cluster.path}.podSubnet",
+                "subnet-size",
+                f"{has} /{_NODE_PREFIX} for the {nodes} of {cluster.name}; every node takes one for its pods",
+                f"use a /{widest} or larger",
+            )
+        if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES and services.prefixlen < 32:
+            yield Problem(
+                f"{cluster.path}.serviceSubnet",
+                "subnet-size",
+                f"the services of {cluster.name} cannot live in {services}: API servers take /{_WIDEST_SERVICES} at"
+                f" most, and less than a /{_NARROWEST_SERVICES} has no room for the cluster's own services",
+                f"use a prefix from /{_WIDEST_SERVICES} to /{_NARROWEST_SERVICES}",
+            )
+
+
+def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Problem]:
+    """An address is a pod's, a service's or a node's, never two of them."""
+    for cluster in federation.clusters.values():
+        if len(_subnets(cluster)) == 2 and cluster.pod_subnet.overlaps(cluster.service_subnet):
+            yield Problem(
+                f"{cluster.path}.serviceSubnet",
+                "subnets-overlap",
+                f"{cluster.service_subnet} overlaps podSubnet {cluster.pod_subnet} of {cluster.name} itself: a pod's"
+                " address could be taken for a service's",
+                "use disjoint subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for services",
+            )
+        if not _in_lab(cluster):
+            continue
+        for key, network in _subnets(cluster):
+            if network.overlaps(federation.lab.subnet):
+                yield Problem(
+                    f"{cluster.path}.{key}",
+                    "subnet-overlaps-lab",
+                    f"{network} overlaps lab.subnet {federation.lab.subnet}, in which the nodes and gateways live:"
+                    f" {cluster.name} could not reach them",
+                    f"move {key} or lab.subnet, for example {key} to {_EXAMPLES[key]}",
+                )
+
+
+def subnets_on_one_network_are_disjoint(federation: Federation) -> Iterator[Problem]:
+    """On one Istio network pods call each other directly, so an address must name one pod."""
+    groups: dict[str, list[Cluster]] = defaultdict(list)
+    for cluster in federation.clusters.values():
+        groups[cluster.network].append(cluster)
+    for network, group in groups.items():
+        for place, later in enumerate(group):
+            for earlier in group[:place]:
+                yield from _overlaps(network, earlier, later)
+
+
+def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
+    for key, network in _subnets(later):
+        for other, taken in _subnets(earlier):
+            if network.overlaps(taken):
+                yield Problem(
+                    f"{later.path}.{key}",
+                    "subnets-overlap",
+                    f"{network} overlaps {other} {taken} of cluster {earlier.name}, and both are on the Istio network"
+                    f' "{name}", where pods call each other by address: calls would end in the wrong cluster',
+                    f"use another subnet for {later.name}, or give it a network of its own",
+                )
+
+
+def lab_has_room(federation: Federation) -> Iterator[Problem]:
+    """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
+    lab = federation.lab.subnet
+    clusters = sum(map(_in_lab, federation.clusters.values()))
+    if not clusters or lab.prefixlen == 32:
+        return
+    if clusters > MOST_CLUSTERS:
+        yield Problem(
+            "lab.subnet",
+            "lab-too-small",
+            f"{clusters} clusters live in the lab network; it has address pools for {MOST_CLUSTERS} at most",
+            "move clusters to other machines with provisioner existing, or to another stack",
+        )
+        return
+    room = capacity(lab) if lab.prefixlen <= SMALLEST_LAB else 0
+    if room < clusters:
+        needed = largest_prefix(clusters)
+        example = IPv4Network((lab.network_address, needed), strict=False)
+        yield Problem(
+            "lab.subnet",
+            "lab-too-small",
+            f"{lab} must hold the nodes and an address pool for each of {clusters} clusters; a /{lab.prefixlen} has"
+            f" {f'pools for {room}' if room else 'no room for pools'}",
+            f"use a /{needed} or larger, for example {example}",
+        )
+    elif lab.prefixlen < LARGEST_LAB:
+        problem = f"{lab} is larger than a /{LARGEST_LAB}, the largest network that the lab cuts into pools"
+        fix = f"use a /{LARGEST_LAB}, for example {IPv4Network((lab.network_address, LARGEST_LAB), strict=False)}"
+        yield Problem("lab.subnet", "lab-too-large", problem, fix)
+
+
+def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
+    """A gateway is reached by addresses or by host names: Istio resolves an entry in one way."""
+    for cluster in federation.clusters.values():
+        path = f"{cluster.path}.gateway.addresses"
+        addresses = [value for value in cluster.gateway.addresses if is_address(value)]
+        hosts = [value for value in cluster.gateway.addresses if not is_address(value)]
+        for host in hosts:
+            if not SUBDOMAIN.fullmatch(host) or len(host) > 253 or host.replace(".", "").isdecimal():
+                problem = f'"{host}" is neither an IP address nor a lower-case host name'
+                yield Problem(path, "bad-gateway-address", problem, _WRITTEN)
+        for address in addresses:
+            if why := _nowhere(ip_address(address)):
+                problem = f"{address} {why}: other clusters cannot reach the gateway of {cluster.name} there"
+                yield Problem(path, "bad-gateway-address", problem, _WRITTEN)
+        if addresses and hosts:
+            yield Problem(
+                path,
+                "mixed-addresses",
+                f"the gateway of {cluster.name} has the address {addresses[0]} and the host name {hosts[0]}; a"
+                " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
+                "list addresses only, or host names only",
+            )
+        if _in_lab(cluster) and cluster.load_balancer is not LoadBalancer.SERVICELB:
+            yield from _inside_lab(federation, cluster, addresses)
+
+
+_WRITTEN = "write it as 203.0.113.10, 2001:db8::10 or gateway.example.com"
+
+
+def _nowhere(address: IPv4Address | IPv6Address) -> str:
+    """Say why an address leads to no gateway from elsewhere; empty where it may."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return f"is the IPv4 address {address.ipv4_mapped} in the form of an IPv6 one"
+    kinds = {
+        "is every machine's own address": address.is_loopback,
+        "stands for no address": address.is_unspecified,
+        "is a link-local address": address.is_link_local,
+        "is a multicast address": address.is_multicast,
+    }
+    return next((told for told, holds in kinds.items() if holds), "")
+
+
+def external_ips_fit(federation: Federation) -> Iterator[Problem]:
+    """Kubernetes takes IP addresses there, and others must reach them."""
+    for place, value in enumerate(gateway_addresses.external_ips(federation.istio)):
+        path = f"istio.gatewayValues.service.externalIPs[{place}]"
+        why = _nowhere(ip_address(value)) if is_address(value) else "is no IP address"
+        if why:
+            problem = f"{value} {why}: other clusters cannot reach a gateway there"
+            yield Problem(path, "bad-external-ip", problem, "write it as 203.0.113.10 or 2001:db8::10")
+
+
+def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) -> Iterator[Problem]:
+    lab = federation.lab.subnet
+    if lab.prefixlen >= 31:
+        return
+    upper = list(lab.subnets())[1]
+    for value in addresses:
+        if ip_address(value) not in upper:
+            yield Problem(
+                f"{cluster.path}.gateway.addresses",
+                "gateway-outside-lab",
+                f"{value} is not in {upper}, the half of lab.subnet {lab} that load balancers take: nodes of other"
+                f" clusters could not reach the gateway of {cluster.name}, or a node could get the same address",
+                "leave gateway.addresses out, so that it is computed, or use an address of that half",
+            )
+
+
+def gateway_addresses_differ(federation: Federation) -> Iterator[Problem]:
+    """Two gateways with one address cannot both be reached."""
+    seen: dict[tuple[str, int], str] = {}
+    for cluster in federation.clusters.values():
+        for address in gateway_addresses.declared(cluster, federation.istio):
+            first = seen.setdefault((address, cluster.gateway.port), cluster.name)
+            if first != cluster.name:
+                yield Problem(
+                    f"{cluster.path}.gateway.addresses",
+                    "gateway-address-taken",
+                    f"{gateway_addresses.with_port(address, cluster.gateway.port)} is the gateway of cluster {first}"
+                    f" too: calls for {cluster.name} would arrive in {first}",
+                    "give each gateway its own address",
+                )
+
+
+RULES = (
+    subnets_are_usable,
+    subnets_have_the_right_size,
+    subnets_of_a_cluster_are_disjoint,
+    subnets_on_one_network_are_disjoint,
+    lab_has_room,
+    gateway_addresses_fit,
+    external_ips_fit,
+    gateway_addresses_differ,
+)

@@ -1,0 +1,152 @@
+"""Gateways: free ports, Services that other clusters reach, and values of the shape that they are laid over."""
+
+from collections.abc import Iterator, Mapping
+
+from mesh_federation.plan import gateway_addresses
+from mesh_federation.stack.config import Cluster, Federation, LoadBalancer
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.yaml_reader import kind_of
+
+OWN_PORTS = range(15000, 15091)
+"""Of Istio's proxies and control plane: admin 15000, capture 15001 to 15009, xDS 15010 and 15012, webhook 15017,
+telemetry 15020, status 15021, DNS 15053, metrics 15090, and more between them from release to release."""
+
+TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
+
+_SERVICE = "istio.gatewayValues.service"
+LISTS = {
+    "values": ("meshConfig.caCertificates",),
+    "gatewayValues": ("service.ports", "service.externalIPs"),
+    "egressValues": ("service.ports", "service.externalIPs"),
+}
+"""Lists of which this program sets items, by the key of the stack file under which a user's stand."""
+
+
+def gateway_ports_are_free(federation: Federation) -> Iterator[Problem]:
+    """The gateway is a proxy of Istio's, which listens on ports of its own."""
+    for cluster in federation.clusters.values():
+        port = cluster.gateway.port
+        if port in OWN_PORTS:
+            what = "its own status port" if port == 15021 else "a port that Istio and Envoy keep for themselves"
+            yield Problem(
+                f"{cluster.path}.gateway.port",
+                "port-of-istio",
+                f"{port} is {what} ({OWN_PORTS[0]} to {OWN_PORTS[-1]}): the gateway of {cluster.name} could not take"
+                " calls of other clusters there",
+                "use another port, for example 15443",
+            )
+
+
+def lists_are_lists(federation: Federation) -> Iterator[Problem]:
+    """Lists are laid over those of this program."""
+    istio = federation.istio
+    given = {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
+    for key, values in given.items():
+        for path in LISTS[key]:
+            *above, last = path.split(".")
+            parent = _at(values, above)
+            if isinstance(parent, dict) and last in parent and not isinstance(parent[last], list):
+                yield Problem(
+                    f"istio.{key}.{path}",
+                    "values-not-a-list",
+                    f"{kind_of(parent[last])} stands where Istio's chart takes a list, of which this program sets"
+                    " some items",
+                    "write a list there, or remove the key",
+                )
+
+
+def _at(values: Mapping[str, object], keys: list[str]) -> object:
+    found: object = values
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
+
+
+def services_have_a_type(federation: Federation) -> Iterator[Problem]:
+    """Importers and istiods find a gateway by its Service."""
+    istio = federation.istio
+    for key, values in (("gatewayValues", istio.gateway_values), ("egressValues", istio.egress_values)):
+        service = _at(values, ["service"])
+        if isinstance(service, dict) and "type" in service and service["type"] not in TYPES:
+            yield Problem(
+                f"istio.{key}.service.type",
+                "gateway-service-type",
+                f'"{service["type"]}" makes no Service by which a gateway is found',
+                f"write {', '.join(TYPES[:-1])} or {TYPES[-1]}, or remove the key",
+            )
+
+
+def services_are_reached(federation: Federation) -> Iterator[Problem]:
+    """Without a load balancer, nobody gives a gateway an address that other clusters reach: the stack file has to."""
+    kind = gateway_addresses.service_type(federation.istio)
+    if kind not in TYPES or kind == "LoadBalancer":
+        return
+    for cluster in federation.clusters.values():
+        if cluster.load_balancer is not LoadBalancer.NONE:
+            yield Problem(
+                f"{_SERVICE}.type",
+                "gateway-not-balanced",
+                f"{kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives addresses to"
+                " Services of type LoadBalancer alone: its gateway would have none",
+                f"remove service.type, or set loadBalancer: none in {cluster.name}",
+            )
+        elif not gateway_addresses.declared(cluster, federation.istio):
+            where = "inside its cluster alone" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
+            yield Problem(
+                f"{cluster.path}.gateway.addresses",
+                "gateway-without-address",
+                f"{_SERVICE}.type is {kind}: such a Service is reached {where}, and nothing says where other clusters"
+                f" reach the gateway of {cluster.name}",
+                f"list its addresses under {cluster.path}.gateway.addresses, or set {_SERVICE}.externalIPs, or remove"
+                " service.type",
+            )
+        elif (
+            kind == "NodePort"
+            and cluster.gateway.addresses
+            and cluster.gateway.port not in gateway_addresses.NODE_PORTS
+        ):
+            called = gateway_addresses.with_port(cluster.gateway.addresses[0], cluster.gateway.port)
+            yield Problem(
+                f"{cluster.path}.gateway.port",
+                "no-node-port",
+                f"other clusters call the gateway of {cluster.name} at {called}, but {_SERVICE}.type is NodePort, and"
+                f" nodes serve ports {gateway_addresses.NODE_PORTS[0]} to {gateway_addresses.NODE_PORTS[-1]}",
+                "write a free one of those, for example 31443: the Service then asks for it; with a load balancer of"
+                " your own in front, remove service.type: a Service of type LoadBalancer has node ports too",
+            )
+
+
+def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
+    """A list of ports replaces the one of this program, and is one for all clusters."""
+    ports = gateway_addresses.service(federation.istio).get("ports")
+    if not isinstance(ports, list):
+        return
+    for cluster in federation.clusters.values():
+        lacking = _lacking(cluster, federation, [each for each in ports if isinstance(each, dict)])
+        if lacking:
+            yield Problem(
+                f"{_SERVICE}.ports",
+                "gateway-port-not-served",
+                f"no entry has {lacking}, which other clusters call at the gateway of {cluster.name}"
+                f" ({cluster.path}.gateway.port)",
+                "add such an entry, or remove the list: the ports that are needed are set without it",
+            )
+
+
+def _lacking(cluster: Cluster, federation: Federation, ports: list[dict[str, object]]) -> str:
+    """Say what entry a list of ports lacks for other clusters to reach a gateway; empty where it has all."""
+    port = cluster.gateway.port
+    served = [each for each in ports if each.get("port") == port]
+    by_node = gateway_addresses.service_type(federation.istio) == "NodePort" and cluster.gateway.addresses
+    if by_node and not any(each.get("nodePort") == port for each in served):
+        return f"both port {port} and nodePort {port}"
+    return "" if served else f"port {port}"
+
+
+RULES = (
+    gateway_ports_are_free,
+    lists_are_lists,
+    services_have_a_type,
+    services_are_reached,
+    services_serve_the_port,
+)

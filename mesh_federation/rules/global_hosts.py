@@ -1,0 +1,232 @@
+"""Global hosts and the Gateway API: one host, one meaning in every cluster, and gateways that are found by network."""
+
+from collections.abc import Iterator
+
+from mesh_federation.plan import gateway_addresses, local_endpoints
+from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.rules.links import behind_host_names, exports_by_service, other_accounts
+from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload
+from mesh_federation.stack.problem import Problem
+
+_MOST_ADDRESSES = 16
+"""Of a Gateway of the Gateway API, by its definition."""
+
+
+def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
+    """<name>.mesh.global has no namespace in it, neither where it is imported nor where it is offered."""
+    seen: dict[tuple[str, str], Import] = {}
+    for link in federation.imports:
+        if link.mode != "global":
+            continue
+        for cluster, verb in ((link.cluster, "imports"), (link.source, "offers")):
+            first = seen.setdefault((cluster, link.host), link)
+            if first.service != link.service:
+                yield Problem(
+                    link.path,
+                    "global-host-taken",
+                    f"{link.service} would be {link.host} in {cluster}, but {first.path} {verb} {first.service} under"
+                    " that host: calls would end in either",
+                    "import one of them `as: remote`, or rename its Service",
+                )
+                break
+
+
+def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:
+    """Istio looks up the gateway of another network, which must differ from the local one (pitfall 30)."""
+    for link in federation.imports:
+        here, there = federation.clusters.get(link.cluster), federation.clusters.get(link.source)
+        if not here or not there or here is there or not (link.mode == "global" or link.api == "gateway"):
+            continue
+        if here.network == there.network:
+            asked = "`as: global`" if link.mode == "global" else "`api: gateway`"
+            yield Problem(
+                link.path,
+                "global-on-one-network",
+                f"{link.cluster} and {link.source} are both on the network {here.network}; {asked} finds the"
+                " gateway by the name of another network (pitfall 30)",
+                f"give {link.source} a network of its own, or write `as: remote` and `api: istio`",
+            )
+
+
+def hosts_have_one_api(federation: Federation) -> Iterator[Problem]:
+    """Either every endpoint of a host has an address, or istiod looks for all of them by network."""
+    seen: dict[tuple[str, str, str], Import] = {}
+    for link in federation.imports:
+        first = seen.setdefault((link.cluster, link.host, link.mode), link)
+        if first.api != link.api:
+            yield Problem(
+                f"{link.path}.api",
+                "api-differs",
+                f"{first.path} imports {link.service} into {link.cluster} with api {first.api}, this one with"
+                f" {link.api}: its endpoints would have addresses in part",
+                "write the same api in both",
+            )
+
+
+def remote_networks_have_one_cluster(federation: Federation) -> Iterator[Problem]:
+    """A remote gateway is that of a whole network: Istio sends every call for that network to it (pitfall 12)."""
+    known: dict[tuple[str, str], Import] = {}
+    for link in federation.imports:
+        source = federation.clusters.get(link.source)
+        if source and link.api == "gateway":
+            known.setdefault((link.cluster, source.network), link)
+    for link in federation.imports:
+        source = federation.clusters.get(link.source)
+        first = known.get((link.cluster, source.network)) if source else None
+        if source and first and first.source != link.source:
+            yield Problem(
+                link.path,
+                "remote-network-shared",
+                f"{first.path} has `api: gateway`, so {link.cluster} sends every call for the network {source.network}"
+                f" to the gateway of {first.source}; {link.source} is on that network too, and calls of"
+                f" {link.service} would end there (pitfall 12)",
+                f"give {link.source} a network of its own, or write `api: istio` wherever {link.cluster} imports from"
+                f" {first.source}",
+            )
+
+
+def entries_have_addresses(federation: Federation) -> Iterator[Problem]:
+    """The entries of a global host are IP addresses, unless istiod looks for the gateway (pitfall 29)."""
+    for link, named in behind_host_names(federation, "global"):
+        yield Problem(
+            link.path,
+            "global-needs-address",
+            f"{link.cluster} imports {link.service} `as: global` with `api: istio`, which needs the IP address of"
+            f" {link.source}'s gateway; {named}",
+            f"write `api: gateway`, or give the gateway of {link.source} an IP address",
+        )
+
+
+def remote_gateways_have_room(federation: Federation) -> Iterator[Problem]:
+    """The Gateway API limits the addresses of a Gateway."""
+    for link in federation.imports:
+        source = federation.clusters.get(link.source)
+        called = gateway_addresses.called(gateway_addresses.declared(source, federation.istio)) if source else []
+        if source and (link.api, link.via) == ("gateway", "direct") and len(called) > _MOST_ADDRESSES:
+            yield Problem(
+                f"{source.path}.gateway.addresses",
+                "too-many-addresses",
+                f"{len(called)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
+                f" Gateway API holds {_MOST_ADDRESSES} at most",
+                f"list {_MOST_ADDRESSES} of them, or write `api: istio`",
+            )
+
+
+def offered_samples_have_their_target_ports(federation: Federation) -> Iterator[Problem]:
+    """A global host finds the exporter's pods by the container's port: no Service translates it (pitfall 27)."""
+    running = {(w.cluster, w.reference): w for w in federation.workloads}
+    for export in federation.exports:
+        workload = running.get((export.cluster, export.service))
+        if workload is None or not _has_global_host(federation, export):
+            continue
+        target = SAMPLES[workload.sample].target
+        for index, port in enumerate(export.ports):
+            if _target(port) != target:
+                yield Problem(
+                    f"{export.path}.ports[{index}].targetPort",
+                    "global-target-port",
+                    f"{export.service.global_host} would lead to port {_target(port)} of the pods of {workload.path},"
+                    f" which listen on {target} (pitfall 27)",
+                    f"write targetPort: {target}",
+                )
+
+
+def _has_global_host(federation: Federation, export: Export) -> bool:
+    links = (link for link in federation.imports if link.mode == "global" and link.service == export.service)
+    return any(export.cluster in (link.source, link.cluster) for link in links)
+
+
+def global_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
+    """Pods of the importing cluster answer a global host on its ports, as the identity that callers pin."""
+    running = {(w.cluster, w.reference): w for w in federation.workloads}
+    exports = exports_by_service(federation)
+    for link in federation.imports:
+        workload, export = running.get((link.cluster, link.service)), exports.get((link.source, link.service))
+        if link.mode != "global" or workload is None or export is None or (link.cluster, link.service) in exports:
+            continue
+        for problem, fix in _misfits(link, export, workload):
+            beside = f"{link.cluster} imports {link.service} `as: global` beside its sample {workload.path}"
+            yield Problem(link.path, "global-sample-differs", f"{beside}, but {problem}", fix)
+
+
+def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
+    sample = SAMPLES[workload.sample]
+    for port in link.ports or export.ports:
+        if (port.name, port.number) != ("http", sample.port):
+            yield (
+                f"the sample has the port http {sample.port} alone, not {port.name} {port.number}: its share of those"
+                " calls would fail",
+                f"import the port http {sample.port} alone, or remove {workload.path}",
+            )
+        elif _target(port) != sample.target:
+            yield (
+                f"its pods listen on {sample.target}, and {export.path} says targetPort {_target(port)}: its share of"
+                " the calls would fail (pitfall 27)",
+                f"write targetPort: {sample.target} in {export.path}, or remove {workload.path}",
+            )
+    yield from other_accounts(link, export, workload)
+
+
+def both_sides_of_a_global_host_have_equal_ports(federation: Federation) -> Iterator[Problem]:
+    """A cluster that exports a service and imports it as global has one ServiceEntry for both."""
+    exports = exports_by_service(federation)
+    for link in federation.imports:
+        own, other = exports.get((link.cluster, link.service)), exports.get((link.source, link.service))
+        if link.mode != "global" or own is None or other is None or own is other:
+            continue
+        if _facts(own.ports) != _facts(link.ports or other.ports):
+            yield Problem(
+                link.path,
+                "global-ports-differ",
+                f"{link.cluster} exports {link.service} with {_told(own.ports)} ({own.path}) and imports it `as:"
+                f" global` with {_told(link.ports or other.ports)}: one host has one list of ports",
+                "give both the same ports; only their targetPort may differ",
+            )
+
+
+def pods_of_a_global_host_have_a_name(federation: Federation) -> Iterator[Problem]:
+    """Entries join pods by their canonical name, and by nothing that the pods' Service selects (pitfall 28)."""
+    exports = exports_by_service(federation)
+    seen: set[tuple[str, NamespacedName]] = set()
+    for link in federation.imports:
+        own = exports.get((link.cluster, link.service))
+        if link.mode != "global" or own is None or (link.cluster, link.service) in seen:
+            continue
+        seen.add((link.cluster, link.service))
+        labels = own.workload_labels
+        named = local_endpoints.canonical_name(federation, link.cluster, link.service)
+        if named is None or set(labels) == {local_endpoints.CANONICAL_NAME}:
+            yield Problem(
+                f"{own.path}.selector",
+                "global-without-name",
+                f"{link.path} adds instances of other clusters to the pods of {link.service} in {link.cluster}, by the"
+                " canonical name that Istio takes from their label app, and that their Service must not select by; the"
+                f" selector has {', '.join(sorted(labels))} (pitfall 28)",
+                f"write a selector with app, for example app: {link.service.name}, or import it `as: local`",
+            )
+
+
+def _target(port: Port) -> int:
+    return port.target_port or port.number
+
+
+def _facts(ports: tuple[Port, ...]) -> set[tuple[str, int, str]]:
+    return {(port.name, port.number, port.protocol.value) for port in ports}
+
+
+def _told(ports: tuple[Port, ...]) -> str:
+    return ", ".join(f"port {port.name} {port.number}/{port.protocol.value}" for port in ports)
+
+
+RULES = (
+    global_hosts_differ,
+    gateways_are_found_by_network,
+    hosts_have_one_api,
+    remote_networks_have_one_cluster,
+    entries_have_addresses,
+    remote_gateways_have_room,
+    offered_samples_have_their_target_ports,
+    global_imports_fit_the_sample,
+    both_sides_of_a_global_host_have_equal_ports,
+    pods_of_a_global_host_have_a_name,
+)

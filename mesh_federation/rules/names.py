@@ -1,0 +1,294 @@
+"""Names become Kubernetes objects, labels, host names and files: they must be fit for all of them, and unique."""
+
+import re
+from collections.abc import Iterator
+
+from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.plan.namespaces import RESERVED
+from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.yaml_reader import printable
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+SERVICE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+LABEL_KEY = re.compile(rf"({SUBDOMAIN.pattern}/)?{LABEL_VALUE.pattern}")
+DOCKER_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,511}")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_OF_DOCKER = frozenset({"bridge", "default", "host", "none"})
+_POD = re.compile(rf"(?P<set>{LABEL.pattern})-\d+\.(?P<service>{SERVICE.pattern})")
+"""How a StatefulSet's pod is called below its Service."""
+
+LABEL_LENGTH = 63
+CLUSTER_LENGTH = 30  # <name>-xxxxxx-control-plane is a host name, <name> is part of longer resource names
+EXISTING_LENGTH = LABEL_LENGTH - len("-network")  # no node is named after it; <name>-network is a label value
+
+_RFC1123 = "lower-case letters, digits and dashes, starting and ending with a letter or digit (RFC 1123)"
+
+
+def cluster_names_fit(federation: Federation) -> Iterator[Problem]:
+    """A cluster's name is part of host names and of the names of objects; everything wrong with it is told at once."""
+    for name, cluster in federation.clusters.items():
+        own = f", and write context: {name}" if cluster.is_existing and not cluster.context else ""
+        longest, what = (EXISTING_LENGTH, "objects") if cluster.is_existing else (CLUSTER_LENGTH, "nodes and objects")
+        if len(name) > longest:
+            yield Problem(
+                cluster.path,
+                "name-too-long",
+                f"{name} has {len(name)} characters; {_limit(cluster)}",
+                f"give the cluster a name of at most {longest} characters{own}",
+            )
+        if not LABEL.fullmatch(name):
+            yield Problem(
+                cluster.path,
+                "invalid-name",
+                f'the cluster name "{name}" is no host name label: its {what} could not be named after it',
+                f"use {_RFC1123}{_suggestion(name[:longest])}{own}",
+            )
+
+
+def _limit(cluster: Cluster) -> str:
+    if cluster.is_existing:
+        return f"its network, {cluster.name}-network, must stay below {LABEL_LENGTH + 1}, as Istio has it in labels"
+    return (
+        f"its node's host name, {cluster.name}-xxxxxx-control-plane, must stay below {LABEL_LENGTH + 1}, and names of"
+        " other objects are longer still"
+    )
+
+
+def from_name(cluster: Cluster, value: str) -> bool:
+    """Say whether a value was filled in from the cluster's name: what is wrong with it is wrong with the name."""
+    name = cluster.name
+    return value in (name, f"{name}-network", f"{name}-mesh", f"{name}.local")
+
+
+def fitting(name: str) -> str:
+    """Turn a name into a label that could stand in its place."""
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
+
+
+def cluster_names_differ(federation: Federation) -> Iterator[Problem]:
+    """Host names ignore case, so names that differ only in case are one name."""
+    seen: dict[str, str] = {}
+    for name, cluster in federation.clusters.items():
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            yield Problem(
+                cluster.path,
+                "cluster-name-taken",
+                f"clusters {first} and {name} differ only in case; host names and some file systems ignore case",
+                f"rename one of them, for example {name.lower()}-2",
+            )
+
+
+def _suggestion(name: str) -> str:
+    label = fitting(name)
+    return f", for example {label}" if label and label != name else ""
+
+
+def services_fit(federation: Federation) -> Iterator[Problem]:
+    """A service's name and namespace are labels of its host name."""
+    entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
+    for entry in entries:
+        yield from _service(f"{entry.path}.service", entry.service)
+        if entry.service_account is not None:
+            yield from _account(f"{entry.path}.serviceAccount", entry.service_account)
+    for export in federation.exports:
+        for index, consumer in enumerate(export.to):
+            for place, account in enumerate(consumer.service_accounts or ()):
+                path = f"{export.path}.to[{index}].serviceAccounts[{place}]"
+                yield from _label(path, "namespace", account.namespace)
+                yield from _account(path, account.name)
+
+
+def _service(path: str, service: NamespacedName) -> Iterator[Problem]:
+    yield from _label(path, "namespace", service.namespace)
+    if len(service.name) > LABEL_LENGTH:
+        yield _too_long(path, "service name", service.name)
+    elif single := _POD.fullmatch(service.name):
+        yield Problem(
+            path,
+            "single-pod",
+            f"{service.name} is a pod of the StatefulSet {single['set']}: clusters export Services, and no single pods",
+            f"export {service.namespace}/{single['service']}, or give the pod a Service of its own",
+        )
+    elif not SERVICE.fullmatch(service.name):
+        yield Problem(
+            path,
+            "invalid-name",
+            f'the service name "{service.name}" cannot exist: Kubernetes makes it a host name label (RFC 1035)',
+            f"use lower-case letters, digits and dashes, starting with a letter{_suggestion(service.name)}",
+        )
+
+
+def _label(path: str, what: str, value: str) -> Iterator[Problem]:
+    if len(value) > LABEL_LENGTH:
+        yield _too_long(path, what, value)
+    elif not LABEL.fullmatch(value):
+        problem = f'the {what} "{value}" cannot exist: Kubernetes takes host name labels only'
+        yield Problem(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+
+
+def _account(path: str, value: str) -> Iterator[Problem]:
+    if len(value) > 253:
+        yield _too_long(path, "service account", value, 253)
+    elif not SUBDOMAIN.fullmatch(value):
+        problem = f'the service account "{value}" cannot exist: no certificate would carry it, so no call would match'
+        yield Problem(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+
+
+def _too_long(path: str, what: str, value: str, limit: int = LABEL_LENGTH) -> Problem:
+    problem = f"the {what} {value[:20]}... has {len(value)} characters; Kubernetes takes at most {limit}"
+    return Problem(path, "name-too-long", problem, f"use a name of at most {limit} characters")
+
+
+def label_values_fit(federation: Federation) -> Iterator[Problem]:
+    """Istio networks and pod selectors are label values."""
+    for cluster in federation.clusters.values():
+        if cluster.network and not from_name(cluster, cluster.network):
+            yield from _label_value(f"{cluster.path}.network", "network", cluster.network)
+        if not from_name(cluster, cluster.mesh_id):
+            yield from _label_value(f"{cluster.path}.meshID", "mesh ID", cluster.mesh_id)
+    for export in federation.exports:
+        for key, value in export.selector.items():
+            path = f"{export.path}.selector"
+            if not LABEL_KEY.fullmatch(key):
+                problem = f'"{key}" is no key of a Kubernetes label: no pod can carry it, so nothing would be selected'
+                yield Problem(path, "invalid-name", problem, "use the key as it stands in the pods' labels")
+            if value:
+                yield from _label_value(f"{path}.{key}", "label value", value)
+
+
+def _label_value(path: str, what: str, value: str) -> Iterator[Problem]:
+    if len(value) > LABEL_LENGTH:
+        problem = f"the {what} {value[:20]}... has {len(value)} characters; it becomes a label value, at most 63 long"
+        yield Problem(path, "name-too-long", problem, "use a name of at most 63 characters")
+    elif not LABEL_VALUE.fullmatch(value):
+        problem = f'the {what} "{value}" is no label value, which Kubernetes would refuse'
+        fix = "use letters, digits, dashes, dots and underscores, starting and ending with a letter or digit"
+        yield Problem(path, "invalid-name", problem, fix)
+
+
+def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
+    """Sample workloads stay out of the namespaces of Kubernetes, Istio and MetalLB."""
+    for workload in federation.workloads:
+        namespace = workload.reference.namespace
+        yield from _label(f"{workload.path}.namespace", "namespace", namespace)
+        if namespace in RESERVED:
+            yield Problem(
+                f"{workload.path}.namespace",
+                "reserved-namespace",
+                f"{namespace} belongs to {RESERVED[namespace]}: it gets no"
+                f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
+                f"use a namespace of its own, for example {workload.sample}",
+            )
+
+
+def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Problem]:
+    """What is exported, and who may call it, is in the mesh; Istio's own namespace speaks for all of it."""
+    for export in federation.exports:
+        namespace = export.service.namespace
+        if namespace in RESERVED:
+            yield Problem(
+                f"{export.path}.service", "reserved-namespace", _why_reserved(export.service), "remove this export"
+            )
+        for index, consumer in enumerate(export.to):
+            for place, account in enumerate(consumer.service_accounts or ()):
+                if account.namespace in RESERVED and account.namespace != NAMESPACE:
+                    yield Problem(
+                        f"{export.path}.to[{index}].serviceAccounts[{place}]",
+                        "reserved-namespace",
+                        f"{account.namespace} belongs to {RESERVED[account.namespace]}: it gets no sidecars, so no pod"
+                        f" there has the identity {account}",
+                        "name an account of a namespace that is in the mesh, or remove this one",
+                    )
+
+
+def _why_reserved(service: NamespacedName) -> str:
+    if service.namespace == NAMESPACE:
+        return (
+            f"{NAMESPACE} is Istio's root namespace: the policy that guards the export of {service.name} would hold for"
+            " pods of every namespace that its selector matches"
+        )
+    return (
+        f"{service.namespace} belongs to {RESERVED[service.namespace]}: it gets no sidecars, so nothing would check who"
+        f" calls {service.name}"
+    )
+
+
+def workloads_differ(federation: Federation) -> Iterator[Problem]:
+    """A sample is declared once in a namespace of a cluster."""
+    seen: dict[tuple[str, NamespacedName], str] = {}
+    for workload in federation.workloads:
+        first = seen.setdefault((workload.cluster, workload.reference), workload.path)
+        if first != workload.path:
+            yield Problem(
+                workload.path,
+                "duplicate-workload",
+                f"{workload.reference} in {workload.cluster} is declared by {first} too: both are one Deployment",
+                "remove one of them, or give it another namespace",
+            )
+
+
+def lab_network_fits(federation: Federation) -> Iterator[Problem]:
+    """The lab's network is a Docker network, and one of its own."""
+    if federation.lab.network in _OF_DOCKER:
+        problem = f"{federation.lab.network} is a network of Docker's own: it has no addresses that could be given out"
+        yield Problem("lab.network", "reserved-network", problem, "use another name, for example mesh-federation")
+    elif not DOCKER_NETWORK.fullmatch(federation.lab.network):
+        problem = f'"{federation.lab.network}" is no name that Docker gives to a network'
+        fix = "use letters, digits, dots, dashes and underscores, starting with a letter or digit"
+        yield Problem("lab.network", "invalid-name", problem, fix)
+
+
+def images_fit(federation: Federation) -> Iterator[Problem]:
+    """What is no reference of an image is an option, or nothing at all, to the program that gets it."""
+    images, istio = federation.images, federation.istio
+    given = {f"images.{key}": value for key, value in images.model_dump().items()}
+    given |= {f"{cluster.path}.image": cluster.image for cluster in federation.clusters.values()}
+    given |= {f"{workload.path}.image": workload.image for workload in federation.workloads}
+    given |= {"istio.hub": istio.hub or None, "istio.tag": istio.tag or None}
+    for path, value in given.items():
+        form = TAG if path == "istio.tag" else IMAGE
+        if value is not None and not form.fullmatch(value):
+            told = f'"{printable(value)}" is no {"tag" if form is TAG else "name"} of an image'
+            example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
+            yield Problem(path, "bad-image", told, f"write it as {example}; or leave it out")
+
+
+def paths_fit(federation: Federation) -> Iterator[Problem]:
+    """An empty path is the folder in which somebody happens to be; one that starts with a dash is an option."""
+    given = {
+        "istio.charts": federation.istio.charts,
+        "istio.gatewayApi": federation.istio.gateway_api,
+        "lab.metallbManifest": federation.lab.metallb_manifest,
+    }
+    for path, value in given.items():
+        if not value.strip() or value.startswith("-") or not value.isprintable():
+            problem = f'"{printable(value)}" is no path of a file or folder'
+            yield Problem(path, "bad-path", problem, "write a path, or leave it out, to take what the toolchain pins")
+
+
+def revision_fits(federation: Federation) -> Iterator[Problem]:
+    """Istio's revision is part of names of objects and a label value."""
+    revision = federation.istio.revision
+    if revision and not LABEL.fullmatch(revision):
+        problem = f'the revision "{revision}" is no host name label; istiod-<revision> is the name of a Service'
+        yield Problem("istio.revision", "invalid-name", problem, f"use {_RFC1123}{_suggestion(revision)}")
+
+
+RULES = (
+    cluster_names_fit,
+    cluster_names_differ,
+    services_fit,
+    label_values_fit,
+    workload_namespaces_fit,
+    exports_stay_out_of_reserved_namespaces,
+    workloads_differ,
+    lab_network_fits,
+    images_fit,
+    paths_fit,
+    revision_fits,
+)

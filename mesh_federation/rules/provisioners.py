@@ -1,0 +1,206 @@
+"""What only some provisioners take: silently ignored keys would promise what does not happen."""
+
+import os
+import re
+from collections.abc import Iterator
+
+from pydantic.alias_generators import to_camel
+
+from mesh_federation.rules.names import CLUSTER_LENGTH
+from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
+from mesh_federation.stack.problem import Problem
+
+_MADE = {Provisioner.KWOK, Provisioner.KIND, Provisioner.K3D}
+
+_ACTS_ON = {
+    "kubeconfig": {Provisioner.EXISTING},
+    "context": {Provisioner.EXISTING},
+    "adopt": {Provisioner.EXISTING},
+    "adopted": {Provisioner.EXISTING},
+    "api_server": {Provisioner.EXISTING},
+    "image": {Provisioner.KIND, Provisioner.K3D},
+    "nodes": _MADE,
+    "ports": {Provisioner.KIND, Provisioner.K3D},
+    "ready_within_seconds": {Provisioner.KIND, Provisioner.K3D},
+}
+
+_SUITS = {
+    LoadBalancer.SIMULATED: {Provisioner.KWOK},
+    LoadBalancer.SERVICELB: {Provisioner.K3D},
+    LoadBalancer.CLOUD_PROVIDER_KIND: {Provisioner.KIND},
+    LoadBalancer.METALLB: {Provisioner.KIND, Provisioner.K3D, Provisioner.EXISTING},
+    LoadBalancer.NONE: set(Provisioner),
+}
+
+_WHY_NOT = {
+    LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services by themselves",
+    LoadBalancer.SERVICELB: "it is part of k3s",
+    LoadBalancer.CLOUD_PROVIDER_KIND: "it serves the clusters that kind lists",
+    LoadBalancer.METALLB: "simulated nodes run no MetalLB",
+    LoadBalancer.NONE: "",
+}
+
+_LONGEST_NAME = {Provisioner.K3D: 32}
+"""Characters of a real name: the logical one, a dash and the generation's digits."""
+_GENERATION = len("-xxxxxx")
+
+_NODE_IMAGES = {Provisioner.KIND: "kindest/node", Provisioner.K3D: "rancher/k3s"}
+
+_OBJECT = re.compile(r"[A-Z][A-Za-z0-9]* ([a-z0-9.-]+/)?[a-z0-9][a-zA-Z0-9.:-]*")
+"""Kind namespace/name, or Kind name."""
+
+_NODE_PORTS = {6443: "API server", 10250: "kubelet"}
+"""Ports on which k3s listens on its nodes (k3s: networking requirements)."""
+
+
+def _names(provisioners: set[Provisioner]) -> str:
+    return " or ".join(sorted(provisioner.value for provisioner in provisioners))
+
+
+def keys_act(federation: Federation) -> Iterator[Problem]:
+    """A key that the provisioner does not act on is refused."""
+    for cluster in federation.clusters.values():
+        for key, provisioners in _ACTS_ON.items():
+            value = getattr(cluster, key)
+            unset = value == type(cluster).model_fields[key].default
+            if unset or cluster.provisioner in provisioners:
+                continue
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            shown, written = str(value).lower() if isinstance(value, bool) else shown, to_camel(key)
+            yield Problem(
+                f"{cluster.path}.{written}",
+                "key-without-effect",
+                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{written}` is"
+                f" for {_names(provisioners)}",
+                f"remove `{written}`, or choose provisioner {_names(provisioners)}",
+            )
+
+
+def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Problem]:
+    """Which cluster is meant must be said in the stack file, not by the shell that happens to run it."""
+    for cluster in federation.clusters.values():
+        if cluster.is_existing and not cluster.kubeconfig:
+            yield Problem(
+                f"{cluster.path}.kubeconfig",
+                "missing-kubeconfig",
+                f"{cluster.name} is an existing cluster, but no kubeconfig says how to reach it; whatever KUBECONFIG"
+                " holds on some machine could be the wrong cluster",
+                f"add kubeconfig: path/to/{cluster.name}.kubeconfig, and context if the file has several",
+            )
+
+
+def existing_clusters_differ(federation: Federation) -> Iterator[Problem]:
+    """Two meshes in one cluster overwrite each other; two ways to one API server are told apart by `up` alone."""
+    seen: dict[tuple[str, str], str] = {}
+    for cluster in federation.clusters.values():
+        if not (cluster.is_existing and cluster.kubeconfig):
+            continue
+        first = seen.setdefault((os.path.normpath(cluster.kubeconfig), cluster.context or ""), cluster.name)
+        if first != cluster.name:
+            yield Problem(
+                f"{cluster.path}.kubeconfig",
+                "one-cluster-twice",
+                f"{first} has kubeconfig {cluster.kubeconfig} and the same context too: {first} and {cluster.name} are"
+                " one cluster, and each would overwrite the mesh of the other",
+                f"remove {cluster.name}, or name the kubeconfig and context of another cluster",
+            )
+
+
+def adopted_objects_are_named(federation: Federation) -> Iterator[Problem]:
+    """What is taken over is named as `up` names it."""
+    for cluster in federation.clusters.values():
+        for index, name in enumerate(cluster.adopted):
+            if not _OBJECT.fullmatch(name):
+                yield Problem(
+                    f"{cluster.path}.adopted[{index}]",
+                    "bad-object-name",
+                    f'"{name}" names no object of {cluster.name}, so it would adopt nothing',
+                    "write it as `up` names it with adopt: true, for example ServiceAccount sleep/sleep",
+                )
+
+
+def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
+    """Each load balancer works with some provisioners only."""
+    for cluster in federation.clusters.values():
+        suits = _SUITS[cluster.load_balancer]
+        if cluster.provisioner not in suits:
+            yield Problem(
+                f"{cluster.path}.loadBalancer",
+                "load-balancer-mismatch",
+                f"{cluster.load_balancer.value} does not work on {cluster.name}, which has provisioner"
+                f" {cluster.provisioner.value}: {_WHY_NOT[cluster.load_balancer]}, so the gateway would get no address",
+                f"leave loadBalancer out to take what suits {cluster.provisioner.value}",
+            )
+
+
+def names_suit(federation: Federation) -> Iterator[Problem]:
+    """A program that makes clusters may take shorter names than others do."""
+    for cluster in federation.clusters.values():
+        longest = _LONGEST_NAME.get(cluster.provisioner)
+        if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
+            yield Problem(
+                cluster.path,
+                "name-too-long",
+                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provisioner.value} takes at most"
+                f" {longest}, and {_GENERATION} of them are for the generation in {cluster.name}-xxxxxx",
+                f"give the cluster a name of at most {longest - _GENERATION} characters",
+            )
+
+
+def node_images_suit(federation: Federation) -> Iterator[Problem]:
+    """A node image holds the programs that one provisioner starts."""
+    for cluster in federation.clusters.values():
+        image = cluster.image or federation.images.node or ""
+        repository = image.partition("@")[0].rpartition("/")
+        name = f"{repository[0].rpartition('/')[2]}/{repository[2].partition(':')[0]}"
+        own = _NODE_IMAGES.get(cluster.provisioner, name)
+        if name != own and name in _NODE_IMAGES.values():
+            whose = next(provisioner.value for provisioner, other in _NODE_IMAGES.items() if other == name)
+            yield Problem(
+                f"{cluster.path}.image" if cluster.image else "images.node",
+                "node-image-of-another",
+                f"{image} is the node image of {whose}, but {cluster.name} has provisioner {cluster.provisioner.value}:"
+                " its nodes would not start",
+                f"give {cluster.name} an `image` of {own}, or leave `image` and images.node out to take the one that"
+                f" {cluster.provisioner.value} brings",
+            )
+
+
+def servicelb_can_serve(federation: Federation) -> Iterator[Problem]:
+    """k3s gives a Service the addresses of its nodes, and opens the Service's ports there (pitfall 49)."""
+    for cluster in federation.clusters.values():
+        if cluster.load_balancer is LoadBalancer.SERVICELB:
+            yield from _by_nodes(cluster)
+
+
+def _by_nodes(cluster: Cluster) -> Iterator[Problem]:
+    addresses = [value for value in cluster.gateway.addresses if is_address(value)]
+    if addresses:
+        yield Problem(
+            f"{cluster.path}.gateway.addresses",
+            "address-of-nodes",
+            f"{addresses[0]} cannot be given to the gateway of {cluster.name}: servicelb publishes it at the addresses"
+            " of the cluster's nodes, which Docker hands out",
+            "leave gateway.addresses out, so that they are read from the Service, or set loadBalancer: metallb",
+        )
+    port = cluster.gateway.port
+    if port in _NODE_PORTS:
+        yield Problem(
+            f"{cluster.path}.gateway.port",
+            "port-of-nodes",
+            f"servicelb opens port {port} on the nodes of {cluster.name}, where it is the {_NODE_PORTS[port]}'s: that"
+            " could not be reached any more",
+            "use another port, for example 15443, or set loadBalancer: metallb",
+        )
+
+
+RULES = (
+    keys_act,
+    existing_clusters_have_a_kubeconfig,
+    existing_clusters_differ,
+    adopted_objects_are_named,
+    load_balancers_suit,
+    names_suit,
+    node_images_suit,
+    servicelb_can_serve,
+)

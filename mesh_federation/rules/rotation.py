@@ -1,0 +1,82 @@
+"""A rotation leads somewhere else, by authorities that can be told apart and last long enough."""
+
+import re
+from collections.abc import Iterator
+
+from mesh_federation.plan.trust import TrustPlan, plan
+from mesh_federation.stack.config import Federation, Trust
+from mesh_federation.stack.problem import Problem
+
+_NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
+_COMMON_NAME = 64
+"""Characters that X.509 allows in a common name (RFC 5280, ub-common-name)."""
+
+
+def authorities_have_names(federation: Federation) -> Iterator[Problem]:
+    """A name becomes part of common names and of names of resources."""
+    trust = federation.trust
+    given = {"trust.root": trust.root, "trust.rotation.root": (trust.rotation and trust.rotation.root) or ""}
+    given |= {f"{cluster.path}.intermediate": cluster.intermediate for cluster in federation.clusters.values()}
+    for path, name in given.items():
+        if not _NAME.fullmatch(name):
+            problem = f'"{name}" cannot be part of the names of certificates and resources'
+            yield Problem(path, "bad-authority-name", problem, "use lower-case letters, digits and dashes, such as r2")
+
+
+def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
+    """What a rotation leads to differs from what is, in what makes a root another one."""
+    trust = federation.trust
+    if trust.rotation is None or trust.rotation.provided:  # whose roots may be encrypted, or in files
+        return
+    now, following = (
+        _planned(federation, trust.model_copy(update={"rotation": None})),
+        _planned(federation, trust.following),
+    )
+    if now.issuers == following.issuers:
+        yield Problem(
+            "trust.rotation",
+            "rotation-to-nowhere",
+            "the roots that it leads to are those that clusters have",
+            "name the next root, for example root: r2; or another model; or remove rotation",
+        )
+        return
+    recipes = {root.name: root.made_of for root in now.roots}
+    changed = [root for root in following.roots if recipes.get(root.name, root.made_of) != root.made_of]
+    for root in changed:
+        yield Problem(
+            "trust.rotation",
+            "rotation-without-name",
+            f"{root.name} is to be another root ({root.made_of}), but both have one name: clusters trust both for a"
+            " while, and must tell them apart",
+            "give the next roots a name, for example root: r2",
+        )
+
+
+def _planned(federation: Federation, trust: Trust) -> TrustPlan:
+    return plan(federation.model_copy(update={"trust": trust}))
+
+
+def common_names_fit(federation: Federation) -> Iterator[Problem]:
+    """X.509 limits common names."""
+    planned = plan(federation)
+    names = [root.common_name for root in planned.roots] + [each.common_name for each in planned.intermediates]
+    for name in names:
+        if len(name) > _COMMON_NAME:
+            problem = f'the common name "{name}" has {len(name)} characters; X.509 allows {_COMMON_NAME}'
+            yield Problem("trust", "long-common-name", problem, "shorten the names of the cluster or of the authority")
+
+
+def roots_outlive_what_they_sign(federation: Federation) -> Iterator[Problem]:
+    """A chain ends with the first of its certificates."""
+    trust = federation.trust
+    if trust.following.model in ("common", "separate") and trust.intermediate_days > trust.following.root_days:
+        yield Problem(
+            "trust.intermediateDays",
+            "outlives-its-root",
+            f"intermediates would last {trust.intermediate_days} days, longer than their root, which lasts"
+            f" {trust.following.root_days}: they are worth nothing after it",
+            "write fewer days than rootDays",
+        )
+
+
+RULES = (authorities_have_names, rotations_lead_elsewhere, common_names_fit, roots_outlive_what_they_sign)

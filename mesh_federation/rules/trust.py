@@ -1,0 +1,225 @@
+"""Trust domains, meshes and roots: what must be told apart, and what must be one."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from mesh_federation.rules.names import fitting, from_name
+from mesh_federation.stack.config import Cluster, Export, Federation, NamespacedName, Trust
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.yaml_reader import inert
+
+_TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_LENGTH = 255
+_POINTER = "cluster.local"
+"""What policies call the trust domain of the mesh that they are in, whatever its name."""
+
+
+def trust_domains_are_names(federation: Federation) -> Iterator[Problem]:
+    """The SPIFFE standard limits what a trust domain may look like."""
+    for cluster in federation.clusters.values():
+        domain = cluster.trust_domain
+        if from_name(cluster, domain):
+            continue
+        if len(domain) > _LENGTH:
+            problem = f"{domain[:20]}... has {len(domain)} characters; SPIFFE allows {_LENGTH}"
+            yield Problem(f"{cluster.path}.trustDomain", "bad-trust-domain", problem, "use a shorter name")
+        elif not _TRUST_DOMAIN.fullmatch(domain):
+            yield Problem(
+                f"{cluster.path}.trustDomain",
+                "bad-trust-domain",
+                f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
+                f"use lower-case letters, digits, dots and dashes, for example {fitting(cluster.name) or 'east'}.local",
+            )
+
+
+def authorities(federation: Federation) -> Iterator[tuple[str, Trust]]:
+    """Return what clusters have and, while a rotation lasts, what they are to have; each with its place."""
+    yield "trust", federation.trust
+    if federation.trust.rotation:
+        yield "trust.rotation", federation.trust.following
+
+
+def _groups(federation: Federation, key: Callable[[Cluster], str]) -> list[list[Cluster]]:
+    groups: dict[str, list[Cluster]] = defaultdict(list)
+    for cluster in federation.clusters.values():
+        groups[key(cluster)].append(cluster)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Problem]:
+    """Clusters of one trust domain have the same identities, so an export cannot admit one and refuse the other."""
+    for group in _groups(federation, lambda cluster: cluster.trust_domain):
+        names = {cluster.name for cluster in group}
+        for export in federation.exports:
+            if not (names & export.consumers):
+                continue
+            pair = _confused(export, group)
+            if pair is None:
+                continue
+            first, later = pair
+            yield Problem(
+                f"{later.path}.trustDomain",
+                "trust-domain-taken",
+                f"cluster {first.name} has {later.trust_domain} too, and {export.path} of {export.cluster} names"
+                f" consumers: callers of {first.name} and {later.name} could not be told apart",
+                f"admit the same callers of both under `to` of {export.path}: they are of one mesh"
+                if first.mesh_id == later.mesh_id
+                else f"give {later.name} a trust domain of its own, for example {later.name}.local",
+            )
+            break
+
+
+Admitted = frozenset[NamespacedName] | None
+
+
+def _confused(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] | None:
+    """Find two clusters of one trust domain whose callers this export treats differently."""
+    admitted: dict[str, Admitted] = {
+        c.cluster: None if c.service_accounts is None else frozenset(c.service_accounts) for c in export.to
+    }
+    admitted[export.cluster] = None  # callers of the exporting cluster itself are never refused
+    first = group[0]
+    for later in group[1:]:
+        if admitted.get(first.name, frozenset()) != admitted.get(later.name, frozenset()):
+            return first, later
+    return None
+
+
+def named_callers_keep_their_trust_domain(federation: Federation) -> Iterator[Problem]:
+    """An istiod takes cluster.local in a named account for its own trust domain, and writes that in its place.
+
+    Source: ReplaceTrustDomainAliases (istio, pilot/pkg/security/trustdomain); a whole cluster, `domain/*`, is kept.
+    """
+    for export in federation.exports:
+        here = federation.clusters.get(export.cluster)
+        for consumer in export.to:
+            there = federation.clusters.get(consumer.cluster)
+            if not (here and there and consumer.service_accounts) or there.trust_domain == here.trust_domain:
+                continue
+            if there.trust_domain == _POINTER:
+                yield Problem(
+                    f"{there.path}.trustDomain",
+                    "trust-domain-of-istio",
+                    f"{export.path} names accounts of {there.name}, but an istiod reads {_POINTER} in an account as its"
+                    f" own trust domain, {here.trust_domain} in {here.name}: none of them could ever call",
+                    f"give {there.name} a trust domain of its own, for example {there.name}.local; or leave"
+                    f" serviceAccounts out there, to admit every workload of {there.name}",
+                )
+
+
+def networks_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
+    """Clusters share a network to reach each other's pods directly: that takes one mesh."""
+    for group in _groups(federation, lambda cluster: cluster.network):
+        first = group[0]
+        for later in group[1:]:
+            if later.mesh_id != first.mesh_id:
+                yield Problem(
+                    f"{later.path}.network",
+                    "network-of-two-meshes",
+                    f"clusters {first.name} (meshID {first.mesh_id}) and {later.name} (meshID {later.mesh_id}) share"
+                    f' the network "{later.network}": Istio would send calls to pods directly, past the gateways',
+                    f"give {later.name} a network of its own, for example {later.name}-network, or both one meshID",
+                )
+
+
+def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
+    """Clusters of one mesh accept each other's workloads as their own."""
+    for group in _groups(federation, lambda cluster: cluster.mesh_id):
+        first = group[0]
+        for later in group[1:]:
+            if later.trust_domain != first.trust_domain:
+                yield Problem(
+                    f"{later.path}.trustDomain",
+                    "mesh-of-two-trust-domains",
+                    f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have one"
+                    f" meshID, {later.mesh_id}: workloads of one mesh need one trust domain",
+                    f"write trustDomain: {first.trust_domain}, or give {later.name} a meshID of its own",
+                )
+        for place, trust in authorities(federation):
+            if trust.model == "separate":
+                others = " and ".join(cluster.name for cluster in group)
+                yield Problem(
+                    f"{place}.model",
+                    "mesh-of-two-roots",
+                    f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one"
+                    " mesh need one root",
+                    "write model: common, or give each cluster a meshID of its own",
+                )
+
+
+def ambient_has_one_root(federation: Federation) -> Iterator[Problem]:
+    """Ztunnel validates peers against one root."""
+    for place, trust in authorities(federation):
+        if federation.istio.ambient and trust.model == "separate" and len(federation.clusters) > 1:
+            yield Problem(
+                "istio.ambient",
+                "ambient-with-separate-roots",
+                f"ambient meshes with {place}.model separate: ztunnel checks peers against its own root only, so every"
+                " call to another cluster would be refused",
+                f"write {place}.model: common, or use sidecars (ambient: false)",
+            )
+
+
+def provided_names_all_clusters(federation: Federation) -> Iterator[Problem]:
+    """Model `provided` has an authority for every cluster; the other models have none."""
+    for place, trust in authorities(federation):
+        yield from _unused(place, trust) if trust.model != "provided" else _unmatched(place, trust, federation)
+
+
+def _unused(place: str, trust: Trust) -> Iterator[Problem]:
+    if trust.provided:
+        yield Problem(
+            f"{place}.provided",
+            "provided-unused",
+            f"authorities are given for {', '.join(trust.provided)}, but {place}.model is {trust.model}, which makes"
+            " its own: the given ones would be ignored",
+            f"write model: provided, or remove {place}.provided",
+        )
+
+
+def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Problem]:
+    for name in federation.clusters:
+        if name not in trust.provided:
+            yield Problem(
+                f"{place}.provided",
+                "provided-incomplete",
+                f"{place}.model is provided, but cluster {name} has no authority there, so its istiod could sign"
+                " nothing",
+                f"add {place}.provided.{name} with certificate, key, chain and root",
+            )
+    for name in trust.provided:
+        if name not in federation.clusters:
+            yield Problem(
+                f"{place}.provided.{name}",
+                "provided-for-nobody",
+                f"{name} is no cluster of this federation; declared: {', '.join(federation.clusters)}",
+                "write the name of the cluster meant, or remove this authority",
+            )
+
+
+def organizations_can_be_read(federation: Federation) -> Iterator[Problem]:
+    """Every program that shows a certificate shows its organization: no text that steers a terminal, and no NUL."""
+    trust = federation.trust
+    next_one = (trust.rotation and trust.rotation.organization) or ""
+    for place, organization in (("trust", trust.organization), ("trust.rotation", next_one)):
+        if not organization.isprintable():
+            yield Problem(
+                f"{place}.organization",
+                "organization-unprintable",
+                f'"{inert(organization)}" has characters that do not print: it becomes the subject of every'
+                " authority, which programs compare, cut off at NUL, or show on a terminal as it stands",
+                "write a name of letters, digits, blanks and punctuation",
+            )
+
+
+RULES = (
+    organizations_can_be_read,
+    trust_domains_are_names,
+    trust_domains_tell_callers_apart,
+    named_callers_keep_their_trust_domain,
+    networks_are_of_one_mesh,
+    meshes_are_of_one_trust,
+    ambient_has_one_root,
+    provided_names_all_clusters,
+)

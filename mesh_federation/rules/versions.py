@@ -1,0 +1,183 @@
+"""Istio releases: which feature needs which, and how far apart clusters may be."""
+
+import re
+from collections.abc import Iterator
+
+from mesh_federation.plan.istio_values import ALPHA_GATEWAY_API, TLS_LISTENERS_DEFAULT
+from mesh_federation.stack.config import Cluster, Federation, Istio
+from mesh_federation.stack.problem import Problem
+
+_OLDEST = (1, 22, 1)
+_NEWEST = tuple(int(part) for part in Istio().version.split(".")[:2])
+"""Of the releases that this program has been tried with, the one that it takes by itself."""
+_KUBERNETES = range(27, 38)
+"""Minor releases that one of those releases of Istio supports, or is usable with (istio.io: supported releases)."""
+_GLOBAL = (1, 23)
+_AMBIENT = (1, 27)
+_READS_CONFIG_MAPS = (1, 26)
+_UNSET_NETWORK = (1, 30)
+_SKEW = 2
+
+
+def _release(federation: Federation, cluster: Cluster) -> str:
+    return cluster.istio_version or federation.istio.version
+
+
+def _path(cluster: Cluster) -> str:
+    return f"{cluster.path}.istioVersion" if cluster.istio_version else "istio.version"
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def releases_are_recent(federation: Federation) -> Iterator[Problem]:
+    """Older releases lose calls when the gateway's listener is created after the STRICT policy."""
+    for cluster in federation.clusters.values():
+        release = _release(federation, cluster)
+        if tuple(int(part) for part in release.split("-")[0].split(".")) < _OLDEST:
+            yield Problem(
+                _path(cluster),
+                "istio-too-old",
+                f"Istio {release} is older than {_dotted(_OLDEST)}: its gateways drop calls from other clusters until"
+                " they restart (istio#50757, pitfall 18)",
+                f"use {_dotted(_OLDEST)} or later",
+            )
+
+
+def releases_are_known(federation: Federation) -> Iterator[Problem]:
+    """What a later release makes of charts, values and objects is not known here."""
+    for cluster in federation.clusters.values():
+        if federation.istio_version(cluster.name) > _NEWEST:
+            yield Problem(
+                _path(cluster),
+                "istio-too-new",
+                f"Istio {_release(federation, cluster)} is later than {_dotted(_NEWEST)}, the latest that this program"
+                " knows: its charts and objects may differ from what is rendered here",
+                f"use {_dotted(_OLDEST)} to {_dotted(_NEWEST)}",
+            )
+        minor = re.match(r"v?1\.(\d+)", cluster.kubernetes_version)
+        if minor and int(minor[1]) not in _KUBERNETES:
+            yield Problem(
+                f"{cluster.path}.kubernetesVersion",
+                "kubernetes-unsupported",
+                f"Kubernetes {cluster.kubernetes_version} is supported by no Istio from {_dotted(_OLDEST[:2])} to"
+                f" {_dotted(_NEWEST)}: what charts render for it was never tried",
+                f"use 1.{_KUBERNETES[0]} to 1.{_KUBERNETES[-1]}",
+            )
+
+
+def releases_are_close(federation: Federation) -> Iterator[Problem]:
+    """Istio tests neighbouring releases together, not more."""
+    clusters = sorted(federation.clusters.values(), key=lambda c: (federation.istio_version(c.name), c.name))
+    oldest, newest = clusters[0], clusters[-1]
+    low, high = federation.istio_version(oldest.name), federation.istio_version(newest.name)
+    if high[1] - low[1] > _SKEW:
+        yield Problem(
+            _path(oldest),
+            "version-skew",
+            f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} {_dotted(high)}: more than {_SKEW} minor"
+            " releases apart, which nobody tests together",
+            f"bring {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
+        )
+
+
+def global_hosts_are_supported(federation: Federation) -> Iterator[Problem]:
+    """Entries without addresses need istiod to find the remote gateway by its network."""
+    for link in federation.imports:
+        cluster = federation.clusters.get(link.cluster)
+        if cluster is None or federation.istio_version(cluster.name) >= _GLOBAL:
+            continue
+        if link.mode != "global" and link.api != "gateway":
+            continue
+        asked = "`as: global`" if link.mode == "global" else "with `api: gateway`"
+        yield Problem(
+            link.path,
+            "global-version",
+            f"{link.cluster} imports {link.service} {asked}, which needs Istio {_dotted(_GLOBAL)} to find the"
+            f" gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
+            f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote` and `api: istio`",
+        )
+
+
+def networks_are_set(federation: Federation) -> Iterator[Problem]:
+    """Before one release, a proxy without network does not use the gateways of others."""
+    for cluster in federation.clusters.values():
+        if not cluster.network and federation.istio_version(cluster.name) < _UNSET_NETWORK:
+            yield Problem(
+                f"{cluster.path}.network",
+                "unset-network-version",
+                f"{cluster.name} has an empty network and runs Istio {_release(federation, cluster)}; before"
+                f" {_dotted(_UNSET_NETWORK)} its proxies would not use the gateways of other networks (pitfall 30)",
+                f"write a name, for example {cluster.name}-network, or leave the key out",
+            )
+
+
+def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
+    """Up to 1.29, TLS listeners of the Gateway API stand behind a flag, which values must not take back."""
+    values = federation.istio.values
+    places = {"pilot.env": values.get("pilot"), "env": values}
+    flags = {place: _flag(above.get("env")) for place, above in places.items() if isinstance(above, dict)}
+    refused = [place for place, flag in flags.items() if flag.lower() == "false"]
+    if not refused:
+        return
+    for link in federation.imports:
+        if link.api != "gateway":
+            continue
+        ends = [federation.clusters.get(name) for name in (link.cluster, link.source)]
+        old = [c for c in ends if c and federation.istio_version(c.name) < TLS_LISTENERS_DEFAULT]
+        if old:
+            yield Problem(
+                f"istio.values.{refused[0]}.{ALPHA_GATEWAY_API}",
+                "tls-listener-flag",
+                f"false takes back what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
+                f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
+                f" {_release(federation, old[0])}",
+                f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
+            )
+            return
+
+
+def _flag(environment: object) -> str:
+    return str(environment.get(ALPHA_GATEWAY_API)) if isinstance(environment, dict) else ""
+
+
+def ambient_spans_clusters(federation: Federation) -> Iterator[Problem]:
+    """Ambient meshes of several clusters exist from one release on."""
+    if not federation.istio.ambient or len(federation.clusters) < 2:
+        return
+    for cluster in federation.clusters.values():
+        if federation.istio_version(cluster.name) < _AMBIENT:
+            yield Problem(
+                _path(cluster),
+                "ambient-version",
+                f"Istio {_release(federation, cluster)} with istio.ambient: true: ambient meshes"
+                f" reach other clusters from Istio {_dotted(_AMBIENT)} on",
+                f"use Istio {_dotted(_AMBIENT)} or later, or sidecars (ambient: false)",
+            )
+
+
+def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Problem]:
+    """One release reads all ConfigMaps of remote clusters, which releases before and after it leave alone."""
+    for link in federation.discovery:
+        cluster = federation.clusters.get(link.cluster)
+        if cluster and federation.istio_version(cluster.name) == _READS_CONFIG_MAPS:
+            yield Problem(
+                link.path,
+                "discovery-version",
+                f"{cluster.name} runs Istio {_release(federation, cluster)}, whose istiod waits until it has read every"
+                f" ConfigMap of {link.of}, which it is not allowed to: it would never count {link.of} as synced",
+                f"use another release than {_dotted(_READS_CONFIG_MAPS)} in {cluster.name}",
+            )
+
+
+RULES = (
+    releases_are_recent,
+    releases_are_known,
+    releases_are_close,
+    global_hosts_are_supported,
+    readers_need_no_more_than_they_may,
+    networks_are_set,
+    tls_listeners_are_enabled,
+    ambient_spans_clusters,
+)

@@ -1,0 +1,273 @@
+"""What a certificate must be, so that a mesh accepts what it signs.
+
+Two programs decide, and differ: istiod verifies its own certificate when it starts (Istio's security/pkg/pki/util,
+which is Go's crypto/x509: of extended key usages it wants serverAuth, or any), and proxies verify every certificate
+that it signed since (Envoy's BoringSSL: clientAuth of callers, serverAuth of servers, from every authority above them;
+any stands for nothing there). What only proxies refuse is accepted by istiod and fails with the first call.
+tests/unit/rules/test_as_go_judges.py compares what is said here with what Go says.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PSS
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import (
+    AuthorityKeyIdentifier,
+    BasicConstraints,
+    Certificate,
+    DirectoryName,
+    ExtendedKeyUsage,
+    ExtensionNotFound,
+    ExtensionType,
+    KeyUsage,
+    ObjectIdentifier,
+    PolicyConstraints,
+    SubjectKeyIdentifier,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.x509.oid import SignatureAlgorithmOID as Algorithm
+from pydantic.alias_generators import to_camel
+
+from mesh_federation.stack.problem import Problem
+
+KEY_FIX = "issue the authority with an ECDSA key on P-256 or P-384, or an RSA key of 2048 to 4096 bits"
+_BITS = range(2048, 4096 + 1)
+_CURVES = ("secp256r1", "secp384r1")
+_SHA2 = ("sha256", "sha384", "sha512")
+_SIGNATURES = {
+    *(Algorithm.RSA_WITH_SHA256, Algorithm.RSA_WITH_SHA384, Algorithm.RSA_WITH_SHA512, Algorithm.RSASSA_PSS),
+    *(Algorithm.ECDSA_WITH_SHA256, Algorithm.ECDSA_WITH_SHA384, Algorithm.ECDSA_WITH_SHA512),
+    Algorithm.ED25519,  # a key of that kind is refused where it stands
+}
+"""What istiod can verify: all else makes a certificate an unsigned one to it."""
+_UNDERSTOOD = {
+    *(ExtensionOID.KEY_USAGE, ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.BASIC_CONSTRAINTS),
+    *(ExtensionOID.CERTIFICATE_POLICIES, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.POLICY_CONSTRAINTS),
+    *(ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_MAPPINGS, ExtensionOID.INHIBIT_ANY_POLICY),
+}
+"""Extensions that may be critical: BoringSSL's list (X509_supported_extension), all of which Go knows too."""
+
+
+def _names(of: type) -> dict[ObjectIdentifier, str]:
+    known = {oid: name for name, oid in vars(of).items() if isinstance(oid, ObjectIdentifier) and name[0] != "_"}
+    return {oid: to_camel(name.lower()) for oid, name in known.items()}
+
+
+_USES = _names(ExtendedKeyUsageOID)
+
+Extension = TypeVar("Extension", bound=ExtensionType)
+
+
+def title(certificate: Certificate) -> str:
+    """Call a certificate by its subject."""
+    return certificate.subject.rfc4514_string() or "a certificate without subject"
+
+
+def faults(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
+    """Say what keeps a certificate from signing for a mesh, now.
+
+    Args:
+        path: where it stands in the stack file.
+        certificate: of an authority: an intermediate, one of a chain, or a root.
+        is_root: whether it is what the cluster trusts.
+    """
+    yield from _lifetime(path, certificate)
+    yield from _rights(path, certificate)
+    yield from _form(path, certificate)
+    yield from _signature(path, certificate, is_root)
+    if reason := unfit(public(certificate)):
+        yield Problem(path, "provided-key-kind", f"{title(certificate)} has {reason}", KEY_FIX)
+
+
+def _lifetime(path: str, certificate: Certificate) -> Iterator[Problem]:
+    now = datetime.now(UTC)
+    if certificate.not_valid_after_utc < now:
+        problem = f"{title(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: no proxy accepts it"
+        yield Problem(path, "provided-expired", problem, "renew it before it is given to a mesh")
+    if certificate.not_valid_before_utc > now:
+        problem = f"{title(certificate)} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} on, not yet"
+        yield Problem(path, "provided-not-yet-valid", problem, "wait, or issue it with an earlier start")
+
+
+def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
+    subject = title(certificate)
+    limits = _extension(certificate, BasicConstraints)
+    if limits is None or not limits.ca:
+        problem = f"{subject} is no authority (basicConstraints has no CA:TRUE): nothing it signs is accepted"
+        yield Problem(path, "provided-not-an-authority", problem, "issue it with basicConstraints CA:TRUE")
+        return  # a certificate of something else, whose other extensions are as they should be
+    usage = _extension(certificate, KeyUsage)  # without the extension every use is allowed (RFC 5280, 4.2.1.3)
+    if usage is not None and not usage.key_cert_sign:
+        problem = f"{subject} may not sign certificates (keyUsage lacks keyCertSign): nothing it signs is accepted"
+        yield Problem(path, "provided-cannot-sign", problem, "issue it with keyUsage keyCertSign, cRLSign")
+    extended = _extension(certificate, ExtendedKeyUsage)
+    needed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+    lacking = [_USES[oid] for oid in needed if extended is not None and oid not in extended]
+    if extended is not None and lacking:
+        has = ", ".join(_USES.get(oid, oid.dotted_string) for oid in extended)
+        problem = (
+            f"{subject} may sign for {has} alone (extendedKeyUsage), not for {' and '.join(lacking)}: workloads are"
+            " both servers and clients, so istiod or the proxies refuse what it signs"
+        )
+        fix = "issue it without extendedKeyUsage, or with both serverAuth and clientAuth"
+        yield Problem(path, "provided-extended-key-usage", problem, fix)
+
+
+def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
+    """What Python reads, and Go or BoringSSL refuse to."""
+    subject = title(certificate)
+    fix = "have it issued anew by a program that keeps to RFC 5280, such as openssl"
+    inner, outer = _algorithms(certificate)
+    if inner != outer:
+        problem = (
+            f"{subject} names one signature algorithm in what is signed and another one beside it: it was changed"
+            " after it was made, or made wrongly, and no program of the mesh reads it"
+        )
+        yield Problem(path, "provided-algorithms-differ", problem, fix)
+    key = public(certificate)
+    if isinstance(key, EllipticCurvePublicKey | RSAPublicKey):
+        usual = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if usual not in certificate.tbs_certificate_bytes:
+            problem = (
+                f"the public key of {subject} is written in an unusual form (a compressed point, or bound to"
+                " RSASSA-PSS), which istiod does not read"
+            )
+            yield Problem(path, "provided-key-form", problem, fix)
+    critical = [each.oid for each in certificate.extensions if each.critical and each.oid not in _UNDERSTOOD]
+    if critical:
+        names = _names(ExtensionOID)
+        told = ", ".join(names.get(oid, oid.dotted_string) for oid in critical)
+        problem = f"{subject} says that nobody may use it who does not know {told}: istiod or the proxies do not"
+        yield Problem(path, "provided-critical-extension", problem, "issue it without that, or not as critical")
+    policies = _extension(certificate, PolicyConstraints)
+    if policies is not None and policies.require_explicit_policy is not None:
+        problem = (
+            f"{subject} asks for a policy in every certificate below it (policyConstraints requireExplicitPolicy), and"
+            " istiod signs without any: nothing it signs is accepted"
+        )
+        yield Problem(path, "provided-policy", problem, "issue it without policyConstraints")
+
+
+def _algorithms(certificate: Certificate) -> tuple[bytes, bytes]:
+    """Return the DER of the two places in which a certificate names its signature algorithm."""
+    signed, whole = certificate.tbs_certificate_bytes, certificate.public_bytes(Encoding.DER)
+    outer = whole[whole.index(signed) + len(signed) :]
+    inner, _ = _split(signed)
+    if inner[0] == 0xA0:  # the version, which is left out where it is the first
+        inner = inner[_length(inner) :]
+    inner = inner[_length(inner) :]  # the serial number
+    return inner[: _length(inner)], outer[: _length(outer)]
+
+
+def _split(element: bytes) -> tuple[bytes, bytes]:
+    """Part an element of DER into what is in it and what follows."""
+    return element[_head(element) : _length(element)], element[_length(element) :]
+
+
+def _head(element: bytes) -> int:
+    return 2 + (element[1] & 0x7F if element[1] & 0x80 else 0)
+
+
+def _length(element: bytes) -> int:
+    """Length of the first element of some DER, with its head."""
+    head = _head(element)
+    return head + (int.from_bytes(element[2:head]) if head > 2 else element[1])
+
+
+def _signature(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
+    """A signature must be one that istiod verifies; nobody verifies that of a root, so it is looked at here."""
+    subject = title(certificate)
+    if not (is_root and certificate.issuer == certificate.subject):
+        if reason := _unverifiable(certificate):
+            problem = f"{subject} is signed with {reason}: Go does not verify that, so istiod refuses to start"
+            fix = "have it issued anew with SHA-256; some programs, such as LibreSSL, take SHA-1 unless they are told"
+            yield Problem(path, "provided-signature-algorithm", problem, fix)
+    elif not _unverifiable(certificate) and not issued(certificate, certificate):
+        problem = f"the root {subject} is not signed by itself, as it says: its text was damaged or changed"
+        yield Problem(path, "provided-root-damaged", problem, "take it again from where its authority publishes it")
+
+
+def _unverifiable(certificate: Certificate) -> str:
+    """Name the algorithm of a signature that Go does not verify; empty where it does."""
+    oid = certificate.signature_algorithm_oid
+    if oid not in _SIGNATURES:
+        known = {each: name for name, each in vars(Algorithm).items() if isinstance(each, ObjectIdentifier)}
+        return known.get(oid, oid.dotted_string).lstrip("_").replace("_WITH_SHA", " and SHA-").replace("_", " ")
+    parameters = certificate.signature_algorithm_parameters
+    if isinstance(parameters, PSS):
+        digest = certificate.signature_hash_algorithm
+        size = digest.digest_size if digest is not None and digest.name in _SHA2 else None
+        if parameters._salt_length != size:
+            return "RSASSA-PSS and an unusual hash or salt"
+    return ""
+
+
+def unfit(key: object) -> str:
+    """Say why a public key is none to build a mesh's trust on; empty where it is one."""
+    if isinstance(key, RSAPublicKey):
+        if key.key_size in _BITS:
+            return ""
+        if key.key_size < _BITS.start:
+            return f"an RSA key of {key.key_size} bits: whoever breaks so short a key signs any identity"
+        return f"an RSA key of {key.key_size} bits: so long a key slows down istiod, and some TLS libraries refuse it"
+    if isinstance(key, EllipticCurvePublicKey):
+        return "" if key.curve.name in _CURVES else f"an ECDSA key on {key.curve.name}: Istio knows P-256 and P-384"
+    kind = type(key).__name__.removesuffix("PublicKey") if key is not None else "one of an unknown kind"
+    return f"neither an ECDSA nor an RSA key, but {kind}: Envoy takes no other kind"
+
+
+def public(certificate: Certificate) -> object | None:
+    """Return a certificate's public key; None where it is of a kind that cannot be read."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+
+
+def allowed_below(certificate: Certificate) -> int | None:
+    """Return how many authorities may stand between a certificate and a workload's; None where any number may."""
+    limits = _extension(certificate, BasicConstraints)
+    return limits.path_length if limits is not None else None
+
+
+def issued(lower: Certificate, upper: Certificate) -> bool:
+    """Say whether one certificate is signed by another.
+
+    Where nothing can verify the signature, names decide: `faults` refuses such a certificate in any case.
+    """
+    if lower.issuer != upper.subject:
+        return False
+    inner, outer = _algorithms(lower)
+    if inner != outer or _unverifiable(lower):
+        return True
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+    return True
+
+
+def misnamed(lower: Certificate, upper: Certificate) -> str:
+    """Say why proxies do not take one certificate for the issuer of another, as BoringSSL's X509_check_akid does."""
+    said = _extension(lower, AuthorityKeyIdentifier)
+    if said is None:
+        return ""
+    has = _extension(upper, SubjectKeyIdentifier)
+    if has is not None and said.key_identifier not in (None, has.digest):
+        return "another key identifier"
+    if said.authority_cert_serial_number not in (None, upper.serial_number):
+        return "another serial number"
+    issuers = [each.value for each in said.authority_cert_issuer or [] if isinstance(each, DirectoryName)]
+    return "another issuer" if issuers and issuers[0] != upper.issuer else ""
+
+
+def _extension(certificate: Certificate, kind: type[Extension]) -> Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except ExtensionNotFound:
+        return None

@@ -1,0 +1,347 @@
+"""What pydantic says about a tree of the wrong shape, in words for the person who wrote the tree."""
+
+import types
+from collections.abc import Callable, Iterable, Mapping
+from difflib import SequenceMatcher, get_close_matches
+from enum import EnumMeta
+from ipaddress import IPv4Network
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from mesh_federation.stack.config import Federation
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.yaml_reader import join, kind_of, printable
+
+Location = tuple[int | str, ...]
+
+
+def findings(errors: Iterable[ErrorDetails]) -> list[Problem]:
+    """Say what these errors mean for the stack file."""
+    told = list(errors)
+    # A list whose entries are wrong is also reported as too short: those entries did not count.
+    filled = [e for e in told if e["type"] != "too_short" or not e["input"]]
+    return [_finding(error) for error in filled]
+
+
+def _finding(error: ErrorDetails) -> Problem:
+    location = tuple(error["loc"])
+    path = path_of(location)
+    translate = _TRANSLATIONS.get(error["type"])
+    if translate is not None:
+        rule, problem, fix = translate(error, location)
+        return Problem(path, rule, problem, fix)
+    return Problem(path, "wrong-value", f"{_shown(error, location)}: {error['msg']}", "write a value that satisfies it")
+
+
+def path_of(location: Location) -> str:
+    """Write a location as people do: exports[0].ports[1].name."""
+    path = ""
+    for part in location:
+        path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
+    return path
+
+
+def nearest(word: str, words: list[str]) -> str | None:
+    """Find the word that was probably meant."""
+    by_lower = {known.lower(): known for known in words}
+    plain = word.lower().replace("_", "").replace("-", "")
+    close = get_close_matches(word.lower(), by_lower, 5, 0.7) or get_close_matches(plain, by_lower, 5, 0.7)
+
+    def likeness(known: str) -> tuple[float, bool, bool]:
+        """Among equally near words, swapped letters come first, then the same first letter."""
+        ratio = SequenceMatcher(None, known, word.lower()).ratio()
+        return ratio, sorted(known) == sorted(word.lower()), known[:1] == word.lower()[:1]
+
+    return by_lower[max(close, key=likeness)] if close else None
+
+
+def words(items: list[str]) -> str:
+    """Join words for a sentence: `a, b or c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
+
+
+def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
+    """Return the type that is declared at a location; None where there is none."""
+    kind: Any = Federation
+    for part in location:
+        kind = _plain(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = _fields(kind).get(str(part))
+        elif get_origin(kind) in (tuple, dict):
+            kind = get_args(kind)[0 if get_origin(kind) is tuple else 1]
+        else:
+            return None
+    return _plain(kind)
+
+
+def may_be_left_out(location: Location) -> bool:
+    """Say whether a place is that of a key which has no value of its own where it is left out."""
+    field = next((each for each in _declared(location[:-1]) if each.alias == location[-1]), None)
+    return field is not None and not field.is_required() and field.default is None
+
+
+def _plain(kind: Any) -> Any:  # noqa: ANN401 - a type form
+    """Strip `| None`."""
+    if get_origin(kind) in (Union, types.UnionType):
+        return next(arg for arg in get_args(kind) if arg is not type(None))
+    return kind
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _declared(location: Location) -> list[FieldInfo]:
+    """Return the keys that are declared at a location."""
+    kind = _at(location)
+    return list(kind.model_fields.values()) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _is_secret(location: Location) -> bool:
+    return "provided" in location[1:3] and location[0] == "trust" or _at(location) is SecretStr
+
+
+def _shown(error: ErrorDetails, location: Location) -> str:
+    """Show the value, unless it may be a private key."""
+    if _is_secret(location):
+        return "the value (not shown: it may be secret)"
+    value = error.get("input")
+    if value == "" and isinstance(value, str):
+        return "the empty text"
+    return printable(value) if isinstance(value, str) else kind_of(value)
+
+
+Told = tuple[str, str, str]
+
+
+def _missing(error: ErrorDetails, location: Location) -> Told:
+    key = str(location[-1])
+    parent = location[:-1]
+    if key == "name" and len(location) == 5 and "ports" in location:
+        return (
+            "unnamed-port",
+            "the port has no name; Istio maps the endpoints of other clusters by port name, not by number (pitfall 15)",
+            "add the name of the Service's port, for example name: http; where that has none, any name that begins with"
+            " its protocol will do for imports as remote or global",
+        )
+    example = _EXAMPLES.get(_model_key(parent, key)) or _EXAMPLES.get(("", key)) or f"{key}: ..."
+    entry = path_of(parent) or "the federation"
+    return "missing-key", f"{entry} has no `{key}`, which has no default", f"add it, for example {example}"
+
+
+def _model_key(parent: Location, key: str) -> tuple[str, str]:
+    kind = _at(parent)
+    return (kind.__name__ if isinstance(kind, type) else "", key)
+
+
+_EXAMPLES: dict[tuple[str, str], str] = {
+    ("Federation", "clusters"): "clusters: {east: {}, west: {}}",
+    ("", "cluster"): "cluster: west",
+    ("", "from"): "from: west",
+    ("", "service"): "service: httpbin/httpbin",
+    ("", "ports"): "ports: [{name: http, number: 8000, protocol: HTTP}]",
+    ("", "number"): "number: 8000",
+    ("", "selector"): "selector: {app: httpbin}",
+    ("", "protocol"): "protocol: HTTP",
+    ("", "to"): "to: [{cluster: east, serviceAccounts: [sleep/sleep]}]",
+    ("", "of"): "of: west",
+    ("", "sample"): "sample: httpbin",
+    ("", "certificate"): "certificate: certs/west/ca-cert.pem",
+    ("", "key"): "key: {secure: ...}, as `pulumi config set --secret --path` writes it",
+    ("", "root"): "root: certs/root-cert.pem",
+    ("Rotation", "phase"): "phase: add",
+}
+
+
+def _unknown(error: ErrorDetails, location: Location) -> Told:
+    key = str(location[-1])
+    kind = _at(location[:-1])
+    known = list(_fields(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    entry = path_of(location[:-1]) or "the federation"
+    meant = nearest(key, known)
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields:
+        meant = kind.model_fields[key].alias  # the program's own word for it
+    fix = f"write {meant}" if meant else f"use one of {', '.join(known)}; or remove it"
+    return "unknown-key", f"{entry} has no key `{printable(key)}`", fix
+
+
+def _word(error: ErrorDetails, location: Location) -> Told:
+    allowed = [str(getattr(word, "value", word)) for word in _allowed(location)]
+    value = error.get("input")
+    meant = nearest(value, allowed) if isinstance(value, str) else None
+    fix = f"write {meant}; allowed: {', '.join(allowed)}" if meant else f"write {words(allowed)}"
+    return "wrong-word", f"{_shown(error, location)} is none of the words that this key takes", fix
+
+
+def _allowed(location: Location) -> list[object]:
+    kind = _at(location)
+    if get_origin(kind) is not None:
+        return list(get_args(kind))
+    return list(kind) if isinstance(kind, EnumMeta) else []
+
+
+def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location], Told]:
+    def told(error: ErrorDetails, location: Location) -> Told:
+        value = error.get("input")
+        if isinstance(value, Mapping) and list(value) == ["secure"]:
+            problem = "the value is encrypted; only the PEM texts under trust.provided may be"
+            return "encrypted-value", problem, f"write {wanted} there, not encrypted"
+        fix = f"write {wanted}, for example {_example(location) or example}"
+        if wanted == "a whole number":
+            fix = f"{_range(location)}, as a whole number"
+        if _is_secret(location):
+            return "wrong-type", "a value (not shown: it may be secret) stands where PEM text belongs", "write PEM text"
+        if _at(location) is IPv4Network:
+            fix = "write a subnet, for example 10.10.0.0/16"
+        elif str(location[-1]).lower().endswith("version"):
+            fix = 'write a full release number, for example "1.31.0"'
+        elif wanted == "text" and isinstance(value, bool | int | float):
+            fix = f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        if wanted == "a whole number" and isinstance(value, str) and value.strip().isdecimal():
+            fix = f"write it without quotes: {value.strip()[:20]}"
+        if value is None and not (location[0] == "clusters" and len(location) < 3):
+            fix += f"; or remove the key, {_LEFT_OUT.get(str(location[-1]), 'to take its default')}"
+        return "wrong-type", f"{kind_of(value)} stands where {wanted} belongs", fix
+
+    return told
+
+
+_LEFT_OUT = {"serviceAccounts": "to admit every workload of that cluster"}
+"""What follows where a key is left out, if that is more than its default says."""
+
+
+def _example(location: Location) -> str | None:
+    """Show what stands in such a place."""
+    kind = _at(location)
+    if location == ("clusters",):
+        return "{east: {}, west: {}}"
+    if get_origin(kind) is tuple and get_args(kind)[0] is str:
+        return "[172.30.128.10]"
+    return _MAPPINGS.get(kind.__name__) if isinstance(kind, type) else None
+
+
+_MAPPINGS = {
+    "Cluster": "{} for a cluster with all defaults",
+    "Port": "{name: http, number: 8000, protocol: HTTP}",
+    "Consumer": "{cluster: east, serviceAccounts: [sleep/sleep]}",
+    "Import": "{cluster: east, from: west, service: httpbin/httpbin}",
+    "Workload": "{cluster: east, sample: sleep}",
+    "Discovery": "{cluster: east, of: west}",
+    "Failover": "{consecutiveErrors: 5}",
+    "ConnectionPool": "{maxConnections: 100}",
+}
+
+
+def _limit(sentence: str) -> Callable[[ErrorDetails, Location], Told]:
+    def told(error: ErrorDetails, location: Location) -> Told:
+        limits = _limits(error.get("ctx", {}))
+        return "out-of-range", f"{_shown(error, location)} is {sentence.format(**limits)}", _range(location)
+
+    return told
+
+
+def _limits(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in context.items() if name in _LIMITS}
+
+
+_LIMITS = ("ge", "le", "min_length", "max_length")
+
+
+def _range(location: Location) -> str:
+    """Say which numbers or lengths the key takes, from its declaration."""
+    parent = _at(location[:-1])
+    if not (isinstance(parent, type) and issubclass(parent, BaseModel)):
+        return "write a value within its limits"
+    fields = {field.alias or name: field for name, field in parent.model_fields.items()}
+    found: dict[str, Any] = {}
+    for constraint in fields[str(location[-1])].metadata:
+        found |= {name: getattr(constraint, name) for name in _LIMITS if hasattr(constraint, name)}
+    low, high = found.get("ge", found.get("min_length")), found.get("le", found.get("max_length"))
+    unit = " characters" if "max_length" in found else ""
+    if low is not None and high is not None:
+        return f"write {low} to {high}{unit}"
+    return f"write {low} or more{unit}" if low is not None else f"write {high} or fewer{unit}"
+
+
+def _too_short(error: ErrorDetails, location: Location) -> Told:
+    key = str(location[-1])
+    example = _EXAMPLES.get(_model_key(location[:-1], key)) or _EXAMPLES.get(("", key))
+    empty = f"{key} is empty; it needs at least one entry"
+    fix = f"add one, for example {example}" if example else "add one"
+    field = next((each for each in _declared(location[:-1]) if each.alias == key), None)
+    return "empty", empty, fix if field is None or field.is_required() else f"{fix}; or remove the key"
+
+
+def _network(error: ErrorDetails, location: Location) -> Told:
+    value = error.get("input")
+    if not isinstance(value, str):
+        return _wrong_type("a subnet", "10.10.0.0/16")(error, location)
+    if "/" not in value:
+        return (
+            "bad-subnet",
+            f"{printable(value)} has no prefix length",
+            "write it as 10.10.0.0/16",
+        )
+    try:
+        wider = IPv4Network(value, strict=False)
+    except ValueError:
+        if ":" in value:
+            return (
+                "bad-subnet",
+                f"{printable(value)} is not IPv4, the only family used here",
+                "write it as 10.10.0.0/16",
+            )
+        return "bad-subnet", f"{printable(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
+    address = value.split("/")[0]
+    problem = f"{printable(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
+    return "host-bits-set", problem, f"write {wider}, or a longer prefix if {address} was meant to start the subnet"
+
+
+def _pattern(error: ErrorDetails, location: Location) -> Told:
+    key = str(location[-1])
+    fix = "write what kubectl version says of the server, for example v1.34.4"
+    return (
+        "bad-version",
+        f"{_shown(error, location)} is not a full release number",
+        fix if key == "kubernetesVersion" else "write it as 1.31.0",
+    )
+
+
+def _value(error: ErrorDetails, location: Location) -> Told:
+    if _at(location) is IPv4Network:
+        return _network(error, location)
+    reason = str(error.get("ctx", {}).get("error", error["msg"]))
+    return "bad-reference", f"{_shown(error, location)} does not name an object in a namespace", reason
+
+
+def _json(error: ErrorDetails, location: Location) -> Told:
+    return "wrong-value", f"the federation cannot be written as JSON: {error['msg']}", "remove unpaired surrogates"
+
+
+_TRANSLATIONS: dict[str, Callable[[ErrorDetails, Location], Told]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "literal_error": _word,
+    "enum": _word,
+    "string_type": _wrong_type("text", "east"),
+    "int_type": _wrong_type("a whole number", "8000"),
+    "int_from_float": _wrong_type("a whole number", "8000"),
+    "int_parsing_size": _wrong_type("a whole number", "8000"),
+    "bool_type": _wrong_type("true or false", "true"),
+    "tuple_type": _wrong_type("a list", "[...] or lines that start with a dash"),
+    "dict_type": _wrong_type("a mapping", "{key: value}"),
+    "model_type": _wrong_type("a mapping", "{key: value}"),
+    "model_attributes_type": _wrong_type("a mapping", "{key: value}"),
+    "greater_than_equal": _limit("below {ge}"),
+    "less_than_equal": _limit("above {le}"),
+    "string_too_long": _limit("longer than {max_length} characters"),
+    "string_too_short": _limit("shorter than {min_length} characters"),
+    "too_short": _too_short,
+    "ip_v4_network": _network,
+    "string_pattern_mismatch": _pattern,
+    "value_error": _value,
+    "json_invalid": _json,
+}

@@ -1,0 +1,65 @@
+"""`python -m mesh_federation.toolchain`: gets everything that the chosen provisioners need."""
+
+import argparse
+import sys
+import time
+
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.install import Progress, Toolchain, install
+from mesh_federation.toolchain.pins import PROVISIONERS
+
+WORDS = {
+    "found": "found on this machine",
+    "official": "official release",
+    "module": "from its Go module",
+    "stand-in": "stand-in",
+}
+
+
+def line(progress: Progress) -> str:
+    """One line of progress for a person."""
+    if progress.state == "waits":
+        return f"  waiting: {progress.note}"
+    name = f"  {progress.piece:<27} {progress.version:<9}"
+    route = WORDS.get(progress.route or "", "")
+    if progress.state == "begins":
+        return f"{name} ..."
+    return f"{name} {route:<22} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}"
+
+
+def show(progress: Progress) -> None:
+    """Print it: one line a piece, on a terminal from the moment it begins.
+
+    On stderr: what `mesh env` says on stdout is for a shell to run.
+    """
+    if progress.state == "begins":
+        if sys.stderr.isatty():
+            print(line(progress), end="\r", file=sys.stderr, flush=True)
+        return
+    print(line(progress), file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m mesh_federation.toolchain", description=__doc__)
+    parser.add_argument("provisioners", nargs="*", metavar="provisioner", help=f"{', '.join(PROVISIONERS)} (kwok)")
+    chosen = parser.parse_args(arguments).provisioners or ["kwok"]
+    begun = time.monotonic()
+    try:
+        toolchain = install(chosen, show)
+    except ToolchainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run it again: it goes on where it stopped", file=sys.stderr)
+        return 130
+    print(_summary(toolchain, time.monotonic() - begun))
+    return 0
+
+
+def _summary(toolchain: Toolchain, seconds: float) -> str:
+    return f"{len(toolchain.pieces)} pieces ready in {seconds:.1f} s: {toolchain.bin}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""The pins: which version of what, from where. Loaded from pins.toml, the only place that names them."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mesh_federation.toolchain.errors import ToolchainError
+from mesh_federation.toolchain.host import Host
+
+Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest"]
+
+_RECORD = re.compile(r"[0-9a-f]{64}  \S+")
+
+PROVISIONERS = ("kwok", "kind", "k3d", "existing")
+
+
+@dataclass(frozen=True)
+class Official:
+    """A publisher's own download.
+
+    Attributes:
+        url: the file: a program, a manifest, or an archive.
+        checksums: the publisher's list of checksums, None where it has none and the pins hold the file's own.
+    """
+
+    url: str
+    checksums: str | None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Everything that is asked of the publisher."""
+        return (self.url, self.checksums) if self.checksums else (self.url,)
+
+
+@dataclass(frozen=True)
+class GoProgram:
+    """A program that is built from a pinned Go module.
+
+    Attributes:
+        module: folder in mesh_federation/toolchain/modules with its go.mod and go.sum.
+        package: import path of its main package.
+        variables: what the linker sets.
+        embeds_module: module whose files must lie beside main.go before it is built.
+        embeds: those files.
+    """
+
+    module: str
+    package: str
+    variables: Mapping[str, str]
+    embeds_module: str | None = None
+    embeds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GoSource:
+    """A folder or a file of a pinned Go module that is used as it is.
+
+    Attributes:
+        module: folder in mesh_federation/toolchain/modules with its go.mod and go.sum.
+        package: the module that holds it.
+        path: where it lies in there; a pattern where a manifest is joined from several files.
+        head: file that begins a joined manifest, None where it is one file.
+        title: what the publisher writes above a joined manifest.
+    """
+
+    module: str
+    package: str
+    path: str
+    head: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing that the toolchain consists of.
+
+    Attributes:
+        name: its name, for programs that of the executable.
+        version: pinned version.
+        kind: what it is to the engine.
+        provisioners: those that need it.
+        executables: the files that it brings; the first is the one that is asked for.
+        probe: arguments with which it prints its version.
+        chart: name of the chart's folder.
+        manifest: name of the manifest's file.
+        official: the publisher's download, where there is one for this machine.
+        program: how to build it from a Go module.
+        source: where it lies in a Go module.
+        standin: Python module that stands in for it where no other route leads.
+    """
+
+    name: str
+    version: str
+    kind: Kind
+    provisioners: frozenset[str]
+    executables: tuple[str, ...]
+    probe: tuple[str, ...] = ()
+    chart: str | None = None
+    manifest: str | None = None
+    official: Official | None = None
+    program: GoProgram | None = None
+    source: GoSource | None = None
+    standin: str | None = None
+
+    @property
+    def makes_clusters(self) -> bool:
+        """Whether it only runs when a cluster is made or runs."""
+        return self.kind == "tool" and self.provisioners != frozenset(PROVISIONERS)
+
+
+@dataclass(frozen=True)
+class Pins:
+    """All pins of one checkout for one machine.
+
+    Attributes:
+        pieces: every piece, in the order in which it is got.
+        versions: version by release.
+        checksums: SHA-256 by URL, pinned in the file or recorded in the cache on first use.
+        key: 12 hex digits that change with any pin; the checksums are not part of it.
+    """
+
+    pieces: tuple[Piece, ...]
+    versions: Mapping[str, str]
+    checksums: Mapping[str, str]
+    key: str
+
+    def needed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """The pieces that these provisioners need."""
+        return tuple(piece for piece in self.pieces if piece.provisioners & provisioners)
+
+    def previewed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """Those of them with which a preview does."""
+        return tuple(piece for piece in self.needed(provisioners) if not piece.makes_clusters)
+
+    def asking(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+        """Those of them with which the state of a stack is read."""
+        return tuple(piece for piece in self.needed(provisioners) if piece.kind == "engine")
+
+
+def load(host: Host) -> Pins:
+    """Read the pins of the host's checkout, and the checksums that this machine recorded."""
+    text = host.pins.read_text()
+    document = tomllib.loads(text)
+    versions: dict[str, str] = document["versions"]
+    tables: dict[str, dict[str, Any]] = document["pieces"]
+    return Pins(
+        pieces=tuple(_piece(name, tables, versions, host) for name in tables),
+        versions=versions,
+        checksums={**_recorded(host.checksums), **document.get("checksums", {})},
+        key=_key(host, document),
+    )
+
+
+def record_checksum(record: Path, url: str, sha256: str) -> None:
+    """Add the checksum of an official file to the record. One line in one write, so that runs at once lose nothing."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with record.open("a") as file:
+        file.write(f"{sha256}  {url}\n")
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    """SHA-256 by URL. The first record of a file counts; a line that was not written to its end is none."""
+    try:
+        lines = record.read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {url: sha256 for sha256, url in reversed([line.split() for line in lines if _RECORD.fullmatch(line)])}
+
+
+def checked(provisioners: Collection[str]) -> frozenset[str]:
+    """The provisioners as a set, refused when one is not known."""
+    chosen = frozenset(provisioners)
+    if unknown := sorted(chosen - set(PROVISIONERS)):
+        raise ToolchainError(
+            f"unknown provisioner {', '.join(unknown)}",
+            "the toolchain knows what each provisioner needs only for those it has",
+            f"use one of {', '.join(PROVISIONERS)}",
+        )
+    return chosen
+
+
+def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, str], host: Host) -> Piece:
+    table = tables[name]
+    version = versions[table["release"]]
+    major, minor, *_ = version.split(".")
+    words = {**versions, "version": version, "major": major, "minor": minor, "os": host.system, "arch": host.arch}
+    chart: str | None = table.get("chart")
+    manifest: str | None = table.get("manifest")
+    return Piece(
+        name=name,
+        version=version,
+        kind=table["kind"],
+        provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
+        executables=() if chart or manifest else tuple(table.get("executables", [name])),
+        probe=tuple(table.get("probe", [])),
+        chart=chart,
+        manifest=manifest,
+        official=_official(table.get("official"), words, host),
+        program=_program(table.get("go"), tables, words),
+        source=GoSource(**table["source"]) if "source" in table else None,
+        standin=table.get("standin"),
+    )
+
+
+def _official(table: dict[str, Any] | None, words: dict[str, str], host: Host) -> Official | None:
+    if table is None or host.system not in table.get("systems", [host.system]):
+        return None
+    words = {**words, "arch": table.get("arch", {}).get(host.arch, host.arch)}
+    checksums: str | None = table.get("checksums")
+    return Official(
+        url=table.get(host.system, table["url"]).format(**words),
+        checksums=checksums.format(**words) if checksums else None,
+    )
+
+
+def _program(
+    table: dict[str, Any] | None, tables: dict[str, dict[str, Any]], words: dict[str, str]
+) -> GoProgram | None:
+    if table is None:
+        return None
+    variables = table.get("variables", {})
+    if isinstance(variables, str):  # the same as those of the piece it names
+        variables = tables[variables]["go"]["variables"]
+    embeds = table.get("embeds", {})
+    return GoProgram(
+        module=table["module"],
+        package=table["package"],
+        variables={name: value.format(**words) for name, value in variables.items()},
+        embeds_module=embeds.get("module"),
+        embeds=tuple(embeds.get("files", [])),
+    )
+
+
+def _key(host: Host, document: dict[str, Any]) -> str:
+    digest = hashlib.sha256(f"{host.system}/{host.arch}".encode())
+    pinned = {name: table for name, table in document.items() if name not in ("checksums", "pieces")}
+    pinned["pieces"] = {name: _stored(table) for name, table in document["pieces"].items()}
+    digest.update(json.dumps(pinned, sort_keys=True).encode())
+    for pattern in ("go.mod", "go.sum", "*.go"):
+        for file in sorted(host.modules.glob(f"*/{pattern}")):
+            digest.update(file.relative_to(host.modules).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _stored(table: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a piece decides what the cache holds: stand-ins lie in the checkout."""
+    return {key: value for key, value in table.items() if key != "standin"}

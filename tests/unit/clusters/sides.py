@@ -1,0 +1,114 @@
+"""The two programs that make clusters of containers, as one test after the other meets them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mesh_federation.clusters.container_provider import ContainerProvider
+from mesh_federation.clusters.k3d import K3D
+from mesh_federation.clusters.kind import KIND
+
+NAME = "east-1a2b3c"
+LABEL = "mesh-federation/config"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of them, with a cluster of two nodes.
+
+    Attributes:
+        maker: what is tested.
+        main: container and node of the control plane.
+        worker: the other one.
+        made: address of each container, by its id.
+        running: what Docker shows of the complete cluster.
+        written: gives its configuration, for a hash and a port of this machine.
+        kubectl: how the API server is asked from inside.
+        refused: what it says when it cannot have an image.
+        taken: what it says when somebody has the name.
+    """
+
+    maker: ContainerProvider
+    main: str
+    worker: str
+    made: Mapping[str, str]
+    running: str
+    written: Callable[[str, int], str]
+    kubectl: str
+    refused: Callable[[str, str], str]
+    taken: str
+
+    @property
+    def program(self) -> str:
+        """Name of the program and of its script."""
+        return self.maker.program
+
+    @property
+    def removal(self) -> str:
+        """What a person types to remove the cluster."""
+        return self.maker.removal(NAME)
+
+    def config(self, label: str = "abc", port: int = 8080) -> str:
+        """Write the configuration of the cluster."""
+        return self.written(label, port)
+
+    def members(self, label: str = "abc", **ready: str) -> str:
+        """Node objects as the API server gives them."""
+        pressure = {"type": "DiskPressure", "status": "True"}
+        items = [
+            {
+                "metadata": {"name": name, "labels": {LABEL: label, "zone": "a"}},
+                "status": {"conditions": [pressure, {"type": "Ready", "status": ready.get(role, "True")}]},
+            }
+            for role, name in (("main", self.main), ("worker", self.worker))
+        ]
+        return json.dumps({"items": items})
+
+
+def _kind(label: str, port: int) -> str:
+    node = {"role": "control-plane", "labels": {LABEL: label}, "extraPortMappings": [{"hostPort": port}]}
+    return json.dumps({"nodes": [node, {"role": "worker", "labels": {LABEL: label}}]})
+
+
+def _k3d(label: str, port: int) -> str:
+    labels = [{"label": f"{LABEL}={label}", "nodeFilters": ["server:*", "agent:*"]}]
+    ports = [{"port": f"127.0.0.1:{port}:80/tcp", "nodeFilters": ["server:0:direct"]}]
+    return json.dumps({"options": {"k3s": {"nodeLabels": labels}}, "ports": ports})
+
+
+KIND_SIDE = Side(
+    maker=KIND,
+    main=f"{NAME}-control-plane",
+    worker=f"{NAME}-worker",
+    made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3"},
+    running=f"id-main {NAME}-control-plane running\nid-worker {NAME}-worker running\n",
+    written=_kind,
+    kubectl=f"docker exec {NAME}-control-plane kubectl --kubeconfig=/etc/kubernetes/admin.conf",
+    refused=lambda image, why: (
+        f'ERROR: failed to create cluster: failed to pull image "{image}": command "docker pull {image}" failed with'
+        f" error: exit status 1\n\nCommand Output: {why}\n"
+    ),
+    taken=f'ERROR: failed to create cluster: node(s) already exist for a cluster with the name "{NAME}"\n',
+)
+
+SERVER, AGENT, PROXY = (f"k3d-{NAME}-{part}" for part in ("server-0", "agent-0", "serverlb"))
+K3D_SIDE = Side(
+    maker=K3D,
+    main=SERVER,
+    worker=AGENT,
+    made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3", "id-proxy": "172.30.0.4"},
+    running=f"id-proxy {PROXY} running\nid-worker {AGENT} running\nid-main {SERVER} running\n",
+    written=_k3d,
+    kubectl=f"docker exec {SERVER} kubectl --kubeconfig=/output/kubeconfig.yaml",
+    refused=lambda image, why: (
+        "\x1b[31mERRO\x1b[0m[0002] failed Cluster Creation: failed setup of server/agent node"
+        f" {SERVER}: failed to create node: runtime failed to create node '{SERVER}': failed to create container for"
+        f" node '{SERVER}': docker failed to pull image '{image}': docker failed to pull the image '{image}': {why} \n"
+        "\x1b[31mFATA\x1b[0m[0003] Cluster creation FAILED, also FAILED to rollback changes! \n"
+    ),
+    taken=(
+        f"\x1b[31mFATA\x1b[0m[0000] Failed to create cluster '{NAME}' because a cluster with that name already exists\n"
+    ),
+)
+
+SIDES = (KIND_SIDE, K3D_SIDE)

@@ -1,0 +1,247 @@
+"""A machine whose kwokctl, kubectl, kind, k3d and docker are stubs: they record their calls and act by rules."""
+
+import fcntl
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+PATIENCE = 60
+"""Seconds after which a test gives up on something that never happens; nothing waits for it otherwise."""
+
+STUB = """#!{python} -IS
+import fcntl, json, os, stat, sys
+from pathlib import Path
+
+root, program, argv = Path({root!r}), os.path.basename(sys.argv[0]), sys.argv[1:]
+files = {{}}
+for word in argv:
+    path = Path(word.partition("=")[2])
+    if word.startswith("--") and path.is_file():
+        files[str(path)] = {{"mode": stat.S_IMODE(path.stat().st_mode), "text": path.read_text()}}
+call = {{"program": program, "argv": argv, "stdin": sys.stdin.read(), "env": dict(os.environ), "files": files}}
+rules = [json.loads(line) for line in (root / "rules").read_text().splitlines()]
+fits = lambda rule, call: rule["program"] == call["program"] and all(word in call["argv"] for word in rule["words"])
+rule = next((rule for rule in reversed(rules) if fits(rule, call)), {{"statuses": [0], "outs": [""], "err": ""}})
+with (root / "calls").open("a+") as log:
+    fcntl.flock(log, fcntl.LOCK_EX)
+    log.seek(0)
+    before = sum("words" in rule and fits(rule, json.loads(line)) for line in log)
+    log.write(json.dumps(call) + "\\n")
+if rule.get("gate"):
+    Path(rule["gate"]).read_text()
+nth = lambda values: values[min(before, len(values) - 1)]
+sys.stdout.write(nth(rule["outs"]))
+sys.stderr.write(rule["err"])
+sys.exit(nth(rule["statuses"]))
+"""
+"""Without site packages, so that it starts at once. The last rule whose words are all in the call is the one."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as a stub saw it.
+
+    Attributes:
+        mode: its permissions.
+        text: what was in it.
+    """
+
+    mode: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a stub.
+
+    Attributes:
+        program: which.
+        argv: its arguments.
+        stdin: what it was given on standard input.
+        env: its environment.
+        files: the files that its options name, as they were then.
+    """
+
+    program: str
+    argv: list[str]
+    stdin: str
+    env: dict[str, str]
+    files: dict[str, File]
+
+    @property
+    def line(self) -> str:
+        """The call as a person would type it."""
+        return " ".join([self.program, *self.argv])
+
+
+@dataclass(frozen=True)
+class Stand:
+    """The machine of one test.
+
+    Attributes:
+        root: its folder.
+    """
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        """MESH_HOME of every script."""
+        return self.root / "home"
+
+    @property
+    def slots(self) -> Path:
+        """Where ports are reserved."""
+        return self.root / "cache" / "mesh-federation" / "ports"
+
+    def folder(self, name: str) -> Path:
+        """The folder of a cluster."""
+        return self.home / "clusters" / name
+
+    def install(self, *programs: str) -> None:
+        """Put stubs on the search path; it has nothing else."""
+        (self.root / "bin").mkdir(exist_ok=True)
+        (self.root / "rules").touch()
+        for program in programs:
+            file = self.root / "bin" / program
+            file.write_text(STUB.format(python=sys.executable, root=str(self.root)), encoding="utf-8")
+            file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+    def remove(self, program: str) -> None:
+        """Take a stub away."""
+        (self.root / "bin" / program).unlink()
+
+    def when(
+        self,
+        program: str,
+        *words: str,
+        status: int | Sequence[int] = 0,
+        out: str | Sequence[str] = "",
+        err: str = "",
+        hold: str = "",
+    ) -> Path:
+        """Say how a program acts on calls with all these words.
+
+        Several statuses or outputs are those of its successive calls; the last one stays.
+
+        Returns:
+            The gate, a pipe that holds the program until something is written to it, when `hold` names one.
+        """
+        gate = self.root / f"{hold}.gate"
+        if hold:
+            os.mkfifo(gate)
+        statuses = [status] if isinstance(status, int) else list(status)
+        outs = [out] if isinstance(out, str) else list(out)
+        rule = {"program": program, "words": words, "statuses": statuses, "outs": outs, "err": err}
+        with (self.root / "rules").open("a", encoding="utf-8") as rules:
+            rules.write(json.dumps(rule | ({"gate": str(gate)} if hold else {})) + "\n")
+        return gate
+
+    def calls(self, program: str = "") -> list[Call]:
+        """What was called, in order."""
+        log = self.root / "calls"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        found = [json.loads(line) for line in lines]
+        return [
+            Call(**{**call, "files": {path: File(**file) for path, file in call["files"].items()}})
+            for call in found
+            if program in ("", call["program"])
+        ]
+
+    def lines(self, program: str = "") -> list[str]:
+        """What was called, as a person would type it."""
+        return [call.line for call in self.calls(program)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of every script, without the cluster's own part."""
+        return {
+            "PATH": str(self.root / "bin"),
+            "MESH_HOME": str(self.home),
+            "XDG_CACHE_HOME": str(self.root / "cache"),
+            "TMPDIR": str(self.root / "tmp"),
+        }
+
+    def begin(self, job: str, *arguments: str, stdin: str = "", **settings: str) -> subprocess.Popen[str]:
+        """Start a script as a Command resource does."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mesh_federation.jobs", job, *arguments],
+            cwd=CHECKOUT,
+            env={**self.environment, **settings},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, job: str, *arguments: str, stdin: str = "", **settings: str) -> "Ended":
+        """Run a script to its end."""
+        return ended(self.begin(job, *arguments, stdin=stdin, **settings))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A script that has ended.
+
+    Attributes:
+        status: its exit status.
+        out: what it printed.
+        err: what it said.
+    """
+
+    status: int
+    out: str
+    err: str
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for a script."""
+    out, err = process.communicate(timeout=PATIENCE)
+    return Ended(process.returncode, out, err)
+
+
+def waits_for_lock(process: subprocess.Popen[str]) -> bool:
+    """Say, once it is certain, whether a script is held by a file lock (True) or has ended without (False)."""
+    pause = threading.Event()
+    for _ in range(PATIENCE * 100):
+        waiting = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        if any(words[1] == "->" and int(words[5]) == process.pid for words in waiting):
+            return True
+        if process.poll() is not None:
+            return False
+        pause.wait(0.01)
+    raise AssertionError("the script neither waits nor ends")
+
+
+class Held:
+    """A lock file that the test itself holds."""
+
+    def __init__(self, path: Path) -> None:
+        """Take it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = path.open("w")
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Let go."""
+        self._handle.close()
+
+
+def numbers(config: dict[str, object]) -> Iterator[int]:
+    """Ports in kwokctl's options."""
+    for key, value in config.items():
+        if key.endswith("Port"):
+            assert isinstance(value, int)
+            yield value

@@ -1,0 +1,54 @@
+"""What a load balancer gave a gateway's Service is printed once it is there; where it never is, that is said."""
+
+import json
+
+import pytest
+
+from mesh_federation.jobs import load_balancer
+from tests.unit.clusters.stand import Ended, Stand
+
+ASKED = {"NAMESPACE": "istio-system", "SERVICE": "istio-eastwestgateway", "CLUSTER": "west"}
+INGRESS = [{"ip": "203.0.113.7"}, {"ip": "2001:db8::16"}]
+
+
+def service(*ingress: dict[str, str]) -> str:
+    return json.dumps({"status": {"loadBalancer": {"ingress": list(ingress)} if ingress else {}}})
+
+
+def waited(stand: Stand) -> Ended:
+    return stand.run("load-balancer", stdin="apiVersion: v1\n", **ASKED)
+
+
+def test_what_the_load_balancer_gave_is_printed(stand: Stand) -> None:
+    stand.when("kubectl", "get", "service", out=service(*INGRESS))
+    done = waited(stand)
+    assert (done.status, json.loads(done.out)) == (0, INGRESS)
+    [asked] = stand.calls()
+    assert asked.argv[1:4] == ["get", "service", "istio-eastwestgateway"]
+    assert "--namespace=istio-system" in asked.argv
+
+
+def ending(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its last words when time is up."""
+    monkeypatch.setattr(load_balancer, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, **ASKED}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit) as ended:
+        load_balancer.main()
+    return str(ended.value.code)
+
+
+def test_a_service_that_stays_pending_is_told_with_the_ways_on(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.when("kubectl", "get", "service", out=service())
+    said = ending(stand, monkeypatch)
+    assert "Service istio-system/istio-eastwestgateway of west has no address" in said
+    assert "install a load balancer in west" in said
+    assert "clusters.west.gateway.addresses" in said
+
+
+def test_a_service_that_cannot_be_read_is_told_in_the_servers_words(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.when("kubectl", "get", "service", status=1, err="Forbidden\n")
+    assert "cannot be read:\nForbidden" in ending(stand, monkeypatch)

@@ -1,0 +1,243 @@
+"""The script that applies custom resource definitions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mesh_federation.jobs import crds as script
+from tests.unit.clusters.stand import Ended, Stand
+
+KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
+DEFINITIONS = """apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: ipaddresspools.metallb.io
+spec:
+  names:
+    kind: IPAddressPool
+---
+kind: CustomResourceDefinition
+metadata: {name: communities.metallb.io}
+"""
+OTHERS = """--- # the namespace
+apiVersion: v1
+kind: Namespace
+metadata: {name: metallb-system}
+---
+kind: Role
+rules:
+- resources: [CustomResourceDefinition]
+"""
+
+
+@pytest.fixture
+def crds(tmp_path: Path) -> Path:
+    file = tmp_path / "crd-all.gen.yaml"
+    file.write_text(DEFINITIONS, encoding="utf-8")
+    return file
+
+
+OURS: list[dict[str, object]] = [
+    {"manager": "mesh-federation", "fieldsV1": {"f:spec": {}}},
+    {"manager": "kube-apiserver", "fieldsV1": {}},
+]
+THEIRS: list[dict[str, object]] = [
+    {"manager": "helm", "fieldsV1": {"f:spec": {}}},
+    {"manager": "mesh-federation", "fieldsV1": {"f:spec": {}}},
+]
+BUNDLE = {
+    "gateway.networking.k8s.io/bundle-version": "v1.7.0",
+    "gateway.networking.k8s.io/channel": "experimental",
+}
+
+
+def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> Ended:
+    return stand.run("crds", *action, stdin=KUBECONFIG, CLUSTER="west", CRDS=str(crds), NEEDED=needed)
+
+
+def changes(stand: Stand) -> list[str]:
+    """What was done to the cluster, beyond looking."""
+    return [call.argv[1] for call in stand.calls() if "--dry-run=client" not in call.argv and call.argv[1] != "get"]
+
+
+def definition(kind: str, managers: list[dict[str, object]], *versions: str, **annotations: str) -> dict[str, object]:
+    group = "metallb.io"
+    served = [
+        {"name": version, "served": version != "v1alpha0", "storage": not at} for at, version in enumerate(versions)
+    ]
+    return {
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.lower()}s.{group}", "annotations": annotations, "managedFields": managers},
+        "spec": {"group": group, "names": {"kind": kind}, "versions": served},
+    }
+
+
+def there(stand: Stand, *definitions: dict[str, object]) -> None:
+    """Let the cluster have these definitions."""
+    stand.when("kubectl", "get", out=json.dumps({"kind": "List", "items": list(definitions)}))
+
+
+def declares(stand: Stand, *definitions: dict[str, object]) -> None:
+    """Let kubectl read these definitions from the file, one document after the other."""
+    stand.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
+
+
+def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand, crds: Path) -> None:
+    assert apply(stand, crds).status == 0
+    looked, applied, waited = stand.calls()
+    assert looked.argv[1] == "get"
+    assert applied.argv[1:] == [
+        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--filename=-",
+    ]  # fmt: skip
+    assert waited.argv[1:] == ["wait", "--for=condition=Established", "--timeout=60s", "--filename=-"]
+    assert applied.stdin == waited.stdin == DEFINITIONS
+
+
+def test_other_objects_of_the_file_are_left_to_the_engine(stand: Stand, crds: Path) -> None:
+    crds.write_text(OTHERS + "---\n" + DEFINITIONS + OTHERS, encoding="utf-8")
+    assert apply(stand, crds).status == 0
+    for call in stand.calls():
+        assert call.stdin.strip() == DEFINITIONS.strip()
+
+
+def test_a_file_without_definitions_is_refused_before_anything_is_applied(stand: Stand, crds: Path) -> None:
+    crds.write_text(OTHERS, encoding="utf-8")
+    refused = apply(stand, crds)
+    assert (refused.status, refused.err) == (1, f"{crds} holds no CustomResourceDefinition\n")
+    assert not stand.calls()
+
+
+def test_a_file_that_is_gone_is_named(stand: Stand, crds: Path) -> None:
+    crds.unlink()
+    refused = apply(stand, crds)
+    assert (refused.status, refused.err) == (1, f"{crds} cannot be read: No such file or directory\n")
+
+
+def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: Stand, crds: Path) -> None:
+    apply(stand, crds)
+    for call in stand.calls():
+        ((path, seen),) = call.files.items()
+        assert call.argv[0] == f"--kubeconfig={path}"
+        assert (seen.text, seen.mode) == (KUBECONFIG, 0o600)
+    assert list((stand.root / "tmp").iterdir()) == []
+
+
+def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(stand: Stand, crds: Path) -> None:
+    apply(stand, crds)
+    for call in stand.calls():
+        assert "SECRET" not in f"{call.argv} {call.env}"
+
+
+def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "apply", status=1, err="error: the server is not ready\n")
+    failed = apply(stand, crds)
+    assert failed.status == 1
+    assert failed.err.startswith(f"{crds}: kubectl apply failed\nerror: the server is not ready")
+    assert "SECRET" not in failed.err
+    assert list((stand.root / "tmp").iterdir()) == []
+
+
+def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
+    assert apply(stand, crds).status == 0
+    assert changes(stand) == ["apply", "wait", "wait", "wait"]
+
+
+def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
+    stand: Stand, crds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.when("kubectl", "wait", status=1, err="timed out waiting\n")
+    monkeypatch.setattr(script, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, "CRDS": str(crds), "CLUSTER": "west", "NEEDED": ""}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
+        script.main()
+
+
+def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "apply", status=1)
+    apply(stand, crds)
+    assert changes(stand) == ["apply"]
+
+
+def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand, crds: Path) -> None:
+    stand.remove("kubectl")
+    failed = apply(stand, crds)
+    assert failed.status == 1
+    assert failed.err.startswith("kubectl is not on PATH: run `./mesh doctor`")
+
+
+def test_definitions_of_this_program_are_brought_to_the_declared_release(stand: Stand, crds: Path) -> None:
+    there(stand, definition("IPAddressPool", OURS, "v1beta1"))
+    ended = apply(stand, crds)
+    assert (ended.status, ended.err, changes(stand)) == (0, "", ["apply", "wait"])
+
+
+def test_definitions_of_others_that_serve_all_that_is_needed_are_left_alone_and_that_is_told(
+    stand: Stand, crds: Path
+) -> None:
+    there(stand, definition("IPAddressPool", THEIRS, "v1", "v1beta1", **BUNDLE))
+    ended = apply(stand, crds, "metallb.io/v1beta1 IPAddressPool")
+    assert (ended.status, changes(stand)) == (0, [])
+    assert ended.err == (
+        "west has definitions that others made (Gateway API v1.7.0, experimental): they serve what is needed, and are"
+        " left alone\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "needed",
+    ["metallb.io/v1 IPAddressPool", "metallb.io/v1alpha0 IPAddressPool", "metallb.io/v1beta1 Community"],
+    ids=["not-in-this-version", "no-longer-served", "not-there"],
+)
+def test_definitions_of_others_that_lack_something_are_refused_and_not_changed(
+    stand: Stand, crds: Path, needed: str
+) -> None:
+    there(stand, definition("IPAddressPool", THEIRS, "v1beta1", "v1alpha0"))
+    ended = apply(stand, crds, f"metallb.io/v1beta1 IPAddressPool, {needed}")
+    assert (ended.status, changes(stand)) == (1, [])
+    version, kind = needed.split()
+    assert ended.err.splitlines() == [
+        "west has definitions that others made (by helm), which this stack never changes; they do not serve what it"
+        f" needs: {kind} ({version})",
+        f"-> bring them to a release that has that with what installed them; {crds} has it all",
+    ]
+
+
+def test_of_definitions_that_are_all_needed_the_newest_version_of_each_must_be_served(stand: Stand, crds: Path) -> None:
+    declares(
+        stand, definition("IPAddressPool", [], "v1alpha3", "v1"), definition("Community", [], "v1alpha1", "v1alpha2")
+    )
+    there(stand, definition("IPAddressPool", THEIRS, "v1"), definition("Community", THEIRS, "v1alpha1"))
+    assert apply(stand, crds).status == 0
+    there(stand, definition("IPAddressPool", THEIRS, "v1alpha3"))
+    ended = apply(stand, crds)
+    assert "Community (metallb.io/v1alpha1), IPAddressPool (metallb.io/v1)\n" in ended.err
+    assert changes(stand) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ([definition("IPAddressPool", OURS, "v1"), definition("Community", OURS, "v1")], 0),
+        ([definition("IPAddressPool", OURS, "v1")], 3),
+        ([], 3),
+        ([definition("IPAddressPool", THEIRS, "v1beta1")], 0),
+        ([definition("IPAddressPool", THEIRS, "v1")], 3),
+    ],
+    ids=["all", "some", "none", "of-others", "of-others-too-few"],
+)
+def test_a_look_tells_whether_they_must_be_applied_again(
+    stand: Stand, crds: Path, found: list[dict[str, object]], status: int
+) -> None:
+    there(stand, *found)
+    assert apply(stand, crds, "metallb.io/v1beta1 IPAddressPool", "look").status == status
+    assert changes(stand) == []
+
+
+def test_a_cluster_that_cannot_be_asked_is_an_error(stand: Stand, crds: Path) -> None:
+    stand.when("kubectl", "get", status=1, err="Unauthorized\n")
+    failed = apply(stand, crds)
+    assert (failed.status, failed.err) == (1, "cannot look for definitions in west:\nUnauthorized\n\n")

@@ -1,0 +1,106 @@
+"""Callers move to an egress gateway only when all of its Envoys take their calls and know where these go."""
+
+import json
+
+import pytest
+
+from mesh_federation.jobs import egress_ready
+from tests.unit.clusters.stand import Ended, Stand
+
+UPSTREAM = "outbound|15443||ingress.west.mesh.global"
+HOST = "*.httpbin.httpbin.svc.cluster.local"
+KNOWN = f"{UPSTREAM}::172.30.255.1:15443::cx_active::0\n"
+SETTINGS = {
+    "NAMESPACE": "istio-system",
+    "SELECTOR": "app=istio-egressgateway",
+    "PORT": "16042",
+    "SERVER_NAMES": HOST,
+    "UPSTREAM": UPSTREAM,
+}
+
+
+def pods(**phases: str) -> str:
+    items = [
+        {
+            "metadata": {"name": name, **({"deletionTimestamp": "now"} if phase == "Ending" else {})},
+            "status": {"phase": "Running" if phase == "Ending" else phase},
+        }
+        for name, phase in phases.items()
+    ]
+    return json.dumps({"items": items})
+
+
+def listeners(*names: str, port: int = 16042) -> str:
+    """What Envoy tells of its listeners."""
+    chains = [{"filter_chain_match": {"server_names": [name]}} for name in names]
+    address = {"socket_address": {"address": "0.0.0.0", "port_value": port}}
+    state = {"listener": {"address": address, "filter_chains": [*chains, {}]}}
+    return json.dumps({"configs": [{"name": "warming"}, {"active_state": state}]})
+
+
+def envoy(stand: Stand, listening: str, known: str) -> None:
+    stand.when("kubectl", "config_dump?resource=dynamic_listeners", out=listening)
+    stand.when("kubectl", "clusters", out=known)
+
+
+def waited(stand: Stand) -> Ended:
+    return stand.run("egress-ready", stdin="apiVersion: v1\n", **SETTINGS)
+
+
+def missing(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the script says when it has waited in vain."""
+    monkeypatch.setattr(egress_ready, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, **SETTINGS}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit) as ended:
+        egress_ready.main()
+    return str(ended.value)
+
+
+def test_an_envoy_that_takes_the_host_and_knows_its_way_is_waited_for_no_longer(stand: Stand) -> None:
+    stand.when("kubectl", "get", out=pods(one="Running"))
+    envoy(stand, listeners("*.other", HOST), KNOWN)
+    assert waited(stand).status == 0
+    asked = [call.argv[call.argv.index("pilot-agent") :] for call in stand.calls("kubectl") if "exec" in call.argv]
+    assert asked == [
+        ["pilot-agent", "request", "GET", "config_dump?resource=dynamic_listeners"],
+        ["pilot-agent", "request", "GET", "clusters"],
+    ]
+
+
+def test_pods_that_start_or_end_get_no_calls_and_are_not_asked(stand: Stand) -> None:
+    stand.when("kubectl", "get", out=pods(one="Running", two="Pending", three="Ending"))
+    envoy(stand, listeners(HOST), KNOWN)
+    assert waited(stand).status == 0
+    assert {call.argv[3] for call in stand.calls("kubectl") if "exec" in call.argv} == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("listening", "known", "lacks"),
+    [
+        (listeners("*.other"), KNOWN, f"one does not take {HOST}"),
+        (listeners(HOST, port=16043), KNOWN, f"one does not take {HOST}"),
+        ("", KNOWN, f"one does not take {HOST}"),
+        (listeners(HOST), f"{UPSTREAM}::default_priority::max_connections::1\n", f"one has no address of {UPSTREAM}"),
+        (listeners(HOST), "", f"one has no address of {UPSTREAM}"),
+    ],
+    ids=["another-host", "another-port", "no-answer", "no-address", "unknown-upstream"],
+)
+def test_what_an_envoy_lacks_is_told(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, listening: str, known: str, lacks: str
+) -> None:
+    stand.when("kubectl", "get", out=pods(one="Running"))
+    envoy(stand, listening, known)
+    assert missing(stand, monkeypatch) == f"the egress gateway does not lead out yet:\n{lacks}"
+
+
+def test_a_gateway_without_pods_leads_nowhere(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.when("kubectl", "get", out=pods(one="Pending"))
+    assert missing(stand, monkeypatch).endswith("no pod of it runs in istio-system")
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_its_own_words(stand: Stand) -> None:
+    stand.when("kubectl", "get", status=1, err="connection refused")
+    done = waited(stand)
+    assert (done.status, done.err) == (1, "cannot look for the egress gateway's pods:\nconnection refused\n")

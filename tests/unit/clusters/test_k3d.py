@@ -1,0 +1,171 @@
+"""What only k3d's script does; test_containers.py has what it shares with kind's."""
+
+import json
+import stat
+
+import pytest
+
+from mesh_federation.clusters.docker import Node
+from mesh_federation.clusters.k3d import K3D
+from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
+from tests.unit.clusters.stand import Call, Ended, Stand
+from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other
+
+RUNNING = K3D_SIDE.running
+TOOLS = f"id-tools k3d-{NAME}-tools running\n"
+
+
+def made(stand: Stand, text: str = "kind: Config\n") -> Ended:
+    machine(stand, K3D_SIDE, NOTHING, RUNNING)
+    stand.when("k3d", "kubeconfig", "get", out=text)
+    return create(stand, K3D_SIDE)
+
+
+def is_of_its_own(stand: Stand, call: Call) -> bool:
+    """Say whether k3d would write to files of this cluster alone."""
+    own = str(stand.folder(NAME))
+    return call.env["KUBECONFIG"] == f"{own}/kubeconfig" and own == call.env["XDG_CONFIG_HOME"] == call.env["TMPDIR"]
+
+
+def test_a_cluster_is_made_from_its_configuration_and_then_asked_for_its_kubeconfig(stand: Stand) -> None:
+    assert made(stand).status == 0
+    assert stand.lines("k3d") == [f"k3d cluster create {NAME} --config=-", f"k3d kubeconfig get {NAME}"]
+    assert [call.stdin for call in stand.calls("k3d")] == [K3D_SIDE.config(), ""]
+
+
+def test_a_cluster_is_not_complete_before_its_api_server_knows_every_node(stand: Stand) -> None:
+    """Nodes are labelled next, and what k3d waits for is the API server."""
+    stand.when("kubectl", "wait", status=1, err="error: timed out waiting for the condition\n")
+    failed = made(stand)
+    assert failed.status == 1 and "timed out waiting" in failed.err
+    (waited,) = (line for line in stand.lines("kubectl") if " wait " in line)
+    assert waited.endswith(f" wait --for=create --timeout=300s node/{SERVER} node/{AGENT}")
+    assert not (stand.folder(NAME) / "made").exists()
+
+
+def test_the_kubeconfig_is_kept_where_its_owner_alone_reads_it_and_is_in_no_output(stand: Stand) -> None:
+    done = made(stand, "client-key-data: SECRET-VALUE\n")
+    file = stand.folder(NAME) / "kubeconfig"
+    assert file.read_text() == "client-key-data: SECRET-VALUE\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "SECRET-VALUE" not in done.out + done.err
+
+
+def test_k3d_never_touches_the_users_files(stand: Stand) -> None:
+    made(stand)
+    other(stand, K3D_SIDE, "delete", KUBECONFIG="/home/user/.kube/config", XDG_CONFIG_HOME="/home/user/.config")
+    calls = stand.calls("k3d")
+    assert [call.argv[1] for call in calls] == ["create", "get", "delete"]
+    assert all(is_of_its_own(stand, call) for call in calls)
+
+
+def test_k3d_logs_nothing_between_the_lines_of_a_kubeconfig(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, NOTHING, RUNNING)
+    create(stand, K3D_SIDE, LOG_LEVEL="trace")
+    assert {call.env["LOG_LEVEL"] for call in stand.calls("k3d")} == {"warning"}
+
+
+def test_a_cluster_without_a_kubeconfig_is_not_complete_and_made_anew_by_the_next_run(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, NOTHING, RUNNING)
+    stand.when("k3d", "kubeconfig", status=[1, 0], err="\x1b[31mERRO\x1b[0m[0000] failed to get kubeconfig\n")
+    failed = create(stand, K3D_SIDE)
+    assert failed.status == 1
+    assert failed.err.startswith(f"`k3d kubeconfig get {NAME}` failed (1):\nERRO[0000] failed to get kubeconfig\n")
+    assert not (stand.folder(NAME) / "kubeconfig").exists() and not (stand.folder(NAME) / "made").exists()
+    assert create(stand, K3D_SIDE).status == 0
+    assert [call.argv[1] for call in stand.calls("k3d")] == ["create", "get", "delete", "create", "get"]
+
+
+def test_a_creation_that_failed_leaves_no_volume(stand: Stand) -> None:
+    """k3d removes the one that it made for images only together with nodes."""
+    machine(stand, K3D_SIDE, NOTHING)
+    stand.when("k3d", "create", status=1, err="no\n")
+    assert create(stand, K3D_SIDE).status == 1
+    assert f"docker volume rm --force k3d-{NAME}-images" in stand.lines()
+
+
+def test_the_proxy_is_a_part_of_the_cluster_and_k3ds_own_container_is_none(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, NOTHING, TOOLS + RUNNING)
+    create(stand, K3D_SIDE)
+    (inspected,) = (line for line in stand.lines("docker") if line.startswith("docker inspect"))
+    assert inspected.split()[-3:] == ["id-main", "id-worker", "id-proxy"]
+    assert json.loads((stand.folder(NAME) / "made").read_text()) == K3D_SIDE.made
+
+
+def test_a_creation_killed_before_any_node_was_there_is_cleared_away(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, TOOLS, RUNNING)
+    stand.folder(NAME).mkdir(parents=True)
+    (stand.folder(NAME) / "begun").touch()
+    assert create(stand, K3D_SIDE).status == 0
+    assert [call.argv[1] for call in stand.calls("k3d")] == ["delete", "create", "get"]
+
+
+def test_a_cluster_is_ready_without_its_proxy_being_a_node(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, RUNNING)
+    assert other(stand, K3D_SIDE, "ready", READY_WITHIN="0").status == 0
+
+
+def test_what_stopped_starts_server_first_and_proxy_last_each_under_its_address(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, RUNNING.replace("running", "exited"))
+    finished(stand, K3D_SIDE)
+    assert other(stand, K3D_SIDE, "start").status == 0
+    assert [line for line in stand.lines("docker") if " connect " in line or " restart " in line] == [
+        f"docker network connect --ip=172.30.0.2 mesh-lab {SERVER}",
+        f"docker restart {SERVER}",
+        f"docker network connect --ip=172.30.0.3 mesh-lab {AGENT}",
+        f"docker restart {AGENT}",
+        f"docker network connect --ip=172.30.0.4 mesh-lab {PROXY}",
+        f"docker restart {PROXY}",
+    ]
+
+
+def test_a_stopped_proxy_is_started_though_all_nodes_run(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, RUNNING.replace(f"{PROXY} running", f"{PROXY} exited"))
+    finished(stand, K3D_SIDE)
+    woken = other(stand, K3D_SIDE, "start")
+    assert woken.err == f"{PROXY} did not run: restarted with its address 172.30.0.4\n"
+
+
+def test_a_cluster_that_lost_its_proxy_is_made_anew(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, RUNNING.replace(f"id-proxy {PROXY} running\n", ""), RUNNING)
+    finished(stand, K3D_SIDE)
+    assert create(stand, K3D_SIDE).status == 0
+    assert [call.argv[1] for call in stand.calls("k3d")] == ["delete", "create", "get"]
+
+
+def test_a_cluster_that_does_not_come_up_names_the_logs_of_server_and_proxy(stand: Stand) -> None:
+    machine(stand, K3D_SIDE, RUNNING)
+    stand.when("kubectl", status=1)
+    failed = other(stand, K3D_SIDE, "ready", READY_WITHIN="0")
+    assert f"see `docker logs {SERVER}` and `docker logs {PROXY}`; where the machine" in failed.err
+    assert failed.err.endswith(f"docker rm --force --volumes {SERVER} {AGENT}\n")
+
+
+@pytest.mark.parametrize(
+    ("image", "setting"),
+    [
+        ("ghcr.io/k3d-io/k3d-proxy:5.9.0", "K3D_IMAGE_LOADBALANCER"),
+        ("ghcr.io/k3d-io/k3d-tools:5.9.0", "K3D_IMAGE_TOOLS"),
+    ],
+)
+def test_an_image_of_k3ds_own_that_cannot_be_pulled_is_told_with_its_setting(
+    stand: Stand, image: str, setting: str
+) -> None:
+    machine(stand, K3D_SIDE, NOTHING)
+    stand.when("k3d", "create", status=1, err=K3D_SIDE.refused(image, "Error response from daemon: denied"))
+    assert create(stand, K3D_SIDE).err == (
+        f"cluster {NAME} cannot get {image}, which k3d itself needs: Error response from daemon: denied\n"
+        f"  -> set {setting} in the environment to an image that `docker pull` gets or `docker images` shows\n"
+    )
+
+
+def test_servers_come_before_agents_and_many_of_them_in_order() -> None:
+    names = ("serverlb", "agent-1", "server-0", "tools", "agent-0")
+    nodes = [Node(f"id-{name}", f"k3d-{NAME}-{name}", running=True) for name in names]
+    assert [node.id for node in K3D.lasting(NAME, nodes)] == ["id-server-0", "id-agent-0", "id-agent-1", "id-serverlb"]
+    assert [node.id for node in K3D.members(NAME, nodes)] == ["id-server-0", "id-agent-0", "id-agent-1"]
+
+
+def test_a_configuration_without_ports_publishes_none() -> None:
+    order = K3D.order('{"options": {"k3s": {"nodeLabels": [{"label": "k=v"}]}}}')
+    assert (order.labels, order.published) == ({"k": "v"}, frozenset())

@@ -1,0 +1,58 @@
+"""The script that looks for what others must have made, before anything of the stack is made."""
+
+import json
+
+from tests.unit.clusters.stand import Ended, Stand
+
+NEEDED = [
+    {"kind": "Namespace", "namespace": "", "name": "payments", "path": "exports[2]"},
+    {"kind": "Service", "namespace": "shop", "name": "web", "path": "imports[0]"},
+]
+
+
+def look(stand: Stand) -> Ended:
+    return stand.run("prerequisites", stdin="users: SECRET", CLUSTER="prod", NEEDED=json.dumps(NEEDED))
+
+
+def found(*items: tuple[str, str, str]) -> str:
+    listed = [
+        {"kind": kind, "metadata": {"name": name, **({"namespace": space} if space else {})}}
+        for kind, space, name in items
+    ]
+    return json.dumps({"kind": "List", "items": listed} if len(listed) > 1 else listed[0] if listed else "")
+
+
+def test_a_cluster_that_has_all_of_it_is_fit(stand: Stand) -> None:
+    stand.when("kubectl", out=found(("Namespace", "", "payments"), ("Service", "shop", "web")))
+    ended = look(stand)
+    assert (ended.status, ended.err) == (0, "")
+    [asked] = stand.calls()
+    assert asked.argv[1:3] == ["get", "--ignore-not-found"]
+    assert [body["kind"] for body in json.loads(asked.stdin)["items"]] == ["Namespace", "Service"]
+
+
+def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(stand: Stand) -> None:
+    missing = look(stand)
+    assert missing.status == 1
+    assert missing.err.splitlines() == [
+        "prod lacks what this stack puts objects of its own beside, and does not make there: nothing was changed",
+        "  exports[2]: there is no namespace payments",
+        "    -> kubectl --context prod create namespace payments, and deploy the service there",
+        "  imports[0]: there is no Service shop/web, so callers could not look its name up",
+        "    -> deploy that Service (it needs no pods), or write `as: remote`",
+    ]
+
+
+def test_what_is_there_is_not_told_when_something_else_is_missing(stand: Stand) -> None:
+    stand.when("kubectl", out=found(("Namespace", "", "payments")))
+    missing = look(stand)
+    assert "payments" not in missing.err and "shop/web" in missing.err
+
+
+def test_a_cluster_that_cannot_be_asked_is_an_error(stand: Stand) -> None:
+    stand.when("kubectl", status=1, err="Unauthorized\n")
+    failed = look(stand)
+    assert (failed.status, failed.err) == (
+        1,
+        "cannot look for what must be in prod:\nUnauthorized\n\n",
+    )

@@ -1,0 +1,112 @@
+"""The kubeconfig with which one cluster's istiod reads another."""
+
+import json
+
+import pytest
+
+from tests.unit.clusters.stand import Ended, Stand
+
+ADMINS = {"server": "https://127.0.0.1:34567", "certificate-authority-data": "Q0E="}
+GIVEN = {
+    "clusters": [{"name": "west", "cluster": ADMINS}],
+    "users": [{"name": "west", "user": {"client-key-data": "ADMINS-KEY"}}],
+}
+WITHIN = "https://west-abc-control-plane:6443"
+
+
+def grants(stand: Stand, seconds: int = 48 * 3600) -> None:
+    request = {"spec": {"expirationSeconds": seconds}, "status": {"token": "READERS-TOKEN"}}
+    stand.when("kubectl", "token", out=json.dumps(request))
+
+
+def read(stand: Stand, given: object = GIVEN, server: str = WITHIN, istiod: str = "pod") -> Ended:
+    settings = {"CLUSTER": "west", "READER": "east", "ACCOUNT": "istio-system/istiod-of-east", "HOURS": "48"}
+    return stand.run("remote-reader", stdin=json.dumps(given), SERVER=server, ISTIOD=istiod, **settings)
+
+
+def test_the_kubeconfig_has_the_readers_token_and_nothing_of_the_admins(stand: Stand) -> None:
+    grants(stand)
+    done = read(stand)
+    assert done.status == 0
+    assert json.loads(done.out) == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "west", "cluster": {"server": WITHIN, "certificate-authority-data": "Q0E="}}],
+        "users": [{"name": "west", "user": {"token": "READERS-TOKEN"}}],
+        "contexts": [{"name": "west", "context": {"cluster": "west", "user": "west"}}],
+        "current-context": "west",
+    }
+
+
+def test_the_token_is_asked_for_with_the_declared_lifetime(stand: Stand) -> None:
+    grants(stand)
+    read(stand)
+    (call,) = stand.calls()
+    asked = ["create", "token", "istiod-of-east", "--namespace=istio-system", "--duration=172800s", "--output=json"]
+    assert call.argv[1:] == asked
+
+
+def test_an_address_that_is_not_declared_is_the_kubeconfigs(stand: Stand) -> None:
+    grants(stand)
+    reached = {"server": "https://west.example.com", "tls-server-name": "kubernetes", "proxy-url": "http://proxy"}
+    done = read(stand, {"clusters": [{"cluster": reached}]}, server="")
+    assert json.loads(done.out)["clusters"][0]["cluster"] == {
+        "server": "https://west.example.com",
+        "tls-server-name": "kubernetes",
+    }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:6443", "127.9.9.9", "localhost:6443", "[::1]:6443"])
+def test_a_loopback_address_is_refused_for_an_istiod_in_a_pod(stand: Stand, host: str) -> None:
+    grants(stand)
+    done = read(stand, {"clusters": [{"cluster": {"server": f"https://{host}"}}]}, server="")
+    assert done.status == 1
+    assert done.err == (
+        f"the istiod of east cannot read west at https://{host}, the address in its kubeconfig: in a pod that is the"
+        " pod itself\n-> set clusters.west.apiServer to an address that pods of east reach\n"
+    )
+    assert stand.calls() == []
+
+
+def test_a_simulated_istiod_takes_any_address(stand: Stand) -> None:
+    grants(stand)
+    done = read(stand, server="", istiod="none")
+    assert json.loads(done.out)["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:34567"
+
+
+def test_a_token_is_not_sent_to_a_server_that_nobody_verifies(stand: Stand) -> None:
+    grants(stand)
+    done = read(stand, {"clusters": [{"cluster": {"server": WITHIN, "insecure-skip-tls-verify": True}}]})
+    assert done.status == 1
+    assert done.err.startswith("the kubeconfig of west has insecure-skip-tls-verify")
+    assert "\n-> put the certificate-authority" in done.err
+    assert stand.calls() == []
+
+
+def test_a_token_that_would_end_sooner_than_declared_is_refused(stand: Stand) -> None:
+    grants(stand, 24 * 3600)
+    done = read(stand)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith(
+        "west gives tokens for at most 24 hours; discovery of west by east asks for 48, and would end unnoticed\n"
+        "-> write tokenHours: 24 there"
+    )
+    assert "READERS-TOKEN" not in done.err
+
+
+def test_a_cluster_that_gives_no_token_is_named_with_the_words_of_kubectl(stand: Stand) -> None:
+    stand.when("kubectl", status=1, err="Unable to connect to the server\n")
+    done = read(stand)
+    assert done.status == 1
+    assert done.err == "west gives no token for istio-system/istiod-of-east:\nUnable to connect to the server\n\n"
+
+
+def test_the_admins_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: Stand) -> None:
+    grants(stand)
+    read(stand)
+    (call,) = stand.calls()
+    ((path, seen),) = call.files.items()
+    assert (json.loads(seen.text), seen.mode) == (GIVEN, 0o600)
+    assert "ADMINS-KEY" not in f"{call.argv} {call.env}"
+    assert call.argv[0] == f"--kubeconfig={path}"
+    assert list((stand.root / "tmp").iterdir()) == []

@@ -1,0 +1,49 @@
+"""No pod starts before its namespace knows the roots that are trusted now."""
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from mesh_federation.jobs import root_distribution
+from tests.unit.clusters.stand import Ended, Stand
+
+BUNDLE = "-----BEGIN CERTIFICATE-----\nnew\n-----END CERTIFICATE-----\n"
+
+
+def told(**texts: str) -> str:
+    """What kubectl prints of the ConfigMaps of these namespaces."""
+    items = [{"metadata": {"namespace": name}, "data": {"root-cert.pem": text}} for name, text in texts.items()]
+    return json.dumps({"items": items})
+
+
+def waited(stand: Stand) -> Ended:
+    return stand.run("root-distribution", stdin="apiVersion: v1\n", ROOTS=sha256(BUNDLE.encode()).hexdigest())
+
+
+def test_namespaces_that_know_the_roots_are_waited_for_no_longer(stand: Stand) -> None:
+    stand.when("kubectl", "get", out=told(sleep=BUNDLE, httpbin=BUNDLE))
+    assert waited(stand).status == 0
+    assert len(stand.calls()) == 1
+
+
+def test_namespaces_that_were_told_nothing_yet_do_not_count(stand: Stand) -> None:
+    stand.when("kubectl", "get", out=told())
+    assert waited(stand).status == 0
+
+
+def test_a_cluster_that_does_not_answer_is_told_in_its_own_words(stand: Stand) -> None:
+    stand.when("kubectl", "get", status=1, err="connection refused")
+    done = waited(stand)
+    assert done.status == 1
+    assert done.err == "cannot look for istiod's ConfigMaps:\nconnection refused\n"
+
+
+def test_a_namespace_that_never_learns_them_is_named(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand.when("kubectl", "get", out=told(sleep=BUNDLE, httpbin="old"))
+    monkeypatch.setattr(root_distribution, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, "ROOTS": sha256(BUNDLE.encode()).hexdigest()}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit, match="namespaces which roots are trusted now: httpbin$"):
+        root_distribution.main()

@@ -1,0 +1,129 @@
+"""Authorities change only when every proxy trusts those that follow, and none still needs those that go."""
+
+import base64
+import json
+
+import pytest
+
+from mesh_federation.jobs import proxy_trust
+from mesh_federation.stack.pem import fingerprint
+from tests.unit.clusters.stand import Stand
+from tests.unit.components.authorities import Issuer, authority, workload
+
+OLD, NEW = authority("root CA"), authority("root CA r2")
+EITHER = f"{fingerprint(OLD.pem)} {fingerprint(NEW.pem)}"
+SWITCH = {"SIGNING": fingerprint(NEW.pem), "TRUSTED": EITHER}
+DROP = {"SIGNING": fingerprint(NEW.pem), "TRUSTED": fingerprint(NEW.pem)}
+KUBECONFIG = "apiVersion: v1\n"
+
+
+def pod(name: str, *containers: str, ending: bool = False, native: bool = False) -> dict[str, object]:
+    own = [{"name": each} for each in containers]
+    metadata = {"namespace": "httpbin", "name": name, **({"deletionTimestamp": "now"} if ending else {})}
+    return {"metadata": metadata, "spec": {"initContainers": own} if native else {"containers": own}}
+
+
+def pods(stand: Stand, *listed: dict[str, object]) -> None:
+    stand.when("kubectl", "get", out=json.dumps({"items": list(listed)}))
+
+
+def secrets(under: Issuer, *trusted: Issuer) -> str:
+    """What Envoy tells of its secrets; keys are blanked out by it, and all roots stand behind the chain."""
+    signer = authority("east intermediate CA", under)
+    leaf = Issuer(workload("spiffe://east.local/ns/n/sa/s", signer), signer.key)
+    chain = {"inline_bytes": _encoded(leaf, signer, under, *trusted)}
+    roots = {"inline_bytes": _encoded(*trusted)}
+    return json.dumps(
+        {
+            "configs": [
+                {"name": "default", "secret": {"tls_certificate": {"certificate_chain": chain}}},
+                {"name": "ROOTCA", "secret": {"validation_context": {"trusted_ca": roots}}},
+            ]
+        }
+    )
+
+
+def _encoded(*issuers: Issuer) -> str:
+    return base64.b64encode("".join(issuer.pem for issuer in issuers).encode()).decode()
+
+
+def complaint(stand: Stand, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> str:
+    """What the script ends with when it has waited in vain."""
+    monkeypatch.setattr(proxy_trust, "TIMEOUT", 0)
+    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
+    for key, value in {**stand.environment, **environment}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(SystemExit) as ended:
+        proxy_trust.main()
+    return str(ended.value)
+
+
+def test_a_proxy_that_trusts_both_roots_lets_clusters_switch(stand: Stand) -> None:
+    pods(stand, pod("one", "httpbin", "istio-proxy"), pod("two", "istio-proxy", native=True))
+    stand.when("kubectl", "exec", out=secrets(OLD, OLD, NEW))
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH).status == 0
+    asked = [call.argv for call in stand.calls("kubectl") if "exec" in call.argv]
+    assert sorted(argv[3] for argv in asked) == ["one", "two"]
+    assert {tuple(argv[-4:]) for argv in asked} == {proxy_trust.ASK}
+
+
+def test_pods_without_a_proxy_or_at_their_end_are_not_asked(stand: Stand) -> None:
+    pods(stand, pod("plain", "app"), pod("going", "istio-proxy", ending=True))
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, **DROP).status == 0
+    assert not [call for call in stand.calls("kubectl") if "exec" in call.argv]
+
+
+def test_a_cluster_without_workloads_is_in_nobodys_way(stand: Stand) -> None:
+    pods(stand)
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH).status == 0
+
+
+def test_a_proxy_that_does_not_know_the_next_root_stops_the_switch(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods(stand, pod("one", "istio-proxy"))
+    stand.when("kubectl", "exec", out=secrets(OLD, OLD))
+    told = complaint(stand, monkeypatch, SWITCH)
+    assert f"httpbin/one: does not trust root {fingerprint(NEW.pem)[:16]} yet" in told
+    assert "nothing was changed" in told
+    assert "kubectl rollout restart" in told
+
+
+def test_a_proxy_whose_certificate_leads_to_the_old_root_keeps_it_from_being_dropped(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods(stand, pod("one", "istio-proxy"))
+    stand.when("kubectl", "exec", out=secrets(OLD, OLD, NEW))
+    told = complaint(stand, monkeypatch, DROP)
+    assert f"httpbin/one: has a certificate of root {fingerprint(OLD.pem)[:16]}" in told
+
+
+@pytest.mark.parametrize("trusted", [(OLD, NEW), (NEW, OLD)], ids=["old-first", "new-first"])
+def test_in_whichever_order_roots_are_told_the_one_that_a_chain_leads_to_counts(
+    stand: Stand, trusted: tuple[Issuer, Issuer]
+) -> None:
+    pods(stand, pod("one", "istio-proxy"))
+    stand.when("kubectl", "exec", out=secrets(NEW, *trusted))
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, **DROP).status == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"out": "{}"}, "its proxy has no certificate"),
+        ({"status": 1, "err": "no\nbroken pipe"}, "cannot be asked: broken pipe"),
+    ],
+)
+def test_a_proxy_that_cannot_tell_stops_the_step(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, answer: dict[str, object], told: str
+) -> None:
+    pods(stand, pod("one", "istio-proxy"))
+    stand.when("kubectl", "exec", **answer)  # type: ignore[arg-type]
+    assert told in complaint(stand, monkeypatch, SWITCH)
+
+
+def test_a_cluster_that_does_not_answer_stops_the_step(stand: Stand) -> None:
+    stand.when("kubectl", "get", status=1, err="connection refused")
+    ended = stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH)
+    assert ended.status == 1
+    assert "cannot look for pods" in ended.err

@@ -1,0 +1,90 @@
+"""A cluster that cannot be seen is told from one that is not as declared, and holds nobody up."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mesh_federation.verify.cluster import Cluster
+from mesh_federation.verify.verdict import Inconclusive, Unreachable
+from tests.unit.clusters.stand import Stand
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    made = Stand(tmp_path)
+    made.install("kubectl")
+    return made
+
+
+@pytest.fixture
+def east(stand: Stand) -> Cluster:
+    return Cluster("east", stand.root / "kubeconfig", {**os.environ, **stand.environment})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?",
+        "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout",
+        "Unable to connect to the server: net/http: request canceled (Client.Timeout exceeded while awaiting headers)",
+        "error: Get https://10.0.0.1:6443/api: dial tcp: lookup api.example.org: no such host",
+    ],
+)
+def test_a_cluster_that_does_not_answer_is_asked_once(stand: Stand, east: Cluster, said: str) -> None:
+    stand.when("kubectl", status=1, err=said)
+    with pytest.raises(Unreachable, match="east does not answer"):
+        east.pods()
+    with pytest.raises(Unreachable, match="east does not answer"):
+        east.services()
+    assert len(stand.calls()) == 1
+
+
+def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_federation.verify.cluster.GRACE_SECONDS", 0)
+    stand.when("kubectl", hold="hung")
+    with pytest.raises(Unreachable, match="no answer within 1 s"):
+        east.asked("get", "pods", seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "error: You must be logged in to the server (Unauthorized)",
+            "renew the credentials in the kubeconfig of east",
+        ),
+        ("Unable to connect: x509: certificate has expired or is not yet valid", "renew the credentials"),
+        (
+            'Error from server (Forbidden): pods is forbidden: User "x" cannot list',
+            "credentials for east that allow it",
+        ),
+        ("error: something else", "./mesh up --refresh"),
+    ],
+)
+def test_what_stands_in_the_way_comes_with_what_to_do(stand: Stand, east: Cluster, said: str, advice: str) -> None:
+    stand.when("kubectl", status=1, err=said)
+    with pytest.raises(Inconclusive) as raised:
+        east.pods()
+    assert not isinstance(raised.value, Unreachable)
+    assert said.rpartition(": ")[2] in raised.value.found
+    assert advice in raised.value.hint
+
+
+def test_many_checks_ask_once(stand: Stand, east: Cluster) -> None:
+    stand.when("kubectl", out='{"items": []}')
+    assert east.pods() == east.pods() == []
+    assert len(stand.calls()) == 1
+
+
+def test_an_answer_in_another_form_is_no_traceback(stand: Stand, east: Cluster) -> None:
+    stand.when("kubectl", out='{"items": [{"metadata": {}}]}')
+    with pytest.raises(Inconclusive, match=r"east: an answer cannot be read at metadata\.name"):
+        east.pods()
+
+
+def test_no_file_but_the_kubeconfig_leads_to_a_cluster(stand: Stand, east: Cluster) -> None:
+    stand.when("kubectl", out='{"items": []}')
+    east.pods()
+    [call] = stand.calls()
+    assert f"--kubeconfig={east.kubeconfig}" in call.argv

@@ -1,0 +1,148 @@
+"""What callers' proxies hold is compared with what is declared, endpoint by endpoint."""
+
+from dataclasses import replace
+
+import pytest
+
+from mesh_federation.plan.routing import ImportPlan
+from mesh_federation.verify import imports
+from mesh_federation.verify.context import ClusterUnderTest, Context
+from mesh_federation.verify.verdict import NotApplicable, Status, Verdict
+from tests.unit.verify.stage import pod, scene, told
+
+IPV6 = "2001:db8::16"
+HTTPBIN = "outbound|8000||httpbin.httpbin.svc.cluster.local"
+RATINGS = "outbound|8000||httpbin.ratings.svc.cluster.local"
+PIN = "spiffe://west.local/ns/httpbin/sa/httpbin"
+
+
+def endpoint(address: str, port: int = 15443, weight: int = 100, region: str = "west") -> dict[str, object]:
+    """An endpoint as Envoy tells of it."""
+    where = {"socket_address": {"address": address, "port_value": port}}
+    return {"address": where, "weight": weight, "locality": {"region": region}}
+
+
+def upstreams(name: str, *endpoints: object) -> dict[str, object]:
+    return {"cluster_statuses": [{"name": name, "host_statuses": list(endpoints)}]}
+
+
+def asked(stack: str, cluster: str, name: str, *endpoints: object, pods: tuple[object, ...] = ()) -> Verdict:
+    """Judge the import of a stack when the caller's proxy holds these endpoints of it."""
+    whole = scene(stack)
+    site, link = of(whole, cluster, name)
+    told(site).lists("pods", pod("sleep", "sleep"), *pods)
+    told(site).when("exec", "clusters?format=json", out=upstreams(name, *endpoints))
+    return imports.endpoints(whole, site, link)
+
+
+def of(whole: Context, cluster: str, name: str) -> tuple[ClusterUnderTest, ImportPlan]:
+    site = whole.sites[cluster]
+    return site, next(link for link in site.plan.imports if name.endswith(f"||{link.host}"))
+
+
+def gateway(stack: str, cluster: str) -> str:
+    return scene(stack).sites[cluster].running.gateway[0]
+
+
+WEST = gateway("east-west", "west")
+
+
+def test_exactly_the_declared_gateway_passes() -> None:
+    verdict = asked("east-west", "east", HTTPBIN, endpoint(WEST))
+    assert (verdict.status, verdict.found) == (Status.PASSED, f"{WEST}:15443")
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "found"),
+    [
+        ([], "lacks"),
+        ([endpoint("203.0.113.9")], "also holds 203.0.113.9:15443"),
+        ([endpoint(WEST), endpoint("203.0.113.9")], "also holds 203.0.113.9:15443"),
+        ([endpoint(WEST, port=443)], f"lacks {WEST}:15443"),
+        ([endpoint(WEST, region="east")], f"takes {WEST}:15443 to be in east"),
+    ],
+)
+def test_an_endpoint_too_many_too_few_or_elsewhere_is_told(endpoints: list[object], found: str) -> None:
+    verdict = asked("east-west", "east", HTTPBIN, *endpoints)
+    assert (verdict.status, found in verdict.found) == (Status.FAILED, True), verdict.found
+
+
+def test_a_name_that_the_proxy_does_not_know_is_told() -> None:
+    verdict = asked("east-west", "east", "outbound|1||httpbin.httpbin.svc.cluster.local")
+    assert "does not know outbound|8000||httpbin.httpbin" in verdict.found
+
+
+@pytest.mark.parametrize(("weights", "status"), [((50, 50), "passed"), ((1, 1), "passed"), ((95, 5), "failed")])
+def test_weights_are_compared_as_shares(weights: tuple[int, int], status: str) -> None:
+    first, second = (gateway("three-meshes", cluster) for cluster in ("east", "west"))
+    held = [endpoint(first, weight=weights[0], region="east"), endpoint(second, weight=weights[1])]
+    assert asked("three-meshes", "central", RATINGS, *held).status == status
+
+
+def test_beside_pods_of_its_own_a_cluster_must_hold_each_that_is_ready_and_no_other() -> None:
+    remote, here = gateway("as-local", "west"), endpoint("10.10.0.20", 8080, 1, "east")
+    own = pod("httpbin", "httpbin", ip="10.10.0.20")
+    both = asked("as-local", "east", HTTPBIN, endpoint(remote), here, pods=(own,))
+    assert (both.status, both.found) == (Status.PASSED, f"{remote}:15443, beside 1 pods here")
+    assert "lacks 10.10.0.20" in asked("as-local", "east", HTTPBIN, endpoint(remote), pods=(own,)).found
+    assert "also holds 10.10.0.20:8080" in asked("as-local", "east", HTTPBIN, endpoint(remote), here).found
+
+
+def test_through_an_egress_gateway_callers_hold_that_alone() -> None:
+    whole = scene("egress")
+    [link] = whole.sites["east"].plan.imports
+    planned = whole.sites["east"].plan.egress
+    assert planned is not None
+    name = f"outbound|8000||{link.host}"
+    port = link.sources[0].port
+    assert asked("egress", "east", name, endpoint(planned.address, port)).status is Status.PASSED
+    direct = asked("egress", "east", name, endpoint(gateway("egress", "west")))
+    assert f"lacks {planned.address}:{port}" in direct.found
+
+
+def test_ipv6_endpoints_are_compared_as_addresses() -> None:
+    whole = scene("east-west")
+    west = replace(whole.sites["west"], running=whole.sites["west"].running.model_copy(update={"gateway": (IPV6,)}))
+    whole = replace(whole, sites={**whole.sites, "west": west})
+    site, link = of(whole, "east", HTTPBIN)
+    told(site).lists("pods", pod("sleep", "sleep"))
+    told(site).when("exec", "clusters?format=json", out=upstreams(HTTPBIN, endpoint(IPV6)))
+    verdict = imports.endpoints(whole, site, link)
+    assert (verdict.status, verdict.found) == (Status.PASSED, f"[{IPV6}]:15443")
+
+
+def settings(*pins: str, typed: bool = False) -> dict[str, object]:
+    """How a proxy speaks to httpbin."""
+    exact: list[dict[str, object]] = [{"exact": pin} for pin in pins]
+    names = {"match_typed_subject_alt_names": [{"san_type": "URI", "matcher": each} for each in exact]} if typed else {}
+    context: dict[str, object] = {"default_validation_context": names or {"match_subject_alt_names": exact}}
+    tls = {"typed_config": {"common_tls_context": {"combined_validation_context": context}}}
+    matches = [{"name": "tlsMode-istio", "transport_socket": tls}]
+    return {"configs": [{"cluster": {"name": HTTPBIN, "transport_socket_matches": matches}}]}
+
+
+@pytest.mark.parametrize(
+    ("held", "status"),
+    [
+        (settings(PIN), "passed"),
+        (settings(PIN, typed=True), "passed"),
+        (settings(PIN, "spiffe://west.local/ns/x/sa/y"), "failed"),
+        (settings("spiffe://west.local/ns/x/sa/y"), "failed"),
+        (settings(), "failed"),
+        ({"configs": []}, "failed"),
+    ],
+)
+def test_callers_must_accept_the_declared_identities_and_no_other(held: dict[str, object], status: str) -> None:
+    whole = scene("east-west")
+    site, link = of(whole, "east", HTTPBIN)
+    told(site).lists("pods", pod("sleep", "sleep"))
+    told(site).when("exec", "dynamic_active_clusters", out=held)
+    assert imports.pins(whole, site, link).status == status
+
+
+def test_without_a_caller_nothing_is_known_and_that_is_said() -> None:
+    whole = scene("east-west")
+    site, link = of(whole, "east", HTTPBIN)
+    told(site).lists("pods", pod("other", "sleep"))
+    with pytest.raises(NotApplicable, match="no pod in the mesh of east runs as sleep/sleep"):
+        imports.endpoints(whole, site, link)
