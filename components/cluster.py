@@ -56,14 +56,14 @@ class Cluster(pulumi.ComponentResource):
         kubeconfig: secret, where the cluster is ours; else the name of the file that every run keeps (access.py).
         uid: of a cluster that is not ours, which it is.
         provider: the only way into the cluster.
-        place: where objects of this cluster are created.
+        target: where objects of this cluster are created.
     """
 
     name: str
     kubeconfig: pulumi.Output[str]
     uid: pulumi.Output[str] | None
     provider: kubernetes.Provider
-    place: ClusterTarget
+    target: ClusterTarget
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the cluster.
@@ -106,7 +106,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         owner = None if made.ours else create.id.apply(_owner)
-        self.place = ClusterTarget(
+        self.target = ClusterTarget(
             name,
             self.provider,
             args.stack,
@@ -117,7 +117,7 @@ class Cluster(pulumi.ComponentResource):
             adopted=frozenset(args.adopted),
         )
         for index, node in enumerate(made.nodes):
-            patch(f"{name}:node-{index}", locality.node(node, args.locality), self.place, self)
+            patch(f"{name}:node-{index}", locality.node(node, args.locality), self.target, self)
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
 

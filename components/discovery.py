@@ -17,13 +17,13 @@ class DiscoveryArgs:
     Attributes:
         plan: who reads whom.
         kubeconfig: with which the istiod reads; secret.
-        place: the cluster whose istiod reads.
+        target: the cluster whose istiod reads.
         after: what must run before calls are sent there: a reader that moves to a new cluster must be served in it.
     """
 
     plan: discovery.DiscoveryPlan
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -43,7 +43,7 @@ class Discovery(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Discovery", name, None, opts)
         body = discovery.remote_secret(args.plan, args.kubeconfig.apply(_encoded))
-        create(body, args.place, self, args.after)
+        create(body, args.target, self, args.after)
         self.register_outputs({})
 
 

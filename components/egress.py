@@ -23,7 +23,7 @@ class ExitArgs:
         addresses: of the gateway of the cluster that it leads to.
         asked: whether there is an Envoy that can say whether it leads there.
         kubeconfig: of the cluster that it leads out of; secret.
-        place: that cluster.
+        target: that cluster.
         after: what must run before its objects are accepted, the egress gateway among it.
     """
 
@@ -31,7 +31,7 @@ class ExitArgs:
     addresses: pulumi.Output[Sequence[str]]
     asked: bool
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -57,7 +57,7 @@ class Exit(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Exit", name, None, opts)
-        entry = create(_described(args), args.place, self, args.after)
+        entry = create(_described(args), args.target, self, args.after)
         made: list[pulumi.Resource] = [entry]
         for route in args.plan.routes:
             made += self._route(args, route, entry)
@@ -67,11 +67,11 @@ class Exit(pulumi.ComponentResource):
     def _route(self, args: ExitArgs, route: egress.Route, entry: pulumi.Resource) -> list[KubernetesObject]:
         """Make the listener, and then what leads on from it: a route without a destination would be refused."""
         listener, route_body = egress.route_bodies(args.plan, route)
-        opened = create(listener, args.place, self, [*args.after, entry])
-        return [opened, create(route_body, args.place, self, [opened])]
+        opened = create(listener, args.target, self, [*args.after, entry])
+        return [opened, create(route_body, args.target, self, [opened])]
 
     def _leads_there(self, args: ExitArgs, made: Sequence[pulumi.Resource]) -> local.Command:
-        plan, place = args.plan, args.place
+        plan, target = args.plan, args.target
         names = " ".join(route.server_names for route in plan.routes)
         asking = JobArgs(
             job="egress-ready",
@@ -82,12 +82,12 @@ class Exit(pulumi.ComponentResource):
                 "SERVER_NAMES": names,
                 "UPSTREAM": plan.upstream,
             },
-            triggers=[place.provider.id, str(plan.port), names, plan.upstream],
+            triggers=[target.provider.id, str(plan.port), names, plan.upstream],
             kubeconfig=args.kubeconfig,
-            place=place,
+            target=target,
             after=made,
         )
-        return job.run(f"{place.cluster}-exit-{plan.cluster}", asking, self)
+        return job.run(f"{target.cluster}-exit-{plan.cluster}", asking, self)
 
 
 def _described(args: ExitArgs) -> Body:
@@ -104,13 +104,13 @@ class ConfinementArgs:
     Attributes:
         plan: egress of the cluster.
         addresses: of the gateways of all clusters that its exits lead to.
-        place: the cluster.
+        target: the cluster.
         after: what must be there before: callers that leave through the egress gateway by now.
     """
 
     plan: egress.EgressPlan
     addresses: Sequence[pulumi.Output[Sequence[str]]]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -130,11 +130,11 @@ class Confinement(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Confinement", name, None, opts)
-        create_all([egress.sidecar(each) for each in args.plan.confined], args.place, self, args.after)
+        create_all([egress.sidecar(each) for each in args.plan.confined], args.target, self, args.after)
         known = pulumi.Output.all(*args.addresses).apply(lambda each: sorted({one for some in each for one in some}))
         for namespace in args.plan.isolated:
             spec = known.apply(partial(_policy, namespace))
-            create({**egress.network_policy(namespace, []), "spec": spec}, args.place, self, args.after)
+            create({**egress.network_policy(namespace, []), "spec": spec}, args.target, self, args.after)
         self.register_outputs({})
 
 

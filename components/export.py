@@ -20,13 +20,13 @@ class ExportArgs:
     Attributes:
         plan: what is offered to whom.
         kubeconfig: of the exporting cluster; secret.
-        place: the exporting cluster.
+        target: the exporting cluster.
         after: what must run before its objects are accepted.
     """
 
     plan: routing.ExportPlan
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -53,8 +53,8 @@ class Export(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Export", name, None, opts)
         after = [*args.after, *([] if args.plan.on_sample else [self._compared(name, args)])]
-        policy = create(routing.authorization(args.plan), args.place, self, after)
-        create(routing.gateway(args.plan), args.place, self, [*after, policy])
+        policy = create(routing.authorization(args.plan), args.target, self, after)
+        create(routing.gateway(args.plan), args.target, self, [*after, policy])
         self.hosts = pulumi.Output.from_input(list(args.plan.hosts))
         self.register_outputs({"hosts": self.hosts})
 
@@ -63,10 +63,10 @@ class Export(pulumi.ComponentResource):
         declared = json.dumps(routing.declaration(args.plan), sort_keys=True)
         comparing = JobArgs(
             job="export-check",
-            environment={"CLUSTER": args.place.cluster, "EXPORT": declared},
-            triggers=[args.place.provider.id],
+            environment={"CLUSTER": args.target.cluster, "EXPORT": declared},
+            triggers=[args.target.provider.id],
             kubeconfig=args.kubeconfig,
-            place=args.place,
+            target=args.target,
             after=[],  # at once: on a cluster that was there before, before most else is made
         )
         return job.run(f"{name}-compared", comparing, self)

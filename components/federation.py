@@ -119,14 +119,14 @@ class Federation(pulumi.ComponentResource):
         if declared.is_existing and was:
             args = replace(args, provision=kept(plan.provision, was.name))
         cluster = Cluster(plan.name, args, self._child)
-        cluster.place = prerequisites.looked_for(plan.needed, cluster.kubeconfig, cluster.place, cluster)
+        cluster.target = prerequisites.looked_for(plan.needed, cluster.kubeconfig, cluster.target, cluster)
         return cluster
 
     def _trusting(self, grounds: Sequence["ClusterInputs"]) -> Sequence[pulumi.Resource]:
         """Ask the proxies of all clusters before the certificates of any change."""
         materials = [ground.material for ground in grounds]
         asked = [ground.cluster for ground in grounds if not is_simulated(ground.plan.declared)]
-        return [trust_rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.place), self) for each in asked]
+        return [trust_rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.target), self) for each in asked]
 
     def _mesh(self, ground: "ClusterInputs", trusting: Sequence[pulumi.Resource]) -> Mesh:
         plan, cluster, objects, material = ground.plan, ground.cluster, ground.objects, ground.material
@@ -142,7 +142,7 @@ class Federation(pulumi.ComponentResource):
                 objects=objects.control_plane,
                 material=material,
                 kubeconfig=cluster.kubeconfig,
-                place=cluster.place,
+                target=cluster.target,
                 trusting=trusting,
             ),
             self._child,
@@ -156,7 +156,7 @@ class Federation(pulumi.ComponentResource):
             assigned=plan.pool is not None,
             roots=roots,
             kubeconfig=cluster.kubeconfig,
-            place=cluster.place,
+            target=cluster.target,
             namespace=istio.namespace,
             after=istio.ready,
             balancer=balancer,
@@ -164,7 +164,7 @@ class Federation(pulumi.ComponentResource):
         gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
         outwards = replace(inwards, objects=objects.egress, balancer=(), inside=True, assigned=False)
         egress = self._egress(plan, outwards)
-        spaces = namespaces.create_all(plan.namespaces, cluster.kubeconfig, cluster.place, self)
+        spaces = namespaces.create_all(plan.namespaces, cluster.kubeconfig, cluster.target, self)
         hosts = self._global_hosts(plan, cluster, [*istio.ready, *spaces])
         return Mesh(plan, cluster, istio, gateway, egress, roots, spaces, hosts)
 
@@ -173,7 +173,7 @@ class Federation(pulumi.ComponentResource):
     ) -> dict[str, GlobalHost]:
         return {
             str(host.service): GlobalHost(
-                f"{plan.name}-{host.name}", GlobalHostArgs(host, cluster.kubeconfig, cluster.place, after), self._child
+                f"{plan.name}-{host.name}", GlobalHostArgs(host, cluster.kubeconfig, cluster.target, after), self._child
             )
             for host in plan.global_hosts
         }
@@ -194,16 +194,16 @@ class Federation(pulumi.ComponentResource):
             objects=objects.balancer,
             pool=plan.pool,
             kubeconfig=cluster.kubeconfig,
-            place=cluster.place,
+            target=cluster.target,
         )
         return MetalLB(f"{plan.name}-metallb", args, self._child).ready
 
     def _exports(self, mesh: Mesh) -> dict[str, Export]:
-        place = mesh.cluster.place
+        target = mesh.cluster.target
         return {
             str(plan.export.service): Export(
                 f"{mesh.plan.name}-{plan.name}",
-                ExportArgs(plan, mesh.cluster.kubeconfig, place, [*mesh.ready, *mesh.named(str(plan.export.service))]),
+                ExportArgs(plan, mesh.cluster.kubeconfig, target, [*mesh.ready, *mesh.named(str(plan.export.service))]),
                 self._child,
             )
             for plan in mesh.plan.exports
@@ -213,7 +213,7 @@ class Federation(pulumi.ComponentResource):
         started = {
             str(workload.reference): Sample(
                 f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.plan.revision, mesh.roots, mesh.cluster.place, mesh.namespaces, mesh.ready),
+                SampleArgs(workload, mesh.plan.revision, mesh.roots, mesh.cluster.target, mesh.namespaces, mesh.ready),
                 self._child,
             )
             for workload in mesh.plan.workloads
@@ -228,7 +228,7 @@ class Federation(pulumi.ComponentResource):
         if not mesh.plan.is_open:
             return []
         body = discovery.passage(mesh.plan.declared.gateway.port)
-        return [create(body, mesh.cluster.place, self, mesh.ready)]
+        return [create(body, mesh.cluster.target, self, mesh.ready)]
 
 
 @dataclass(frozen=True)

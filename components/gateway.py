@@ -33,7 +33,7 @@ class GatewayArgs:
         assigned: the load balancer is ours, and gives the Service the address that it asks for.
         roots: hash of the trusted roots; another one restarts its pods.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         namespace: in which it is.
         after: what must run before its pods; the injection webhook fills in their image.
         balancer: what gives its Service an address; its pods start meanwhile.
@@ -45,7 +45,7 @@ class GatewayArgs:
     assigned: bool
     roots: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     namespace: pulumi.Resource
     after: Sequence[pulumi.Resource]
     balancer: Sequence[pulumi.Resource]
@@ -77,12 +77,12 @@ class Gateway(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Gateway", name, None, opts)
         others = [body for body in args.objects if body["kind"] not in ("Deployment", "Service")]
-        permitted = create_all(others, args.place, self, [args.namespace])
+        permitted = create_all(others, args.target, self, [args.namespace])
         stamped = [restarted_by(args.roots, body) for body in _of_kind("Deployment", args.objects)]
-        self.running = create_all(stamped, args.place, self, [*args.after, *permitted])
+        self.running = create_all(stamped, args.target, self, [*args.after, *permitted])
         [body] = _of_kind("Service", args.objects)
         wait = WAIT_FOR_ADDRESS if args.assigned else SKIP_AWAIT
-        service = create(body, args.place, self, [*args.after, *args.balancer], wait)
+        service = create(body, args.target, self, [*args.after, *args.balancer], wait)
         self.addresses = self._addresses(service, args)
         self.called = self.addresses.apply(gateway_addresses.called)
         self.register_outputs({"addresses": self.addresses})
@@ -94,16 +94,16 @@ class Gateway(pulumi.ComponentResource):
         if args.inside:
             # Its spec is known at preview as it is declared, without the address; its status is not.
             return pulumi.Output.all(service.spec, service.observed).apply(lambda made: [made[0]["clusterIP"]])
-        place = args.place
+        target = args.target
         waiting = JobArgs(
             job="load-balancer",
-            environment={"NAMESPACE": NAMESPACE, "SERVICE": GATEWAY, "CLUSTER": place.cluster},
-            triggers=[place.provider.id, service.uid],
+            environment={"NAMESPACE": NAMESPACE, "SERVICE": GATEWAY, "CLUSTER": target.cluster},
+            triggers=[target.provider.id, service.uid],
             kubeconfig=args.kubeconfig,
-            place=place,
+            target=target,
             after=[service],
         )
-        told = job.run(f"{place.cluster}-gateway-address", waiting, self).stdout
+        told = job.run(f"{target.cluster}-gateway-address", waiting, self).stdout
         # After a refresh the Service itself knows better. A kubeconfig was needed: that makes no secret of addresses.
         return pulumi.Output.all(service.observed, pulumi.Output.unsecret(told)).apply(lambda seen: _balanced(*seen))
 

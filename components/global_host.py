@@ -18,13 +18,13 @@ class GlobalHostArgs:
     Attributes:
         plan: which host, and what answers for it.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         after: what must exist before its object is accepted.
     """
 
     plan: global_hosts.GlobalHost
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -43,8 +43,8 @@ class GlobalHost(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:GlobalHost", name, None, opts)
-        plan, place = args.plan, args.place
-        owned = OwnershipArgs(plan.host, None, plan.owner, args.kubeconfig, place, args.after)
-        freed = host_ownership.free(f"{place.cluster}-{plan.name}-host", owned, self)
-        create(global_hosts.service_entry(plan), place, self, [*args.after, freed])
+        plan, target = args.plan, args.target
+        owned = OwnershipArgs(plan.host, None, plan.owner, args.kubeconfig, target, args.after)
+        freed = host_ownership.free(f"{target.cluster}-{plan.name}-host", owned, self)
+        create(global_hosts.service_entry(plan), target, self, [*args.after, freed])
         self.register_outputs({"host": pulumi.Output.from_input(plan.host)})

@@ -20,7 +20,7 @@ class ImportArgs:
         plan: what is imported from where.
         addresses: of each source's gateway, in the order of the plan's sources.
         kubeconfig: of the importing cluster; secret.
-        place: the importing cluster.
+        target: the importing cluster.
         after: what must exist before its objects are accepted and act: the exports, the remote gateways of its
             networks and, as global, the host that its entries join.
     """
@@ -28,7 +28,7 @@ class ImportArgs:
     plan: routing.ImportPlan
     addresses: Sequence[pulumi.Output[Sequence[str]]]
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -59,7 +59,7 @@ class Import(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Import", name, None, opts)
         rule = routing.destination_rule(args.plan)
-        ruled = [create(rule, args.place, self, args.after)] if rule else []
+        ruled = [create(rule, args.target, self, args.after)] if rule else []
         self.freed = None
         if args.plan.is_global:
             self._workload_entries(args, ruled)
@@ -71,9 +71,9 @@ class Import(pulumi.ComponentResource):
         self.register_outputs({"host": self.host})
 
     def _freed(self, args: ImportArgs, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        plan, place = args.plan, args.place
-        owned = OwnershipArgs(plan.host, str(plan.service), plan.owner, args.kubeconfig, place, after)
-        return host_ownership.free(f"{place.cluster}-{plan.name}-host", owned, self)
+        plan, target = args.plan, args.target
+        owned = OwnershipArgs(plan.host, str(plan.service), plan.owner, args.kubeconfig, target, after)
+        return host_ownership.free(f"{target.cluster}-{plan.name}-host", owned, self)
 
     def _service_entry(self, args: ImportArgs) -> None:
         plan = args.plan
@@ -82,7 +82,7 @@ class Import(pulumi.ComponentResource):
         assert isinstance(spec, dict)
         reached = {} if plan.by_network else _reached(plan, args.addresses)
         freed = self._freed(args, args.after)
-        create({**body, "spec": {**spec, **reached}}, args.place, self, [*args.after, freed])
+        create({**body, "spec": {**spec, **reached}}, args.target, self, [*args.after, freed])
 
     def _workload_entries(self, args: ImportArgs, ruled: Sequence[pulumi.Resource]) -> list[KubernetesObject]:
         """Add the remote instances once callers accept their identities: until then every call of them would fail."""
@@ -92,7 +92,7 @@ class Import(pulumi.ComponentResource):
             for door in range(source.doors):
                 address = None if plan.by_network else known[source].apply(partial(_entry_address, plan, source, door))
                 entry = routing.workload_entry(plan, source, door, address)
-                entries.append(create(entry, args.place, self, [*args.after, *ruled]))
+                entries.append(create(entry, args.target, self, [*args.after, *ruled]))
         return entries
 
 

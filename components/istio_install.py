@@ -31,7 +31,7 @@ class IstioInstallArgs:
         objects: rendered base and istiod charts.
         material: signing certificates.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         trusting: by which no proxy of any cluster is cut off by these certificates.
     """
 
@@ -44,7 +44,7 @@ class IstioInstallArgs:
     objects: Sequence[Body]
     material: Material
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     trusting: Sequence[pulumi.Resource]
 
 
@@ -72,27 +72,27 @@ class IstioInstall(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
-        place = args.place
-        [self.namespace] = namespaces.create_all([istio_values.namespace(args.network)], args.kubeconfig, place, self)
-        certificates = create(args.material.secret(), place, self, [self.namespace, *args.trusting])
+        target = args.target
+        [self.namespace] = namespaces.create_all([istio_values.namespace(args.network)], args.kubeconfig, target, self)
+        certificates = create(args.material.secret(), target, self, [self.namespace, *args.trusting])
         crds = self._definitions(args)
         istiod = [body for body in args.objects if _is_istiod(body)]
-        rest = create_all([body for body in args.objects if not _is_istiod(body)], place, self, [self.namespace])
+        rest = create_all([body for body in args.objects if not _is_istiod(body)], target, self, [self.namespace])
         before = [certificates, *crds, *rest]
-        running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], place, self, before)
+        running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], target, self, before)
         waiting = WebhookArgs(
-            "istiod", istio_values.probe(), args.kubeconfig, place, running, [args.material.checksum()]
+            "istiod", istio_values.probe(), args.kubeconfig, target, running, [args.material.checksum()]
         )
-        answering = webhook.answers(f"{place.cluster}-webhook", waiting, self)
+        answering = webhook.answers(f"{target.cluster}-webhook", waiting, self)
         accepting = [*crds, answering, self._roots(args, answering)]
-        create(routing.strict_mtls(), place, self, accepting)
+        create(routing.strict_mtls(), target, self, accepting)
         # No gateway opens, and no pod starts, before foreign callers are refused.
-        self.ready = [*accepting, create(args.foreign_callers, place, self, accepting)]
+        self.ready = [*accepting, create(args.foreign_callers, target, self, accepting)]
         self.register_outputs({})
 
     def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:
         """Apply definitions before istiod: it looks for those of the Gateway API when it starts (pitfall 24)."""
-        cluster, known = args.place.cluster, (args.kubeconfig, args.place)
+        cluster, known = args.target.cluster, (args.kubeconfig, args.target)
         istio = DefinitionsArgs(args.crds, f"Istio {args.release}", *known)
         applied: list[pulumi.Resource] = [crds.apply(f"{cluster}-crds", istio, self)]
         if args.gateway_api:
@@ -102,16 +102,16 @@ class IstioInstall(pulumi.ComponentResource):
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
-        place, roots = args.place, args.material.told()
+        target, roots = args.target, args.material.told()
         waiting = JobArgs(
             job="root-distribution",
             environment={"ROOTS": roots},
-            triggers=[place.provider.id, roots],
+            triggers=[target.provider.id, roots],
             kubeconfig=args.kubeconfig,
-            place=place,
+            target=target,
             after=[answering],
         )
-        return job.run(f"{place.cluster}-roots", waiting, self)
+        return job.run(f"{target.cluster}-roots", waiting, self)
 
 
 def _is_istiod(body: Body) -> bool:

@@ -54,7 +54,7 @@ class Links:
                 plan=plan,
                 addresses=[way.addresses for way in through],
                 kubeconfig=mesh.cluster.kubeconfig,
-                place=mesh.cluster.place,
+                target=mesh.cluster.target,
                 after=[*mesh.ready, *led, *found, *joined, *_behind(sources, plan)],
             )
             imported = Import(f"{mesh.plan.name}-{plan.name}", args, self.child)
@@ -83,7 +83,7 @@ class Links:
                 addresses=self.offered[plan.cluster].mesh.gateway.called,
                 asked=mesh.plan.egress.asked,
                 kubeconfig=mesh.cluster.kubeconfig,
-                place=mesh.cluster.place,
+                target=mesh.cluster.target,
                 after=[*mesh.ready, mesh.egress],
             )
             way = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self.child)
@@ -94,7 +94,7 @@ class Links:
         """Close every way around the egress gateway, once all callers leave through it."""
         if plan := mesh.plan.egress:
             addresses = [self.offered[way.cluster].mesh.gateway.addresses for way in plan.exits]
-            args = ConfinementArgs(plan, addresses, mesh.cluster.place, [*mesh.ready, *after])
+            args = ConfinementArgs(plan, addresses, mesh.cluster.target, [*mesh.ready, *after])
             Confinement(f"{mesh.plan.name}-confinement", args, self.child)
 
     def _remotes(self, mesh: Mesh, ways: Mapping[str, NextHop]) -> dict[str, RemoteGateway]:
@@ -105,7 +105,7 @@ class Links:
             called = (link for link in mesh.plan.imports if plan.serves(link))
             way = ways[plan.cluster]
             after = [*mesh.ready, *way.ready, *(need for link in called for need in _behind([source], link))]
-            args = RemoteGatewayArgs(plan, way.addresses, mesh.cluster.place, after)
+            args = RemoteGatewayArgs(plan, way.addresses, mesh.cluster.target, after)
             found[plan.cluster] = RemoteGateway(f"{mesh.plan.name}-{plan.name}", args, self.child)
         return found
 
@@ -113,10 +113,10 @@ class Links:
         """Let an istiod read other clusters of its mesh, last of all, as with imports."""
         for plan in mesh.plan.discovers:
             read = self.offered[plan.of].mesh
-            credentials = ReaderArgs(plan, read.cluster.kubeconfig, read.cluster.place, read.istio.namespace)
+            credentials = ReaderArgs(plan, read.cluster.kubeconfig, read.cluster.target, read.istio.namespace)
             reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self.child)
             after = [*mesh.ready, *self.offered[plan.of].everything]
-            args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.place, after)
+            args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.target, after)
             Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self.child)
 
 

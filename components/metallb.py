@@ -26,14 +26,14 @@ class MetalLBArgs:
         objects: all others of that file.
         pool: addresses that it may hand out.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
     """
 
     manifest: Path
     objects: Sequence[Body]
     pool: IPv4Network
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
 
 
 class MetalLB(pulumi.ComponentResource):
@@ -57,19 +57,19 @@ class MetalLB(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
-        place = args.place
+        target = args.target
         defined = crds.apply(
-            f"{place.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, place), self
+            f"{target.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, target), self
         )
         spaces = [body for body in args.objects if body["kind"] == FIRST]
-        first = namespaces.create_all(spaces, args.kubeconfig, place, self)
+        first = namespaces.create_all(spaces, args.kubeconfig, target, self)
         rest = [body for body in args.objects if body["kind"] not in (FIRST, *LAST)]
-        permitted = create_all(rest, place, self, first)
+        permitted = create_all(rest, target, self, first)
         last = [body for body in args.objects if body["kind"] in LAST]
-        running = create_all(last, place, self, [defined, *permitted])
+        running = create_all(last, target, self, [defined, *permitted])
         # Only the controller serves it; addresses are given out before the speakers on the nodes announce them.
         serving = [made for body, made in zip(last, running, strict=True) if body["kind"] == "Deployment"]
-        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, place, serving)
-        answering = answers(f"{place.cluster}-metallb-webhook", waiting, self)
-        self.ready = create_all([metallb.pool(args.pool), metallb.advertisement()], place, self, [answering])
+        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, target, serving)
+        answering = answers(f"{target.cluster}-metallb-webhook", waiting, self)
+        self.ready = create_all([metallb.pool(args.pool), metallb.advertisement()], target, self, [answering])
         self.register_outputs({})

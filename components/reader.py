@@ -18,13 +18,13 @@ class ReaderArgs:
     Attributes:
         plan: who reads whom.
         kubeconfig: of the cluster that is read; secret.
-        place: the cluster that is read.
+        target: the cluster that is read.
         namespace: in which the account is.
     """
 
     plan: discovery.DiscoveryPlan
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     namespace: pulumi.Resource
 
 
@@ -48,9 +48,9 @@ class Reader(pulumi.ComponentResource):
             opts: options of the component.
         """
         super().__init__("mesh-federation:index:Reader", name, None, opts)
-        plan, place = args.plan, args.place
-        account = create(discovery.account(plan), place, self, [args.namespace])
-        rights = create_all(discovery.rights(plan), place, self, [args.namespace])
+        plan, target = args.plan, args.target
+        account = create(discovery.account(plan), target, self, [args.namespace])
+        rights = create_all(discovery.rights(plan), target, self, [args.namespace])
         token = local.Command(
             f"{name}-token",
             create=jobs.command("remote-reader"),
@@ -63,13 +63,13 @@ class Reader(pulumi.ComponentResource):
                 "SERVER": plan.server,
                 "ISTIOD": "none" if plan.simulated else "pod",
             },
-            triggers=[place.provider.id],
+            triggers=[target.provider.id],
             logging=local.Logging.NONE,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[account, *rights],
-                deleted_with=place.deleted_with,
+                deleted_with=target.deleted_with,
                 additional_secret_outputs=PRINTED,
             ),
         )

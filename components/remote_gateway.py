@@ -16,13 +16,13 @@ class RemoteGatewayArgs:
     Attributes:
         plan: whose gateway it is.
         addresses: of that gateway.
-        place: the cluster that is to find it.
+        target: the cluster that is to find it.
         after: what must exist before its object is accepted.
     """
 
     plan: remote_gateways.Remote
     addresses: pulumi.Output[Sequence[str]]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -42,5 +42,5 @@ class RemoteGateway(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:RemoteGateway", name, None, opts)
         typed = args.addresses.apply(gateway_api.typed)
-        create(remote_gateways.gateway(args.plan, typed), args.place, self, args.after)
+        create(remote_gateways.gateway(args.plan, typed), args.target, self, args.after)
         self.register_outputs({"network": pulumi.Output.from_input(args.plan.network)})

@@ -19,7 +19,7 @@ class SampleArgs:
         workload: which, and how many.
         revision: of the istiod that gives its pods their sidecars; empty for the default one.
         roots: hash of the trusted roots; another one restarts its pods.
-        place: the cluster.
+        target: the cluster.
         namespaces: of the cluster, its own among them.
         after: what must run before its pods start; the injection webhook among it.
     """
@@ -27,7 +27,7 @@ class SampleArgs:
     workload: Workload
     revision: str
     roots: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     namespaces: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
 
@@ -55,9 +55,9 @@ class Sample(pulumi.ComponentResource):
         """
         super().__init__("mesh-federation:index:Sample", name, None, opts)
         account, self._service, deployment = samples.bodies(args.workload, args.revision)
-        self._place = args.place
-        permitted = create(account, args.place, self, args.namespaces)
-        self.running = create(restarted_by(args.roots, deployment), args.place, self, [*args.after, permitted])
+        self._target = args.target
+        permitted = create(account, args.target, self, args.namespaces)
+        self.running = create(restarted_by(args.roots, deployment), args.target, self, [*args.after, permitted])
         self.ready = [self.running]
         self.register_outputs({})
 
@@ -67,4 +67,4 @@ class Sample(pulumi.ComponentResource):
         Args:
             after: what must exist, or have gone, before it.
         """
-        self.ready.append(create(self._service, self._place, self, after))
+        self.ready.append(create(self._service, self._target, self, after))

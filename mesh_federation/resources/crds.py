@@ -31,14 +31,14 @@ class DefinitionsArgs:
         file: YAML with the definitions; its other objects are left out.
         release: what they are, as a person calls it.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         needed: kinds that definitions of others must serve, as `group/version Kind`; empty: all of the file.
     """
 
     file: Path
     release: str
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     needed: Sequence[str] = ()
 
 
@@ -48,19 +48,19 @@ def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Co
     They outlive the stack on clusters that are not ours: deleting them would delete their users' objects. Those that
     others made are never changed; no preview knows whether there are any, so it says what would become of them.
     """
-    version, place = sha256(args.file.read_bytes()).hexdigest()[:12], args.place
+    version, target = sha256(args.file.read_bytes()).hexdigest()[:12], args.target
     applying = JobArgs(
         job="crds",
         environment={
-            "CLUSTER": place.cluster,
+            "CLUSTER": target.cluster,
             "CRDS": _portable(args.file),
             "RELEASE": f"{args.release} ({OF_OTHERS})",
             "NEEDED": ", ".join(args.needed),
         },
-        triggers=[version, place.provider.id],
+        triggers=[version, target.provider.id],
         kubeconfig=args.kubeconfig,
-        place=place,
-        after=[place.claim] if place.claim else [],
+        target=target,
+        after=[target.claim] if target.claim else [],
     )
     return job.run(name, applying, parent)
 

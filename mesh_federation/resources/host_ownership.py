@@ -20,7 +20,7 @@ class OwnershipArgs:
         service: namespace/name of the Service that would have it; None where no Service can.
         owner: the only object that may have it from now on, as `Kind namespace/name`.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         after: what must exist before: from here until its next owner comes, nobody answers.
     """
 
@@ -28,26 +28,26 @@ class OwnershipArgs:
     service: str | None
     owner: str
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
 def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Command:
     """Take a host from whoever had it, at the last moment."""
-    place = args.place
+    target = args.target
     freeing = JobArgs(
         job="host-release",
         environment={
             "HOST": args.host,
             "SERVICE": args.service or "",
             "OWNER": args.owner,
-            "CLUSTER": place.cluster,
-            "STACK": place.stack,
-            **({"OWNER_ID": place.owner} if place.owner else {}),
+            "CLUSTER": target.cluster,
+            "STACK": target.stack,
+            **({"OWNER_ID": target.owner} if target.owner else {}),
         },
-        triggers=[place.provider.id],
+        triggers=[target.provider.id],
         kubeconfig=args.kubeconfig,
-        place=place,
+        target=target,
         after=args.after,
     )
     return job.run(name, freeing, parent)

@@ -22,7 +22,7 @@ class JobArgs:
         environment: its settings.
         triggers: values whose change makes it run again; the cluster's provider among them, as a new cluster is one.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         after: what must exist before.
     """
 
@@ -30,7 +30,7 @@ class JobArgs:
     environment: Mapping[str, pulumi.Input[str]]
     triggers: Sequence[pulumi.Input[str]]
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
@@ -47,7 +47,7 @@ def run(name: str, args: JobArgs, parent: pulumi.Resource) -> local.Command:
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(args.after),
-            deleted_with=args.place.deleted_with,
+            deleted_with=args.target.deleted_with,
             additional_secret_outputs=PRINTED,
         ),
     )

@@ -13,7 +13,7 @@ from mesh_federation.resources.objects import Body, ClusterTarget, KubernetesObj
 def create_all(
     bodies: Sequence[Body],
     kubeconfig: pulumi.Output[str],
-    place: ClusterTarget,
+    target: ClusterTarget,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
 ) -> list[KubernetesObject]:
@@ -22,43 +22,43 @@ def create_all(
     Args:
         bodies: of the namespaces.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         parent: component that they belong to.
         after: what must exist before them.
     """
-    return [create(body, place, parent, [_keeper(body, kubeconfig, place, parent, after)]) for body in bodies]
+    return [create(body, target, parent, [_keeper(body, kubeconfig, target, parent, after)]) for body in bodies]
 
 
 def _keeper(
     body: Body,
     kubeconfig: pulumi.Output[str],
-    place: ClusterTarget,
+    target: ClusterTarget,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
 ) -> local.Command:
     """Know who made the namespace: the engine retains it, as it only knows that it is there."""
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
-    first = [place.claim] if place.claim else []
+    first = [target.claim] if target.claim else []
     return local.Command(
-        f"{place.cluster}:{metadata['name']}-namespace",
+        f"{target.cluster}:{metadata['name']}-namespace",
         create=jobs.command("namespace", "create"),
         update="true",
         delete=jobs.command("namespace", "delete"),
         stdin=kubeconfig,
         environment={
-            "CLUSTER": place.cluster,
+            "CLUSTER": target.cluster,
             "NAMESPACE": metadata["name"],
-            "LABELS": pulumi.Output.json_dumps(marks(place)),
-            "STACK": place.owner or place.stack,
+            "LABELS": pulumi.Output.json_dumps(marks(target)),
+            "STACK": target.owner or target.stack,
         },
-        triggers=[place.provider.id],
+        triggers=[target.provider.id],
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=[*after, *first],
-            deleted_with=place.deleted_with,
+            deleted_with=target.deleted_with,
             additional_secret_outputs=PRINTED,
         ),
     )

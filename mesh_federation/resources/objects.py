@@ -110,7 +110,7 @@ class KubernetesPatch(KubernetesObject):
 
 def create(
     body: Body,
-    place: ClusterTarget,
+    target: ClusterTarget,
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource] = (),
     service_wait: Mapping[str, str] = SKIP_AWAIT,
@@ -121,43 +121,43 @@ def create(
 
     Args:
         body: the object.
-        place: the cluster.
+        target: the cluster.
         parent: component that it belongs to.
         depends_on: what must exist before it.
         service_wait: annotations that say for what a Service is waited; for nothing when left out.
     """
-    first = (place.claim, place.nodes if body["kind"] in OF_PODS else None)
+    first = (target.claim, target.nodes if body["kind"] in OF_PODS else None)
     opts = pulumi.ResourceOptions(
         parent=parent,
-        provider=place.provider,
-        deleted_with=place.deleted_with,
-        retain_on_delete=body["kind"] == "Namespace" or place.has_adopted(body) or None,
+        provider=target.provider,
+        deleted_with=target.deleted_with,
+        retain_on_delete=body["kind"] == "Namespace" or target.has_adopted(body) or None,
         depends_on=[*depends_on, *(each for each in first if each)],
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
     waited = _annotated(body, service_wait) if body["kind"] == "Service" else body
-    return KubernetesObject(resource_name(body, place.cluster), _owned(waited, place), opts)
+    return KubernetesObject(resource_name(body, target.cluster), _owned(waited, target), opts)
 
 
-def patch(name: str, body: Body, place: ClusterTarget, parent: pulumi.Resource) -> KubernetesPatch:
+def patch(name: str, body: Body, target: ClusterTarget, parent: pulumi.Resource) -> KubernetesPatch:
     """Set some fields of an object that the cluster itself brings.
 
     Args:
         name: of the resource.
         body: the object's name and those fields.
-        place: the cluster.
+        target: the cluster.
         parent: component that it belongs to.
     """
-    opts = pulumi.ResourceOptions(parent=parent, provider=place.provider, deleted_with=place.deleted_with)
-    return KubernetesPatch(name, _owned(body, place), opts)
+    opts = pulumi.ResourceOptions(parent=parent, provider=target.provider, deleted_with=target.deleted_with)
+    return KubernetesPatch(name, _owned(body, target), opts)
 
 
 def create_all(
-    bodies: Sequence[Body], place: ClusterTarget, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
+    bodies: Sequence[Body], target: ClusterTarget, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
 ) -> list[KubernetesObject]:
     """Create objects that do not depend on each other."""
-    return [create(body, place, parent, depends_on) for body in bodies]
+    return [create(body, target, parent, depends_on) for body in bodies]
 
 
 def resource_name(body: Body, cluster: str) -> str:
@@ -168,16 +168,16 @@ def resource_name(body: Body, cluster: str) -> str:
     return f"{cluster}:{namespace}/{metadata['name']}" if namespace else f"{cluster}:{metadata['name']}"
 
 
-def marks(place: ClusterTarget) -> dict[str, pulumi.Input[str]]:
+def marks(target: ClusterTarget) -> dict[str, pulumi.Input[str]]:
     """Labels by which objects of the stack are known."""
-    return {OWNER: place.stack, **({OWNER_ID: place.owner, CLUSTER: place.cluster} if place.owner else {})}
+    return {OWNER: target.stack, **({OWNER_ID: target.owner, CLUSTER: target.cluster} if target.owner else {})}
 
 
-def _owned(body: Body, place: ClusterTarget) -> Body:
+def _owned(body: Body, target: ClusterTarget) -> Body:
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
-    labels = {**(metadata.get("labels") or {}), **marks(place)}
-    kept = {WAS_THERE: "true"} if place.has_adopted(body) else {}
+    labels = {**(metadata.get("labels") or {}), **marks(target)}
+    kept = {WAS_THERE: "true"} if target.has_adopted(body) else {}
     annotations = {**(metadata.get("annotations") or {}), **DECLARED_WINS, **kept}
     return {**body, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 

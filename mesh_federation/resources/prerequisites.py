@@ -13,24 +13,24 @@ from mesh_federation.resources.objects import ClusterTarget
 
 
 def looked_for(
-    needed: Sequence[Needed], kubeconfig: pulumi.Output[str], place: ClusterTarget, parent: pulumi.Resource
+    needed: Sequence[Needed], kubeconfig: pulumi.Output[str], target: ClusterTarget, parent: pulumi.Resource
 ) -> ClusterTarget:
-    """Return the place of a cluster where everything waits until that was found.
+    """Return the target with these prerequisites in front of all that is created in it.
 
     Args:
         needed: what must be there.
         kubeconfig: of the cluster.
-        place: the cluster.
+        target: the cluster.
         parent: component that represents the cluster.
     """
     if not needed:
-        return place
+        return target
     looking = JobArgs(
         job="prerequisites",
-        environment={"CLUSTER": place.cluster, "NEEDED": json.dumps([asdict(each) for each in needed])},
-        triggers=[place.provider.id],
+        environment={"CLUSTER": target.cluster, "NEEDED": json.dumps([asdict(each) for each in needed])},
+        triggers=[target.provider.id],
         kubeconfig=kubeconfig,
-        place=place,
-        after=[place.claim] if place.claim else [],
+        target=target,
+        after=[target.claim] if target.claim else [],
     )
-    return place._replace(claim=job.run(f"{place.cluster}-needs", looking, parent))
+    return target._replace(claim=job.run(f"{target.cluster}-needs", looking, parent))

@@ -45,12 +45,12 @@ class TrustingArgs:
     Attributes:
         materials: of all clusters, as they are to be.
         kubeconfig: of the cluster whose proxies are asked; secret.
-        place: that cluster.
+        target: that cluster.
     """
 
     materials: Sequence[Material]
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
 
 
 def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
@@ -60,12 +60,12 @@ def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
     asking = JobArgs(
         job="proxy-trust",
         environment={"SIGNING": signing, "TRUSTED": trusted},
-        triggers=[args.place.provider.id, signing, trusted],
+        triggers=[args.target.provider.id, signing, trusted],
         kubeconfig=args.kubeconfig,
-        place=args.place,
+        target=args.target,
         after=[],
     )
-    return job.run(f"{args.place.cluster}-trusting", asking, parent)
+    return job.run(f"{args.target.cluster}-trusting", asking, parent)
 
 
 def _signing(known: Sequence[Fingerprints]) -> str:

@@ -20,7 +20,7 @@ class WebhookArgs:
         whose: how people call the webhook's owner.
         probe: an object that the webhook admits; it is never kept.
         kubeconfig: of the cluster; secret.
-        place: the cluster.
+        target: the cluster.
         running: the resources behind the webhook.
         triggers: further values whose change makes the owner start anew.
     """
@@ -28,7 +28,7 @@ class WebhookArgs:
     whose: str
     probe: Mapping[str, object]
     kubeconfig: pulumi.Output[str]
-    place: ClusterTarget
+    target: ClusterTarget
     running: Sequence[pulumi.Resource]
     triggers: Sequence[pulumi.Input[str]] = ()
 
@@ -38,9 +38,9 @@ def answers(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Comm
     asking = JobArgs(
         job="webhook",
         environment={"WHOSE": args.whose, "PROBE": json.dumps(args.probe, sort_keys=True)},
-        triggers=[args.place.provider.id, *args.triggers],
+        triggers=[args.target.provider.id, *args.triggers],
         kubeconfig=args.kubeconfig,
-        place=args.place,
+        target=args.target,
         after=args.running,
     )
     return job.run(name, asking, parent)
