@@ -59,15 +59,15 @@ class Layers:
         try:
             yield
         except InvalidModel as invalid:
-            found = invalid.findings
+            found = invalid.problems
         if findings := rules.ordered([*self.findings, *found]):
             below = [finding for finding in findings if not self._is_above(finding)]
             above = [finding for finding in findings if self._is_above(finding)]
             raise _invalid(self.stack_file, below, self.overlay, above)
 
     def _is_above(self, finding: Problem) -> bool:
-        ends = [part.start() for part in re.finditer(r"[.[]|$", finding.path)]
-        return any(finding.path[:end] in self.above for end in ends)
+        ends = [part.start() for part in re.finditer(r"[.[]|$", finding.where)]
+        return any(finding.where[:end] in self.above for end in ends)
 
 
 def _invalid(stack_file: str, below: Iterable[Problem], overlay: str, above: Iterable[Problem]) -> InvalidModel:
@@ -78,7 +78,7 @@ def _invalid(stack_file: str, below: Iterable[Problem], overlay: str, above: Ite
 
 
 def _in(file: str, finding: Problem) -> Problem:
-    return replace(finding, path=f"{inert(file)}: {finding.path}" if finding.path else inert(file))
+    return replace(finding, where=f"{inert(file)}: {finding.where}" if finding.where else inert(file))
 
 
 def read(path: Path, overlay: Path | None = None) -> Federation:
@@ -148,7 +148,7 @@ def lay(federation: object, stack_file: str, overlay: Path | None, findings: Seq
     if not isinstance(federation, Mapping):
         return Layers(federation, stack_file, name, findings=tuple(findings))
     known, unknown = _without_unknown_clusters(above, federation)
-    places = frozenset([*additions(federation, known), *(finding.path for finding in unknown)])
+    places = frozenset([*additions(federation, known), *(finding.where for finding in unknown)])
     return Layers(_laid(federation, known), stack_file, name, places, (*findings, *unknown))
 
 
@@ -253,8 +253,8 @@ def _load(path: Path) -> tuple[object, list[Problem]]:
 
 def _unprefixed(finding: Problem) -> Problem:
     """Name places below the federation as all other findings do: without the keys that lead to it."""
-    path = finding.path.removeprefix(f"config.{KEY}").removeprefix(".")
-    return Problem(path, finding.rule, finding.problem, finding.fix)
+    path = finding.where.removeprefix(f"config.{KEY}").removeprefix(".")
+    return Problem(path, finding.rule, finding.what, finding.fix)
 
 
 def _federation_of(tree: object) -> tuple[object, list[Problem]]:

@@ -348,14 +348,14 @@ def _named(stack: str) -> Workspace:
 
 def _sound(workspace: Workspace, stack: str) -> "Federation":
     """Read what a stack declares; ends here, with all findings, when it is not sound."""
-    from mesh_federation.cli.validate import named, read, report
-    from mesh_federation.stack.problem import InvalidModel
+    from mesh_federation.cli.validate import named, read
+    from mesh_federation.stack.problem import InvalidModel, report
 
     file = workspace.stack_file(stack)
     try:
         return read(file, workspace.overlay)
     except InvalidModel as invalid:
-        _tell(report(named(file, workspace.overlay), invalid.findings).rstrip("\n"))
+        _tell(report(named(file, workspace.overlay), invalid.problems).rstrip("\n"))
         raise typer.Exit(1) from None
 
 

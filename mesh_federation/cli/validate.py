@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from mesh_federation import loader
 from mesh_federation.plan.expiry import Ending, expiring
 from mesh_federation.rules import unsupported
 from mesh_federation.stack.config import Federation
-from mesh_federation.stack.problem import InvalidModel, Problem
+from mesh_federation.stack.problem import InvalidModel, report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +26,7 @@ def validate(stack_file: Path, console: Console, overlay: Path | None = None) ->
         federation = read(stack_file, overlay)
         text, code = "\n".join([summary(name, federation), *map(warning, expiring(federation))]), 0
     except InvalidModel as invalid:
-        text, code = report(name, invalid.findings), 1
+        text, code = report(name, invalid.problems), 1
     # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
     return code
@@ -49,16 +48,6 @@ def read(stack_file: Path, overlay: Path | None = None) -> Federation:
 def named(stack_file: Path, overlay: Path | None) -> str:
     """Name what was read, so that nobody overlooks an overlay."""
     return f"{stack_file.name} with {overlay}" if overlay else stack_file.name
-
-
-def report(name: str, findings: Sequence[Problem]) -> str:
-    """Write findings for the person who has to fix them."""
-    count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
-    blocks = [f"{name}: {count}\n"]
-    for finding in findings:
-        place = f"{finding.path}  " if finding.path else ""
-        blocks.append(f"  {place}{finding.rule}\n    {finding.problem}\n    -> {finding.fix}\n")
-    return "\n".join(blocks)
 
 
 def warning(ending: Ending) -> str:

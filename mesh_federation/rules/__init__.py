@@ -65,10 +65,10 @@ def ordered(findings: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _inert(finding: Problem) -> Problem:
-    texts = (finding.path, finding.rule, finding.problem, finding.fix)
+    texts = (finding.where, finding.rule, finding.what, finding.fix)
     return finding if all(map(str.isprintable, texts)) else Problem(*(inert(text) for text in texts))
 
 
 def _place(finding: Problem) -> tuple[list[tuple[int, int, str]], str, str]:
-    parts = re.split(r"(\d+)", finding.path)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], finding.rule, finding.problem
+    parts = re.split(r"(\d+)", finding.where)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], finding.rule, finding.what

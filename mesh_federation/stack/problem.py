@@ -1,33 +1,77 @@
-"""One problem of a stack file, in words for the person who has to fix it."""
+"""A problem and its remedy, as everything in this project shows them to a person.
 
+Standard library alone: jobs in clusters use it too.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something wrong with a declared model.
+    """Something wrong, and what to do about it.
 
     Attributes:
-        path: key path in the stack file, for example `clusters.west.trustDomain`.
-        rule: id of the rule, for example `trust-domain-taken`.
-        problem: what is wrong: the value, and both sides where two entries disagree, and why it matters.
-        fix: what to write instead.
+        where: what it is about: a key path in the stack file, for example `clusters.west.trustDomain`; may be empty.
+        rule: stable id, for example `trust-domain-taken`.
+        what: what is wrong: the value, both sides where two entries disagree, and why it matters.
+        fix: what to do.
+        why: the cause, where `what` does not say it; for example the words of a program that failed.
     """
 
-    path: str
+    where: str
     rule: str
-    problem: str
+    what: str
     fix: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        """Write it as an error: what is wrong, and below it, indented, the cause and what to do."""
+        return "\n".join([self.what, *map(indented, self._remedy)])
+
+    @property
+    def listed(self) -> str:
+        """Write it as an entry of a list: its place and the id of its rule, then everything else."""
+        heading = f"{self.where}  {self.rule}" if self.where else self.rule
+        return "\n".join([heading, *map(indented, (self.what, *self._remedy))])
+
+    @property
+    def _remedy(self) -> list[str]:
+        return [*([self.why] if self.why else []), *([f"-> {self.fix}"] if self.fix else [])]
+
+
+class ProblemError(Exception):
+    """Something failed, and a person can do something about it.
+
+    Attributes:
+        problem: what to show.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        """Keep the problem; the text is what a person reads."""
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 class InvalidModel(Exception):
     """A stack file that must not reach the engine.
 
     Attributes:
-        findings: everything that is wrong, never empty, in the order of the stack file's paths.
+        problems: everything that is wrong, never empty, in the order of the stack file's paths.
     """
 
-    def __init__(self, findings: tuple[Problem, ...]) -> None:
-        """Keep the findings; the text lists them all."""
-        self.findings = findings
-        super().__init__("\n".join(f"{f.path}  {f.rule}\n  {f.problem}\n  -> {f.fix}" for f in findings))
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        """Keep the problems; the text lists them all."""
+        self.problems = problems
+        super().__init__("\n".join(each.listed for each in problems))
+
+
+def report(title: str, problems: Sequence[Problem]) -> str:
+    """List problems under a title, each with its place and the id of its rule."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"{title}: {count}\n", *(f"{indented(each.listed)}\n" for each in problems)])
+
+
+def indented(text: str) -> str:
+    """Indent every line of a text by two columns."""
+    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))

@@ -6,7 +6,7 @@ EAST, WEST = Recorded("east-1a2b3c", "uid-of-east"), Recorded("west-1a2b3c", "ui
 
 
 def rules(recorded: dict[str, Recorded], found: dict[str, str]) -> dict[str, str]:
-    return {finding.path: finding.rule for finding in findings(recorded, found, found)}
+    return {finding.where: finding.rule for finding in findings(recorded, found, found)}
 
 
 def test_a_cluster_that_is_what_it_was_is_no_finding() -> None:
@@ -17,8 +17,8 @@ def test_a_cluster_that_is_what_it_was_is_no_finding() -> None:
 
 def test_another_cluster_under_the_same_name_is_refused_and_both_are_named() -> None:
     (finding,) = findings({"east": EAST}, {"east": "other"}, ["east"])
-    assert (finding.path, finding.rule) == ("clusters.east.kubeconfig", "another-cluster")
-    assert "other" in finding.problem and EAST.uid in finding.problem
+    assert (finding.where, finding.rule) == ("clusters.east.kubeconfig", "another-cluster")
+    assert "other" in finding.what and EAST.uid in finding.what
 
 
 def test_kubeconfigs_that_changed_places_are_refused() -> None:
@@ -30,7 +30,7 @@ def test_kubeconfigs_that_changed_places_are_refused() -> None:
 
 def test_a_renamed_key_is_refused_with_the_name_to_write_again() -> None:
     (finding,) = findings({"east": EAST}, {"prod-east": EAST.uid}, ["prod-east"])
-    assert (finding.path, finding.rule) == ("clusters.prod-east", "cluster-renamed")
+    assert (finding.where, finding.rule) == ("clusters.prod-east", "cluster-renamed")
     assert finding.fix.startswith("write east again")
 
 

@@ -144,4 +144,4 @@ def test_an_ipv4_address_in_the_form_of_an_ipv6_one_is_refused() -> None:
     west = {"provisioner": "existing", "kubeconfig": "k", "gateway": {"addresses": ["::ffff:192.0.2.1"]}}
     found = rules.check(Federation.model_validate({"clusters": {"west": west}}))
     assert [each.rule for each in found] == ["bad-gateway-address"]
-    assert "192.0.2.1" in found[0].problem
+    assert "192.0.2.1" in found[0].what

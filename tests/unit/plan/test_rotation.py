@@ -132,16 +132,16 @@ def test_the_next_roots_are_trusted_before_anybody_signs_under_them() -> None:
 def test_a_phase_that_is_skipped_is_refused_with_the_roots_and_the_way_to_go() -> None:
     with pytest.raises(InvalidModel) as refused:
         step(standing(of()), standing(of(rotation={"phase": "switch", "root": "r2"})))
-    [finding] = refused.value.findings
+    [finding] = refused.value.problems
     assert finding.rule == RULE
-    assert "root CA r2 of mesh-federation" in finding.problem
+    assert "root CA r2 of mesh-federation" in finding.what
     assert "phase add, then switch, then drop" in finding.fix
 
 
 def test_a_root_that_workloads_lead_to_is_not_dropped() -> None:
     adding = of(rotation={"phase": "add", "root": "r2"})
     [finding] = findings(standing(adding), standing(of(rotation={"phase": "drop", "root": "r2"})))
-    assert "root CA of mesh-federation" in finding.problem
+    assert "root CA of mesh-federation" in finding.what
     assert "switch comes before drop" in finding.fix
 
 

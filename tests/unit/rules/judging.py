@@ -22,7 +22,7 @@ def told(east: Given, base: Path | None = None, **more: object) -> list[tuple[st
         accepted(east, base, **more)
     except InvalidModel as invalid:
         place = "trust.provided.east."
-        return [(each.path.removeprefix(place), each.rule, each.problem) for each in invalid.findings]
+        return [(each.where.removeprefix(place), each.rule, each.what) for each in invalid.problems]
     return []
 
 

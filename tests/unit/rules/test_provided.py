@@ -127,7 +127,7 @@ def _findings(tree: dict[str, object], base: Path | None = None) -> tuple[Proble
     try:
         loader.parse(tree, base=base)
     except InvalidModel as invalid:
-        return invalid.findings
+        return invalid.problems
     return ()
 
 
@@ -204,7 +204,7 @@ def _of_kind(kind: str) -> Authority:
 def test_one_fault_gives_one_finding_that_shows_no_key(rule: str) -> None:
     found = _findings(_tree(_authority("east") | BROKEN[rule]()))
     assert [finding.rule for finding in found] == [rule]
-    assert found[0].path.startswith("trust.provided.east.")
+    assert found[0].where.startswith("trust.provided.east.")
     assert "PRIVATE KEY-----" not in str(found)
 
 
@@ -220,7 +220,7 @@ def test_one_fault_gives_one_finding_that_shows_no_key(rule: str) -> None:
     ],
 )
 def test_damaged_keys_are_findings(text: str) -> None:
-    assert {f.path for f in _findings(_tree(_authority("east") | {"key": text}))} == {"trust.provided.east.key"}
+    assert {f.where for f in _findings(_tree(_authority("east") | {"key": text}))} == {"trust.provided.east.key"}
 
 
 def test_a_damaged_certificate_is_a_finding() -> None:
@@ -231,7 +231,7 @@ def test_a_damaged_certificate_is_a_finding() -> None:
 
 def _told(east: Authority) -> list[tuple[str, str, str]]:
     found = _findings(_tree(east))
-    return [(f.path.removeprefix("trust.provided.east."), f.rule, f.problem) for f in found]
+    return [(f.where.removeprefix("trust.provided.east."), f.rule, f.what) for f in found]
 
 
 FAULTS: dict[str, dict[str, object]] = {
@@ -397,8 +397,8 @@ def test_two_roots_of_one_name_are_refused(identifiers: bool) -> None:
     other = {"certificate": _certificate("west", "root", signer="other"), "key": _private(_key("west"))}
     root = _certificate("root", "root", key="other", signer="other", identifiers=identifiers)
     [found] = _findings(_tree(_authority("east"), {**other, "root": root}))
-    assert (found.path, found.rule) == ("trust.provided.west.root", "same-root-dn")
-    assert "where no key identifiers tell them apart" in found.problem
+    assert (found.where, found.rule) == ("trust.provided.west.root", "same-root-dn")
+    assert "where no key identifiers tell them apart" in found.what
 
 
 def test_a_root_that_was_renewed_with_its_key_is_no_other_root() -> None:

@@ -34,7 +34,7 @@ def test_the_lab_takes_as_many_clusters_as_it_has_pools_for(prefix: int, most: i
 @given(prefix=st.integers(8, 30), clusters=st.integers(1, 40))
 def test_what_passes_the_rules_has_pools(prefix: int, clusters: int) -> None:
     federation = Federation.model_validate({"lab": {"subnet": f"172.0.0.0/{prefix}"}, "clusters": _clusters(clusters)})
-    if not any(finding.path == "lab.subnet" for finding in rules.check(federation)):
+    if not any(finding.where == "lab.subnet" for finding in rules.check(federation)):
         assert clusters <= capacity(federation.lab.subnet)
         assert len(pools(federation.lab.subnet, federation.clusters)) == clusters
 

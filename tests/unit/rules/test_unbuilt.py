@@ -24,7 +24,7 @@ def test_an_unbuilt_feature_is_refused_where_it_is_asked_for(change: dict[str, o
     declared = {"clusters": {"east": {}, "west": {}}, "exports": [EXPORT], **change}
     with pytest.raises(InvalidModel) as refused:
         plan(parse(declared), "test")
-    assert [(finding.path, finding.rule) for finding in refused.value.findings] == [(path, "not-built-yet")]
+    assert [(finding.where, finding.rule) for finding in refused.value.problems] == [(path, "not-built-yet")]
 
 
 @pytest.mark.parametrize("via", ["direct", "egress"])

@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from mesh_federation import loader
-from mesh_federation.cli.validate import report, validate
-from mesh_federation.stack.problem import InvalidModel
+from mesh_federation.cli.validate import validate
+from mesh_federation.stack.problem import InvalidModel, report
 
 CORPUS = Path(__file__).with_name("corpus")
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -30,7 +30,7 @@ def _name(path: Path) -> str:
 def test_a_bad_stack_file_gives_exactly_its_findings(file: Path) -> None:
     with pytest.raises(InvalidModel) as raised:
         loader.read(file)
-    text = report(file.name, raised.value.findings)
+    text = report(file.name, raised.value.problems)
     golden = file.with_suffix(".txt")
     if os.environ.get("UPDATE_GOLDENS"):
         golden.write_text(text, encoding="utf-8")

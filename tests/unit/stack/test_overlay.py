@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_federation import loader
-from mesh_federation.cli.validate import read, report
+from mesh_federation.cli.validate import read
 from mesh_federation.stack import json_schema
 from mesh_federation.stack.overlay import PATHS, additions, chosen, load, merged
-from mesh_federation.stack.problem import InvalidModel
+from mesh_federation.stack.problem import InvalidModel, report
 from mesh_federation.stack.yaml_reader import join
 from tests.unit.stack.test_stackfile import SOUND, TREES
 
@@ -36,7 +36,7 @@ def below(overlay: Path) -> Path:
 def found(stack_file: Path, overlay: Path) -> str:
     with pytest.raises(InvalidModel) as raised:
         loader.read(stack_file, overlay)
-    text = report(f"{stack_file.name} with {overlay.name}", raised.value.findings)
+    text = report(f"{stack_file.name} with {overlay.name}", raised.value.problems)
     return text.replace(str(OVERLAYS.parent), "/CHECKOUT")
 
 
@@ -128,8 +128,8 @@ def test_any_two_trees_give_a_federation_or_findings(under: object, over: object
         with layers.checked():
             loader.parse(layers.tree)
     except InvalidModel as invalid:
-        assert invalid.findings
-        assert all(f.path.startswith(("mirror.yaml", "Pulumi.dev.yaml")) for f in invalid.findings)
+        assert invalid.problems
+        assert all(f.where.startswith(("mirror.yaml", "Pulumi.dev.yaml")) for f in invalid.problems)
 
 
 # Whose finding it is.
@@ -138,7 +138,7 @@ def test_any_two_trees_give_a_federation_or_findings(under: object, over: object
 def paths(stack_file: Path, overlay: Path) -> list[str]:
     with pytest.raises(InvalidModel) as raised:
         read(stack_file, overlay)
-    return [finding.path for finding in raised.value.findings]
+    return [finding.where for finding in raised.value.problems]
 
 
 def test_a_key_that_a_cluster_of_both_files_lacks_is_looked_for_in_the_stack_file(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_without_an_overlay_findings_name_no_file(tmp_path: Path) -> None:
     bad = OVERLAYS / "stack" / "Pulumi.both-wrong.yaml"
     with pytest.raises(InvalidModel) as raised:
         loader.read(bad)
-    assert "clusters.east.nodes" in [finding.path for finding in raised.value.findings]
+    assert "clusters.east.nodes" in [finding.where for finding in raised.value.problems]
 
 
 def test_a_file_name_that_steers_a_terminal_is_shown_inert(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_an_overlay_that_cannot_be_read_is_a_finding_with_its_path(tmp_path: Pat
     for file in (tmp_path / "none.yaml", tmp_path, tmp_path / "nul\0.yaml"):
         with pytest.raises(InvalidModel) as raised:
             loader.read(DEV, file)
-        [finding] = raised.value.findings
+        [finding] = raised.value.problems
         assert finding.rule == "unreadable-file"
         assert "--overlay" in finding.fix and "MESH_OVERLAY" in finding.fix
 
@@ -257,7 +257,7 @@ def test_pem_files_beside_an_overlay_are_found_from_there(tmp_path: Path) -> Non
     trust = {"trust": {"model": "provided", "provided": {"east": authority, "west": authority}}}
     with pytest.raises(InvalidModel) as raised:
         loader.read(DEV, written(tmp_path, json.dumps(trust)))
-    assert {finding.rule for finding in raised.value.findings} <= {"provided-not-pem", "provided-bad-key"}
+    assert {finding.rule for finding in raised.value.problems} <= {"provided-not-pem", "provided-bad-key"}
 
 
 # Which overlay is in use.

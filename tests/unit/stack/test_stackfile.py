@@ -47,8 +47,8 @@ def _parses_or_finds(tree: object) -> None:
     try:
         loader.parse(tree)
     except InvalidModel as invalid:
-        assert invalid.findings
-        assert all(text.isprintable() for f in invalid.findings for text in (f.path, f.rule, f.problem, f.fix))
+        assert invalid.problems
+        assert all(text.isprintable() for f in invalid.problems for text in (f.where, f.rule, f.what, f.fix))
 
 
 def _reads_or_finds(text: bytes, folder: Path) -> None:
@@ -57,7 +57,7 @@ def _reads_or_finds(text: bytes, folder: Path) -> None:
     try:
         loader.read(file)
     except InvalidModel as invalid:
-        assert invalid.findings
+        assert invalid.problems
 
 
 @given(tree=TREES)
@@ -158,7 +158,7 @@ def test_depth_does_not_exhaust_the_stack(text: bytes, tmp_path: Path) -> None:
 def _rules(tree: object) -> list[str]:
     with pytest.raises(InvalidModel) as raised:
         loader.parse(tree)
-    return [finding.rule for finding in raised.value.findings]
+    return [finding.rule for finding in raised.value.problems]
 
 
 def test_what_is_not_data_is_a_finding() -> None:
@@ -180,7 +180,7 @@ def test_files_that_cannot_be_read_are_findings(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidModel) as raised:
             loader.read(file)
-        assert [finding.rule for finding in raised.value.findings] == [rule]
+        assert [finding.rule for finding in raised.value.problems] == [rule]
 
 
 def test_the_committed_schema_is_that_of_the_types() -> None:
@@ -206,8 +206,8 @@ def test_findings_come_in_the_order_of_the_file_and_once() -> None:
     imports = [{"cluster": "east", "from": "west", "service": f"a/s{index}"} for index in range(12)]
     with pytest.raises(InvalidModel) as raised:
         loader.parse({"clusters": {"east": {}, "west": {}}, "imports": imports})
-    assert [finding.path for finding in raised.value.findings] == [f"imports[{index}]" for index in range(12)]
-    assert rules.ordered(raised.value.findings * 2) == raised.value.findings
+    assert [finding.where for finding in raised.value.problems] == [f"imports[{index}]" for index in range(12)]
+    assert rules.ordered(raised.value.problems * 2) == raised.value.problems
 
 
 KINDS = {kind.__name__: kind for kind in (*Declared.__subclasses__(), *Entry.__subclasses__())}
