@@ -11,7 +11,7 @@ override export ROUNDS := $(value ROUNDS)
 laid := $${OVERLAY:+--overlay="$$OVERLAY"}
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures clean tools
+.PHONY: help up down lab lab-down lab-test preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures docs clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,9 +80,15 @@ bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as 
 lock: dev ## Pin the Python packages anew, with hashes and the extras that are asked for
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" --group docs -o requirements-docs.txt
 
 pictures: dev ## Draw the pictures in docs/pictures anew
 	@.venv/bin/pytest -q tests/unit/golden/test_topology.py tests/unit/golden/test_hierarchy.py --update-goldens
+
+docs: dev ## Build the documentation site into .mesh/site
+	@.venv/bin/uv venv -q --allow-existing .mesh/docs
+	@.venv/bin/uv pip sync -q --require-hashes --python .mesh/docs requirements-docs.txt
+	@.mesh/docs/bin/mkdocs build --quiet --strict --site-dir .mesh/site
 
 clean: ## Remove the Python environment; clusters and state stay
 	@rm -rf .venv

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mesh_federation import __version__
 from mesh_federation.cli import streams
 from mesh_federation.diagrams.formats import Format, Telling
 from mesh_federation.engine.workspace import Workspace
@@ -35,10 +36,7 @@ UNWRITTEN = 2
 """Exit status where what there is to say cannot be written, so that it counts as unknown."""
 STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Source: Pulumi's rule for names of stacks."""
-app = typer.Typer(
-    help="Federates Istio meshes from one declared model.", no_args_is_help=True, add_completion=False,
-    pretty_exceptions_enable=False,
-)  # fmt: skip
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 errors = Console(stderr=True)
 
 
@@ -86,6 +84,26 @@ Overlay = Annotated[
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Compare with what the clusters really hold first.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def _show_version(shown: bool) -> None:
+    if shown:
+        print(f"mesh {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Federate Istio meshes from one declared model."""
+    if not Workspace.current().is_checkout():
+        raise Refused(
+            "this `mesh` is installed outside a checkout of mesh-federation, which has the Pulumi program and stacks",
+            "run ./mesh in a checkout, or install the checkout itself: pip install --editable CHECKOUT",
+        )
 
 
 @app.command()

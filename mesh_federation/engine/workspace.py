@@ -50,6 +50,10 @@ class Workspace:
         home = Path(ambient.get("MESH_HOME") or checkout / ".mesh").resolve()
         return cls(checkout, home, ambient)
 
+    def is_checkout(self) -> bool:
+        """Say whether the Pulumi program is here: a wheel holds the packages alone."""
+        return (self.checkout / "Pulumi.yaml").exists()
+
     @property
     def pulumi_home(self) -> Path:
         """Pulumi's own folder: plugins and the default stack."""
