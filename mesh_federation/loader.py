@@ -16,7 +16,7 @@ from mesh_federation.stack import validation, yaml_reader
 from mesh_federation.stack.config import Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import Tree, additions, load, merged, resets, without
 from mesh_federation.stack.problem import InvalidModel, Problem
-from mesh_federation.stack.yaml_reader import inert, join, kind_of, printable
+from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
     from cryptography.x509 import Certificate
@@ -78,7 +78,8 @@ def _invalid(stack_file: str, below: Iterable[Problem], overlay: str, above: Ite
 
 
 def _in(file: str, finding: Problem) -> Problem:
-    return replace(finding, where=f"{inert(file)}: {finding.where}" if finding.where else inert(file))
+    name = escape_unprintable(file)
+    return replace(finding, where=f"{name}: {finding.where}" if finding.where else name)
 
 
 def read(path: Path, overlay: Path | None = None) -> Federation:
@@ -110,7 +111,7 @@ def _open_keys(tree: object) -> Iterator[Problem]:
         for name, authority in _below(tree, path).items():
             key = authority.get("key") if isinstance(authority, Mapping) else None
             if isinstance(key, str) and "-----BEGIN " in key:
-                place = join(join(".".join(path), name), "key")
+                place = key_path(key_path(".".join(path), name), "key")
                 yield Problem(
                     place,
                     "plain-text-key",
@@ -173,10 +174,10 @@ def _without_unknown_clusters(above: Tree, federation: Tree) -> tuple[Tree, list
 
 
 def _unknown_cluster(name: str, names: list[str]) -> Problem:
-    meant = validation.nearest(name, names)
-    problem = f"the stack has no cluster {printable(name)}, and an overlay makes none"
-    fix = f"write {printable(meant)}" if meant else "declare it in the stack file, or remove it here"
-    return Problem(join("clusters", name), "unknown-cluster", problem, fix)
+    meant = nearest(name, names)
+    problem = f"the stack has no cluster {excerpt(name)}, and an overlay makes none"
+    fix = f"write {excerpt(meant)}" if meant else "declare it in the stack file, or remove it here"
+    return Problem(key_path("clusters", name), "unknown-cluster", problem, fix)
 
 
 def _whole_stack_file(above: Tree) -> list[Problem]:
@@ -265,8 +266,8 @@ def _federation_of(tree: object) -> tuple[object, list[Problem]]:
         return None, [Problem("", "not-a-mapping", f"the file holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
     config = tree.get("config")
     if config is None:
-        near = None if "config" in tree else validation.nearest("config", [str(key) for key in tree])
-        problem = f"the file has no `config`{f', but it has `{printable(near)}`' if near else ''}"
+        near = None if "config" in tree else nearest("config", [str(key) for key in tree])
+        problem = f"the file has no `config`{f', but it has `{excerpt(near)}`' if near else ''}"
         if "config" in tree:
             problem = "config is empty: there is no federation to build"
         return None, [Problem("config", "missing-config", problem, f"add {_EXAMPLE}")]
@@ -284,8 +285,8 @@ def _federation_of(tree: object) -> tuple[object, list[Problem]]:
 
 
 def _unknown_config(key: str) -> Problem:
-    problem = f"this program reads no `{printable(key)}`; all of its configuration is under {KEY}"
-    return Problem(f"config.{printable(key)}", "unknown-config", problem, f"move it below {KEY}, or remove it")
+    problem = f"this program reads no `{excerpt(key)}`; all of its configuration is under {KEY}"
+    return Problem(f"config.{excerpt(key)}", "unknown-config", problem, f"move it below {KEY}, or remove it")
 
 
 def _is_sealed(value: object) -> bool:
@@ -299,7 +300,7 @@ def _shaped(tree: object, where: str) -> Federation:
     try:
         text = json.dumps(_unsealed(tree), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        problem = f"it cannot be written as JSON: {printable(error)}"
+        problem = f"it cannot be written as JSON: {excerpt(error)}"
         raise InvalidModel((Problem(where, "not-plain-data", problem, "use text, numbers, lists, mappings"),)) from None
     try:
         return Federation.model_validate_json(text, strict=True)

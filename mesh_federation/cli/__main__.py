@@ -66,10 +66,10 @@ class Form(StrEnum):
 def _stack_name(said: str) -> str:
     """Refuse what the engine takes for no name of a stack, before it becomes part of a path or is shown."""
     if not STACK_NAME.fullmatch(said):
-        from mesh_federation.stack.yaml_reader import printable
+        from mesh_federation.stack.text import excerpt
 
         raise Refused(
-            f"{printable(said)} cannot be the name of a stack",
+            f"{excerpt(said)} cannot be the name of a stack",
             "write 1 to 100 letters, digits, hyphens, underscores or dots: what stands in Pulumi.<stack>.yaml",
         )
     return said

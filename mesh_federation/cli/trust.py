@@ -26,7 +26,7 @@ from mesh_federation.plan.hierarchy import (
     Root,
     Rotation,
 )
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 WIDTH = 120
 """Columns of a text that goes into a file."""
@@ -97,7 +97,7 @@ def show(told: Hierarchy, console: Console) -> None:
     if told.unmade:
         _say(told.unmade, console)
     elif first := told.first_to_end:
-        _say(f"first to end: {inert(first.ends_first)}, on {first.ends}", console)
+        _say(f"first to end: {escape_unprintable(first.ends_first)}, on {first.ends}", console)
     if told.rotation:
         _tell(told.rotation, console)
     console.print(Text("\nWhat this does not protect against", "bold"))
@@ -159,7 +159,7 @@ def _of_made(record: Record, is_declared: bool | None, told: Hierarchy) -> Itera
     for trusted in record.trusted:
         marks = [names.get(trusted, ""), "its own" if trusted == record.root else ""]
         yield _hash("up: trusts    ", trusted).append("".join(f"  {mark}" for mark in marks if mark))
-    yield Text(f"up: first to end is {inert(record.ends_first)}, on {record.ends}")
+    yield Text(f"up: first to end is {escape_unprintable(record.ends_first)}, on {record.ends}")
 
 
 def _hash(what: str, fingerprint: str) -> Text:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from mesh_federation.diagrams.drawing import Drawing, Edge, Kind, Network, Node, Panel
 from mesh_federation.diagrams.palette import CARD, FONT, FRAME, NETWORK, PANEL, TITLE, VERDICTS, Ink, stroke
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 SIZE = 11
 """Of all letters, in points."""
@@ -25,7 +25,7 @@ def dot(drawing: Drawing) -> str:
 
 def escaped(text: str) -> str:
     """Write any text so that Graphviz shows it as it is between quotes: it has escapes and entities of its own."""
-    return inert(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return escape_unprintable(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
 
 
 def _document(drawing: Drawing) -> Iterator[str]:

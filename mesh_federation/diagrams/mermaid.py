@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from mesh_federation.diagrams.drawing import Drawing, Node, Panel
 from mesh_federation.diagrams.palette import KINDS, VERDICTS, Stroke, stroke
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 PLAIN = frozenset(" -./:,()%·")
 """What needs no escape beside letters and digits."""
@@ -17,7 +17,7 @@ def mermaid(drawing: Drawing) -> str:
 
 def escaped(text: str) -> str:
     """Write any text so that it is shown as it is between quotes: no markup, no Markdown, no entities of its own."""
-    return "".join(c if c.isalnum() or c in PLAIN else f"#{ord(c)};" for c in inert(text))
+    return "".join(c if c.isalnum() or c in PLAIN else f"#{ord(c)};" for c in escape_unprintable(text))
 
 
 def name(id: str) -> str:

@@ -10,7 +10,7 @@ from mesh_federation.diagrams.layout import Box, Point
 from mesh_federation.diagrams.live import Verdict
 from mesh_federation.diagrams.palette import FONTS, PAGE, QUIET, SIGN, SURFACES, TITLE, VERDICTS, Ink, Stroke
 from mesh_federation.diagrams.routes import Curve
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 SIGNS = {
     Verdict.FAILED: "M-2.8 -2.8L2.8 2.8M2.8 -2.8L-2.8 2.8",
@@ -39,8 +39,8 @@ def document(title: str, told: str, size: tuple[float, float], inks: Sequence[In
     look = {"role": "img", "aria-labelledby": "title description", "font-family": ", ".join((*FONTS, "sans-serif"))}
     view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width:.0f} {height:.0f}"}
     root = Element("svg", {**view, **rectangle, **look})
-    SubElement(root, "title", {"id": "title"}).text = inert(title)
-    SubElement(root, "desc", {"id": "description"}).text = inert(told)
+    SubElement(root, "title", {"id": "title"}).text = escape_unprintable(title)
+    SubElement(root, "desc", {"id": "description"}).text = escape_unprintable(told)
     SubElement(root, "style").text = _style(inks)
     SubElement(root, "rect", {"class": PAGE.name, **rectangle, "rx": "8"})
     return root
@@ -81,7 +81,7 @@ def lines(parent: Element, words: Sequence[str], box: Box, looks: Iterable[tuple
 def group(parent: Element, words: Iterable[str] = ()) -> Element:
     """Begin a group, which says its words to who points at it."""
     made = SubElement(parent, "g")
-    if told := "\n".join(map(inert, words)):
+    if told := "\n".join(map(escape_unprintable, words)):
         SubElement(made, "title").text = told
     return made
 
@@ -114,7 +114,7 @@ def text(
     told = {"class": ink.name, "fill": "currentColor", "x": _n(at[0]), "y": _n(at[1]), "font-size": _n(size)}
     told |= {"font-weight": "bold"} if bold else {}
     told |= {"textLength": _n(width), "lengthAdjust": "spacingAndGlyphs"} if width else {}
-    SubElement(parent, "text", told).text = inert(words)
+    SubElement(parent, "text", told).text = escape_unprintable(words)
 
 
 def arrow(parent: Element, curve: Curve, look: Stroke) -> None:

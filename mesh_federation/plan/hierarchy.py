@@ -23,7 +23,7 @@ from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Federation, Key, Trust, TrustModel
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 CURVES = {"secp256r1": "P256", "secp384r1": "P384"}
 """Curves as stack files name them."""
@@ -367,14 +367,14 @@ def _read(text: str) -> Certificate:
 
     found = x509.load_pem_x509_certificate(text.encode())
     names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    subject, public = inert(found.subject.rfc4514_string()), found.public_key()
+    subject, public = escape_unprintable(found.subject.rfc4514_string()), found.public_key()
     key = None
     if isinstance(public, EllipticCurvePublicKey):
         key = f"ECDSA {CURVES.get(public.curve.name, public.curve.name)}"
     elif isinstance(public, RSAPublicKey):
         key = f"RSA {public.key_size}"
     return Certificate(
-        name=inert(str(names[0].value)) if names else subject,
+        name=escape_unprintable(str(names[0].value)) if names else subject,
         subject=subject,
         key=key,
         days=(found.not_valid_after_utc - found.not_valid_before_utc).days,

@@ -24,7 +24,7 @@ from mesh_federation.rules import (
 )
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 Rule = Callable[[Federation], Iterator[Problem]]
 
@@ -66,7 +66,7 @@ def ordered(findings: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def _inert(finding: Problem) -> Problem:
     texts = (finding.where, finding.rule, finding.what, finding.fix)
-    return finding if all(map(str.isprintable, texts)) else Problem(*(inert(text) for text in texts))
+    return finding if all(map(str.isprintable, texts)) else Problem(*(escape_unprintable(text) for text in texts))
 
 
 def _place(finding: Problem) -> tuple[list[tuple[int, int, str]], str, str]:

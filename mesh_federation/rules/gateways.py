@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.stack.config import Cluster, Federation, LoadBalancer
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import kind_of
+from mesh_federation.stack.text import kind_of
 
 OWN_PORTS = range(15000, 15091)
 """Of Istio's proxies and control plane: admin 15000, capture 15001 to 15009, xDS 15010 and 15012, webhook 15017,

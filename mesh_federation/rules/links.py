@@ -10,7 +10,7 @@ from mesh_federation.plan.samples import SAMPLES, labels
 from mesh_federation.rules.names import from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.validation import nearest
+from mesh_federation.stack.text import nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")

@@ -7,7 +7,7 @@ from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.namespaces import RESERVED
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import printable
+from mesh_federation.stack.text import excerpt
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 SERVICE = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -253,7 +253,7 @@ def images_fit(federation: Federation) -> Iterator[Problem]:
     for path, value in given.items():
         form = TAG if path == "istio.tag" else IMAGE
         if value is not None and not form.fullmatch(value):
-            told = f'"{printable(value)}" is no {"tag" if form is TAG else "name"} of an image'
+            told = f'"{excerpt(value)}" is no {"tag" if form is TAG else "name"} of an image'
             example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
             yield Problem(path, "bad-image", told, f"write it as {example}; or leave it out")
 
@@ -267,7 +267,7 @@ def paths_fit(federation: Federation) -> Iterator[Problem]:
     }
     for path, value in given.items():
         if not value.strip() or value.startswith("-") or not value.isprintable():
-            problem = f'"{printable(value)}" is no path of a file or folder'
+            problem = f'"{excerpt(value)}" is no path of a file or folder'
             yield Problem(path, "bad-path", problem, "write a path, or leave it out, to take what the toolchain pins")
 
 

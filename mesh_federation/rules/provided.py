@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mesh_federation.stack.config import Federation, ProvidedAuthority
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import printable
+from mesh_federation.stack.text import excerpt
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all other checks together: only where it is needed
     from cryptography.x509 import Certificate
@@ -139,7 +139,7 @@ class _Authority:
 
         for key, certificate in self._given():
             if name := unreadable(certificate):
-                problem = f"{title(certificate)} has a name that istiod refuses to read: {printable(name)}"
+                problem = f"{title(certificate)} has a name that istiod refuses to read: {excerpt(name)}"
                 yield Problem(f"{self._path}.{key}", "provided-bad-name", problem, "issue it with names of plain text")
             yield from faults(f"{self._path}.{key}", certificate, is_root=key == "root")
         yield from self._links()

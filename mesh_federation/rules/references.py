@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.validation import nearest
+from mesh_federation.stack.text import nearest
 
 
 def clusters_exist(federation: Federation) -> Iterator[Problem]:

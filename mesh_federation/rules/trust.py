@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from mesh_federation.rules.names import fitting, from_name
 from mesh_federation.stack.config import Cluster, Export, Federation, NamespacedName, Trust
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
@@ -207,9 +207,9 @@ def organizations_can_be_read(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{place}.organization",
                 "organization-unprintable",
-                f'"{inert(organization)}" has characters that do not print: it becomes the subject of every'
-                " authority, which programs compare, cut off at NUL, or show on a terminal as it stands",
-                "write a name of letters, digits, blanks and punctuation",
+                f'"{escape_unprintable(organization)}" has unprintable characters: it becomes part of the subject of'
+                " every authority, which programs compare, cut off at NUL, or print to a terminal",
+                "use letters, digits, spaces and punctuation",
             )
 
 

@@ -16,7 +16,7 @@ from mesh_federation.plan.istio_values import (
 )
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import join, kind_of, printable
+from mesh_federation.stack.text import excerpt, key_path, kind_of
 
 
 @dataclass(frozen=True)
@@ -299,14 +299,14 @@ def _found(tree: object, keys: Sequence[str], where: str) -> Iterator[tuple[str,
     elif isinstance(tree, Mapping):
         for key, below in tree.items():
             if key.replace("_", "").lower() == keys[0].replace("_", "").lower():
-                yield from _found(below, keys[1:], join(where, key))
+                yield from _found(below, keys[1:], key_path(where, key))
 
 
 def _from_elsewhere(values: Mapping[str, object], where: str) -> Iterator[tuple[str, str]]:
     """Find the names of variables whose value stands in another object."""
     for path, variable in _items(values, "envVarFrom", where):
         if isinstance(variable, Mapping):
-            yield path, printable(variable.get("name"))
+            yield path, excerpt(variable.get("name"))
 
 
 def _items(values: Mapping[str, object], key: str, where: str) -> Iterator[tuple[str, object]]:
@@ -321,7 +321,7 @@ def arguments_leave_to_the_model_what_is_its(federation: Federation) -> Iterator
     for path, argument in _items(federation.istio.values, "extraContainerArgs", "istio.values"):
         name = str(argument).partition("=")[0].lstrip("-")
         if str(argument).startswith("-") and name in (*_FLAGS, "n"):
-            problem = f"{printable(argument)} would tell istiod something else than the stack file does"
+            problem = f"{excerpt(argument)} would tell istiod something else than the stack file does"
             yield Problem(path, "decided-elsewhere", problem, "remove it, and what follows it")
 
 

@@ -23,7 +23,7 @@ from cryptography.x509 import Certificate
 from mesh_federation.stack import files
 from mesh_federation.stack.certificates import issued
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import printable
+from mesh_federation.stack.text import excerpt
 
 BEGIN = "-----BEGIN "
 """Tells PEM text from the path of a file."""
@@ -93,7 +93,7 @@ def content(value: str, base: Path, shows_path: bool = True) -> bytes:
     if "\n" in value or not value.strip() or "\0" in value:
         problem = "the value is neither PEM text nor the path of a file"
         raise Unfit("provided-not-pem", problem, f"start it with {BEGIN}...")
-    shown = f"the file {printable(value, 100)}" if shows_path else "the file given"
+    shown = f"the file {excerpt(value, 100)}" if shows_path else "the file given"
     try:
         found = files.head(base / value, MAX_BYTES + 1)
     except files.NotRead as reason:

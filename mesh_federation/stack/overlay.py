@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from mesh_federation.stack import yaml_reader
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import join, kind_of
+from mesh_federation.stack.text import key_path, kind_of
 
 Tree = Mapping[str, Any]
 
@@ -83,7 +83,7 @@ def without(tree: Tree, place: Sequence[str]) -> Tree:
 def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
     """Yield the paths of the outermost values that a merged tree has from the upper one alone."""
     for key, value in above.items():
-        path, under = join(where, key), below.get(key)
+        path, under = key_path(where, key), below.get(key)
         if isinstance(value, Mapping) and isinstance(under, Mapping):
             yield from additions(under, value, path)
         else:
@@ -106,7 +106,7 @@ def _sealed(tree: object, where: str) -> Iterator[str]:
             yield where
             return
         for key, value in tree.items():
-            yield from _sealed(value, join(where, key))
+            yield from _sealed(value, key_path(where, key))
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
             yield from _sealed(value, f"{where}[{index}]")

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Callable, Iterable, Mapping
-from difflib import SequenceMatcher, get_close_matches
 from enum import EnumMeta
 from ipaddress import IPv4Network
 from typing import Any, Union, get_args, get_origin
@@ -13,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.yaml_reader import join, kind_of, printable
+from mesh_federation.stack.text import any_of, excerpt, key_path, kind_of, nearest
 
 Location = tuple[int | str, ...]
 
@@ -40,27 +39,8 @@ def path_of(location: Location) -> str:
     """Write a location as people do: exports[0].ports[1].name."""
     path = ""
     for part in location:
-        path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
+        path = f"{path}[{part}]" if isinstance(part, int) else key_path(path, part)
     return path
-
-
-def nearest(word: str, words: list[str]) -> str | None:
-    """Find the word that was probably meant."""
-    by_lower = {known.lower(): known for known in words}
-    plain = word.lower().replace("_", "").replace("-", "")
-    close = get_close_matches(word.lower(), by_lower, 5, 0.7) or get_close_matches(plain, by_lower, 5, 0.7)
-
-    def likeness(known: str) -> tuple[float, bool, bool]:
-        """Among equally near words, swapped letters come first, then the same first letter."""
-        ratio = SequenceMatcher(None, known, word.lower()).ratio()
-        return ratio, sorted(known) == sorted(word.lower()), known[:1] == word.lower()[:1]
-
-    return by_lower[max(close, key=likeness)] if close else None
-
-
-def words(items: list[str]) -> str:
-    """Join words for a sentence: `a, b or c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} or {items[-1]}"
 
 
 def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
@@ -111,7 +91,7 @@ def _shown(error: ErrorDetails, location: Location) -> str:
     value = error.get("input")
     if value == "" and isinstance(value, str):
         return "the empty text"
-    return printable(value) if isinstance(value, str) else kind_of(value)
+    return excerpt(value) if isinstance(value, str) else kind_of(value)
 
 
 Told = tuple[str, str, str]
@@ -165,14 +145,14 @@ def _unknown(error: ErrorDetails, location: Location) -> Told:
     if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields:
         meant = kind.model_fields[key].alias  # the program's own word for it
     fix = f"write {meant}" if meant else f"use one of {', '.join(known)}; or remove it"
-    return "unknown-key", f"{entry} has no key `{printable(key)}`", fix
+    return "unknown-key", f"{entry} has no key `{excerpt(key)}`", fix
 
 
 def _word(error: ErrorDetails, location: Location) -> Told:
     allowed = [str(getattr(word, "value", word)) for word in _allowed(location)]
     value = error.get("input")
     meant = nearest(value, allowed) if isinstance(value, str) else None
-    fix = f"write {meant}; allowed: {', '.join(allowed)}" if meant else f"write {words(allowed)}"
+    fix = f"write {meant}; allowed: {', '.join(allowed)}" if meant else f"write {any_of(allowed)}"
     return "wrong-word", f"{_shown(error, location)} is none of the words that this key takes", fix
 
 
@@ -282,7 +262,7 @@ def _network(error: ErrorDetails, location: Location) -> Told:
     if "/" not in value:
         return (
             "bad-subnet",
-            f"{printable(value)} has no prefix length",
+            f"{excerpt(value)} has no prefix length",
             "write it as 10.10.0.0/16",
         )
     try:
@@ -291,12 +271,12 @@ def _network(error: ErrorDetails, location: Location) -> Told:
         if ":" in value:
             return (
                 "bad-subnet",
-                f"{printable(value)} is not IPv4, the only family used here",
+                f"{excerpt(value)} is not IPv4, the only family used here",
                 "write it as 10.10.0.0/16",
             )
-        return "bad-subnet", f"{printable(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
+        return "bad-subnet", f"{excerpt(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
     address = value.split("/")[0]
-    problem = f"{printable(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
+    problem = f"{excerpt(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
     return "host-bits-set", problem, f"write {wider}, or a longer prefix if {address} was meant to start the subnet"
 
 

@@ -1,69 +1,100 @@
-"""YAML text to a plain tree, with the scalars that Pulumi's engine sees (Go's yaml.v3: YAML 1.2 core).
+"""Read YAML as Pulumi's engine reads it (Go's yaml.v3: the core schema of YAML 1.2), with limits.
 
-PyYAML's own constructors read YAML 1.1 (`on` is true), keep the last of two equal keys, recurse as deep as the file
-says and expand aliases without limit. So the tree is built here, from the parser's flat list of events.
+PyYAML composes the nodes; its own rules for scalars are those of YAML 1.1, where `on` is true, and it keeps the last of
+two equal keys. Both would give this program another value than the engine, so here they are replaced or refused.
 """
 
 import math
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from mesh_federation.stack import files
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.text import excerpt, key_path, kind_of
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+try:
+    from yaml import CSafeLoader as _SafeLoader
+except ImportError:  # PyYAML without libyaml
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
 
 MAX_BYTES = 4_000_000
 MAX_DEPTH = 40
-MAX_NODES = 500_000
+MAX_VALUES = 500_000
 
-_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_NULLS = {"", "~", "null", "Null", "NULL"}
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)")
+_TAG = "tag:yaml.org,2002:"
+_INTEGER = r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)"
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+_CORE_SCHEMA = (
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", _INTEGER, list("-+0123456789")),
+    ("float", _FLOAT, list("-+.0123456789")),
+    ("not-finite", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
+)
 _INTEGERS = range(-(2**63), 2**64)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SIGN_INSIDE = re.compile(r"-?0[bo][-+][0-7]+")
 _EXACT = 2**53
-"""From here on a float is another whole number for each reader."""
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+"""From here on, readers round a float to different whole numbers."""
 _TIMESTAMP = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([Tt ]\d{1,2}:\d{1,2}:\d{1,2}([.,]\d+)?(Z|[-+]\d\d:\d\d)?)?", re.ASCII)
+_NUMBER_WITHOUT_UNDERSCORES = re.compile(rf"{_INTEGER}|{_FLOAT}|-?0[bo][-+][0-7]+")
+_TAGGED = re.compile(r"(?:&\S+(?:\s|#.*\n)+)?(!\S*)")
+_VERSION_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?\n)*%YAML[ \t]+(?!1\.1\s)(\S+)")
 
 
 class Unreadable(Exception):
-    """Text that is no tree; carries what is wrong with it."""
+    """Text that cannot be read as YAML; carries every problem of it."""
 
     def __init__(self, findings: list[Problem]) -> None:
-        """Keep the findings."""
+        """Keep the problems."""
         self.findings = findings
         super().__init__(*findings)
 
 
-@dataclass
-class _Open:
-    """A mapping or list whose end has not been seen yet."""
+class _Loader(_SafeLoader):
+    """PyYAML's safe loader with the core schema of YAML 1.2, up to a depth that Python and C can recurse into."""
 
-    value: Any
-    where: str
-    anchor: str | None
-    key: str | None = None
-    merged: list[Any] = field(default_factory=list)
-    nodes: int = 1
-    """Nodes in it, aliases expanded."""
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
+
+    def __init__(self, text: str) -> None:
+        self.steps: list[yaml.Node | int | None] = []
+        super().__init__(text)
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: yaml.Node | int | None) -> None:
+        """Follow PyYAML into a node; it calls this before it composes one."""
+        self.steps.append(current_index)
+        if len(self.steps) > MAX_DEPTH + 1:
+            raise Unreadable([_too_deep(self.path(), current_node)])
+
+    def ascend_resolver(self) -> None:
+        """Follow PyYAML out of a node."""
+        self.steps.pop()
+
+    def path(self) -> str:
+        """Return the key path of the node that PyYAML is composing."""
+        path = ""
+        for step in self.steps:
+            if isinstance(step, int):
+                path += f"[{step}]"
+            elif isinstance(step, yaml.ScalarNode):
+                path = key_path(path, step.value)
+        return path
+
+
+for _name, _pattern, _first in _CORE_SCHEMA:
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern})\Z"), _first)
 
 
 def load(file: Path, fix: str) -> object:
-    """Build the tree of the one YAML document in this file.
+    """Read the one YAML document in a file.
 
     Args:
-        file: where it is.
-        fix: what to do when it cannot be read.
+        file: the file.
+        fix: what to do if the file cannot be read.
 
     Raises:
-        Unreadable: with every problem found, up to the point where the parser could not go on.
+        Unreadable: with every problem, up to the point where the parser could not go on.
     """
     try:
         text = files.head(file, MAX_BYTES + 1)
@@ -73,299 +104,199 @@ def load(file: Path, fix: str) -> object:
 
 
 def read(text: bytes) -> object:
-    """Build the tree of the one YAML document in this text.
+    """Read the one YAML document in a text.
 
     Raises:
-        Unreadable: with every problem found, up to the point where the parser could not go on.
+        Unreadable: with every problem, up to the point where the parser could not go on.
     """
     if len(text) > MAX_BYTES:
-        problem = f"the file is larger than {MAX_BYTES:,} bytes; no federation needs that much"
-        raise Unreadable(
-            [Problem("", "file-too-large", problem, "declare what differs, and leave out what is default")]
-        )
+        problem = f"the file is larger than {MAX_BYTES:,} bytes, which no federation needs"
+        raise Unreadable([Problem("", "file-too-large", problem, "remove keys that only repeat defaults")])
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        problem = f"byte 0x{text[error.start]:02x} in line {line} is not UTF-8, the only encoding that is read"
+        problem = f"line {line}: byte 0x{text[error.start]:02x} is not UTF-8, the only encoding that is supported"
         raise Unreadable([Problem("", "not-utf-8", problem, "save the file as UTF-8")]) from None
-    builder = _Builder()
-    try:
-        for event in yaml.parse(decoded, Loader=_Loader):
-            builder.take(event)
-    except yaml.YAMLError as error:
-        raise Unreadable([*builder.findings, _invalid(error, decoded)]) from None
-    if builder.findings:
-        raise Unreadable(builder.findings)
-    return builder.root
+    if directive := _VERSION_DIRECTIVE.match(decoded):
+        problem = f"the file asks for YAML {excerpt(directive[1])}, which Pulumi's engine does not accept"
+        raise Unreadable([Problem("", "yaml-version", problem, "remove the %YAML line")])
+    reading = _Reading(decoded)
+    value = reading.document()
+    if reading.findings:
+        raise Unreadable(reading.findings)
+    return value
 
 
-def _invalid(error: yaml.YAMLError, text: str) -> Problem:
+class _Reading:
+    """Turns the nodes of one document into plain data, and collects the problems."""
+
+    def __init__(self, text: str) -> None:
+        self.findings: list[Problem] = []
+        self._text = text
+        self._values = 0
+
+    def document(self) -> object:
+        """Read the document.
+
+        Raises:
+            Unreadable: the parser cannot go on.
+        """
+        self._loader: _Loader | None = None
+        try:
+            self._loader = _Loader(self._text)
+            root = self._loader.get_single_node()
+            return self._value(root, "", ()) if root is not None else None
+        except yaml.YAMLError as error:
+            raise Unreadable([_not_yaml(error, self._text, self._loader.path() if self._loader else "")]) from None
+        finally:
+            if self._loader:
+                self._loader.dispose()
+
+    def _find(self, path: str, rule: str, node: yaml.Node, problem: str, fix: str) -> None:
+        self.findings.append(Problem(path, rule, f"line {_line(node)}: {problem}", fix))
+
+    def _value(self, node: yaml.Node, path: str, parents: tuple[yaml.Node, ...]) -> object:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
+            fix = "write the values out, or use each anchor once"
+            raise Unreadable([*self.findings, Problem(path.split("[")[0], "alias-explosion", problem, fix)])
+        if any(node is parent for parent in parents):
+            problem = "the value that starts here contains an alias to itself"
+            self._find(path, "unknown-anchor", node, problem, "use an alias of a value that ends above it")
+            raise Unreadable(self.findings)
+        if len(parents) > MAX_DEPTH:
+            raise Unreadable([*self.findings, _too_deep(path, node)])
+        self._refuse_tag(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        within = (*parents, node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(each, f"{path}[{index}]", within) for index, each in enumerate(node.value)]
+        return self._mapping(node, path, within)
+
+    def _mapping(self, node: yaml.Node, path: str, within: tuple[yaml.Node, ...]) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node, path)
+            below = key_path(path, key)
+            if key in result:
+                problem = f"{excerpt(key)} occurs twice in this mapping, so one of the two values would be lost"
+                self._find(below, "duplicate-key", key_node, problem, "keep one of them, or rename the second")
+            result[key] = self._value(value_node, below, within)
+            if key == "<<":
+                result[key] = self._merge_sources(result[key], key_node, path)
+        for source in result.pop("<<", ()):  # type: ignore[attr-defined]
+            result = {**source, **result}
+        return result
+
+    def _key(self, node: yaml.Node, path: str) -> str:
+        written = excerpt(node.value or "null") if isinstance(node, yaml.ScalarNode) else ""
+        value = self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else node.value
+        if isinstance(value, str):
+            self._refuse_tag(node, path)
+            return value
+        if isinstance(node, yaml.ScalarNode):
+            problem = f"the key {written} is {kind_of(value)}, not text"
+            fix = f'put it in quotes: "{written}"' if value is not None else "write the key as text"
+        else:
+            kind = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+            problem, fix, written = f"a key is {kind}, not text", "write the key as text", f"<{kind}>"
+        self._find(path, "key-not-text", node, problem, fix)
+        return written
+
+    def _merge_sources(self, value: object, node: yaml.Node, path: str) -> list[dict[str, object]]:
+        values = value if isinstance(value, list) else [value]
+        sources = [each for each in values if isinstance(each, dict)]
+        if len(sources) == len(values):
+            return sources
+        problem = f"<< merges {kind_of(value)}, not a mapping"
+        self._find(path, "bad-merge", node, problem, "merge a mapping: <<: *anchor")
+        return []
+
+    def _scalar(self, node: yaml.ScalarNode, path: str) -> object:
+        text: str = node.value
+        match node.tag.removeprefix(_TAG):
+            case "null":
+                return None
+            case "bool":
+                return text.lower() == "true"
+            case "int":
+                return self._number(_integer(text), node, path)
+            case "float":
+                return self._number(float(text), node, path)
+            case "not-finite":
+                self._find(path, "not-a-number", node, f"{text} is not a finite number", "write a finite number")
+                return 0
+        if not node.style and (kind := _engine_reads(text)):
+            problem = f"without quotes, Pulumi's engine reads {excerpt(text)} as {kind} and changes it"
+            plainer = "; or remove the underscores" if "_" in text else ""
+            self._find(path, "quotes-missing", node, problem, f'put it in quotes: "{excerpt(text)}"{plainer}')
+        return text
+
+    def _number(self, number: int | float, node: yaml.ScalarNode, path: str) -> int | float:
+        """Refuse numbers that different readers round differently."""
+        if number in _INTEGERS if isinstance(number, int) else abs(number) < _EXACT:
+            return number
+        fix = "write a smaller number; or put it in quotes, if it is text"
+        self._find(path, "not-a-number", node, f"the number {excerpt(node.value)} is too large", fix)
+        return 0
+
+    def _refuse_tag(self, node: yaml.Node, path: str) -> None:
+        if tagged := _TAGGED.match(self._text, node.start_mark.index):
+            problem = f"the tag {excerpt(tagged[1])} asks for a special type; a stack file holds plain data only"
+            self._find(path, "yaml-tag", node, problem, "remove the tag")
+
+
+def _integer(text: str) -> int | float:
+    """Convert an integer; one with more digits than any that fits is not worth converting."""
+    sign = -1 if text.startswith("-") else 1
+    digits = text.lstrip("+-").lower()
+    for prefix, base in (("0x", 16), ("0b", 2), ("0o", 8), ("0", 8)):
+        if digits.startswith(prefix) and digits != "0":
+            return sign * int(digits.removeprefix(prefix), base)
+    return sign * int(digits) if len(digits) <= len(str(_INTEGERS.stop)) else math.inf
+
+
+def _engine_reads(text: str) -> str | None:
+    """Return what Go's yaml.v3 makes of a text that is text in every schema of YAML 1.2; None if it stays text."""
+    if _TIMESTAMP.fullmatch(text):
+        return "a date"
+    is_number = not text.startswith("_") and _NUMBER_WITHOUT_UNDERSCORES.fullmatch(text.replace("_", ""))
+    return "a number" if is_number else None
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _too_deep(path: str, node: yaml.Node | None) -> Problem:
+    line = _line(node) if node is not None else 1
+    problem = f"line {line}: more than {MAX_DEPTH} mappings and lists are nested; no key is that deep"
+    return Problem(path, "too-deep", problem, "close each bracket where its value ends")
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, path: str) -> Problem:
+    """Explain why PyYAML could not compose the document."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         reason = getattr(error, "reason", None) or "it holds characters that YAML forbids"
         return Problem("", "invalid-yaml", f"the file is not YAML: {reason}", "remove control characters")
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
-    problem = f"line {mark.line + 1}, column {mark.column + 1} is not YAML: {getattr(error, 'problem', error)}"
+    reason = getattr(error, "problem", None) or str(error)
+    if "undefined alias" in reason:
+        name = excerpt(re.split(r"[\s,\]}]", line[mark.column :])[0].removeprefix("*"))
+        problem = f"line {mark.line + 1}: *{name} refers to an anchor that does not exist above it"
+        return Problem(path, "unknown-anchor", problem, f"put &{name} on the value that you mean, above this line")
+    if "duplicate anchor" in (getattr(error, "context", None) or ""):
+        problem = f"line {mark.line + 1}: an anchor of this name exists above"
+        return Problem(path, "duplicate-anchor", problem, "give each anchor its own name")
+    if "another document" in reason:
+        problem = f"line {mark.line + 1}: a second YAML document starts here; the engine would ignore it silently"
+        return Problem("", "several-documents", problem, "remove the `---` line, and what belongs to another file")
+    problem = f"line {mark.line + 1}, column {mark.column + 1} is not YAML: {reason}"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return Problem("", "invalid-yaml", problem, "indent with spaces: YAML forbids tabs there")
     return Problem("", "invalid-yaml", problem, "check indentation, brackets, quotes and colons at and above that line")
-
-
-class _Builder:
-    """Turns parser events into a tree, without recursion, so that no file can exhaust the stack."""
-
-    def __init__(self) -> None:
-        self.root: object = None
-        self.findings: list[Problem] = []
-        self._open: list[_Open] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._documents = 0
-        self._nodes = 0
-
-    def take(self, event: yaml.Event) -> None:
-        """Add what this event says to the tree."""
-        match event:
-            case yaml.DocumentStartEvent():
-                self._start_document(event)
-            case yaml.ScalarEvent():
-                self._scalar(event)
-            case yaml.AliasEvent():
-                self._alias(event)
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                self._start(event)
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                self._end(event)
-
-    def _find(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
-        line = event.start_mark.line + 1 if event.start_mark else 0
-        self.findings.append(Problem(self._where(), rule, f"line {line}: {problem}", fix))
-
-    def _stop(self, rule: str, event: yaml.Event, problem: str, fix: str) -> None:
-        self._find(rule, event, problem, fix)
-        raise Unreadable(self.findings)
-
-    def _where(self) -> str:
-        """Path of the node that comes next."""
-        if not self._open:
-            return ""
-        top = self._open[-1]
-        if isinstance(top.value, list):
-            return f"{top.where}[{len(top.value)}]"
-        return join(top.where, top.key) if top.key is not None else top.where
-
-    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
-        self._documents += 1
-        if event.version not in (None, (1, 1)):
-            problem = f"the directive asks for YAML {'.'.join(map(str, event.version))}, which Pulumi's engine refuses"
-            self._find("yaml-version", event, problem, "remove the %YAML line")
-        if self._documents > 1:
-            self._stop(
-                "several-documents",
-                event,
-                "a second YAML document starts here; the first is read, and the rest ignored without a word",
-                "keep one document: remove the `---` line and what does not belong to this file",
-            )
-
-    def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        if len(self._open) >= MAX_DEPTH:
-            problem = f"more than {MAX_DEPTH} mappings and lists inside each other; no key is that deep"
-            self._stop("too-deep", event, problem, "close brackets where they belong")
-        self._refuse_tag(event)
-        mapping = isinstance(event, yaml.MappingStartEvent)
-        if self._key_is_next():
-            kind = "a mapping" if mapping else "a list"
-            self._find("key-not-text", event, f"{kind} stands where a key belongs", "write the key as text")
-            self._open[-1].key = f"<{kind}>"
-            self._open.append(_Open({} if mapping else [], self._where(), None, nodes=0))
-            self._open[-1].merged.append(None)
-            return
-        self._open.append(_Open({} if mapping else [], self._where(), event.anchor))
-
-    def _end(self, event: yaml.Event) -> None:
-        done = self._open.pop()
-        if done.nodes == 0 or None in done.merged:
-            return  # it stood in a key's place and has been reported
-        if done.merged:
-            self._merge(done)
-        if done.anchor is not None:
-            self._anchors[done.anchor] = (done.value, done.nodes)
-        self._put(done.value, done.nodes, event)
-
-    def _merge(self, done: _Open) -> None:
-        for value in done.merged:
-            for source in value if isinstance(value, list) else [value]:
-                for key, inherited in source.items():
-                    done.value.setdefault(key, inherited)
-
-    def _scalar(self, event: yaml.ScalarEvent) -> None:
-        self._refuse_tag(event)
-        plain = event.style is None or event.style == ""
-        value: object = self._plain(event) if plain and event.implicit[0] else event.value
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1)
-        if self._key_is_next():
-            self._key(value, event)
-        else:
-            self._put(value, 1, event)
-
-    def _plain(self, event: yaml.ScalarEvent) -> object:
-        text = event.value
-        if text in _NULLS:
-            return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
-        if _INTEGER.fullmatch(text) or _FLOAT.fullmatch(text):
-            return self._number(text, event)
-        if _NOT_FINITE.fullmatch(text):
-            self._find("not-a-number", event, f"{text} is no number that can be used", "write a finite number")
-            return 0
-        if read_as := _read_otherwise(text):
-            problem = (
-                f"{printable(text)} without quotes is {read_as} to Pulumi's engine, which makes another value of it"
-            )
-            plainer = "; or leave the underscores out" if "_" in text else ""
-            self._find("quotes-missing", event, problem, f'put it in quotes: "{printable(text)}"{plainer}')
-        return text
-
-    def _number(self, text: str, event: yaml.ScalarEvent) -> int | float:
-        """Read a number, as long as it is the same one to every reader."""
-        number = _integer(text) if _INTEGER.fullmatch(text) else float(text)
-        if number in _INTEGERS if isinstance(number, int) else abs(number) < _EXACT:
-            return number
-        fix = "write a smaller number; or put it in quotes, if it is text"
-        self._find("not-a-number", event, f"{printable(text)} is too large", fix)
-        return 0
-
-    def _alias(self, event: yaml.AliasEvent) -> None:
-        name = event.anchor or ""
-        if any(above.anchor == name for above in self._open):
-            problem = f"*{name} stands inside the value that &{name} is on, which would contain itself"
-            self._stop("unknown-anchor", event, problem, f"refer to a value above it, not named {name}")
-        if name not in self._anchors:
-            problem = f"*{name} refers to no anchor above it"
-            self._stop("unknown-anchor", event, problem, f"put &{name} on the value meant, above this line")
-        value, nodes = self._anchors[name]
-        if self._key_is_next():
-            self._key(value, event)
-        else:
-            self._put(value, nodes, event)
-
-    def _key_is_next(self) -> bool:
-        return bool(self._open) and isinstance(self._open[-1].value, dict) and self._open[-1].key is None
-
-    def _key(self, value: object, event: yaml.Event) -> None:
-        top = self._open[-1]
-        if not isinstance(value, str):
-            written = printable(getattr(event, "value", None) or "null")
-            problem = f"the key {written} is {kind_of(value)}, not text"
-            fix = f'put it in quotes: "{written}"' if isinstance(value, int | float | bool) else "write the key as text"
-            self._find("key-not-text", event, problem, fix)
-            value = written
-        top.key = value
-        if value in top.value or (value == "<<" and top.merged):
-            self._find(
-                "duplicate-key",
-                event,
-                f"{printable(value)} is written twice in this mapping; one of the two values would be lost",
-                "keep one of them, or give the second its own name",
-            )
-
-    def _put(self, value: object, nodes: int, event: yaml.Event) -> None:
-        self._nodes += nodes
-        if self._nodes > 4 * MAX_NODES or nodes > MAX_NODES:
-            self._stop(
-                "alias-explosion",
-                event,
-                f"with its aliases written out, this file has more than {MAX_NODES:,} values",
-                "write the values out, or refer to each anchor once",
-            )
-        if not self._open:
-            self.root = value
-            return
-        top = self._open[-1]
-        top.nodes += nodes
-        if isinstance(top.value, list):
-            top.value.append(value)
-            return
-        key, top.key = top.key, None
-        if key == "<<":
-            self._inherit(top, value, event)
-        elif key is not None:
-            top.value[key] = value
-
-    def _inherit(self, top: _Open, value: object, event: yaml.Event) -> None:
-        sources = value if isinstance(value, list) else [value]
-        if all(isinstance(source, dict) for source in sources):
-            top.merged.append(value)
-            return
-        self._find("bad-merge", event, f"<< merges {kind_of(value)}, not a mapping", "refer to a mapping: <<: *anchor")
-
-    def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
-        if event.tag is not None:
-            self._find(
-                "yaml-tag",
-                event,
-                f"the tag {printable(event.tag)} asks for a type of its own; only plain data is read",
-                "remove the tag",
-            )
-
-
-def _integer(text: str) -> int | float:
-    """Read a whole number; what has more digits than any that fits is not worth reading."""
-    sign = -1 if text.startswith("-") else 1
-    digits = text.lstrip("+-").lower()
-    for prefix, base in (("0x", 16), ("0b", 2), ("0o", 8)):
-        if digits.startswith(prefix):
-            return sign * int(digits[2:], base)
-    if digits.startswith("0"):
-        return sign * int(digits, 8)
-    return sign * int(digits) if len(digits) <= len(str(_INTEGERS.stop)) else math.inf
-
-
-def _read_otherwise(text: str) -> str | None:
-    """Say what Pulumi's engine takes a plain text for that no schema of YAML 1.2 knows as such."""
-    if _TIMESTAMP.fullmatch(text):
-        return "a date"
-    plain = "" if text.startswith("_") else text.replace("_", "")
-    is_number = any(form.fullmatch(plain) for form in (_INTEGER, _FLOAT, _SIGN_INSIDE))
-    return "a number" if is_number else None
-
-
-_BARE = re.compile(r"[\w<>@:/ -]+", re.ASCII)
-
-
-def join(where: str, key: str) -> str:
-    """Append a key to a path of keys."""
-    shown = key if _BARE.fullmatch(key) else f'"{printable(key)}"'
-    return f"{where}.{shown}" if where else shown
-
-
-def printable(value: object, limit: int = 60) -> str:
-    """Show a value from a file in one short line, without characters that steer a terminal."""
-    text = inert(str(value)[: limit + 1])
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
-def inert(text: str) -> str:
-    """Replace characters that do not print by their numbers."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
-def kind_of(value: object) -> str:
-    """Name the kind of a value as a person would."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return f"the truth value {str(value).lower()}"
-        case int() | float():
-            return f"the number {printable(value)}"
-        case str():
-            return f'the text "{printable(value)}"'
-        case dict():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
-    return "no value of YAML"

@@ -174,10 +174,10 @@ def one(text: str) -> Picture:
 @given(TEXTS)
 @settings(deadline=None, max_examples=30)
 def test_any_text_is_shown_as_it_is(text: str) -> None:
-    from mesh_federation.stack.yaml_reader import inert
+    from mesh_federation.stack.text import escape_unprintable
 
     texts = sorted(each.text or "" for each in ElementTree.fromstring(svg(one(text))).iter(f"{SVG}text"))
     kinds = ["intermediate", "root", "signs", "trusts too", "workloads"]
-    assert texts == sorted([*kinds, *[inert(text)] * 10])
+    assert texts == sorted([*kinds, *[escape_unprintable(text)] * 10])
     assert dot(one(text)).count("\n") == dot(one("a")).count("\n")
     assert mermaid(one(text)).count("\n") == mermaid(one("a")).count("\n")

