@@ -1,16 +1,13 @@
 """Every command that README names exists, so that nobody types one that does not."""
 
-import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import typer
 
-from mesh_federation.cli import __main__ as command
+from tests.commands import CHECKOUT, OUTSIDE, dry_run, parse
 
-CHECKOUT = Path(command.__file__).resolve().parents[2]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
 INLINE = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE))
@@ -30,23 +27,6 @@ MESH = named(r"(\./mesh\b[^)\"]*)")
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 NO_OVERLAY = '${OVERLAY:+--overlay="$OVERLAY"}'
 """What the shell makes nothing of where no overlay is named."""
-OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-"""A make inside `make test` would say which folder it enters."""
-
-
-def dry(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*words, "--dry-run"], cwd=CHECKOUT, env=OUTSIDE, capture_output=True, text=True, check=False)
-
-
-def parsed(words: tuple[str, ...]) -> None:
-    """Have the command line read its arguments, and run nothing."""
-    group = typer.main.get_command(command.app)
-    assert isinstance(group, typer.core.TyperGroup)
-    if words and not words[0].startswith("-"):
-        assert words[0] in group.commands, f"there is no ./mesh {words[0]}"
-        group.commands[words[0]].make_context(words[0], list(words[1:]))
-    elif words:
-        group.make_context("mesh", list(words))
 
 
 def test_readme_shows_the_commands_that_people_need() -> None:
@@ -56,24 +36,24 @@ def test_readme_shows_the_commands_that_people_need() -> None:
 
 @pytest.mark.parametrize("words", MAKE, ids=" ".join)
 def test_every_make_command_of_readme_exists(words: tuple[str, ...]) -> None:
-    done = dry(*words)
+    done = dry_run(*words)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("words", MESH, ids=" ".join)
 def test_every_mesh_command_of_readme_exists(words: tuple[str, ...]) -> None:
     try:
-        parsed(words[1:])
+        parse(words[1:])
     except typer.Exit as ended:
         assert ended.exit_code == 0  # --help
 
 
 def test_a_command_that_does_not_exist_would_be_found() -> None:
-    assert dry("make", "no-such-target").returncode != 0
+    assert dry_run("make", "no-such-target").returncode != 0
     with pytest.raises(AssertionError, match="no-such-command"):
-        parsed(("no-such-command",))
+        parse(("no-such-command",))
     with pytest.raises(Exception, match="no-such-option"):
-        parsed(("up", "--no-such-option"))
+        parse(("up", "--no-such-option"))
 
 
 @pytest.mark.parametrize("stack", sorted(set(re.findall(r"(?:STACK=|--stack )([\w-]+)", "\n".join(CODE)))))
@@ -96,13 +76,13 @@ def test_help_lists_every_target_that_is_described() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_that_is_described_can_be_made(target: str) -> None:
-    assert dry("make", target).returncode == 0
+    assert dry_run("make", target).returncode == 0
 
 
 @pytest.mark.parametrize("target", ["up", "down", "preview", "verify", "validate", "trust", "doctor", "install"])
 def test_targets_are_thin_names_for_mesh(target: str) -> None:
-    shown = dry("make", target).stdout.replace(NO_OVERLAY, "").replace('"$STACK"', "east-west")
+    shown = dry_run("make", target).stdout.replace(NO_OVERLAY, "").replace('"$STACK"', "east-west")
     words = tuple(shown.split())
     assert words[0] == "./mesh"
-    parsed(words[1:])
+    parse(words[1:])
     assert "--stack=east-west" in words or target in ("doctor", "install")
