@@ -16,6 +16,7 @@ from mesh_federation.stack import validation, yaml_reader
 from mesh_federation.stack.config import Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import Tree, additions, load, merged, resets, without
 from mesh_federation.stack.problem import InvalidModel, Problem
+from mesh_federation.stack.rule_ids import FederationRule, FormRule
 from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
@@ -114,7 +115,7 @@ def _open_keys(tree: object) -> Iterator[Problem]:
                 place = key_path(key_path(".".join(path), name), "key")
                 yield Problem(
                     place,
-                    "plain-text-key",
+                    FormRule.PLAIN_TEXT_KEY,
                     "the private key stands here in plain text: the engine would write it into the history of the"
                     " stack's state like that, for all who read that backend",
                     f"give the path of a file, or encrypt it: pulumi config set --secret --path '{KEY}.{place}'"
@@ -177,14 +178,14 @@ def _unknown_cluster(name: str, names: list[str]) -> Problem:
     meant = nearest(name, names)
     problem = f"the stack has no cluster {excerpt(name)}, and an overlay makes none"
     fix = f"write {excerpt(meant)}" if meant else "declare it in the stack file, or remove it here"
-    return Problem(key_path("clusters", name), "unknown-cluster", problem, fix)
+    return Problem(key_path("clusters", name), FederationRule.UNKNOWN_CLUSTER, problem, fix)
 
 
 def _whole_stack_file(above: Tree) -> list[Problem]:
     """Find out that an overlay is written like a stack file: it starts one level too high."""
     problem = f"an overlay is laid over what stands below {KEY}, and holds only that"
     fix = "start with keys such as images, istio or clusters, at the margin"
-    return [Problem(key, "whole-stack-file", problem, fix) for key in ("config", KEY) if key in above]
+    return [Problem(key, FormRule.WHOLE_STACK_FILE, problem, fix) for key in ("config", KEY) if key in above]
 
 
 def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federation:
@@ -261,32 +262,39 @@ def _unprefixed(finding: Problem) -> Problem:
 def _federation_of(tree: object) -> tuple[object, list[Problem]]:
     """Pick the federation out of a whole stack file; None where there is none."""
     if tree is None:
-        return None, [Problem("", "empty-file", "the file declares nothing", f"write at least {_EXAMPLE}")]
+        return None, [Problem("", FormRule.EMPTY_FILE, "the file declares nothing", f"write at least {_EXAMPLE}")]
     if not isinstance(tree, Mapping):
-        return None, [Problem("", "not-a-mapping", f"the file holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
+        return None, [
+            Problem("", FormRule.NOT_A_MAPPING, f"the file holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")
+        ]
     config = tree.get("config")
     if config is None:
         near = None if "config" in tree else nearest("config", [str(key) for key in tree])
         problem = f"the file has no `config`{f', but it has `{excerpt(near)}`' if near else ''}"
         if "config" in tree:
             problem = "config is empty: there is no federation to build"
-        return None, [Problem("config", "missing-config", problem, f"add {_EXAMPLE}")]
+        return None, [Problem("config", FormRule.MISSING_CONFIG, problem, f"add {_EXAMPLE}")]
     if not isinstance(config, Mapping):
-        return None, [Problem("config", "not-a-mapping", f"config is {kind_of(config)}, not keys", f"write {_EXAMPLE}")]
+        return None, [
+            Problem("config", FormRule.NOT_A_MAPPING, f"config is {kind_of(config)}, not keys", f"write {_EXAMPLE}")
+        ]
     findings = [_unknown_config(key) for key in config if key.startswith(f"{PROJECT}:") and key != KEY]
     if config.get(KEY) is None:
         problem = f"config has no `{KEY}`: there is no federation to build"
-        return None, [*findings, Problem("config", "missing-federation", problem, f"add {_EXAMPLE}")]
+        return None, [*findings, Problem("config", FormRule.MISSING_FEDERATION, problem, f"add {_EXAMPLE}")]
     federation = config[KEY]
     if _is_sealed(federation):
         problem = "the whole federation is encrypted, so that nobody can review or check it"
-        return None, [*findings, Problem(KEY, "encrypted-value", problem, "encrypt only keys under trust.provided")]
+        return None, [
+            *findings,
+            Problem(KEY, FormRule.ENCRYPTED_VALUE, problem, "encrypt only keys under trust.provided"),
+        ]
     return federation, findings
 
 
 def _unknown_config(key: str) -> Problem:
     problem = f"this program reads no `{excerpt(key)}`; all of its configuration is under {KEY}"
-    return Problem(f"config.{excerpt(key)}", "unknown-config", problem, f"move it below {KEY}, or remove it")
+    return Problem(f"config.{excerpt(key)}", FormRule.UNKNOWN_CONFIG, problem, f"move it below {KEY}, or remove it")
 
 
 def _is_sealed(value: object) -> bool:
@@ -296,12 +304,14 @@ def _is_sealed(value: object) -> bool:
 def _shaped(tree: object, where: str) -> Federation:
     if not isinstance(tree, Mapping):
         fix = "write {clusters: {east: {}, west: {}}}"
-        raise InvalidModel((Problem(where, "not-a-mapping", f"it is {kind_of(tree)}, not a mapping", fix),))
+        raise InvalidModel((Problem(where, FormRule.NOT_A_MAPPING, f"it is {kind_of(tree)}, not a mapping", fix),))
     try:
         text = json.dumps(_unsealed(tree), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"it cannot be written as JSON: {excerpt(error)}"
-        raise InvalidModel((Problem(where, "not-plain-data", problem, "use text, numbers, lists, mappings"),)) from None
+        raise InvalidModel(
+            (Problem(where, FormRule.NOT_PLAIN_DATA, problem, "use text, numbers, lists, mappings"),)
+        ) from None
     try:
         return Federation.model_validate_json(text, strict=True)
     except ValidationError as invalid:

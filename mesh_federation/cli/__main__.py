@@ -16,7 +16,7 @@ from rich.console import Console
 
 from mesh_federation import __version__
 from mesh_federation.cli import streams
-from mesh_federation.diagrams.formats import Format, Telling
+from mesh_federation.diagrams.formats import Format, TrustFormat
 from mesh_federation.engine.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ def topology(
 def trust(
     stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
     form: Annotated[
-        Telling | None, typer.Option("--format", help="Left out: what the output's name says, else text.")
+        TrustFormat | None, typer.Option("--format", help="Left out: what the output's name says, else text.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write it; left out: standard output.")] = None,
 ) -> None:  # fmt: skip
@@ -284,7 +284,7 @@ def trust(
     workspace, federation = _declared(stack, overlay)
     wanted = telling.chosen(form, output)
     told = hierarchy(federation, stack, _made(workspace, stack))
-    if wanted is Telling.TEXT and output is None:
+    if wanted is TrustFormat.TEXT and output is None:
         telling.show(told, Console())
         return
     written = telling.written(told, wanted)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mesh_federation.diagrams.errors import TopologyError
-from mesh_federation.diagrams.formats import ENDINGS, Format, Telling
+from mesh_federation.diagrams.formats import ENDINGS, Format, TrustFormat
 from mesh_federation.diagrams.graph import graph
 from mesh_federation.diagrams.live import read
 from mesh_federation.diagrams.render import render
@@ -39,7 +39,7 @@ def draw(federation: Federation, stack: str, format: Format, report: Path | None
     return render(graph(federation, plan(federation, stack), stack), format, live)
 
 
-def put(picture: bytes, format: Format | Telling, output: Path | None, folder: Path, stack: str) -> Path | None:
+def put(picture: bytes, format: Format | TrustFormat, output: Path | None, folder: Path, stack: str) -> Path | None:
     """Write a picture: to its file, else to standard output; a terminal is spared what it cannot show.
 
     Args:

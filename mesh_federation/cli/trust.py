@@ -12,8 +12,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mesh_federation.cli.topology import chosen as as_picture
-from mesh_federation.diagrams.formats import Format, Telling
-from mesh_federation.diagrams.hierarchy import render
+from mesh_federation.diagrams.formats import Format, TrustFormat
+from mesh_federation.diagrams.render import render_hierarchy
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.plan.hierarchy import (
     NOTHING,
@@ -60,30 +60,30 @@ def made(engine: Engine) -> Made:
         return Made({}, "it was never brought up to its end, or by another release: fingerprints are known after up")
 
 
-def chosen(form: Telling | None, output: Path | None) -> Telling:
+def chosen(form: TrustFormat | None, output: Path | None) -> TrustFormat:
     """Choose a form: the one that is asked for, else what the file's name says, else text.
 
     Raises:
         TopologyError: the name says nothing.
     """
     if form or output is None or output.suffix == ".txt":
-        return form or Telling.TEXT
-    return Telling(as_picture(None, output).value)
+        return form or TrustFormat.TEXT
+    return TrustFormat(as_picture(None, output).value)
 
 
-def written(told: Hierarchy, form: Telling) -> bytes:
+def written(told: Hierarchy, form: TrustFormat) -> bytes:
     """Write a hierarchy as a file of its own.
 
     Raises:
         TopologyError: this machine cannot draw this form.
     """
-    if form is Telling.JSON:
+    if form is TrustFormat.JSON:
         return f"{told.model_dump_json(by_alias=True, indent=2)}\n".encode()
-    if form is Telling.TEXT:
+    if form is TrustFormat.TEXT:
         file = io.StringIO()
         show(told, Console(file=file, width=WIDTH))
         return file.getvalue().encode()
-    return render(told, Format(form.value))
+    return render_hierarchy(told, Format(form.value))
 
 
 def show(told: Hierarchy, console: Console) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mesh_federation import loader
 from mesh_federation.plan.expiry import Ending, expiring
-from mesh_federation.rules import unsupported
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import InvalidModel, report
 
@@ -41,7 +40,6 @@ def read(stack_file: Path, overlay: Path | None = None) -> Federation:
     layers = loader.declared(stack_file, overlay)
     with layers.checked():
         federation = loader.parse(layers.tree, base=stack_file.parent)
-        unsupported.refuse(federation)
     return federation
 
 

@@ -185,11 +185,11 @@ def _write(made: Report, federation: Federation, form: StrEnum, out: Console) ->
 
 def page(made: Report, federation: Federation) -> str:
     """Write a report as a page, with the picture of the federation in the colours of its results."""
-    from mesh_federation.diagrams.drawing import drawing
     from mesh_federation.diagrams.graph import graph
     from mesh_federation.diagrams.live import Report as Shown
     from mesh_federation.diagrams.live import live
     from mesh_federation.diagrams.svg import svg
+    from mesh_federation.diagrams.topology import drawing
     from mesh_federation.verify.reports import html
 
     shown = live(Shown.model_validate(made.model_dump(mode="json")))

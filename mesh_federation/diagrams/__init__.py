@@ -1,1 +1,1 @@
-"""Draws a federation from its model alone: facts, then what is drawn of them, then one writer for each format."""
+"""Draws federations and certificate hierarchies: facts, then a drawing, then one writer per format."""

@@ -1,4 +1,4 @@
-"""The facts of a picture for programs: a JSON document."""
+"""The content of a picture as a JSON document for programs."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from mesh_federation.diagrams.live import Live
 
 
 def document(graph: Graph, live: Live | None = None) -> str:
-    """Write the facts of a federation, and what checks say of its entries if there is a report."""
+    """Write the facts of a federation, and the verdict on each entry if there is a report."""
     facts = asdict(graph)
     if live:
         facts["verdicts"] = {path: live.verdict(path).value for path in sorted(_paths(graph))}

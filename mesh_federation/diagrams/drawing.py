@@ -1,26 +1,13 @@
-"""What is drawn of a federation: panels, nodes and edges, with their words. Every format writes the same ones.
+"""What a picture consists of: clusters, nodes and edges, with their words. Every format writes the same ones."""
 
-From left to right as a call goes: import, egress gateway, east-west gateway of the other cluster, export.
-"""
-
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
-from textwrap import wrap
-from urllib.parse import quote
 
-from mesh_federation.diagrams.graph import Cluster, Discovery, Export, Graph, Import, Port
-from mesh_federation.diagrams.live import Live, Verdict
-from mesh_federation.plan import gateway_addresses
-
-UNKNOWN = "address known after up"
-LINE = 38
-"""Characters of a line of a node; longer lists go on below."""
+from mesh_federation.diagrams.live import Verdict
 
 
 class Kind(StrEnum):
-    """What a node or an edge stands for."""
+    """Kind of a node or an edge; the value is the word that pictures show."""
 
     REMOTE = "import as remote"
     LOCAL = "import as local"
@@ -30,22 +17,26 @@ class Kind(StrEnum):
     EGRESS = "egress gateway"
     DISCOVERY = "endpoint discovery"
     API_SERVER = "API server"
-
-
-IMPORTS = {"remote": Kind.REMOTE, "local": Kind.LOCAL, "global": Kind.GLOBAL}
+    ROOT = "root"
+    NEW_ROOT = "root · being added"
+    OLD_ROOT = "root · being removed"
+    INTERMEDIATE = "intermediate"
+    WORKLOADS = "workloads"
+    SIGNS = "signs"
+    TRUSTED_BY = "is trusted by"
 
 
 @dataclass(frozen=True)
 class Node:
-    """One thing in a cluster.
+    """One thing in a cluster, or one that all clusters share.
 
     Attributes:
-        id: unique in the picture; does not change when other entries come or go.
-        kind: what it is.
-        title: its name; empty where the kind says it all.
+        id: unique in the picture; independent of other entries.
+        kind: kind of the node.
+        title: name; empty if the kind says it all.
         details: further lines.
-        verdict: of checks; None where no result can be about it.
-        said: which checks said what.
+        verdict: verdict of the checks; None if no check can be about the node.
+        said: id and status of each check about it.
     """
 
     id: str
@@ -57,7 +48,7 @@ class Node:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """All its words, a line each."""
+        """All words, one tuple item per line."""
         kind = f"{self.kind.value} · {self.verdict.value}" if self.verdict else self.kind.value
         return (kind, *([self.title] if self.title else []), *self.details)
 
@@ -68,29 +59,29 @@ class Panel:
 
     Attributes:
         id: unique in the picture.
-        title: its name.
+        title: name of the cluster.
         details: further lines.
-        nodes: what is in it.
-        verdict: of checks about it; None where none were asked.
-        said: which checks said what.
+        nodes: nodes of the cluster.
+        verdict: verdict of the checks; None in a picture without results.
+        said: id and status of each check about it.
     """
 
     id: str
     title: str
     details: tuple[str, ...]
     nodes: tuple[Node, ...]
-    verdict: Verdict | None
-    said: tuple[str, ...]
+    verdict: Verdict | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """All its words, a line each."""
+        """All words, one tuple item per line."""
         return (self.title, *self.details, *([f"checks: {self.verdict.value}"] if self.verdict else []))
 
     @property
     def frame(self) -> str:
-        """Id of what is drawn around it; `id` is that of its words."""
-        return _id("cluster", self.id)
+        """Id of the frame around the cluster; `id` is the id of its words."""
+        return f"cluster/{self.id}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,7 @@ class Network:
 
     Attributes:
         id: unique in the picture.
-        title: what is written on it; empty where it holds one cluster alone, which names it.
+        title: caption; empty if the network has one cluster only.
         panels: the clusters, sorted by name.
     """
 
@@ -110,19 +101,42 @@ class Network:
 
 @dataclass(frozen=True)
 class Edge:
-    """One leg of the way of a call, or of a discovery.
+    """One line of a picture; it leads from the left to the right.
 
     Attributes:
-        tail: id of the node where it begins.
-        head: id of the node where it ends.
-        kind: of the entry that it is drawn for.
-        verdict: of checks about that entry; None where none were asked.
+        tail: id of a node.
+        head: id of a node or of a panel.
+        kind: kind of the entry that the edge stands for.
+        verdict: verdict of the checks about that entry; None in a picture without results.
     """
 
     tail: str
     head: str
     kind: Kind
-    verdict: Verdict | None
+    verdict: Verdict | None = None
+
+    @property
+    def spreads(self) -> bool:
+        """Whether lines of this kind share their first part; lines of the other kinds share their last part."""
+        return self.kind in (Kind.EXPORT, Kind.SIGNS, Kind.TRUSTED_BY)
+
+    @property
+    def bundle(self) -> tuple[str, Kind]:
+        """Lines of one bundle may run on top of each other."""
+        return (self.tail if self.spreads else self.head), self.kind
+
+
+@dataclass(frozen=True)
+class Column:
+    """Boxes that are aligned below each other.
+
+    Attributes:
+        ids: ids of nodes, or of panels for their words.
+        width: least width of the boxes, in inches.
+    """
+
+    ids: tuple[str, ...]
+    width: float
 
 
 @dataclass(frozen=True)
@@ -130,18 +144,22 @@ class Drawing:
     """A whole picture.
 
     Attributes:
-        title: what it shows.
-        notes: what holds for all clusters, a line each.
+        title: headline.
+        notes: lines below the headline.
         networks: sorted by name.
-        edges: sorted by where they begin.
-        is_live: results of checks are laid over it.
+        edges: sorted by their tails.
+        columns: from left to right; every node and every panel is in one of them.
+        shared: nodes outside of all clusters, left of them.
+        is_live: whether the picture shows results of checks.
     """
 
     title: str
     notes: tuple[str, ...]
     networks: tuple[Network, ...]
     edges: tuple[Edge, ...]
-    is_live: bool
+    columns: tuple[Column, ...]
+    shared: tuple[Node, ...] = ()
+    is_live: bool = False
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -150,174 +168,16 @@ class Drawing:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """All nodes of all clusters."""
-        return tuple(node for panel in self.panels for node in panel.nodes)
+        """All nodes, shared ones first."""
+        return (*self.shared, *(node for panel in self.panels for node in panel.nodes))
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of all panels and nodes, by id."""
+        panels = {panel.id: panel.title for panel in self.panels}
+        return panels | {node.id: node.title for node in self.nodes}
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of edge in it, in the order of a legend."""
+        """The kinds of edges, in the order of a legend."""
         return tuple(kind for kind in Kind if kind in {edge.kind for edge in self.edges})
-
-
-def drawing(graph: Graph, live: Live | None = None) -> Drawing:
-    """Decide what is drawn of a federation, with results of checks laid over it if there are any."""
-    by_network = sorted(graph.clusters, key=lambda cluster: (cluster.network, cluster.name))
-    return Drawing(
-        title=f"Federation {graph.stack}",
-        notes=tuple(_notes(graph)),
-        networks=tuple(
-            _network(name, list(clusters), live) for name, clusters in groupby(by_network, lambda each: each.network)
-        ),
-        edges=tuple(edge for cluster in graph.clusters for edge in _edges(cluster, live)),
-        is_live=live is not None,
-    )
-
-
-def _notes(graph: Graph) -> Iterator[str]:
-    meshes = len({cluster.mesh for cluster in graph.clusters})
-    yield f"{_counted(len(graph.clusters), 'cluster')}, {_counted(meshes, 'mesh', 'es')}"
-    roots = len(graph.trust.roots)
-    trusted = "which every cluster trusts" if roots == 1 else "and every cluster trusts all of them"
-    yield f"Trust, model {graph.trust.model}: {_counted(roots, 'root')}, {trusted}"
-    if len(graph.clusters) > 1:
-        yield "Istio binds no root to a trust domain: a trusted root can mint any accepted identity"
-
-
-def _wrapped(text: str) -> list[str]:
-    return wrap(text, LINE, break_on_hyphens=False, break_long_words=False)
-
-
-def _counted(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number} {noun}{'' if number == 1 else plural}"
-
-
-def _network(name: str, clusters: list[Cluster], live: Live | None) -> Network:
-    title = f"network {name}: pods reach each other directly" if len(clusters) > 1 else ""
-    return Network(_id("cluster", "network", name), title, tuple(_panel(cluster, live) for cluster in clusters))
-
-
-def _panel(cluster: Cluster, live: Live | None) -> Panel:
-    return Panel(
-        id=_id(cluster.name),
-        title=cluster.name,
-        details=(
-            f"{cluster.provisioner} · Istio {cluster.istio} · locality {cluster.locality}",
-            f"mesh {cluster.mesh} · network {cluster.network}",
-            f"trust domain {cluster.trust_domain}",
-            f"signed by {cluster.root}",
-            *(_wrapped(f"accepts {', '.join(cluster.accepts)}") if cluster.accepts else ()),
-        ),
-        nodes=tuple(_nodes(cluster, live)),
-        verdict=live.verdict(cluster.path) if live else None,
-        said=_said(cluster.path, live),
-    )
-
-
-def _said(path: str, live: Live | None) -> tuple[str, ...]:
-    return tuple(f"{result.id}: {result.status}" for result in live.about(path)) if live else ()
-
-
-def _nodes(cluster: Cluster, live: Live | None) -> Iterator[Node]:
-    def about(path: str, id: str, kind: Kind, title: str, details: Iterable[str]) -> Node:
-        return Node(id, kind, title, tuple(details), live.verdict(path) if live else None, _said(path, live))
-
-    for link in cluster.imports:
-        yield about(link.path, _import_id(cluster, link), IMPORTS[link.mode], link.service, _of_import(link))
-    for found in cluster.discoveries:
-        details = ("its endpoints, and so its Secrets too",)
-        yield about(found.path, _discovery_id(cluster, found), Kind.DISCOVERY, f"of {found.of}", details)
-    if cluster.egress:
-        ways = "any namespace" if cluster.egress.confines == ("*",) else ", ".join(cluster.egress.confines)
-        lines = (cluster.egress.address or UNKNOWN, *_wrapped(f"no other way out for {ways}"))
-        yield Node(_egress_id(cluster.name), Kind.EGRESS, "", lines)
-    yield Node(_gateway_id(cluster.name), Kind.GATEWAY, "", tuple(_of_gateway(cluster)))
-    if cluster.read_by:
-        lines = tuple(_wrapped(f"read by istiod of {', '.join(cluster.read_by)}"))
-        yield Node(_api_server_id(cluster.name), Kind.API_SERVER, "", lines)
-    for offer in cluster.exports:
-        yield about(offer.path, _export_id(cluster.name, offer.service), Kind.EXPORT, offer.service, _of_export(offer))
-
-
-def _of_import(link: Import) -> Iterator[str]:
-    yield f"{link.host}:{_numbers(link.ports)}"
-    yield f"from {link.source}" + (" via egress" if link.via == "egress" else "")
-    if link.api == "gateway":
-        yield "by the Kubernetes Gateway API"
-    if link.weight is not None:
-        yield f"weight {link.weight} %"
-    if link.failover is not None:
-        yield f"failover to {link.failover or 'any region'}"
-
-
-def _of_gateway(cluster: Cluster) -> Iterator[str]:
-    gateway = cluster.gateway
-    yield from (gateway_addresses.with_port(address, gateway.port) for address in gateway.addresses)
-    if not gateway.addresses:
-        yield UNKNOWN
-        yield f"port {gateway.port}"
-    if gateway.is_open:
-        yield f"open for every service of {cluster.mesh}"
-    elif not cluster.exports:
-        yield "offers nothing"
-
-
-def _of_export(offer: Export) -> Iterator[str]:
-    yield from offer.hosts
-    yield from (f"port {port.name} {port.number} {port.protocol}" for port in offer.ports)
-    by_accounts = sorted(offer.callers, key=lambda caller: (caller.accounts, caller.cluster))
-    for accounts, callers in groupby(by_accounts, lambda caller: caller.accounts):
-        named = ", ".join(accounts) or "every workload"
-        yield from _wrapped(f"may call: {named} of {', '.join(caller.cluster for caller in callers)}")
-
-
-def _numbers(ports: Iterable[Port]) -> str:
-    return ",".join(str(port.number) for port in ports)
-
-
-def _edges(cluster: Cluster, live: Live | None) -> Iterator[Edge]:
-    def verdict(path: str) -> Verdict | None:
-        return live.verdict(path) if live else None
-
-    for link in cluster.imports:
-        kind, at = IMPORTS[link.mode], _import_id(cluster, link)
-        if link.via == "egress":
-            yield Edge(at, _egress_id(cluster.name), kind, verdict(link.path))
-            at = _egress_id(cluster.name)
-        yield Edge(at, _gateway_id(link.source), kind, verdict(link.path))
-    for found in cluster.discoveries:
-        at = _discovery_id(cluster, found)
-        yield Edge(at, _api_server_id(found.of), Kind.DISCOVERY, verdict(found.path))
-        if found.crosses:
-            yield Edge(at, _gateway_id(found.of), Kind.DISCOVERY, verdict(found.path))
-    for offer in cluster.exports:
-        at = _gateway_id(cluster.name)
-        yield Edge(at, _export_id(cluster.name, offer.service), Kind.EXPORT, verdict(offer.path))
-
-
-def _import_id(cluster: Cluster, link: Import) -> str:
-    return _id(cluster.name, "import", link.mode, link.source, link.service)
-
-
-def _discovery_id(cluster: Cluster, found: Discovery) -> str:
-    return _id(cluster.name, "discovery", found.of)
-
-
-def _egress_id(cluster: str) -> str:
-    return _id(cluster, "egress")
-
-
-def _gateway_id(cluster: str) -> str:
-    return _id(cluster, "gateway")
-
-
-def _api_server_id(cluster: str) -> str:
-    return _id(cluster, "api-server")
-
-
-def _export_id(cluster: str, service: str) -> str:
-    return _id(cluster, "export", service)
-
-
-def _id(*parts: str) -> str:
-    """Name a thing after what it is, in letters that every format takes."""
-    return quote("/".join(parts))

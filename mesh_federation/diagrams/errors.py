@@ -1,9 +1,9 @@
-"""The one error of this room: what cannot be drawn, why, and what to do instead."""
+"""The error of this package."""
 
 
 class TopologyError(Exception):
-    """Something that was asked for cannot be drawn."""
+    """A picture cannot be drawn."""
 
     def __init__(self, what: str, why: str, fix: str) -> None:
-        """Say all three."""
+        """Build the message from the problem, its cause and its fix."""
         super().__init__(f"{what}\n  {why}\n  -> {fix}")

@@ -1,10 +1,10 @@
-"""In what a federation can be drawn; loads nothing, so that a command line can name the formats."""
+"""Formats of pictures; loads nothing else, so that a command line can name them."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """A way to write a picture."""
+    """Format of a picture."""
 
     SVG = "svg"
     PNG = "png"
@@ -14,12 +14,12 @@ class Format(StrEnum):
 
     @property
     def is_picture(self) -> bool:
-        """Say whether it is nothing to print on a terminal."""
+        """Whether a terminal cannot show it."""
         return self in (Format.SVG, Format.PNG)
 
 
-class Telling(StrEnum):
-    """A way to tell the hierarchy of certificates: as a picture is written, and as text."""
+class TrustFormat(StrEnum):
+    """Format in which a certificate hierarchy is shown: the formats of pictures, and text."""
 
     TEXT = "text"
     JSON = Format.JSON.value
@@ -30,8 +30,8 @@ class Telling(StrEnum):
 
     @property
     def is_picture(self) -> bool:
-        """Say whether it is nothing to print on a terminal."""
-        return self in (Telling.SVG, Telling.PNG)
+        """Whether a terminal cannot show it."""
+        return self in (TrustFormat.SVG, TrustFormat.PNG)
 
 
 ENDINGS = {
@@ -43,4 +43,4 @@ ENDINGS = {
     ".gv": Format.DOT,
     ".json": Format.JSON,
 }
-"""What files of each format are called."""
+"""Format of a file by the ending of its name."""

@@ -1,6 +1,6 @@
-"""What a picture of a federation is about: facts of the plan, and nothing of how they are drawn.
+"""The facts that a picture of a federation shows, taken from the plan.
 
-Nothing secret is taken over: of provided authorities only the subjects of their roots.
+They contain no secrets: of provided authorities only the subjects of their roots.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ class Root:
     """A root certificate authority.
 
     Attributes:
-        name: of its subject, or whose it is.
-        signs: clusters whose intermediates it signs, sorted.
+        name: subject of the root, or its cluster if it is encrypted.
+        signs: clusters whose intermediates the root signs, sorted.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Root:
 
 @dataclass(frozen=True)
 class Trust:
-    """Who vouches for whom. Every cluster trusts every root.
+    """The roots of the federation. Every cluster trusts all of them.
 
     Attributes:
         model: common, separate or provided.
@@ -47,9 +47,9 @@ class Gateway:
     """The east-west gateway of a cluster.
 
     Attributes:
-        addresses: as others reach it; empty when only the running Service can tell.
-        port: on which it passes calls on.
-        is_open: it passes calls for every service on, because others discover the cluster.
+        addresses: addresses for other clusters; empty if they are known after `up` only.
+        port: port for calls from other clusters.
+        is_open: the gateway forwards calls to every service, because other clusters discover this one.
     """
 
     addresses: tuple[str, ...]
@@ -62,8 +62,8 @@ class Egress:
     """The egress gateway of a cluster.
 
     Attributes:
-        address: inside the cluster; empty when only the running Service can tell.
-        confines: namespaces that have no other way out; `*` is all.
+        address: address inside the cluster; empty if it is known after `up` only.
+        confines: namespaces whose calls may leave through this gateway only; `*` for all.
     """
 
     address: str
@@ -72,7 +72,7 @@ class Egress:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who may call an exported service from one other cluster.
+    """Permitted callers of an exported service in one other cluster.
 
     Attributes:
         cluster: its name.
@@ -100,14 +100,14 @@ class Port:
 
 @dataclass(frozen=True)
 class Export:
-    """A service that a cluster offers.
+    """A service that a cluster exports.
 
     Attributes:
         path: where in the stack file it is declared.
         service: namespace/name.
         ports: as declared.
-        hosts: under which the gateway offers it.
-        callers: who may call, sorted by cluster; nobody else.
+        hosts: host names at the gateway.
+        callers: the only permitted callers, sorted by cluster.
     """
 
     path: str
@@ -126,8 +126,8 @@ class Import:
         service: namespace/name.
         source: the exporting cluster.
         mode: remote, local or global.
-        host: under which it is called.
-        ports: on which it is called.
+        host: host name for callers.
+        ports: ports for callers.
         via: direct, or egress.
         api: istio, or gateway.
         weight: share of calls in percent; None where nothing is weighed.
@@ -152,8 +152,8 @@ class Discovery:
 
     Attributes:
         path: where in the stack file it is declared.
-        of: the cluster that is read.
-        crosses: calls pass its gateway, because it is on another network.
+        of: cluster whose API server is read.
+        crosses: calls pass its gateway, because the cluster is on another network.
     """
 
     path: str
@@ -168,7 +168,7 @@ class Cluster:
     Attributes:
         path: where in the stack file it is declared.
         name: logical name.
-        provisioner: what makes it.
+        provisioner: provider of the cluster.
         istio: its release.
         locality: of its gateway as importers see it.
         network: its Istio network.
@@ -176,11 +176,11 @@ class Cluster:
         trust_domain: of its identities.
         root: name of the root that its intermediate is signed by.
         accepts: foreign trust domains that it accepts, sorted.
-        gateway: the door for other clusters.
-        egress: the door for its own calls, where they take one.
+        gateway: gateway for calls from other clusters.
+        egress: egress gateway; None if no import uses one.
         exports: sorted by service.
         imports: sorted by service, mode and source.
-        discoveries: sorted by the cluster that is read.
+        discoveries: sorted by `of`.
         read_by: clusters whose istiods read it, sorted.
     """
 
@@ -208,7 +208,7 @@ class Graph:
 
     Attributes:
         stack: its name.
-        trust: who vouches for whom.
+        trust: the roots.
         clusters: sorted by name.
     """
 
@@ -218,7 +218,7 @@ class Graph:
 
 
 def graph(federation: config.Federation, plan: Plan, stack: str) -> Graph:
-    """Pick what a picture shows out of a model and its plan."""
+    """Collect the facts from a model and its plan."""
     roots = tuple(sorted(_roots(plan.trust), key=lambda root: root.name))
     root_of = {cluster: root.name for root in roots for cluster in root.signs}
     return Graph(
@@ -243,7 +243,7 @@ def _roots(planned: trust.TrustPlan) -> Iterator[Root]:
 
 
 def _subject(cluster: str, root: str) -> str:
-    """Name a provided root by its subject, which no two of a sound model share."""
+    """Return the subject of a provided root; in a valid model no two roots share one."""
     if root == SEALED:
         return f"encrypted root of {cluster}"
     from cryptography import x509  # takes longer to load than all else here
@@ -295,7 +295,7 @@ def _export(planned: ExportPlan) -> Export:
 
 
 def _imports(federation: config.Federation, planned: ClusterPlan) -> Iterator[Import]:
-    """Take the plan's groups apart: the stack file, and so what checks say, knows single imports."""
+    """Split the plan's groups into the imports of the stack file, which results of checks refer to."""
     for group in planned.imports:
         declared = [i for i in federation.imports if (i.cluster, i.service) == (planned.name, group.service)]
         for source in group.sources:

@@ -1,4 +1,4 @@
-"""Where everything is on the page: Graphviz decides, from the same text that the format `dot` writes."""
+"""Positions of all boxes: Graphviz computes them from the same text that the format `dot` writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Box:
     """A rectangle with words; y grows downwards.
 
     Attributes:
-        x: of its left side.
-        y: of its upper side.
+        x: left side.
+        y: upper side.
         width: in points.
         height: in points.
-        lines: widths of its lines, in letters of the size that was asked for.
+        lines: widths of its lines of text.
     """
 
     x: float
@@ -29,17 +29,17 @@ class Box:
 
     @property
     def right(self) -> float:
-        """X of its right side."""
+        """Right side."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """Y of its lower side."""
+        """Lower side."""
         return self.y + self.height
 
     @property
     def middle(self) -> float:
-        """Y half-way down."""
+        """Half-way between the upper and the lower side."""
         return self.y + self.height / 2
 
 
@@ -48,8 +48,8 @@ class Layout:
     """A page.
 
     Attributes:
-        page: all of it; its lines are those above the picture.
-        boxes: of nodes, of panels' words and frames, and of networks, by their ids.
+        page: the whole page; its lines are those above the picture.
+        boxes: boxes of nodes, of panels' words and frames, and of networks, by id.
     """
 
     page: Box
@@ -81,7 +81,7 @@ class _Page(BaseModel):
 
 
 def layout(dot: str) -> Layout:
-    """Have Graphviz lay a graph out."""
+    """Lay a graph out with Graphviz."""
     measurable = dot.replace(r"\\", "/")  # as wide as a backslash, which Graphviz loses in its own JSON
     page = _Page.model_validate_json(render(measurable, format="json", backend="wasmtime"))
     high = _numbers(page.bb)[-1]

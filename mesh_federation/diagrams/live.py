@@ -1,4 +1,4 @@
-"""What checks found on the running federation, by the entries of the stack file that they are about."""
+"""Results of checks on the running federation, by the entries of the stack file that they are about."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from mesh_federation.diagrams.errors import TopologyError
 
 
 class Verdict(StrEnum):
-    """What all checks together say about one entry; the worst counts."""
+    """Summary of all checks about one entry; the worst result counts."""
 
     FAILED = "failed"
     COULD_NOT_RUN = "could not run"
@@ -21,12 +21,12 @@ class Verdict(StrEnum):
 
 
 class Result(BaseModel):
-    """What one check found.
+    """Result of one check.
 
     Attributes:
-        id: of the check.
-        about: paths of the entries that it is about.
-        status: how it ended.
+        id: id of the check.
+        about: paths of the entries that the check is about.
+        status: outcome.
     """
 
     id: str
@@ -35,11 +35,11 @@ class Result(BaseModel):
 
 
 class Report(BaseModel):
-    """What `mesh verify` says of one stack, as far as a picture shows it; other keys are ignored.
+    """A report of `mesh verify`, as far as a picture shows it; other keys are ignored.
 
     Attributes:
-        stack: its name.
-        results: of all checks.
+        stack: name of the stack.
+        results: results of all checks.
     """
 
     stack: str
@@ -51,17 +51,17 @@ class Live:
     """Results by the path of the entry that they are about.
 
     Attributes:
-        results: of checks that apply, in the report's order.
+        results: results of the checks that apply, in the order of the report.
     """
 
     results: Mapping[str, tuple[Result, ...]]
 
     def about(self, path: str) -> tuple[Result, ...]:
-        """Return what was found about an entry."""
+        """Return the results about an entry."""
         return self.results.get(path, ())
 
     def verdict(self, path: str) -> Verdict:
-        """Return the worst that was found about an entry."""
+        """Return the worst result about an entry."""
         found = {result.status for result in self.about(path)}
         if "failed" in found:
             return Verdict.FAILED
@@ -95,7 +95,7 @@ def read(file: Path, stack: str) -> Live:
 
 
 def live(report: Report) -> Live:
-    """Sort a report by the entries that its results are about."""
+    """Group a report's results by the entries that they are about."""
     return Live(_by_path(report.results))
 
 

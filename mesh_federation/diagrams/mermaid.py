@@ -1,4 +1,4 @@
-"""A drawing in the language of Mermaid, which code hosts show in Markdown."""
+"""Writes a drawing in the language of Mermaid, which code hosts show in Markdown."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,27 +7,28 @@ from mesh_federation.diagrams.palette import KINDS, VERDICTS, Stroke, stroke
 from mesh_federation.stack.text import escape_unprintable
 
 PLAIN = frozenset(" -./:,()%·")
-"""What needs no escape beside letters and digits."""
+"""Characters that need no escape, beside letters and digits."""
 
 
 def mermaid(drawing: Drawing) -> str:
-    """Write a drawing as a flow chart."""
+    """Write a drawing as a Mermaid flow chart."""
     return "\n".join(_document(drawing)) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Write any text so that it is shown as it is between quotes: no markup, no Markdown, no entities of its own."""
+    """Escape a text for a quoted label: no HTML, no Markdown, no entities."""
     return "".join(c if c.isalnum() or c in PLAIN else f"#{ord(c)};" for c in escape_unprintable(text))
 
 
 def name(id: str) -> str:
-    """Name a thing in letters that Mermaid takes; different ids get different names."""
+    """Turn an id into a Mermaid identifier; different ids get different identifiers."""
     return "n_" + "".join(c if c.isascii() and c.isalnum() else "__" if c == "/" else f"_{ord(c):x}_" for c in id)
 
 
 def _document(drawing: Drawing) -> Iterator[str]:
     yield "flowchart LR"
     yield f'  notes["{label((drawing.title, *drawing.notes))}"]:::note'
+    yield from (_card(node) for node in drawing.shared)
     for network in drawing.networks:
         inside = [line for panel in network.panels for line in _panel(panel)]
         yield from subgraph(network.id, network.title, inside) if network.title else inside
@@ -44,7 +45,7 @@ def _panel(panel: Panel) -> Iterator[str]:
 
 
 def subgraph(id: str, title: str, inside: Iterable[str]) -> Iterator[str]:
-    """Write a frame with what is in it."""
+    """Write a frame with its content."""
     yield f'  subgraph {name(id)}["{escaped(title)}"]'
     yield from (f"  {line}" for line in inside)
     yield "  end"
@@ -65,7 +66,7 @@ def _look(node: Node) -> str:
 
 
 def _looks(drawing: Drawing) -> Iterator[str]:
-    """Say how things look; only what differs from Mermaid's own looks, so that its light and dark themes stay."""
+    """Write the styles that differ from Mermaid's own, so that its light and dark themes stay."""
     yield "  classDef note text-align:left"
     yield "  classDef words fill:none,stroke:none,text-align:left"
     used = {_look(node): stroke(node.kind, node.verdict) for node in drawing.nodes}
@@ -79,6 +80,6 @@ def _looks(drawing: Drawing) -> Iterator[str]:
 
 
 def style(line: Stroke) -> str:
-    """Write how a line looks."""
+    """Write the style of a line."""
     dashes = f",stroke-dasharray:{' '.join(f'{length:g}' for length in line.dash)}" if line.dash else ""
     return f"stroke:{line.ink.light},stroke-width:{line.width:g}px{dashes}"

@@ -1,4 +1,4 @@
-"""How things look: few colours, and never a colour alone. Each kind of edge has a line of its own, each verdict a sign.
+"""Colours and lines. No meaning is carried by colour alone: kinds of edge differ by dashes, verdicts by signs.
 
 Hues stay apart with the common colour blindnesses: blue, purple, green-blue and brown for kinds, and for verdicts a
 blue-green, an amber and a red of different lightness.
@@ -10,9 +10,9 @@ from mesh_federation.diagrams.drawing import Kind
 from mesh_federation.diagrams.live import Verdict
 
 FONT = "Helvetica"
-"""Graphviz knows its widths without any font file, and so lays out the same picture everywhere."""
+"""Graphviz knows the widths of this font without a font file, so the layout is the same everywhere."""
 FONTS = (FONT, "Arial", "Liberation Sans", "Nimbus Sans", "Arimo", "DejaVu Sans", "Noto Sans")
-"""In which it is shown, as far as they are there: those first that have these widths."""
+"""Fonts for display; those with the same widths come first."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Ink:
     """A colour with a name.
 
     Attributes:
-        name: what it is for.
-        light: on light pages.
-        dark: on dark pages.
+        name: purpose.
+        light: colour on light pages.
+        dark: colour on dark pages.
     """
 
     name: str
@@ -42,6 +42,7 @@ TEXT = Ink("text", "#45525f", "#c2ccd5")
 QUIET = Ink("quiet", "#5f6b77", "#9aa7b3")
 STEEL = Ink("steel", "#56616c", "#97a4b0")
 SIGN = Ink("sign", "#ffffff", "#10161c")
+ROOT = Ink("root", "#1762a6", "#6cb0ee")
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Stroke:
     """A line.
 
     Attributes:
-        ink: its colour.
-        dash: lengths of strokes and gaps in points; empty for an unbroken line.
+        ink: colour.
+        dash: lengths of strokes and gaps in points; empty for a solid line.
         width: in points.
     """
 
@@ -68,6 +69,13 @@ KINDS = {
     Kind.GATEWAY: Stroke(STEEL),
     Kind.EGRESS: Stroke(STEEL),
     Kind.API_SERVER: Stroke(STEEL),
+    Kind.ROOT: Stroke(ROOT),
+    Kind.NEW_ROOT: Stroke(Ink("new-root", "#00796b", "#3fc8a8"), width=2.6),
+    Kind.OLD_ROOT: Stroke(Ink("old-root", "#8a5a00", "#dcae5c"), width=2.6),
+    Kind.INTERMEDIATE: Stroke(STEEL),
+    Kind.WORKLOADS: Stroke(STEEL),
+    Kind.SIGNS: Stroke(ROOT, width=2),
+    Kind.TRUSTED_BY: Stroke(STEEL, (6, 4)),
 }
 
 VERDICTS = {
@@ -79,12 +87,12 @@ VERDICTS = {
 
 INKS = (
     *(FRAME, TITLE, TEXT, QUIET, STEEL, SIGN),
-    *(stroke.ink for stroke in KINDS.values() if stroke.ink is not STEEL),
+    *dict.fromkeys(stroke.ink for stroke in KINDS.values() if stroke.ink is not STEEL),
     *(stroke.ink for stroke in VERDICTS.values()),
 )
 
 
 def stroke(kind: Kind, verdict: Verdict | None) -> Stroke:
-    """Return how an edge looks, or a node's frame: its kind says the dashes, a verdict colour and width."""
+    """Return the line of an edge or of a node's frame: the kind gives the dashes, a verdict colour and width."""
     plain = KINDS[kind]
     return plain if verdict is None else Stroke(VERDICTS[verdict].ink, plain.dash, VERDICTS[verdict].width)

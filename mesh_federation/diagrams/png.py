@@ -1,4 +1,4 @@
-"""A picture in pixels, for where no SVG is taken."""
+"""Pictures in pixels, for places that do not show SVG."""
 
 import resvg_py
 
@@ -6,15 +6,15 @@ from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.palette import FONTS
 
 ZOOM = 2
-"""Pixels a point: fine letters on fine screens."""
+"""Pixels per point, for screens of high resolution."""
 PROBE = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text y="9" font-family="{}">{}</text></svg>'
 
 
 def png(svg: str) -> bytes:
-    """Turn a picture into pixels, as it looks on a light page.
+    """Render an SVG as on a light page.
 
     Raises:
-        TopologyError: its words would be missing.
+        TopologyError: no font is installed, so texts would be missing.
     """
     if _letters("M") == _letters(""):
         why = f"its words would be missing, as this machine has none of the fonts {', '.join(FONTS)}"

@@ -1,15 +1,15 @@
-"""How lines run on a page that Graphviz has laid out: in lanes, as on a circuit board, and never one upon another.
+"""Routes edges on a page that Graphviz has laid out: in lanes, as on a circuit board, and never on top of each other.
 
-Graphviz decides what stands where. Here like things get one left and one right side, and in the free strip between two
-columns every gateway gets a lane: lines that lead to the same place join, lines to different places only cross.
+Graphviz places the boxes. This module aligns the boxes of each column, and gives every bundle of edges a lane in the
+free strip between two columns: edges of one bundle join, others only cross.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
+from typing import TypeVar
 
-from mesh_federation.diagrams.dot import COLUMNS
 from mesh_federation.diagrams.drawing import Drawing, Edge, Kind
 from mesh_federation.diagrams.layout import Box, Layout, Point
 
@@ -20,9 +20,10 @@ CLEAR = 7.0
 HEAD = 7.0
 """Length of an arrow's head."""
 NEAR = 24.0
-"""From the words about a cluster to what is in it."""
+"""Distance from the words about a cluster to its nodes."""
 
 Span = tuple[float, float]
+_Ordered = TypeVar("_Ordered", Kind, tuple[str, Kind])
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Curve:
     Attributes:
         points: of cubic Bezier curves, one after the other.
         arrow: corners of its head.
+        spreads: whether its first part is shared with other edges, instead of its last part.
     """
 
     points: tuple[Point, ...]
     arrow: tuple[Point, ...]
+    spreads: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ class _Leg:
     """A part of an edge, through one strip between two columns.
 
     Attributes:
-        edge: place of the edge.
-        bundle: what it may join.
-        start: where it comes from the left column.
-        end: where it goes to the right one.
+        edge: index of the edge.
+        bundle: legs of the same bundle may join.
+        start: point on the left column.
+        end: point on the right column.
     """
 
     edge: int
@@ -56,38 +59,36 @@ class _Leg:
 
     @property
     def strip(self) -> Span:
-        """The two sides of what it crosses."""
+        """The two sides of the strip."""
         return self.start[0], self.end[0]
 
 
 def routed(drawing: Drawing, placed: Layout) -> tuple[Layout, list[Curve]]:
-    """Align what is in one column, and lead the edges through lanes between the columns.
+    """Align the boxes of each column, and lead the edges through lanes between the columns.
 
     Returns:
-        Where everything is now, and the drawing's edges.
+        The new layout, and one curve per edge.
     """
     page, boxes = _closed_up(drawing, placed.page, _aligned(drawing, placed.boxes))
     legs = list(_legs(drawing, boxes))
     lanes = {strip: _lanes(list(within)) for strip, within in groupby(sorted(legs, key=_strip), _strip)}
-    return Layout(page, boxes), [_curve(list(way), lanes) for _, way in groupby(legs, lambda leg: leg.edge)]
+    by_edge = groupby(legs, lambda leg: leg.edge)
+    return Layout(page, boxes), [_curve(list(way), lanes, drawing.edges[place].spreads) for place, way in by_edge]
 
 
 def _aligned(drawing: Drawing, boxes: Mapping[str, Box]) -> dict[str, Box]:
-    """Give all boxes of a column, and all panels, the same left and right side."""
-    columns = [
-        [panel.frame for panel in drawing.panels],
-        [panel.id for panel in drawing.panels],
-        *([node.id for node in drawing.nodes if node.kind in kinds] for kinds in COLUMNS),
-    ]
+    """Align boxes of one column, and all panels, to common left and right edges."""
     aligned = dict(boxes)
-    for column in filter(None, columns):
+    for column in ([panel.frame for panel in drawing.panels], *(column.ids for column in drawing.columns)):
         left, right = min(boxes[id].x for id in column), max(boxes[id].right for id in column)
         aligned |= {id: replace(boxes[id], x=left, width=right - left) for id in column}
     return aligned
 
 
 def _closed_up(drawing: Drawing, page: Box, boxes: Mapping[str, Box]) -> tuple[Box, dict[str, Box]]:
-    """Draw the words about clusters near to what is in these: no edge runs between them."""
+    """Move the words about clusters next to the nodes, unless edges run between them."""
+    if drawing.shared:
+        return page, dict(boxes)
     slack = min(boxes[node.id].x for node in drawing.nodes) - boxes[drawing.panels[0].id].right - NEAR
     moved = {panel.id: replace(boxes[panel.id], x=boxes[panel.id].x + slack) for panel in drawing.panels}
     frames = {network.id for network in drawing.networks} | {panel.frame for panel in drawing.panels}
@@ -100,10 +101,10 @@ def _without(box: Box, left: float) -> Box:
 
 
 def _legs(drawing: Drawing, boxes: Mapping[str, Box]) -> Iterator[_Leg]:
-    """Take every edge apart into legs, from the left to the right; past a column in its way it runs between boxes."""
+    """Split every edge into legs, from left to right; an edge passes a column between its boxes."""
     columns: dict[Span, list[Box]] = defaultdict(list)
-    for node in drawing.nodes:
-        columns[boxes[node.id].x, boxes[node.id].right].append(boxes[node.id])
+    for id in (id for column in drawing.columns for id in column.ids):
+        columns[boxes[id].x, boxes[id].right].append(boxes[id])
     goals = [boxes[edge.head].middle + _aside(edge, drawing) for edge in drawing.edges]
     arrivals = defaultdict(set)
     for edge, goal in zip(drawing.edges, goals, strict=True):
@@ -112,13 +113,14 @@ def _legs(drawing: Drawing, boxes: Mapping[str, Box]) -> Iterator[_Leg]:
         tail, head = boxes[edge.tail], boxes[edge.head]
         passed = sorted(span for span in columns if tail.right < span[0] and span[1] < head.x)
         sides = [*(left for left, _ in passed), head.x]
-        over = list(_heights(tail.middle, passed, sides[1:], columns, arrivals))
+        over = list(_heights(goal if edge.spreads else tail.middle, passed, sides[1:], columns, arrivals))
         is_alone = bool(passed) or sum(other.tail == edge.tail for other in drawing.edges) == 1
-        x, y = tail.right, _leaving(tail, [*over, goal][0], is_alone, arrivals[sides[0]])
+        start = tail.middle + _aside_at_tail(edge, drawing)
+        x, y = tail.right, _leaving(tail, start, [*over, goal][0], is_alone, arrivals[sides[0]])
         for (left, right), height in zip(passed, over, strict=True):
-            yield _Leg(place, (edge.tail, edge.head), (x, y), (left, height))
+            yield _Leg(place, edge.bundle if edge.spreads else (edge.tail, edge.head), (x, y), (left, height))
             x, y = right, height
-        yield _Leg(place, _bundle(edge), (x, y), (head.x, goal))
+        yield _Leg(place, edge.bundle, (x, y), (head.x, goal))
 
 
 def _heights(
@@ -128,23 +130,23 @@ def _heights(
     columns: Mapping[Span, Collection[Box]],
     arrivals: Mapping[float, set[float]],
 ) -> Iterator[float]:
-    """Choose at which heights an edge passes the columns in its way."""
+    """Choose the heights at which an edge passes the columns in between."""
     for (left, right), then in zip(passed, after, strict=True):
         y = _free(y, columns[left, right], arrivals[left] | arrivals[then])
         arrivals[left].add(y)
         yield y
 
 
-def _leaving(tail: Box, goal: float, is_alone: bool, arrivals: Collection[float]) -> float:
-    """Choose where an edge leaves: straight ahead if it can, never where another arrives, as if the two were one."""
-    y = goal if is_alone and tail.y + CLEAR <= goal <= tail.bottom - CLEAR else tail.middle
+def _leaving(tail: Box, start: float, goal: float, is_alone: bool, arrivals: Collection[float]) -> float:
+    """Choose where an edge leaves: straight ahead if possible, and never where another edge arrives."""
+    y = goal if is_alone and tail.y + CLEAR <= goal <= tail.bottom - CLEAR else start
     while any(abs(y - other) < CLEAR and other != goal for other in arrivals):
         y -= 1
     return y
 
 
 def _free(y: float, boxes: Collection[Box], taken: Collection[float]) -> float:
-    """Find the nearest height at which a line passes a column: over no box, and upon no other line."""
+    """Find the nearest height at which a line passes a column without touching a box or another line."""
     for far in count():
         for height in (y - far, y + far):
             beside = all(height < box.y - CLEAR or box.bottom + CLEAR < height for box in boxes)
@@ -153,14 +155,18 @@ def _free(y: float, boxes: Collection[Box], taken: Collection[float]) -> float:
     raise AssertionError("a page has no end")
 
 
-def _bundle(edge: Edge) -> tuple[str, ...]:
-    return (edge.tail,) if edge.kind is Kind.EXPORT else (edge.head, edge.kind)
-
-
 def _aside(edge: Edge, drawing: Drawing) -> float:
-    """Tell how far from the middle a line arrives: those of different kinds stay apart."""
-    arriving = sorted({_bundle(other) for other in drawing.edges if other.head == edge.head})
-    return CLEAR * (arriving.index(_bundle(edge)) - (len(arriving) - 1) / 2)
+    """Return how far from the middle of its head a line arrives: lines of different bundles stay apart."""
+    return _apart(edge.bundle, {other.bundle for other in drawing.edges if other.head == edge.head})
+
+
+def _aside_at_tail(edge: Edge, drawing: Drawing) -> float:
+    """Return how far from the middle of its tail a line leaves: lines of different kinds stay apart."""
+    return _apart(edge.kind, {other.kind for other in drawing.edges if other.tail == edge.tail})
+
+
+def _apart(one: _Ordered, all: Collection[_Ordered]) -> float:
+    return CLEAR * (sorted(all).index(one) - (len(all) - 1) / 2)
 
 
 def _strip(leg: _Leg) -> Span:
@@ -168,7 +174,7 @@ def _strip(leg: _Leg) -> Span:
 
 
 def _lanes(legs: Sequence[_Leg]) -> dict[tuple[str, ...], float]:
-    """Give each bundle in a strip the first lane in which no other one is at the same height; tell where it is."""
+    """Give each bundle in a strip the first lane that is free at its heights; return the lanes' x."""
     spans = {bundle: _span(each) for bundle, each in groupby(sorted(legs, key=_by_bundle), _by_bundle)}
     taken: list[list[Span]] = []
     lanes = {}
@@ -191,15 +197,15 @@ def _span(legs: Iterable[_Leg]) -> Span:
     return min(heights), max(heights)
 
 
-def _curve(way: Sequence[_Leg], lanes: Mapping[Span, Mapping[tuple[str, ...], float]]) -> Curve:
-    """Draw an edge: its legs, what joins them, and its head."""
+def _curve(way: Sequence[_Leg], lanes: Mapping[Span, Mapping[tuple[str, ...], float]], spreads: bool) -> Curve:
+    """Draw an edge: its legs, the joints between them, and its head."""
     x, y = way[-1].end
     stop = (x - HEAD, y)
     ends = [*(leg.end for leg in way[:-1]), stop]
     bends = (_bent(leg.start, end, lanes[leg.strip][leg.bundle]) for leg, end in zip(way, ends, strict=True))
     joints = ([], *(_straight(before.end, leg.start) for before, leg in zip(way, way[1:], strict=False)))
     points = chain.from_iterable((*joint, *bend) for joint, bend in zip(joints, bends, strict=True))
-    return Curve((way[0].start, *points), ((stop[0], y - HEAD / 2), (x, y), (stop[0], y + HEAD / 2)))
+    return Curve((way[0].start, *points), ((stop[0], y - HEAD / 2), (x, y), (stop[0], y + HEAD / 2)), spreads)
 
 
 def _bent(start: Point, end: Point, lane: float) -> list[Point]:

@@ -1,4 +1,4 @@
-"""What pictures are made of: lines of text, rectangles, curves and signs, as elements of SVG."""
+"""Elements of SVG pictures: lines of text, rectangles, curves and signs."""
 
 from collections.abc import Iterable, Sequence
 from math import dist
@@ -20,19 +20,19 @@ SIGNS = {
 }
 """Cross, exclamation mark, check mark, dash."""
 LEADING = SIZE * 1.2
-"""From line to line, as Graphviz has it."""
+"""Line height, the same as in Graphviz."""
 HEADING = 14.0
-"""What the title needs more than other lines above the picture."""
+"""Extra height of the title compared with the other lines above the picture."""
 
 
-def document(title: str, told: str, size: tuple[float, float], inks: Sequence[Ink]) -> Element:
+def document(title: str, description: str, size: tuple[float, float], inks: Sequence[Ink]) -> Element:
     """Begin a picture.
 
     Args:
-        title: what it shows.
-        told: all of it in sentences.
+        title: headline.
+        description: the whole picture in sentences.
         size: width and height.
-        inks: what is drawn with; surfaces need not be named.
+        inks: colours of lines and texts; surfaces are added.
     """
     width, height = size
     rectangle = {"width": f"{width:.0f}", "height": f"{height:.0f}"}
@@ -40,20 +40,20 @@ def document(title: str, told: str, size: tuple[float, float], inks: Sequence[In
     view = {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width:.0f} {height:.0f}"}
     root = Element("svg", {**view, **rectangle, **look})
     SubElement(root, "title", {"id": "title"}).text = escape_unprintable(title)
-    SubElement(root, "desc", {"id": "description"}).text = escape_unprintable(told)
+    SubElement(root, "desc", {"id": "description"}).text = escape_unprintable(description)
     SubElement(root, "style").text = _style(inks)
     SubElement(root, "rect", {"class": PAGE.name, **rectangle, "rx": "8"})
     return root
 
 
 def written(root: Element) -> str:
-    """Write a picture that is complete."""
+    """Serialize a complete picture."""
     ElementTree.indent(root, " ")
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _style(inks: Sequence[Ink]) -> str:
-    """Say each colour once, and which one dark pages have instead, where whoever shows the picture goes by that."""
+    """Define each colour once, for light pages and for dark ones."""
     light, dark = (
         " ".join(f".{ink.name} {{ {'fill' if ink in SURFACES else 'color'}: {color} }}" for ink, color in each)
         for each in ([(ink, ink.light) for ink in (*SURFACES, *inks)], [(ink, ink.dark) for ink in (*SURFACES, *inks)])
@@ -62,14 +62,14 @@ def _style(inks: Sequence[Ink]) -> str:
 
 
 def heading(parent: Element, title: str, notes: Sequence[str], page: Box) -> None:
-    """Write what stands above a picture; the page knows how wide its lines are."""
+    """Write the lines above a picture; the page has their widths."""
     text(parent, title, (0, 13), TITLE, 18, bold=True)
     for place, note in enumerate(notes, start=1):
         text(parent, note, (0, 18 + LEADING * place), QUIET, SIZE, page.lines[place])
 
 
 def lines(parent: Element, words: Sequence[str], box: Box, looks: Iterable[tuple[Ink, float]], inset: float) -> None:
-    """Write lines into a box, each in its ink and size; what is larger than Graphviz took it for is squeezed in."""
+    """Write lines into a box, each in its ink and size; lines that are too wide are squeezed."""
     y = box.y + (box.height - LEADING * len(words)) / 2 + LEADING * 0.77
     for line, width, (ink, size) in zip(words, box.lines, looks, strict=True):
         bold = size > 14
@@ -79,15 +79,15 @@ def lines(parent: Element, words: Sequence[str], box: Box, looks: Iterable[tuple
 
 
 def group(parent: Element, words: Iterable[str] = ()) -> Element:
-    """Begin a group, which says its words to who points at it."""
+    """Begin a group with a tooltip."""
     made = SubElement(parent, "g")
-    if told := "\n".join(map(escape_unprintable, words)):
-        SubElement(made, "title").text = told
+    if tooltip := "\n".join(map(escape_unprintable, words)):
+        SubElement(made, "title").text = tooltip
     return made
 
 
 def moved(parent: Element, x: float, y: float) -> Element:
-    """Begin a group whose middle is elsewhere."""
+    """Begin a group with another origin."""
     return SubElement(parent, "g", {"transform": f"translate({_n(x)} {_n(y)})"})
 
 
@@ -103,18 +103,18 @@ def text(
     """Write a line.
 
     Args:
-        parent: what it belongs to.
-        words: the line.
-        at: left end of its baseline.
-        ink: its colour.
-        size: of its letters.
-        width: that it is to have in any font; None where there is space enough.
-        bold: whether its letters are.
+        parent: element that gets the line.
+        words: the text.
+        at: left end of the baseline.
+        ink: colour.
+        size: font size.
+        width: width in any font; None if there is enough space.
+        bold: whether the font is bold.
     """
-    told = {"class": ink.name, "fill": "currentColor", "x": _n(at[0]), "y": _n(at[1]), "font-size": _n(size)}
-    told |= {"font-weight": "bold"} if bold else {}
-    told |= {"textLength": _n(width), "lengthAdjust": "spacingAndGlyphs"} if width else {}
-    SubElement(parent, "text", told).text = escape_unprintable(words)
+    look = {"class": ink.name, "fill": "currentColor", "x": _n(at[0]), "y": _n(at[1]), "font-size": _n(size)}
+    look |= {"font-weight": "bold"} if bold else {}
+    look |= {"textLength": _n(width), "lengthAdjust": "spacingAndGlyphs"} if width else {}
+    SubElement(parent, "text", look).text = escape_unprintable(words)
 
 
 def arrow(parent: Element, curve: Curve, look: Stroke) -> None:
@@ -143,8 +143,8 @@ def middle(curve: Sequence[Point]) -> Point:
 
 
 def _dashes(curve: Curve, look: Stroke) -> dict[str, str]:
-    """Count dashes from the head on: so lines that join have theirs at the same places."""
-    rest = _length(curve.points) % sum(look.dash)
+    """Count the dashes from the end that an edge shares with others, where theirs are at the same places."""
+    rest = 0.0 if curve.spreads else _length(curve.points) % sum(look.dash)
     return {"stroke-dasharray": " ".join(map(_n, look.dash)), "stroke-dashoffset": _n(-rest)}
 
 

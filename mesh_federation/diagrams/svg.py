@@ -1,6 +1,6 @@
-"""A drawing as a picture: scalable, readable on light and dark pages, and told in words to who cannot see it.
+"""Writes a drawing as SVG: readable on light and dark pages, with a description in words for screen readers.
 
-Every text is as wide as Graphviz took it to be, in whatever font it is shown, so no label leaves its box.
+Every text is stretched to the width that Graphviz computed, in whatever font it is shown, so no label leaves its box.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,20 +44,20 @@ from mesh_federation.diagrams.shapes import (
 
 MARGIN = 24.0
 GAP = 5.0
-"""From a panel's frame to where the next one may begin."""
+"""Half of the distance between two panels."""
 LEGEND = 20.0
-"""From row to row of the legend."""
+"""Distance of the legend's rows."""
 
 Sample = tuple[Kind | Verdict, str]
 
 
 def svg(drawing: Drawing) -> str:
-    """Draw a drawing."""
+    """Write a drawing as SVG."""
     placed, curves = routed(drawing, layout(dot(drawing)))
     rows = list(_rows(_legend(drawing), placed.page.width))
     below = HEADING + placed.page.height + LEGEND
     size = placed.page.width + 2 * MARGIN, below + LEGEND * (len(rows) - 1) + 2 * MARGIN
-    root = document(drawing.title, " ".join(_told(drawing)), size, INKS)
+    root = document(drawing.title, " ".join(_sentences(drawing)), size, INKS)
     inner = moved(root, MARGIN, MARGIN)
     heading(inner, drawing.title, drawing.notes, placed.page)
     _picture(moved(inner, -placed.page.x, HEADING), drawing, placed, curves)
@@ -66,12 +66,17 @@ def svg(drawing: Drawing) -> str:
     return written(root)
 
 
-def _told(drawing: Drawing) -> Iterator[str]:
-    """Tell the picture in sentences."""
+def _sentences(drawing: Drawing) -> Iterator[str]:
+    """Describe the picture in sentences."""
     yield from (f"{note}." for note in drawing.notes)
+    yield from (f"{'; '.join(node.lines)}." for node in drawing.shared)
     for panel in drawing.panels:
         yield f"Cluster {'; '.join(panel.lines)}."
         yield from (f"In {panel.title}: {'; '.join(node.lines)}." for node in panel.nodes)
+    titles = drawing.titles
+    for edge in drawing.edges:
+        if edge.kind in (Kind.SIGNS, Kind.TRUSTED_BY):
+            yield f"{titles[edge.tail]} {edge.kind.value} {titles[edge.head]}."
 
 
 def _picture(parent: Element, drawing: Drawing, placed: Layout, curves: Iterable[Curve]) -> None:
@@ -114,7 +119,7 @@ def _edge(parent: Element, edge: Edge, curve: Curve) -> None:
 
 def _legend(drawing: Drawing) -> Iterator[Sample]:
     for kind in drawing.kinds:
-        yield kind, "offered by the gateway" if kind is Kind.EXPORT else kind.value
+        yield kind, "exported by the gateway" if kind is Kind.EXPORT else kind.value
     if drawing.is_live:
         yield from ((verdict, verdict.value) for verdict in Verdict)
 
@@ -134,7 +139,7 @@ def _wide(sample: Sample) -> float:
 
 
 def _samples(parent: Element, row: Iterable[Sample], y: float, is_live: bool) -> None:
-    """Show what lines and signs mean; where verdicts have the colours, kinds show their strokes alone."""
+    """Explain lines and signs; if colours show verdicts, kinds differ by their strokes alone."""
     x = 0.0
     for sample in row:
         what, words = sample

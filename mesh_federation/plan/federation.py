@@ -24,7 +24,6 @@ from mesh_federation.plan.addresses import gateway_address, pools
 from mesh_federation.plan.istio_values import Values
 from mesh_federation.plan.namespaces import Needed
 from mesh_federation.plan.provisioning import Provision, provision
-from mesh_federation.rules import unsupported
 from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Workload, is_address
 
 
@@ -157,11 +156,7 @@ def plan(federation: Federation, stack: str) -> Plan:
     Args:
         federation: a model without findings.
         stack: name of the Pulumi stack; clusters of two stacks never share a name.
-
-    Raises:
-        InvalidModel: the model asks for something that is not built yet.
     """
-    unsupported.refuse(federation)
     in_lab = [name for name, cluster in federation.clusters.items() if istio_values.has_lab_address(cluster)]
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}

@@ -9,6 +9,7 @@ from mesh_federation.plan.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_
 from mesh_federation.rules.names import SUBDOMAIN
 from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _NODE_PREFIX = 24  # kube-controller-manager gives every node a /24 of the pod subnet
 _WIDEST_SERVICES, _NARROWEST_SERVICES = 12, 28
@@ -47,11 +48,13 @@ def subnets_are_usable(federation: Federation) -> Iterator[Problem]:
         if network.prefixlen == 32:
             problem = f"{network} is a single address: the prefix length is missing or wrong"
             wider = IPv4Network((network.network_address, 16), strict=False)
-            yield Problem(path, "single-address", problem, f"write a subnet, for example {wider}")
+            yield Problem(path, FederationRule.SINGLE_ADDRESS, problem, f"write a subnet, for example {wider}")
         for kind, unusable in _UNUSABLE.items():
             if network.overlaps(unusable):
                 problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"
-                yield Problem(path, "unusable-subnet", problem, "use private addresses, for example 10.10.0.0/16")
+                yield Problem(
+                    path, FederationRule.UNUSABLE_SUBNET, problem, "use private addresses, for example 10.10.0.0/16"
+                )
                 break
 
 
@@ -68,14 +71,14 @@ def subnets_have_the_right_size(federation: Federation) -> Iterator[Problem]:
             nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
             yield Problem(
                 f"{cluster.path}.podSubnet",
-                "subnet-size",
+                FederationRule.SUBNET_SIZE,
                 f"{has} /{_NODE_PREFIX} for the {nodes} of {cluster.name}; every node takes one for its pods",
                 f"use a /{widest} or larger",
             )
         if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES and services.prefixlen < 32:
             yield Problem(
                 f"{cluster.path}.serviceSubnet",
-                "subnet-size",
+                FederationRule.SUBNET_SIZE,
                 f"the services of {cluster.name} cannot live in {services}: API servers take /{_WIDEST_SERVICES} at"
                 f" most, and less than a /{_NARROWEST_SERVICES} has no room for the cluster's own services",
                 f"use a prefix from /{_WIDEST_SERVICES} to /{_NARROWEST_SERVICES}",
@@ -88,7 +91,7 @@ def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Proble
         if len(_subnets(cluster)) == 2 and cluster.pod_subnet.overlaps(cluster.service_subnet):
             yield Problem(
                 f"{cluster.path}.serviceSubnet",
-                "subnets-overlap",
+                FederationRule.SUBNETS_OVERLAP,
                 f"{cluster.service_subnet} overlaps podSubnet {cluster.pod_subnet} of {cluster.name} itself: a pod's"
                 " address could be taken for a service's",
                 "use disjoint subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for services",
@@ -99,7 +102,7 @@ def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Proble
             if network.overlaps(federation.lab.subnet):
                 yield Problem(
                     f"{cluster.path}.{key}",
-                    "subnet-overlaps-lab",
+                    FederationRule.SUBNET_OVERLAPS_LAB,
                     f"{network} overlaps lab.subnet {federation.lab.subnet}, in which the nodes and gateways live:"
                     f" {cluster.name} could not reach them",
                     f"move {key} or lab.subnet, for example {key} to {_EXAMPLES[key]}",
@@ -123,7 +126,7 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
             if network.overlaps(taken):
                 yield Problem(
                     f"{later.path}.{key}",
-                    "subnets-overlap",
+                    FederationRule.SUBNETS_OVERLAP,
                     f"{network} overlaps {other} {taken} of cluster {earlier.name}, and both are on the Istio network"
                     f' "{name}", where pods call each other by address: calls would end in the wrong cluster',
                     f"use another subnet for {later.name}, or give it a network of its own",
@@ -139,7 +142,7 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
     if clusters > MOST_CLUSTERS:
         yield Problem(
             "lab.subnet",
-            "lab-too-small",
+            FederationRule.LAB_TOO_SMALL,
             f"{clusters} clusters live in the lab network; it has address pools for {MOST_CLUSTERS} at most",
             "move clusters to other machines with provisioner existing, or to another stack",
         )
@@ -150,7 +153,7 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
         example = IPv4Network((lab.network_address, needed), strict=False)
         yield Problem(
             "lab.subnet",
-            "lab-too-small",
+            FederationRule.LAB_TOO_SMALL,
             f"{lab} must hold the nodes and an address pool for each of {clusters} clusters; a /{lab.prefixlen} has"
             f" {f'pools for {room}' if room else 'no room for pools'}",
             f"use a /{needed} or larger, for example {example}",
@@ -158,7 +161,7 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
     elif lab.prefixlen < LARGEST_LAB:
         problem = f"{lab} is larger than a /{LARGEST_LAB}, the largest network that the lab cuts into pools"
         fix = f"use a /{LARGEST_LAB}, for example {IPv4Network((lab.network_address, LARGEST_LAB), strict=False)}"
-        yield Problem("lab.subnet", "lab-too-large", problem, fix)
+        yield Problem("lab.subnet", FederationRule.LAB_TOO_LARGE, problem, fix)
 
 
 def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
@@ -170,15 +173,15 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
         for host in hosts:
             if not SUBDOMAIN.fullmatch(host) or len(host) > 253 or host.replace(".", "").isdecimal():
                 problem = f'"{host}" is neither an IP address nor a lower-case host name'
-                yield Problem(path, "bad-gateway-address", problem, _WRITTEN)
+                yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
         for address in addresses:
             if why := _nowhere(ip_address(address)):
                 problem = f"{address} {why}: other clusters cannot reach the gateway of {cluster.name} there"
-                yield Problem(path, "bad-gateway-address", problem, _WRITTEN)
+                yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
         if addresses and hosts:
             yield Problem(
                 path,
-                "mixed-addresses",
+                FederationRule.MIXED_ADDRESSES,
                 f"the gateway of {cluster.name} has the address {addresses[0]} and the host name {hosts[0]}; a"
                 " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
                 "list addresses only, or host names only",
@@ -210,7 +213,7 @@ def external_ips_fit(federation: Federation) -> Iterator[Problem]:
         why = _nowhere(ip_address(value)) if is_address(value) else "is no IP address"
         if why:
             problem = f"{value} {why}: other clusters cannot reach a gateway there"
-            yield Problem(path, "bad-external-ip", problem, "write it as 203.0.113.10 or 2001:db8::10")
+            yield Problem(path, FederationRule.BAD_EXTERNAL_IP, problem, "write it as 203.0.113.10 or 2001:db8::10")
 
 
 def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) -> Iterator[Problem]:
@@ -222,7 +225,7 @@ def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) 
         if ip_address(value) not in upper:
             yield Problem(
                 f"{cluster.path}.gateway.addresses",
-                "gateway-outside-lab",
+                FederationRule.GATEWAY_OUTSIDE_LAB,
                 f"{value} is not in {upper}, the half of lab.subnet {lab} that load balancers take: nodes of other"
                 f" clusters could not reach the gateway of {cluster.name}, or a node could get the same address",
                 "leave gateway.addresses out, so that it is computed, or use an address of that half",
@@ -238,7 +241,7 @@ def gateway_addresses_differ(federation: Federation) -> Iterator[Problem]:
             if first != cluster.name:
                 yield Problem(
                     f"{cluster.path}.gateway.addresses",
-                    "gateway-address-taken",
+                    FederationRule.GATEWAY_ADDRESS_TAKEN,
                     f"{gateway_addresses.with_port(address, cluster.gateway.port)} is the gateway of cluster {first}"
                     f" too: calls for {cluster.name} would arrive in {first}",
                     "give each gateway its own address",

@@ -29,6 +29,7 @@ from cryptography.x509 import UniformResourceIdentifier as Uri
 from mesh_federation.stack.certificates import title
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import AuthorityRule
 
 SERVERS = ("istiod", "istiod-remote", "istio-pilot")
 """What istiod serves as, in its namespace (getDNSNames in Istio's pilot/pkg/bootstrap/server.go)."""
@@ -109,7 +110,7 @@ def faults(way: Sequence[tuple[str, Certificate]], needed: Sequence[_Need]) -> I
             refusals = (_refusal(constraints.value, need) for need in below)
             if problem := _unknown(constraints) or next(filter(None, refusals), ""):
                 told = f"nameConstraints of {title(certificate)} {problem}"
-                yield Problem(path, "provided-name-constraints", told, FIX)
+                yield Problem(path, AuthorityRule.PROVIDED_NAME_CONSTRAINTS, told, FIX)
         below += [_Need(name, title(certificate)) for name in _names(certificate)]
 
 

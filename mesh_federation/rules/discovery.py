@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from mesh_federation.plan.istio_values import has_lab_address, is_simulated
 from mesh_federation.stack.config import Cluster, Discovery, Federation, NamespacedName, Provisioner
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _IN_DOCKER = {Provisioner.KIND, Provisioner.K3D}
 
@@ -28,10 +29,10 @@ def links_are_declared_once(federation: Federation) -> Iterator[Problem]:
         first = seen.setdefault((link.cluster, link.of), link.path)
         if first != link.path:
             problem = f"{link.cluster} discovers {link.of} in {first} already: both are one remote Secret"
-            yield Problem(link.path, "duplicate-discovery", problem, "remove one of the two")
+            yield Problem(link.path, FederationRule.DUPLICATE_DISCOVERY, problem, "remove one of the two")
         if link.cluster == link.of:
             problem = f"{link.cluster} discovers itself; its istiod reads its own API server anyway"
-            yield Problem(link.path, "self-discovery", problem, "name the other cluster under `of`")
+            yield Problem(link.path, FederationRule.SELF_DISCOVERY, problem, "name the other cluster under `of`")
 
 
 def both_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
@@ -40,7 +41,7 @@ def both_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
         if here.mesh_id != there.mesh_id:
             yield Problem(
                 link.path,
-                "discovery-across-meshes",
+                FederationRule.DISCOVERY_ACROSS_MESHES,
                 f"{link.cluster} (meshID {here.mesh_id}) would read all endpoints of {link.of} (meshID {there.mesh_id})"
                 ": endpoint discovery makes one mesh of both, without exports or consent",
                 f"give both the same meshID and trustDomain, or export single services of {link.of} instead",
@@ -56,7 +57,7 @@ def pods_reach_each_other(federation: Federation) -> Iterator[Problem]:
         if ours:
             yield Problem(
                 link.path,
-                "discovery-without-route",
+                FederationRule.DISCOVERY_WITHOUT_ROUTE,
                 f'{here.name} and {there.name} are both on the network "{here.network}", so pods would call each other'
                 f" by address, but no route leads to the pods of a {ours.provisioner.value} cluster (pitfall 43)",
                 f"give {ours.name} a network of its own, for example {ours.name}-network: calls then pass the gateways",
@@ -69,7 +70,7 @@ def api_servers_are_reached(federation: Federation) -> Iterator[Problem]:
         if is_simulated(there) and not is_simulated(here):
             yield Problem(
                 link.path,
-                "discovery-of-simulated",
+                FederationRule.DISCOVERY_OF_SIMULATED,
                 f"{here.name} runs an istiod, but the API server of {there.name}, which is simulated, listens on this"
                 " machine's loopback address alone: no pod reaches it",
                 f"make {there.name} with {here.provisioner.value} too, or remove this link",
@@ -79,7 +80,7 @@ def api_servers_are_reached(federation: Federation) -> Iterator[Problem]:
         if problem:
             yield Problem(
                 f"{cluster.path}.apiServer",
-                "bad-api-server",
+                FederationRule.BAD_API_SERVER,
                 f'"{cluster.api_server}" {problem}: istiods of other clusters could not read {cluster.name}',
                 f"write its address as pods elsewhere reach it, for example https://{cluster.name}.example.com:6443",
             )
@@ -115,7 +116,7 @@ def gateways_are_found(federation: Federation) -> Iterator[Problem]:
             told.add(there.name)
             yield Problem(
                 f"{there.path}.gateway.addresses",
-                "discovered-gateway-address",
+                FederationRule.DISCOVERED_GATEWAY_ADDRESS,
                 f"{there.gateway.addresses[0]} would not be used: {link.path} lets the istiod of {here.name} read the"
                 f" addresses of {there.name}'s gateway off its Service, where its load balancer writes them",
                 "remove the addresses, and let the load balancer give the Service one that the other cluster reaches",
@@ -132,7 +133,7 @@ def open_gateways_serve_one_mesh(federation: Federation) -> Iterator[Problem]:
         if link := opened.get(export.cluster):
             yield Problem(
                 export.path,
-                "export-through-open-gateway",
+                FederationRule.EXPORT_THROUGH_OPEN_GATEWAY,
                 f"{export.cluster} exports {export.service}, but for {link.path} its gateway passes calls for every"
                 " service on: whoever may call this one could call all",
                 f"remove the export ({link.cluster} sees the service without it), or remove {link.path}",
@@ -142,7 +143,7 @@ def open_gateways_serve_one_mesh(federation: Federation) -> Iterator[Problem]:
             link = opened[imported.cluster]
             yield Problem(
                 imported.path,
-                "import-through-open-gateway",
+                FederationRule.IMPORT_THROUGH_OPEN_GATEWAY,
                 f"{imported.cluster} imports {imported.service} from {imported.source} and so accepts its identities,"
                 f" but for {link.path} its gateway passes calls for every service on: {imported.source} could call all"
                 f" services of {imported.cluster}",
@@ -167,7 +168,7 @@ def hosts_are_not_known_twice(federation: Federation) -> Iterator[Problem]:
             continue
         yield Problem(
             imported.path,
-            "import-of-discovered",
+            FederationRule.IMPORT_OF_DISCOVERED,
             f"{imported.cluster} imports {imported.service} as {imported.mode}, but {what}: {imported.host} would mean"
             " two things at once, which Istio leaves undefined (pitfall 14)",
             "remove the import, or the discovery",

@@ -6,6 +6,7 @@ from mesh_federation.plan.istio_values import NAMESPACE, TLS_LISTENERS_DEFAULT
 from mesh_federation.rules.links import exports_by_service
 from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 
 def one_way_leads_to_a_cluster(federation: Federation) -> Iterator[Problem]:
@@ -16,7 +17,7 @@ def one_way_leads_to_a_cluster(federation: Federation) -> Iterator[Problem]:
         if known.via != link.via:
             yield Problem(
                 f"{link.path}.via",
-                "via-differs",
+                FederationRule.VIA_DIFFERS,
                 f"{known.path} takes calls from {link.cluster} to {link.source} via {known.via}, this one via"
                 f" {link.via}: what closes the direct way (pitfall 32) would close it for both",
                 f"write `via: egress` in all imports of {link.cluster} from {link.source}, or in none",
@@ -36,7 +37,7 @@ def callers_can_be_confined(federation: Federation) -> Iterator[Problem]:
                     told.add(path)
                     yield Problem(
                         path,
-                        "egress-of-istio",
+                        FederationRule.EGRESS_OF_ISTIO,
                         f"{account} may call, and {link.path} takes its calls `via: egress`: the Sidecar that leaves"
                         f" callers no other way would stand in {NAMESPACE}, where it holds for all of {link.cluster}",
                         f"let an account of another namespace call, or write `via: direct` in {link.path}",
@@ -53,7 +54,7 @@ def routes_are_read(federation: Federation) -> Iterator[Problem]:
             needed = ".".join(map(str, TLS_LISTENERS_DEFAULT))
             yield Problem(
                 f"{link.path}.api",
-                "egress-version",
+                FederationRule.EGRESS_VERSION,
                 f"{cluster.name} runs Istio {cluster.istio_version or federation.istio.version}, whose istiod reads no"
                 f" TLSRoute of version v1; with `api: gateway` an egress gateway needs Istio {needed} (pitfall 24)",
                 f"use Istio {needed} or later in {cluster.name}, or write `api: istio`",

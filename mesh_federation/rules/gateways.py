@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.stack.config import Cluster, Federation, LoadBalancer
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import kind_of
 
 OWN_PORTS = range(15000, 15091)
@@ -30,7 +31,7 @@ def gateway_ports_are_free(federation: Federation) -> Iterator[Problem]:
             what = "its own status port" if port == 15021 else "a port that Istio and Envoy keep for themselves"
             yield Problem(
                 f"{cluster.path}.gateway.port",
-                "port-of-istio",
+                FederationRule.PORT_OF_ISTIO,
                 f"{port} is {what} ({OWN_PORTS[0]} to {OWN_PORTS[-1]}): the gateway of {cluster.name} could not take"
                 " calls of other clusters there",
                 "use another port, for example 15443",
@@ -48,7 +49,7 @@ def lists_are_lists(federation: Federation) -> Iterator[Problem]:
             if isinstance(parent, dict) and last in parent and not isinstance(parent[last], list):
                 yield Problem(
                     f"istio.{key}.{path}",
-                    "values-not-a-list",
+                    FederationRule.VALUES_NOT_A_LIST,
                     f"{kind_of(parent[last])} stands where Istio's chart takes a list, of which this program sets"
                     " some items",
                     "write a list there, or remove the key",
@@ -70,7 +71,7 @@ def services_have_a_type(federation: Federation) -> Iterator[Problem]:
         if isinstance(service, dict) and "type" in service and service["type"] not in TYPES:
             yield Problem(
                 f"istio.{key}.service.type",
-                "gateway-service-type",
+                FederationRule.GATEWAY_SERVICE_TYPE,
                 f'"{service["type"]}" makes no Service by which a gateway is found',
                 f"write {', '.join(TYPES[:-1])} or {TYPES[-1]}, or remove the key",
             )
@@ -85,7 +86,7 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
         if cluster.load_balancer is not LoadBalancer.NONE:
             yield Problem(
                 f"{_SERVICE}.type",
-                "gateway-not-balanced",
+                FederationRule.GATEWAY_NOT_BALANCED,
                 f"{kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives addresses to"
                 " Services of type LoadBalancer alone: its gateway would have none",
                 f"remove service.type, or set loadBalancer: none in {cluster.name}",
@@ -94,7 +95,7 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
             where = "inside its cluster alone" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
             yield Problem(
                 f"{cluster.path}.gateway.addresses",
-                "gateway-without-address",
+                FederationRule.GATEWAY_WITHOUT_ADDRESS,
                 f"{_SERVICE}.type is {kind}: such a Service is reached {where}, and nothing says where other clusters"
                 f" reach the gateway of {cluster.name}",
                 f"list its addresses under {cluster.path}.gateway.addresses, or set {_SERVICE}.externalIPs, or remove"
@@ -108,7 +109,7 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
             called = gateway_addresses.with_port(cluster.gateway.addresses[0], cluster.gateway.port)
             yield Problem(
                 f"{cluster.path}.gateway.port",
-                "no-node-port",
+                FederationRule.NO_NODE_PORT,
                 f"other clusters call the gateway of {cluster.name} at {called}, but {_SERVICE}.type is NodePort, and"
                 f" nodes serve ports {gateway_addresses.NODE_PORTS[0]} to {gateway_addresses.NODE_PORTS[-1]}",
                 "write a free one of those, for example 31443: the Service then asks for it; with a load balancer of"
@@ -126,7 +127,7 @@ def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
         if lacking:
             yield Problem(
                 f"{_SERVICE}.ports",
-                "gateway-port-not-served",
+                FederationRule.GATEWAY_PORT_NOT_SERVED,
                 f"no entry has {lacking}, which other clusters call at the gateway of {cluster.name}"
                 f" ({cluster.path}.gateway.port)",
                 "add such an entry, or remove the list: the ports that are needed are set without it",

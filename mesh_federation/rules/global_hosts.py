@@ -7,6 +7,7 @@ from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.links import behind_host_names, exports_by_service, other_accounts
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _MOST_ADDRESSES = 16
 """Of a Gateway of the Gateway API, by its definition."""
@@ -23,7 +24,7 @@ def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
             if first.service != link.service:
                 yield Problem(
                     link.path,
-                    "global-host-taken",
+                    FederationRule.GLOBAL_HOST_TAKEN,
                     f"{link.service} would be {link.host} in {cluster}, but {first.path} {verb} {first.service} under"
                     " that host: calls would end in either",
                     "import one of them `as: remote`, or rename its Service",
@@ -41,7 +42,7 @@ def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:
             asked = "`as: global`" if link.mode == "global" else "`api: gateway`"
             yield Problem(
                 link.path,
-                "global-on-one-network",
+                FederationRule.GLOBAL_ON_ONE_NETWORK,
                 f"{link.cluster} and {link.source} are both on the network {here.network}; {asked} finds the"
                 " gateway by the name of another network (pitfall 30)",
                 f"give {link.source} a network of its own, or write `as: remote` and `api: istio`",
@@ -56,7 +57,7 @@ def hosts_have_one_api(federation: Federation) -> Iterator[Problem]:
         if first.api != link.api:
             yield Problem(
                 f"{link.path}.api",
-                "api-differs",
+                FederationRule.API_DIFFERS,
                 f"{first.path} imports {link.service} into {link.cluster} with api {first.api}, this one with"
                 f" {link.api}: its endpoints would have addresses in part",
                 "write the same api in both",
@@ -76,7 +77,7 @@ def remote_networks_have_one_cluster(federation: Federation) -> Iterator[Problem
         if source and first and first.source != link.source:
             yield Problem(
                 link.path,
-                "remote-network-shared",
+                FederationRule.REMOTE_NETWORK_SHARED,
                 f"{first.path} has `api: gateway`, so {link.cluster} sends every call for the network {source.network}"
                 f" to the gateway of {first.source}; {link.source} is on that network too, and calls of"
                 f" {link.service} would end there (pitfall 12)",
@@ -90,7 +91,7 @@ def entries_have_addresses(federation: Federation) -> Iterator[Problem]:
     for link, named in behind_host_names(federation, "global"):
         yield Problem(
             link.path,
-            "global-needs-address",
+            FederationRule.GLOBAL_NEEDS_ADDRESS,
             f"{link.cluster} imports {link.service} `as: global` with `api: istio`, which needs the IP address of"
             f" {link.source}'s gateway; {named}",
             f"write `api: gateway`, or give the gateway of {link.source} an IP address",
@@ -105,7 +106,7 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Problem]:
         if source and (link.api, link.via) == ("gateway", "direct") and len(called) > _MOST_ADDRESSES:
             yield Problem(
                 f"{source.path}.gateway.addresses",
-                "too-many-addresses",
+                FederationRule.TOO_MANY_ADDRESSES,
                 f"{len(called)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
                 f" Gateway API holds {_MOST_ADDRESSES} at most",
                 f"list {_MOST_ADDRESSES} of them, or write `api: istio`",
@@ -124,7 +125,7 @@ def offered_samples_have_their_target_ports(federation: Federation) -> Iterator[
             if _target(port) != target:
                 yield Problem(
                     f"{export.path}.ports[{index}].targetPort",
-                    "global-target-port",
+                    FederationRule.GLOBAL_TARGET_PORT,
                     f"{export.service.global_host} would lead to port {_target(port)} of the pods of {workload.path},"
                     f" which listen on {target} (pitfall 27)",
                     f"write targetPort: {target}",
@@ -146,7 +147,7 @@ def global_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
             continue
         for problem, fix in _misfits(link, export, workload):
             beside = f"{link.cluster} imports {link.service} `as: global` beside its sample {workload.path}"
-            yield Problem(link.path, "global-sample-differs", f"{beside}, but {problem}", fix)
+            yield Problem(link.path, FederationRule.GLOBAL_SAMPLE_DIFFERS, f"{beside}, but {problem}", fix)
 
 
 def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
@@ -177,7 +178,7 @@ def both_sides_of_a_global_host_have_equal_ports(federation: Federation) -> Iter
         if _facts(own.ports) != _facts(link.ports or other.ports):
             yield Problem(
                 link.path,
-                "global-ports-differ",
+                FederationRule.GLOBAL_PORTS_DIFFER,
                 f"{link.cluster} exports {link.service} with {_told(own.ports)} ({own.path}) and imports it `as:"
                 f" global` with {_told(link.ports or other.ports)}: one host has one list of ports",
                 "give both the same ports; only their targetPort may differ",
@@ -198,7 +199,7 @@ def pods_of_a_global_host_have_a_name(federation: Federation) -> Iterator[Proble
         if named is None or set(labels) == {local_endpoints.CANONICAL_NAME}:
             yield Problem(
                 f"{own.path}.selector",
-                "global-without-name",
+                FederationRule.GLOBAL_WITHOUT_NAME,
                 f"{link.path} adds instances of other clusters to the pods of {link.service} in {link.cluster}, by the"
                 " canonical name that Istio takes from their label app, and that their Service must not select by; the"
                 f" selector has {', '.join(sorted(labels))} (pitfall 28)",

@@ -10,6 +10,7 @@ from mesh_federation.plan.samples import SAMPLES, labels
 from mesh_federation.rules.names import from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
@@ -32,7 +33,7 @@ def links_have_two_ends(federation: Federation) -> Iterator[Problem]:
             if consumer.cluster == export.cluster:
                 yield Problem(
                     f"{export.path}.to[{index}].cluster",
-                    "self-export",
+                    FederationRule.SELF_EXPORT,
                     f"{export.cluster} exports {export.service} to itself; its own workloads reach it anyway",
                     f"remove {export.cluster} from `to`, or name the cluster that shall call it",
                 )
@@ -40,7 +41,7 @@ def links_have_two_ends(federation: Federation) -> Iterator[Problem]:
         if link.cluster == link.source:
             yield Problem(
                 link.path,
-                "self-import",
+                FederationRule.SELF_IMPORT,
                 f"{link.cluster} imports {link.service} from itself; a second entry for its host would hide it",
                 "name the exporting cluster under `from`, or remove the import",
             )
@@ -52,7 +53,7 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
         if not export.to:
             yield Problem(
                 f"{export.path}.to",
-                "empty-consumers",
+                FederationRule.EMPTY_CONSUMERS,
                 f"{export.cluster} exports {export.service}, but `to` is empty: nobody may call it",
                 "name the clusters that may, for example to: [{cluster: ...}], or remove the export",
             )
@@ -62,7 +63,7 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
             if consumer.service_accounts == ():
                 yield Problem(
                     f"{path}.serviceAccounts",
-                    "empty-consumers",
+                    FederationRule.EMPTY_CONSUMERS,
                     f"{export.cluster} exports {export.service} to {consumer.cluster}, but to none of its service"
                     " accounts: nobody there may call it",
                     "name the callers as namespace/serviceAccount, or remove the key to admit every workload there",
@@ -70,7 +71,7 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
             if consumer.cluster in seen:
                 yield Problem(
                     path,
-                    "duplicate-consumer",
+                    FederationRule.DUPLICATE_CONSUMER,
                     f"{export.path} names {consumer.cluster} twice as consumer of {export.service}: which service"
                     " accounts may call would depend on the order",
                     "put all service accounts of that cluster into one entry",
@@ -86,7 +87,7 @@ def exports_are_declared_once(federation: Federation) -> Iterator[Problem]:
         if first is not export:
             yield Problem(
                 export.path,
-                "duplicate-export",
+                FederationRule.DUPLICATE_EXPORT,
                 f"{export.cluster} exports {export.service} in {first.path} already; both would own the same objects",
                 f"merge its ports and consumers into {first.path}",
             )
@@ -104,7 +105,7 @@ def exports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
         if strange:
             yield Problem(
                 f"{export.path}.selector",
-                "selector-misses-sample",
+                FederationRule.SELECTOR_MISSES_SAMPLE,
                 f"no pod of {workload.path} has {_told(strange)}, so the policy of {export.path} would cover none of"
                 f" them, and refuse nobody; they have {_told(has)}",
                 "remove the selector, or write labels that those pods have",
@@ -112,7 +113,7 @@ def exports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
         if export.identity.name != workload.reference.name:
             yield Problem(
                 f"{export.path}.serviceAccount",
-                "account-of-nobody",
+                FederationRule.ACCOUNT_OF_NOBODY,
                 f"the pods of {workload.path} run as {workload.reference.name}, not {export.identity.name}: callers pin"
                 " the account that the export names, and would refuse them",
                 f"remove it, or write {workload.reference.name}",
@@ -134,7 +135,7 @@ def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Pr
             if mine != others:
                 yield Problem(
                     f"{other.path}.selector",
-                    "selectors-overlap",
+                    FederationRule.SELECTORS_OVERLAP,
                     f"pods with {_told(other.workload_labels)} are exported by {export.path} too, which selects"
                     f" {_told(export.workload_labels)}, with other ports or callers: the policy of each would refuse"
                     " callers of the other",
@@ -168,7 +169,7 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
             meant = nearest(str(link.service), offered[link.source])
             yield Problem(
                 link.path,
-                "import-without-export",
+                FederationRule.IMPORT_WITHOUT_EXPORT,
                 f"{link.cluster} imports {link.service} from {link.source}, which does not export it",
                 f"write {meant}, which {link.source} exports"
                 if meant
@@ -177,7 +178,7 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
         elif link.cluster not in export.consumers:
             yield Problem(
                 link.path,
-                "import-without-consent",
+                FederationRule.IMPORT_WITHOUT_CONSENT,
                 f"{link.source} exports {link.service} but not to {link.cluster}",
                 f"add {link.cluster} under `to` of {export.path}",
             )
@@ -191,7 +192,7 @@ def imports_are_declared_once(federation: Federation) -> Iterator[Problem]:
         if first is not link:
             yield Problem(
                 link.path,
-                "duplicate-import",
+                FederationRule.DUPLICATE_IMPORT,
                 f"{link.cluster} imports {link.service} from {link.source} as {link.mode} in {first.path} already",
                 "remove one of the two",
             )
@@ -215,7 +216,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
             later = max(remote, local, key=lambda link: link._index)
             yield Problem(
                 later.path,
-                "duplicate-host",
+                FederationRule.DUPLICATE_HOST,
                 f"{remote.path} imports {service} as remote and {local.path} as local, both in {cluster}:"
                 f" {service.host} would be a ServiceEntry and a Service at once, undefined in Istio (pitfall 14)",
                 f"use `as: local` for both where {cluster} runs the service, else `as: remote`",
@@ -229,7 +230,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
             continue
         yield Problem(
             remote.path,
-            "duplicate-host",
+            FederationRule.DUPLICATE_HOST,
             f"{cluster} imports {service} as remote, but {here}: {service.host} would be a ServiceEntry and a Service"
             " at once, which Istio leaves undefined (pitfall 14)",
             "write `as: local`, so that calls go to the pods of both, or `as: global` for a host of its own",
@@ -250,7 +251,7 @@ def services_do_not_go_in_circles(federation: Federation) -> Iterator[Problem]:
         first = min((links[a, b, service] for a, b in hops), key=lambda link: link._index)
         yield Problem(
             first.path,
-            "re-export-cycle",
+            FederationRule.RE_EXPORT_CYCLE,
             f"{service} goes in a circle: {told}; each exports it again as its own, so calls would never arrive",
             "in the cluster that runs it, remove the import or write `as: local`",
         )
@@ -302,7 +303,7 @@ def local_imports_have_addresses(federation: Federation) -> Iterator[Problem]:
     for link, named in behind_host_names(federation, "local"):
         yield Problem(
             link.path,
-            "local-needs-address",
+            FederationRule.LOCAL_NEEDS_ADDRESS,
             f"{link.cluster} imports {link.service} `as: local`, which needs the IP address of {link.source}'s"
             f" gateway (pitfall 15); {named}",
             f"give the gateway of {link.source} an IP address, or write `api: gateway` or `as: remote`",
@@ -320,7 +321,7 @@ def local_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
             continue
         for problem, fix in _misfits(link, export, workload):
             told = f"{link.cluster} imports {link.service} `as: local` beside its sample {workload.path}, but {problem}"
-            yield Problem(link.path, "local-sample-differs", told, fix)
+            yield Problem(link.path, FederationRule.LOCAL_SAMPLE_DIFFERS, told, fix)
 
 
 def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
@@ -357,7 +358,7 @@ def local_keys_stand_on_local_imports(federation: Federation) -> Iterator[Proble
         if link.service_account is not None and not local_endpoints.answer(federation, link):
             yield Problem(
                 f"{link.path}.serviceAccount",
-                "key-without-effect",
+                FederationRule.KEY_WITHOUT_EFFECT,
                 f"{link.service_account} has no effect: {link.cluster} imports {link.service} as {link.mode}, and"
                 " `serviceAccount` names that of local pods",
                 f"remove it; that of the remote pods is `serviceAccount` of {link.source}'s export",
@@ -372,7 +373,7 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
         if not _LOCALITY.fullmatch(locality):
             yield Problem(
                 path,
-                "bad-locality",
+                FederationRule.BAD_LOCALITY,
                 f'"{locality}" is no locality: Istio compares region, zone and subzone, parted by slashes',
                 "write it as region, region/zone or region/zone/subzone, for example eu/west-1",
             )
@@ -381,7 +382,7 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
         if region is not None and ("/" in region or not _LOCALITY.fullmatch(region)):
             yield Problem(
                 f"{link.path}.failover.to",
-                "bad-locality",
+                FederationRule.BAD_LOCALITY,
                 f'"{region}" is no region; Istio fails over between regions, not zones',
                 f"write the region alone, for example {region.split('/')[0] or 'west'}",
             )

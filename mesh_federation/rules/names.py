@@ -7,6 +7,7 @@ from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.namespaces import RESERVED
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -36,14 +37,14 @@ def cluster_names_fit(federation: Federation) -> Iterator[Problem]:
         if len(name) > longest:
             yield Problem(
                 cluster.path,
-                "name-too-long",
+                FederationRule.NAME_TOO_LONG,
                 f"{name} has {len(name)} characters; {_limit(cluster)}",
                 f"give the cluster a name of at most {longest} characters{own}",
             )
         if not LABEL.fullmatch(name):
             yield Problem(
                 cluster.path,
-                "invalid-name",
+                FederationRule.INVALID_NAME,
                 f'the cluster name "{name}" is no host name label: its {what} could not be named after it',
                 f"use {_RFC1123}{_suggestion(name[:longest])}{own}",
             )
@@ -77,7 +78,7 @@ def cluster_names_differ(federation: Federation) -> Iterator[Problem]:
         if first != name:
             yield Problem(
                 cluster.path,
-                "cluster-name-taken",
+                FederationRule.CLUSTER_NAME_TAKEN,
                 f"clusters {first} and {name} differ only in case; host names and some file systems ignore case",
                 f"rename one of them, for example {name.lower()}-2",
             )
@@ -110,14 +111,14 @@ def _service(path: str, service: NamespacedName) -> Iterator[Problem]:
     elif single := _POD.fullmatch(service.name):
         yield Problem(
             path,
-            "single-pod",
+            FederationRule.SINGLE_POD,
             f"{service.name} is a pod of the StatefulSet {single['set']}: clusters export Services, and no single pods",
             f"export {service.namespace}/{single['service']}, or give the pod a Service of its own",
         )
     elif not SERVICE.fullmatch(service.name):
         yield Problem(
             path,
-            "invalid-name",
+            FederationRule.INVALID_NAME,
             f'the service name "{service.name}" cannot exist: Kubernetes makes it a host name label (RFC 1035)',
             f"use lower-case letters, digits and dashes, starting with a letter{_suggestion(service.name)}",
         )
@@ -128,7 +129,7 @@ def _label(path: str, what: str, value: str) -> Iterator[Problem]:
         yield _too_long(path, what, value)
     elif not LABEL.fullmatch(value):
         problem = f'the {what} "{value}" cannot exist: Kubernetes takes host name labels only'
-        yield Problem(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+        yield Problem(path, FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(value)}")
 
 
 def _account(path: str, value: str) -> Iterator[Problem]:
@@ -136,12 +137,12 @@ def _account(path: str, value: str) -> Iterator[Problem]:
         yield _too_long(path, "service account", value, 253)
     elif not SUBDOMAIN.fullmatch(value):
         problem = f'the service account "{value}" cannot exist: no certificate would carry it, so no call would match'
-        yield Problem(path, "invalid-name", problem, f"use {_RFC1123}{_suggestion(value)}")
+        yield Problem(path, FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(value)}")
 
 
 def _too_long(path: str, what: str, value: str, limit: int = LABEL_LENGTH) -> Problem:
     problem = f"the {what} {value[:20]}... has {len(value)} characters; Kubernetes takes at most {limit}"
-    return Problem(path, "name-too-long", problem, f"use a name of at most {limit} characters")
+    return Problem(path, FederationRule.NAME_TOO_LONG, problem, f"use a name of at most {limit} characters")
 
 
 def label_values_fit(federation: Federation) -> Iterator[Problem]:
@@ -156,7 +157,9 @@ def label_values_fit(federation: Federation) -> Iterator[Problem]:
             path = f"{export.path}.selector"
             if not LABEL_KEY.fullmatch(key):
                 problem = f'"{key}" is no key of a Kubernetes label: no pod can carry it, so nothing would be selected'
-                yield Problem(path, "invalid-name", problem, "use the key as it stands in the pods' labels")
+                yield Problem(
+                    path, FederationRule.INVALID_NAME, problem, "use the key as it stands in the pods' labels"
+                )
             if value:
                 yield from _label_value(f"{path}.{key}", "label value", value)
 
@@ -164,11 +167,11 @@ def label_values_fit(federation: Federation) -> Iterator[Problem]:
 def _label_value(path: str, what: str, value: str) -> Iterator[Problem]:
     if len(value) > LABEL_LENGTH:
         problem = f"the {what} {value[:20]}... has {len(value)} characters; it becomes a label value, at most 63 long"
-        yield Problem(path, "name-too-long", problem, "use a name of at most 63 characters")
+        yield Problem(path, FederationRule.NAME_TOO_LONG, problem, "use a name of at most 63 characters")
     elif not LABEL_VALUE.fullmatch(value):
         problem = f'the {what} "{value}" is no label value, which Kubernetes would refuse'
         fix = "use letters, digits, dashes, dots and underscores, starting and ending with a letter or digit"
-        yield Problem(path, "invalid-name", problem, fix)
+        yield Problem(path, FederationRule.INVALID_NAME, problem, fix)
 
 
 def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
@@ -179,7 +182,7 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
         if namespace in RESERVED:
             yield Problem(
                 f"{workload.path}.namespace",
-                "reserved-namespace",
+                FederationRule.RESERVED_NAMESPACE,
                 f"{namespace} belongs to {RESERVED[namespace]}: it gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
                 f"use a namespace of its own, for example {workload.sample}",
@@ -192,14 +195,17 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
         namespace = export.service.namespace
         if namespace in RESERVED:
             yield Problem(
-                f"{export.path}.service", "reserved-namespace", _why_reserved(export.service), "remove this export"
+                f"{export.path}.service",
+                FederationRule.RESERVED_NAMESPACE,
+                _why_reserved(export.service),
+                "remove this export",
             )
         for index, consumer in enumerate(export.to):
             for place, account in enumerate(consumer.service_accounts or ()):
                 if account.namespace in RESERVED and account.namespace != NAMESPACE:
                     yield Problem(
                         f"{export.path}.to[{index}].serviceAccounts[{place}]",
-                        "reserved-namespace",
+                        FederationRule.RESERVED_NAMESPACE,
                         f"{account.namespace} belongs to {RESERVED[account.namespace]}: it gets no sidecars, so no pod"
                         f" there has the identity {account}",
                         "name an account of a namespace that is in the mesh, or remove this one",
@@ -226,7 +232,7 @@ def workloads_differ(federation: Federation) -> Iterator[Problem]:
         if first != workload.path:
             yield Problem(
                 workload.path,
-                "duplicate-workload",
+                FederationRule.DUPLICATE_WORKLOAD,
                 f"{workload.reference} in {workload.cluster} is declared by {first} too: both are one Deployment",
                 "remove one of them, or give it another namespace",
             )
@@ -236,11 +242,13 @@ def lab_network_fits(federation: Federation) -> Iterator[Problem]:
     """The lab's network is a Docker network, and one of its own."""
     if federation.lab.network in _OF_DOCKER:
         problem = f"{federation.lab.network} is a network of Docker's own: it has no addresses that could be given out"
-        yield Problem("lab.network", "reserved-network", problem, "use another name, for example mesh-federation")
+        yield Problem(
+            "lab.network", FederationRule.RESERVED_NETWORK, problem, "use another name, for example mesh-federation"
+        )
     elif not DOCKER_NETWORK.fullmatch(federation.lab.network):
         problem = f'"{federation.lab.network}" is no name that Docker gives to a network'
         fix = "use letters, digits, dots, dashes and underscores, starting with a letter or digit"
-        yield Problem("lab.network", "invalid-name", problem, fix)
+        yield Problem("lab.network", FederationRule.INVALID_NAME, problem, fix)
 
 
 def images_fit(federation: Federation) -> Iterator[Problem]:
@@ -255,7 +263,7 @@ def images_fit(federation: Federation) -> Iterator[Problem]:
         if value is not None and not form.fullmatch(value):
             told = f'"{excerpt(value)}" is no {"tag" if form is TAG else "name"} of an image'
             example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
-            yield Problem(path, "bad-image", told, f"write it as {example}; or leave it out")
+            yield Problem(path, FederationRule.BAD_IMAGE, told, f"write it as {example}; or leave it out")
 
 
 def paths_fit(federation: Federation) -> Iterator[Problem]:
@@ -268,7 +276,9 @@ def paths_fit(federation: Federation) -> Iterator[Problem]:
     for path, value in given.items():
         if not value.strip() or value.startswith("-") or not value.isprintable():
             problem = f'"{excerpt(value)}" is no path of a file or folder'
-            yield Problem(path, "bad-path", problem, "write a path, or leave it out, to take what the toolchain pins")
+            yield Problem(
+                path, FederationRule.BAD_PATH, problem, "write a path, or leave it out, to take what the toolchain pins"
+            )
 
 
 def revision_fits(federation: Federation) -> Iterator[Problem]:
@@ -276,7 +286,7 @@ def revision_fits(federation: Federation) -> Iterator[Problem]:
     revision = federation.istio.revision
     if revision and not LABEL.fullmatch(revision):
         problem = f'the revision "{revision}" is no host name label; istiod-<revision> is the name of a Service'
-        yield Problem("istio.revision", "invalid-name", problem, f"use {_RFC1123}{_suggestion(revision)}")
+        yield Problem("istio.revision", FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(revision)}")
 
 
 RULES = (

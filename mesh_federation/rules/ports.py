@@ -8,6 +8,7 @@ from mesh_federation.rules.links import exports_by_service
 from mesh_federation.rules.names import LABEL, LABEL_KEY, LABEL_LENGTH
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _PREFIXES = {
     "http": "HTTP",
@@ -37,7 +38,7 @@ def ports_are_named(federation: Federation) -> Iterator[Problem]:
         if not port.name:
             yield Problem(
                 f"{path}.name",
-                "unnamed-port",
+                FederationRule.UNNAMED_PORT,
                 f"port {port.number} has an empty name; Istio maps the endpoints of other clusters by port name, not"
                 " by number (pitfall 15)",
                 "write the name of the Service's port, for example http; where that has none, any name that begins with"
@@ -46,7 +47,7 @@ def ports_are_named(federation: Federation) -> Iterator[Problem]:
         elif len(port.name) > LABEL_LENGTH or not LABEL.fullmatch(port.name):
             yield Problem(
                 f"{path}.name",
-                "bad-port-name",
+                FederationRule.BAD_PORT_NAME,
                 f'"{port.name[:70]}" cannot be the name of a Service port, so no endpoint would ever match it',
                 "use the Service port's own name: lower-case letters, digits and dashes, at most 63",
             )
@@ -62,7 +63,7 @@ def port_names_agree_with_protocols(federation: Federation) -> Iterator[Problem]
         if given is not None and not LABEL_KEY.fullmatch(given):
             yield Problem(
                 f"{path}.appProtocol",
-                "bad-app-protocol",
+                FederationRule.BAD_APP_PROTOCOL,
                 f'"{given[:70]}" cannot be the appProtocol of a Service port',
                 "write it as it stands in the Service, for example http, grpc or kubernetes.io/h2c",
             )
@@ -75,7 +76,7 @@ def port_names_agree_with_protocols(federation: Federation) -> Iterator[Problem]
         fix = f"write protocol: {read}, or {other if given is None else 'correct appProtocol'}"
         yield Problem(
             f"{path}.protocol",
-            "port-name-protocol",
+            FederationRule.PORT_NAME_PROTOCOL,
             f"{port.protocol.value} for a port {source}, Istio takes it for {read} in the exporting cluster, and the"
             " two sides would speak past each other",
             "export a TCP port: meshes do not carry UDP" if read == "UDP" else fix,
@@ -102,13 +103,19 @@ def ports_are_unique(federation: Federation) -> Iterator[Problem]:
             if same_name != index and port.name:
                 problem = f"{port.name} is the name of ports[{same_name}] too; Istio could not tell them apart"
                 yield Problem(
-                    f"{path}.name", "duplicate-port", problem, "give each port the name it has in the Service"
+                    f"{path}.name",
+                    FederationRule.DUPLICATE_PORT,
+                    problem,
+                    "give each port the name it has in the Service",
                 )
             same_number = numbers.setdefault(port.number, index)
             if same_number != index:
                 problem = f"{port.number} is the number of ports[{same_number}] too; a Service has one port a number"
                 yield Problem(
-                    f"{path}.number", "duplicate-port", problem, "remove one of the two, or correct its number"
+                    f"{path}.number",
+                    FederationRule.DUPLICATE_PORT,
+                    problem,
+                    "remove one of the two, or correct its number",
                 )
 
 
@@ -125,7 +132,7 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
             if difference:
                 yield Problem(
                     f"{link.path}.ports[{index}]",
-                    "port-mismatch",
+                    FederationRule.PORT_MISMATCH,
                     f"{link.cluster} imports {link.service} with {_told(port)}, but {difference}",
                     f"write the port as {export.path} has it, or leave `ports` out to take all of them",
                 )
@@ -162,7 +169,7 @@ def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Pro
             if link.source != first.source and _facts(ports) != _facts(others):
                 yield Problem(
                     link.path,
-                    "ports-differ",
+                    FederationRule.PORTS_DIFFER,
                     f"{link.cluster} imports {link.service} from {first.source} with {', '.join(map(_told, ports))} and"
                     f" from {link.source} with {', '.join(map(_told, others))}: on a port that one of them lacks, its"
                     " share of the calls would fail",
@@ -189,7 +196,7 @@ def samples_have_their_ports(federation: Federation) -> Iterator[Problem]:
                 app = f" with appProtocol {port.app_protocol}" if port.app_protocol is not None else ""
                 yield Problem(
                     f"{export.path}.ports[{index}]",
-                    "sample-port",
+                    FederationRule.SAMPLE_PORT,
                     f"{export.cluster} exports {_told(port)}{target}{app} of {export.service}, but the Service of"
                     f" {workload.path} has port http {sample.port} with targetPort {sample.target}",
                     f"write {{name: http, number: {sample.port}, protocol: HTTP}}",

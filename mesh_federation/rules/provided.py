@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mesh_federation.stack.config import Federation, ProvidedAuthority
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import AuthorityRule, FederationRule
 from mesh_federation.stack.text import excerpt
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all other checks together: only where it is needed
@@ -75,7 +76,7 @@ def _namesakes(roots: list[_Root]) -> Iterator[Problem]:
             of = "the roots" if first.cluster == root.cluster else f"the roots of {first.cluster} and {root.cluster}"
             yield Problem(
                 root.path,
-                "same-root-dn",
+                AuthorityRule.SAME_ROOT_DN,
                 f"{of} are both called {root.certificate.subject.rfc4514_string()} but have different"
                 " keys: TLS libraries look an issuer up by that name, and where no key identifiers tell them apart, the"
                 " order of the bundle decides whose calls fail",
@@ -92,20 +93,11 @@ def _roots_of_one_mesh(federation: Federation, roots: list[_Root]) -> Iterator[P
         if peer.certificate != root.certificate:
             yield Problem(
                 root.path,
-                "mesh-of-two-roots",
+                FederationRule.MESH_OF_TWO_ROOTS,
                 f"clusters {peer.cluster} and {root.cluster} have one meshID, {mesh}, but different roots: workloads of"
                 " one mesh need one root",
                 "provide the same root for both, or give each cluster a meshID of its own",
             )
-    if federation.istio.ambient and len({root.certificate for root in roots}) > 1:
-        clusters = ", ".join(root.cluster for root in roots)
-        yield Problem(
-            "istio.ambient",
-            "ambient-with-separate-roots",
-            f"the clusters {clusters} bring different roots: ztunnel checks peers against its own root only, so every"
-            " call to another cluster would be refused",
-            "provide intermediates of one root, or use sidecars (ambient: false)",
-        )
 
 
 class _Authority:
@@ -140,7 +132,9 @@ class _Authority:
         for key, certificate in self._given():
             if name := unreadable(certificate):
                 problem = f"{title(certificate)} has a name that istiod refuses to read: {excerpt(name)}"
-                yield Problem(f"{self._path}.{key}", "provided-bad-name", problem, "issue it with names of plain text")
+                yield Problem(
+                    f"{self._path}.{key}", AuthorityRule.PROVIDED_BAD_NAME, problem, "issue it with names of plain text"
+                )
             yield from faults(f"{self._path}.{key}", certificate, is_root=key == "root")
         yield from self._links()
         yield from self._private_key()
@@ -158,7 +152,12 @@ class _Authority:
         if len(found) > 1:
             place = "the others belong under `chain`" if key == "certificate" else "a cluster has one root"
             problem = f"there are {len(found)} certificates; {place}"
-            self._find(key, "provided-not-one", problem, "keep the first that is meant, and move or remove the rest")
+            self._find(
+                key,
+                AuthorityRule.PROVIDED_NOT_ONE,
+                problem,
+                "keep the first that is meant, and move or remove the rest",
+            )
         return found[0] if len(found) == 1 else None
 
     def _several(self, key: str, value: str) -> list[Certificate] | None:
@@ -193,7 +192,7 @@ class _Authority:
         for astray in (each for each in self._chain if each not in found):
             yield Problem(
                 f"{self._path}.chain",
-                "provided-chain-astray",
+                AuthorityRule.PROVIDED_CHAIN_ASTRAY,
                 f"{title(astray)} does not lie on the way from {title(self.certificate)} to the root of {self._name}",
                 "remove it, or correct certificate or root",
             )
@@ -201,7 +200,7 @@ class _Authority:
             if what := misnamed(lower, upper):
                 yield Problem(
                     path,
-                    "provided-key-identifier",
+                    AuthorityRule.PROVIDED_KEY_IDENTIFIER,
                     f"{title(lower)} names {what} for its issuer (authorityKeyIdentifier) than {title(upper)} has:"
                     " istiod starts, and proxies refuse all that it signs",
                     "issue it anew under the issuer as it is now: a renewed one may have changed",
@@ -212,7 +211,7 @@ class _Authority:
                 names = ", ".join(title(each) for _, each in reversed(way[:below]))
                 yield Problem(
                     path,
-                    "provided-path-length",
+                    AuthorityRule.PROVIDED_PATH_LENGTH,
                     f"basicConstraints of {title(certificate)} say pathlen:{allowed}, and between it and the workloads"
                     f" stand {below}: {names}. Proxies refuse all that the last of them signs",
                     f"issue it without pathlen, or with pathlen:{below} or more",
@@ -232,7 +231,7 @@ class _Authority:
             told = f"its issuer is called {issuer} too, and has another key: the issuer was made anew since"
         return Problem(
             f"{self._path}.chain",
-            "provided-chain-broken",
+            AuthorityRule.PROVIDED_CHAIN_BROKEN,
             f"{title(last)} is not signed by {title(self.root)}, the root of {self._name}, or by a certificate under"
             f" chain: {told}",
             "put what lies between certificate and root under chain, or correct root",
@@ -255,11 +254,14 @@ class _Authority:
         if certified == key:
             return  # what is wrong with its kind was said of the certificate
         if reason := unfit(key):
-            yield Problem(path, "provided-key-kind", f"it is {reason}", KEY_FIX)
+            yield Problem(path, AuthorityRule.PROVIDED_KEY_KIND, f"it is {reason}", KEY_FIX)
         elif self.certificate is not None:
             problem = f"the private key does not belong to {title(self.certificate)}: istiod would refuse to start"
             yield Problem(
-                path, "provided-key-mismatch", problem, "give the key with which that certificate was requested"
+                path,
+                AuthorityRule.PROVIDED_KEY_MISMATCH,
+                problem,
+                "give the key with which that certificate was requested",
             )
 
 

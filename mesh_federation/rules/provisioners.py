@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from mesh_federation.rules.names import CLUSTER_LENGTH
 from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _MADE = {Provisioner.KWOK, Provisioner.KIND, Provisioner.K3D}
 
@@ -27,7 +28,6 @@ _ACTS_ON = {
 _SUITS = {
     LoadBalancer.SIMULATED: {Provisioner.KWOK},
     LoadBalancer.SERVICELB: {Provisioner.K3D},
-    LoadBalancer.CLOUD_PROVIDER_KIND: {Provisioner.KIND},
     LoadBalancer.METALLB: {Provisioner.KIND, Provisioner.K3D, Provisioner.EXISTING},
     LoadBalancer.NONE: set(Provisioner),
 }
@@ -35,7 +35,6 @@ _SUITS = {
 _WHY_NOT = {
     LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services by themselves",
     LoadBalancer.SERVICELB: "it is part of k3s",
-    LoadBalancer.CLOUD_PROVIDER_KIND: "it serves the clusters that kind lists",
     LoadBalancer.METALLB: "simulated nodes run no MetalLB",
     LoadBalancer.NONE: "",
 }
@@ -69,7 +68,7 @@ def keys_act(federation: Federation) -> Iterator[Problem]:
             shown, written = str(value).lower() if isinstance(value, bool) else shown, to_camel(key)
             yield Problem(
                 f"{cluster.path}.{written}",
-                "key-without-effect",
+                FederationRule.KEY_WITHOUT_EFFECT,
                 f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{written}` is"
                 f" for {_names(provisioners)}",
                 f"remove `{written}`, or choose provisioner {_names(provisioners)}",
@@ -82,7 +81,7 @@ def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Prob
         if cluster.is_existing and not cluster.kubeconfig:
             yield Problem(
                 f"{cluster.path}.kubeconfig",
-                "missing-kubeconfig",
+                FederationRule.MISSING_KUBECONFIG,
                 f"{cluster.name} is an existing cluster, but no kubeconfig says how to reach it; whatever KUBECONFIG"
                 " holds on some machine could be the wrong cluster",
                 f"add kubeconfig: path/to/{cluster.name}.kubeconfig, and context if the file has several",
@@ -99,7 +98,7 @@ def existing_clusters_differ(federation: Federation) -> Iterator[Problem]:
         if first != cluster.name:
             yield Problem(
                 f"{cluster.path}.kubeconfig",
-                "one-cluster-twice",
+                FederationRule.ONE_CLUSTER_TWICE,
                 f"{first} has kubeconfig {cluster.kubeconfig} and the same context too: {first} and {cluster.name} are"
                 " one cluster, and each would overwrite the mesh of the other",
                 f"remove {cluster.name}, or name the kubeconfig and context of another cluster",
@@ -113,7 +112,7 @@ def adopted_objects_are_named(federation: Federation) -> Iterator[Problem]:
             if not _OBJECT.fullmatch(name):
                 yield Problem(
                     f"{cluster.path}.adopted[{index}]",
-                    "bad-object-name",
+                    FederationRule.BAD_OBJECT_NAME,
                     f'"{name}" names no object of {cluster.name}, so it would adopt nothing',
                     "write it as `up` names it with adopt: true, for example ServiceAccount sleep/sleep",
                 )
@@ -126,7 +125,7 @@ def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
         if cluster.provisioner not in suits:
             yield Problem(
                 f"{cluster.path}.loadBalancer",
-                "load-balancer-mismatch",
+                FederationRule.LOAD_BALANCER_MISMATCH,
                 f"{cluster.load_balancer.value} does not work on {cluster.name}, which has provisioner"
                 f" {cluster.provisioner.value}: {_WHY_NOT[cluster.load_balancer]}, so the gateway would get no address",
                 f"leave loadBalancer out to take what suits {cluster.provisioner.value}",
@@ -140,7 +139,7 @@ def names_suit(federation: Federation) -> Iterator[Problem]:
         if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
             yield Problem(
                 cluster.path,
-                "name-too-long",
+                FederationRule.NAME_TOO_LONG,
                 f"{cluster.name} has {len(cluster.name)} characters; {cluster.provisioner.value} takes at most"
                 f" {longest}, and {_GENERATION} of them are for the generation in {cluster.name}-xxxxxx",
                 f"give the cluster a name of at most {longest - _GENERATION} characters",
@@ -158,7 +157,7 @@ def node_images_suit(federation: Federation) -> Iterator[Problem]:
             whose = next(provisioner.value for provisioner, other in _NODE_IMAGES.items() if other == name)
             yield Problem(
                 f"{cluster.path}.image" if cluster.image else "images.node",
-                "node-image-of-another",
+                FederationRule.NODE_IMAGE_OF_ANOTHER,
                 f"{image} is the node image of {whose}, but {cluster.name} has provisioner {cluster.provisioner.value}:"
                 " its nodes would not start",
                 f"give {cluster.name} an `image` of {own}, or leave `image` and images.node out to take the one that"
@@ -178,7 +177,7 @@ def _by_nodes(cluster: Cluster) -> Iterator[Problem]:
     if addresses:
         yield Problem(
             f"{cluster.path}.gateway.addresses",
-            "address-of-nodes",
+            FederationRule.ADDRESS_OF_NODES,
             f"{addresses[0]} cannot be given to the gateway of {cluster.name}: servicelb publishes it at the addresses"
             " of the cluster's nodes, which Docker hands out",
             "leave gateway.addresses out, so that they are read from the Service, or set loadBalancer: metallb",
@@ -187,7 +186,7 @@ def _by_nodes(cluster: Cluster) -> Iterator[Problem]:
     if port in _NODE_PORTS:
         yield Problem(
             f"{cluster.path}.gateway.port",
-            "port-of-nodes",
+            FederationRule.PORT_OF_NODES,
             f"servicelb opens port {port} on the nodes of {cluster.name}, where it is the {_NODE_PORTS[port]}'s: that"
             " could not be reached any more",
             "use another port, for example 15443, or set loadBalancer: metallb",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import nearest
 
 
@@ -35,7 +36,7 @@ def _unknown(federation: Federation, path: str, name: str) -> Problem:
     listed = ", ".join(declared[:8]) + (f" and {len(declared) - 8} more" if len(declared) > 8 else "")
     problem = f"{name or 'the empty text'} is no cluster of this federation; declared: {listed}"
     fix = f"write {meant}" if meant else "write one of these, or declare it under clusters"
-    return Problem(path, "unknown-cluster", problem, fix)
+    return Problem(path, FederationRule.UNKNOWN_CLUSTER, problem, fix)
 
 
 RULES = (clusters_exist,)

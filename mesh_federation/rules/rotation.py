@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mesh_federation.plan.trust import TrustPlan, plan
 from mesh_federation.stack.config import Federation, Trust
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 _COMMON_NAME = 64
@@ -20,7 +21,12 @@ def authorities_have_names(federation: Federation) -> Iterator[Problem]:
     for path, name in given.items():
         if not _NAME.fullmatch(name):
             problem = f'"{name}" cannot be part of the names of certificates and resources'
-            yield Problem(path, "bad-authority-name", problem, "use lower-case letters, digits and dashes, such as r2")
+            yield Problem(
+                path,
+                FederationRule.BAD_AUTHORITY_NAME,
+                problem,
+                "use lower-case letters, digits and dashes, such as r2",
+            )
 
 
 def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
@@ -35,7 +41,7 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
     if now.issuers == following.issuers:
         yield Problem(
             "trust.rotation",
-            "rotation-to-nowhere",
+            FederationRule.ROTATION_TO_NOWHERE,
             "the roots that it leads to are those that clusters have",
             "name the next root, for example root: r2; or another model; or remove rotation",
         )
@@ -45,7 +51,7 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
     for root in changed:
         yield Problem(
             "trust.rotation",
-            "rotation-without-name",
+            FederationRule.ROTATION_WITHOUT_NAME,
             f"{root.name} is to be another root ({root.made_of}), but both have one name: clusters trust both for a"
             " while, and must tell them apart",
             "give the next roots a name, for example root: r2",
@@ -63,7 +69,12 @@ def common_names_fit(federation: Federation) -> Iterator[Problem]:
     for name in names:
         if len(name) > _COMMON_NAME:
             problem = f'the common name "{name}" has {len(name)} characters; X.509 allows {_COMMON_NAME}'
-            yield Problem("trust", "long-common-name", problem, "shorten the names of the cluster or of the authority")
+            yield Problem(
+                "trust",
+                FederationRule.LONG_COMMON_NAME,
+                problem,
+                "shorten the names of the cluster or of the authority",
+            )
 
 
 def roots_outlive_what_they_sign(federation: Federation) -> Iterator[Problem]:
@@ -72,7 +83,7 @@ def roots_outlive_what_they_sign(federation: Federation) -> Iterator[Problem]:
     if trust.following.model in ("common", "separate") and trust.intermediate_days > trust.following.root_days:
         yield Problem(
             "trust.intermediateDays",
-            "outlives-its-root",
+            FederationRule.OUTLIVES_ITS_ROOT,
             f"intermediates would last {trust.intermediate_days} days, longer than their root, which lasts"
             f" {trust.following.root_days}: they are worth nothing after it",
             "write fewer days than rootDays",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from mesh_federation.rules.names import fitting, from_name
 from mesh_federation.stack.config import Cluster, Export, Federation, NamespacedName, Trust
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import escape_unprintable
 
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
@@ -23,11 +24,11 @@ def trust_domains_are_names(federation: Federation) -> Iterator[Problem]:
             continue
         if len(domain) > _LENGTH:
             problem = f"{domain[:20]}... has {len(domain)} characters; SPIFFE allows {_LENGTH}"
-            yield Problem(f"{cluster.path}.trustDomain", "bad-trust-domain", problem, "use a shorter name")
+            yield Problem(f"{cluster.path}.trustDomain", FederationRule.BAD_TRUST_DOMAIN, problem, "use a shorter name")
         elif not _TRUST_DOMAIN.fullmatch(domain):
             yield Problem(
                 f"{cluster.path}.trustDomain",
-                "bad-trust-domain",
+                FederationRule.BAD_TRUST_DOMAIN,
                 f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
                 f"use lower-case letters, digits, dots and dashes, for example {fitting(cluster.name) or 'east'}.local",
             )
@@ -60,7 +61,7 @@ def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Problem
             first, later = pair
             yield Problem(
                 f"{later.path}.trustDomain",
-                "trust-domain-taken",
+                FederationRule.TRUST_DOMAIN_TAKEN,
                 f"cluster {first.name} has {later.trust_domain} too, and {export.path} of {export.cluster} names"
                 f" consumers: callers of {first.name} and {later.name} could not be told apart",
                 f"admit the same callers of both under `to` of {export.path}: they are of one mesh"
@@ -100,7 +101,7 @@ def named_callers_keep_their_trust_domain(federation: Federation) -> Iterator[Pr
             if there.trust_domain == _POINTER:
                 yield Problem(
                     f"{there.path}.trustDomain",
-                    "trust-domain-of-istio",
+                    FederationRule.TRUST_DOMAIN_OF_ISTIO,
                     f"{export.path} names accounts of {there.name}, but an istiod reads {_POINTER} in an account as its"
                     f" own trust domain, {here.trust_domain} in {here.name}: none of them could ever call",
                     f"give {there.name} a trust domain of its own, for example {there.name}.local; or leave"
@@ -116,7 +117,7 @@ def networks_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
             if later.mesh_id != first.mesh_id:
                 yield Problem(
                     f"{later.path}.network",
-                    "network-of-two-meshes",
+                    FederationRule.NETWORK_OF_TWO_MESHES,
                     f"clusters {first.name} (meshID {first.mesh_id}) and {later.name} (meshID {later.mesh_id}) share"
                     f' the network "{later.network}": Istio would send calls to pods directly, past the gateways',
                     f"give {later.name} a network of its own, for example {later.name}-network, or both one meshID",
@@ -131,7 +132,7 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
             if later.trust_domain != first.trust_domain:
                 yield Problem(
                     f"{later.path}.trustDomain",
-                    "mesh-of-two-trust-domains",
+                    FederationRule.MESH_OF_TWO_TRUST_DOMAINS,
                     f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have one"
                     f" meshID, {later.mesh_id}: workloads of one mesh need one trust domain",
                     f"write trustDomain: {first.trust_domain}, or give {later.name} a meshID of its own",
@@ -141,24 +142,11 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
                 others = " and ".join(cluster.name for cluster in group)
                 yield Problem(
                     f"{place}.model",
-                    "mesh-of-two-roots",
+                    FederationRule.MESH_OF_TWO_ROOTS,
                     f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one"
                     " mesh need one root",
                     "write model: common, or give each cluster a meshID of its own",
                 )
-
-
-def ambient_has_one_root(federation: Federation) -> Iterator[Problem]:
-    """Ztunnel validates peers against one root."""
-    for place, trust in authorities(federation):
-        if federation.istio.ambient and trust.model == "separate" and len(federation.clusters) > 1:
-            yield Problem(
-                "istio.ambient",
-                "ambient-with-separate-roots",
-                f"ambient meshes with {place}.model separate: ztunnel checks peers against its own root only, so every"
-                " call to another cluster would be refused",
-                f"write {place}.model: common, or use sidecars (ambient: false)",
-            )
 
 
 def provided_names_all_clusters(federation: Federation) -> Iterator[Problem]:
@@ -171,7 +159,7 @@ def _unused(place: str, trust: Trust) -> Iterator[Problem]:
     if trust.provided:
         yield Problem(
             f"{place}.provided",
-            "provided-unused",
+            FederationRule.PROVIDED_UNUSED,
             f"authorities are given for {', '.join(trust.provided)}, but {place}.model is {trust.model}, which makes"
             " its own: the given ones would be ignored",
             f"write model: provided, or remove {place}.provided",
@@ -183,7 +171,7 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Pro
         if name not in trust.provided:
             yield Problem(
                 f"{place}.provided",
-                "provided-incomplete",
+                FederationRule.PROVIDED_INCOMPLETE,
                 f"{place}.model is provided, but cluster {name} has no authority there, so its istiod could sign"
                 " nothing",
                 f"add {place}.provided.{name} with certificate, key, chain and root",
@@ -192,7 +180,7 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Pro
         if name not in federation.clusters:
             yield Problem(
                 f"{place}.provided.{name}",
-                "provided-for-nobody",
+                FederationRule.PROVIDED_FOR_NOBODY,
                 f"{name} is no cluster of this federation; declared: {', '.join(federation.clusters)}",
                 "write the name of the cluster meant, or remove this authority",
             )
@@ -206,7 +194,7 @@ def organizations_can_be_read(federation: Federation) -> Iterator[Problem]:
         if not organization.isprintable():
             yield Problem(
                 f"{place}.organization",
-                "organization-unprintable",
+                FederationRule.ORGANIZATION_UNPRINTABLE,
                 f'"{escape_unprintable(organization)}" has unprintable characters: it becomes part of the subject of'
                 " every authority, which programs compare, cut off at NUL, or print to a terminal",
                 "use letters, digits, spaces and punctuation",
@@ -220,6 +208,5 @@ RULES = (
     named_callers_keep_their_trust_domain,
     networks_are_of_one_mesh,
     meshes_are_of_one_trust,
-    ambient_has_one_root,
     provided_names_all_clusters,
 )

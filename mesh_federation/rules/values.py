@@ -16,6 +16,7 @@ from mesh_federation.plan.istio_values import (
 )
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
 
 
@@ -289,7 +290,7 @@ def values_leave_to_the_model_what_is_its(federation: Federation) -> Iterator[Pr
 
 def _elsewhere(path: str, what: str, decided: Decided) -> Problem:
     fix = f"remove it, and use {decided.instead}" if decided.instead else "remove it"
-    return Problem(path, "decided-elsewhere", f"{what} {decided.why}", fix)
+    return Problem(path, FederationRule.DECIDED_ELSEWHERE, f"{what} {decided.why}", fix)
 
 
 def _found(tree: object, keys: Sequence[str], where: str) -> Iterator[tuple[str, object]]:
@@ -322,7 +323,7 @@ def arguments_leave_to_the_model_what_is_its(federation: Federation) -> Iterator
         name = str(argument).partition("=")[0].lstrip("-")
         if str(argument).startswith("-") and name in (*_FLAGS, "n"):
             problem = f"{excerpt(argument)} would tell istiod something else than the stack file does"
-            yield Problem(path, "decided-elsewhere", problem, "remove it, and what follows it")
+            yield Problem(path, FederationRule.DECIDED_ELSEWHERE, problem, "remove it, and what follows it")
 
 
 def exported_ports_pass_the_proxy(federation: Federation) -> Iterator[Problem]:
@@ -336,7 +337,7 @@ def exported_ports_pass_the_proxy(federation: Federation) -> Iterator[Problem]:
                     if (number in listed or "*" in listed) is is_left_alone:
                         yield Problem(
                             path,
-                            "decided-elsewhere",
+                            FederationRule.DECIDED_ELSEWHERE,
                             f"{kind_of(value)} would let calls to port {number} of {export.service} pass by its proxy,"
                             f" which refuses whoever {export.path} does not name",
                             "let the proxy take that port" if is_left_alone else f"add {number}",
@@ -351,7 +352,7 @@ def sections_are_mappings(federation: Federation) -> Iterator[Problem]:
                 if not isinstance(value, Mapping):
                     yield Problem(
                         path,
-                        "values-not-a-mapping",
+                        FederationRule.VALUES_NOT_A_MAPPING,
                         f"{kind_of(value)} stands where Istio's charts look for further keys, so that nothing can be"
                         " rendered",
                         "write a mapping, for example {key: value}; or remove the key, to take the chart's defaults",

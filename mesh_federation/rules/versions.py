@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mesh_federation.plan.istio_values import ALPHA_GATEWAY_API, TLS_LISTENERS_DEFAULT
 from mesh_federation.stack.config import Cluster, Federation, Istio
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 _OLDEST = (1, 22, 1)
 _NEWEST = tuple(int(part) for part in Istio().version.split(".")[:2])
@@ -13,7 +14,6 @@ _NEWEST = tuple(int(part) for part in Istio().version.split(".")[:2])
 _KUBERNETES = range(27, 38)
 """Minor releases that one of those releases of Istio supports, or is usable with (istio.io: supported releases)."""
 _GLOBAL = (1, 23)
-_AMBIENT = (1, 27)
 _READS_CONFIG_MAPS = (1, 26)
 _UNSET_NETWORK = (1, 30)
 _SKEW = 2
@@ -38,7 +38,7 @@ def releases_are_recent(federation: Federation) -> Iterator[Problem]:
         if tuple(int(part) for part in release.split("-")[0].split(".")) < _OLDEST:
             yield Problem(
                 _path(cluster),
-                "istio-too-old",
+                FederationRule.ISTIO_TOO_OLD,
                 f"Istio {release} is older than {_dotted(_OLDEST)}: its gateways drop calls from other clusters until"
                 " they restart (istio#50757, pitfall 18)",
                 f"use {_dotted(_OLDEST)} or later",
@@ -51,7 +51,7 @@ def releases_are_known(federation: Federation) -> Iterator[Problem]:
         if federation.istio_version(cluster.name) > _NEWEST:
             yield Problem(
                 _path(cluster),
-                "istio-too-new",
+                FederationRule.ISTIO_TOO_NEW,
                 f"Istio {_release(federation, cluster)} is later than {_dotted(_NEWEST)}, the latest that this program"
                 " knows: its charts and objects may differ from what is rendered here",
                 f"use {_dotted(_OLDEST)} to {_dotted(_NEWEST)}",
@@ -60,7 +60,7 @@ def releases_are_known(federation: Federation) -> Iterator[Problem]:
         if minor and int(minor[1]) not in _KUBERNETES:
             yield Problem(
                 f"{cluster.path}.kubernetesVersion",
-                "kubernetes-unsupported",
+                FederationRule.KUBERNETES_UNSUPPORTED,
                 f"Kubernetes {cluster.kubernetes_version} is supported by no Istio from {_dotted(_OLDEST[:2])} to"
                 f" {_dotted(_NEWEST)}: what charts render for it was never tried",
                 f"use 1.{_KUBERNETES[0]} to 1.{_KUBERNETES[-1]}",
@@ -75,7 +75,7 @@ def releases_are_close(federation: Federation) -> Iterator[Problem]:
     if high[1] - low[1] > _SKEW:
         yield Problem(
             _path(oldest),
-            "version-skew",
+            FederationRule.VERSION_SKEW,
             f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} {_dotted(high)}: more than {_SKEW} minor"
             " releases apart, which nobody tests together",
             f"bring {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
@@ -93,7 +93,7 @@ def global_hosts_are_supported(federation: Federation) -> Iterator[Problem]:
         asked = "`as: global`" if link.mode == "global" else "with `api: gateway`"
         yield Problem(
             link.path,
-            "global-version",
+            FederationRule.GLOBAL_VERSION,
             f"{link.cluster} imports {link.service} {asked}, which needs Istio {_dotted(_GLOBAL)} to find the"
             f" gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
             f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote` and `api: istio`",
@@ -106,7 +106,7 @@ def networks_are_set(federation: Federation) -> Iterator[Problem]:
         if not cluster.network and federation.istio_version(cluster.name) < _UNSET_NETWORK:
             yield Problem(
                 f"{cluster.path}.network",
-                "unset-network-version",
+                FederationRule.UNSET_NETWORK_VERSION,
                 f"{cluster.name} has an empty network and runs Istio {_release(federation, cluster)}; before"
                 f" {_dotted(_UNSET_NETWORK)} its proxies would not use the gateways of other networks (pitfall 30)",
                 f"write a name, for example {cluster.name}-network, or leave the key out",
@@ -129,7 +129,7 @@ def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
         if old:
             yield Problem(
                 f"istio.values.{refused[0]}.{ALPHA_GATEWAY_API}",
-                "tls-listener-flag",
+                FederationRule.TLS_LISTENER_FLAG,
                 f"false takes back what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
                 f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
                 f" {_release(federation, old[0])}",
@@ -142,21 +142,6 @@ def _flag(environment: object) -> str:
     return str(environment.get(ALPHA_GATEWAY_API)) if isinstance(environment, dict) else ""
 
 
-def ambient_spans_clusters(federation: Federation) -> Iterator[Problem]:
-    """Ambient meshes of several clusters exist from one release on."""
-    if not federation.istio.ambient or len(federation.clusters) < 2:
-        return
-    for cluster in federation.clusters.values():
-        if federation.istio_version(cluster.name) < _AMBIENT:
-            yield Problem(
-                _path(cluster),
-                "ambient-version",
-                f"Istio {_release(federation, cluster)} with istio.ambient: true: ambient meshes"
-                f" reach other clusters from Istio {_dotted(_AMBIENT)} on",
-                f"use Istio {_dotted(_AMBIENT)} or later, or sidecars (ambient: false)",
-            )
-
-
 def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Problem]:
     """One release reads all ConfigMaps of remote clusters, which releases before and after it leave alone."""
     for link in federation.discovery:
@@ -164,7 +149,7 @@ def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Probl
         if cluster and federation.istio_version(cluster.name) == _READS_CONFIG_MAPS:
             yield Problem(
                 link.path,
-                "discovery-version",
+                FederationRule.DISCOVERY_VERSION,
                 f"{cluster.name} runs Istio {_release(federation, cluster)}, whose istiod waits until it has read every"
                 f" ConfigMap of {link.of}, which it is not allowed to: it would never count {link.of} as synced",
                 f"use another release than {_dotted(_READS_CONFIG_MAPS)} in {cluster.name}",
@@ -179,5 +164,4 @@ RULES = (
     readers_need_no_more_than_they_may,
     networks_are_set,
     tls_listeners_are_enabled,
-    ambient_spans_clusters,
 )

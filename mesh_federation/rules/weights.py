@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mesh_federation.plan import local_endpoints
 from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 
 
 def weights_add_up(federation: Federation) -> Iterator[Problem]:
@@ -19,7 +20,7 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
         if plain:
             yield Problem(
                 f"{plain[0].path}.weight",
-                "weight-missing",
+                FederationRule.WEIGHT_MISSING,
                 f"{weighted[0].path} gives {weighted[0].source} a weight of {weighted[0].weight} for {called}, but"
                 f" {plain[0].path} from {plain[0].source} has none",
                 "give every import of this service in this cluster a weight, or none of them",
@@ -31,14 +32,14 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
         if beside_pods and total > 100:
             yield Problem(
                 f"{group[0].path}.weight",
-                "weights-sum",
+                FederationRule.WEIGHTS_SUM,
                 f"the weights for {called} are {shares} = {total}; local pods get what is left of 100",
                 "lower them to at most 100 in all",
             )
         elif not beside_pods and total != 100:
             yield Problem(
                 f"{group[0].path}.weight",
-                "weights-sum",
+                FederationRule.WEIGHTS_SUM,
                 f"the weights for {called} are {shares} = {total}, not 100; Istio refuses such a DestinationRule",
                 "change them so that they add up to 100",
             )
@@ -52,7 +53,7 @@ def weights_exclude_failover(federation: Federation) -> Iterator[Problem]:
         if weighted and failing_over:
             yield Problem(
                 f"{failing_over.path}.failover",
-                "weights-with-failover",
+                FederationRule.WEIGHTS_WITH_FAILOVER,
                 f"{weighted.path} weighs the calls from {weighted.cluster} to {weighted.service}, and"
                 f" {failing_over.path} lets them fail over; Istio takes `distribute` or `failover`, not both",
                 "remove the weights, or remove failover",
@@ -77,7 +78,7 @@ def shares_and_failover_tell_places_apart(federation: Federation) -> Iterator[Pr
             if same is not None:
                 yield Problem(
                     f"{link.path}.locality",
-                    "local-in-one-locality",
+                    FederationRule.LOCAL_IN_ONE_LOCALITY,
                     f"{link.source} ({locality}) and {same} are in one locality; weights and failover act between"
                     f" localities, so calls of {link.service} could not be told apart",
                     f"give {link.path} a locality of its own, for example locality: {link.source}",

@@ -34,6 +34,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID as Algorithm
 from pydantic.alias_generators import to_camel
 
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import AuthorityRule
 
 KEY_FIX = "issue the authority with an ECDSA key on P-256 or P-384, or an RSA key of 2048 to 4096 bits"
 _BITS = range(2048, 4096 + 1)
@@ -81,17 +82,17 @@ def faults(path: str, certificate: Certificate, is_root: bool) -> Iterator[Probl
     yield from _form(path, certificate)
     yield from _signature(path, certificate, is_root)
     if reason := unfit(public(certificate)):
-        yield Problem(path, "provided-key-kind", f"{title(certificate)} has {reason}", KEY_FIX)
+        yield Problem(path, AuthorityRule.PROVIDED_KEY_KIND, f"{title(certificate)} has {reason}", KEY_FIX)
 
 
 def _lifetime(path: str, certificate: Certificate) -> Iterator[Problem]:
     now = datetime.now(UTC)
     if certificate.not_valid_after_utc < now:
         problem = f"{title(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: no proxy accepts it"
-        yield Problem(path, "provided-expired", problem, "renew it before it is given to a mesh")
+        yield Problem(path, AuthorityRule.PROVIDED_EXPIRED, problem, "renew it before it is given to a mesh")
     if certificate.not_valid_before_utc > now:
         problem = f"{title(certificate)} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} on, not yet"
-        yield Problem(path, "provided-not-yet-valid", problem, "wait, or issue it with an earlier start")
+        yield Problem(path, AuthorityRule.PROVIDED_NOT_YET_VALID, problem, "wait, or issue it with an earlier start")
 
 
 def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
@@ -99,12 +100,12 @@ def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
     limits = _extension(certificate, BasicConstraints)
     if limits is None or not limits.ca:
         problem = f"{subject} is no authority (basicConstraints has no CA:TRUE): nothing it signs is accepted"
-        yield Problem(path, "provided-not-an-authority", problem, "issue it with basicConstraints CA:TRUE")
+        yield Problem(path, AuthorityRule.PROVIDED_NOT_AN_AUTHORITY, problem, "issue it with basicConstraints CA:TRUE")
         return  # a certificate of something else, whose other extensions are as they should be
     usage = _extension(certificate, KeyUsage)  # without the extension every use is allowed (RFC 5280, 4.2.1.3)
     if usage is not None and not usage.key_cert_sign:
         problem = f"{subject} may not sign certificates (keyUsage lacks keyCertSign): nothing it signs is accepted"
-        yield Problem(path, "provided-cannot-sign", problem, "issue it with keyUsage keyCertSign, cRLSign")
+        yield Problem(path, AuthorityRule.PROVIDED_CANNOT_SIGN, problem, "issue it with keyUsage keyCertSign, cRLSign")
     extended = _extension(certificate, ExtendedKeyUsage)
     needed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
     lacking = [_USES[oid] for oid in needed if extended is not None and oid not in extended]
@@ -115,7 +116,7 @@ def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
             " both servers and clients, so istiod or the proxies refuse what it signs"
         )
         fix = "issue it without extendedKeyUsage, or with both serverAuth and clientAuth"
-        yield Problem(path, "provided-extended-key-usage", problem, fix)
+        yield Problem(path, AuthorityRule.PROVIDED_EXTENDED_KEY_USAGE, problem, fix)
 
 
 def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
@@ -128,7 +129,7 @@ def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
             f"{subject} names one signature algorithm in what is signed and another one beside it: it was changed"
             " after it was made, or made wrongly, and no program of the mesh reads it"
         )
-        yield Problem(path, "provided-algorithms-differ", problem, fix)
+        yield Problem(path, AuthorityRule.PROVIDED_ALGORITHMS_DIFFER, problem, fix)
     key = public(certificate)
     if isinstance(key, EllipticCurvePublicKey | RSAPublicKey):
         usual = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -137,20 +138,22 @@ def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
                 f"the public key of {subject} is written in an unusual form (a compressed point, or bound to"
                 " RSASSA-PSS), which istiod does not read"
             )
-            yield Problem(path, "provided-key-form", problem, fix)
+            yield Problem(path, AuthorityRule.PROVIDED_KEY_FORM, problem, fix)
     critical = [each.oid for each in certificate.extensions if each.critical and each.oid not in _UNDERSTOOD]
     if critical:
         names = _names(ExtensionOID)
         told = ", ".join(names.get(oid, oid.dotted_string) for oid in critical)
         problem = f"{subject} says that nobody may use it who does not know {told}: istiod or the proxies do not"
-        yield Problem(path, "provided-critical-extension", problem, "issue it without that, or not as critical")
+        yield Problem(
+            path, AuthorityRule.PROVIDED_CRITICAL_EXTENSION, problem, "issue it without that, or not as critical"
+        )
     policies = _extension(certificate, PolicyConstraints)
     if policies is not None and policies.require_explicit_policy is not None:
         problem = (
             f"{subject} asks for a policy in every certificate below it (policyConstraints requireExplicitPolicy), and"
             " istiod signs without any: nothing it signs is accepted"
         )
-        yield Problem(path, "provided-policy", problem, "issue it without policyConstraints")
+        yield Problem(path, AuthorityRule.PROVIDED_POLICY, problem, "issue it without policyConstraints")
 
 
 def _algorithms(certificate: Certificate) -> tuple[bytes, bytes]:
@@ -186,10 +189,12 @@ def _signature(path: str, certificate: Certificate, is_root: bool) -> Iterator[P
         if reason := _unverifiable(certificate):
             problem = f"{subject} is signed with {reason}: Go does not verify that, so istiod refuses to start"
             fix = "have it issued anew with SHA-256; some programs, such as LibreSSL, take SHA-1 unless they are told"
-            yield Problem(path, "provided-signature-algorithm", problem, fix)
+            yield Problem(path, AuthorityRule.PROVIDED_SIGNATURE_ALGORITHM, problem, fix)
     elif not _unverifiable(certificate) and not issued(certificate, certificate):
         problem = f"the root {subject} is not signed by itself, as it says: its text was damaged or changed"
-        yield Problem(path, "provided-root-damaged", problem, "take it again from where its authority publishes it")
+        yield Problem(
+            path, AuthorityRule.PROVIDED_ROOT_DAMAGED, problem, "take it again from where its authority publishes it"
+        )
 
 
 def _unverifiable(certificate: Certificate) -> str:

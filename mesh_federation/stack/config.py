@@ -107,7 +107,6 @@ class LoadBalancer(StrEnum):
     """What gives Services of type LoadBalancer their address."""
 
     METALLB = "metallb"
-    CLOUD_PROVIDER_KIND = "cloud-provider-kind"
     SERVICELB = "servicelb"
     SIMULATED = "simulated"
     NONE = "none"
@@ -150,7 +149,7 @@ class ProvidedAuthority(Declared):
     """The root that this cluster's workloads chain to."""
 
 
-TrustModel = Literal["common", "separate", "provided", "cert-manager", "spire"]
+TrustModel = Literal["common", "separate", "provided"]
 
 
 class Rotation(Declared):
@@ -179,8 +178,8 @@ class Trust(Declared):
     """Who trusts whom."""
 
     model: TrustModel = "common"
-    """common: one root, an intermediate a cluster. separate: a root a cluster, all trusted by all. provided: yours.
-    cert-manager and spire have their place in the model (docs/trust.md), and are not built yet."""
+    """common: one root, and one intermediate per cluster. separate: one root per cluster; every cluster trusts all
+    roots. provided: your own authorities."""
     root: str = Field(default="", max_length=16)
     """Tells the root, or all roots, from those before: another name is another root, which takes a rotation."""
     organization: str = Field(default="mesh-federation", min_length=1, max_length=64)
@@ -227,8 +226,6 @@ class Istio(Declared):
     """Istio revision; empty is the default one."""
     channel: Literal["default", "stable"] = "default"
     """stable refuses fields of Istio's API that are not in its stable channel."""
-    ambient: bool = False
-    """Ambient data plane instead of sidecars."""
     values: dict[str, Any] = {}
     """Further Helm values of the istiod chart; they win over what this program computes."""
     gateway_values: dict[str, Any] = {}

@@ -23,6 +23,7 @@ from cryptography.x509 import Certificate
 from mesh_federation.stack import files
 from mesh_federation.stack.certificates import issued
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import AuthorityRule
 from mesh_federation.stack.text import excerpt
 
 BEGIN = "-----BEGIN "
@@ -92,16 +93,16 @@ def content(value: str, base: Path, shows_path: bool = True) -> bytes:
         return value.encode(errors="replace")
     if "\n" in value or not value.strip() or "\0" in value:
         problem = "the value is neither PEM text nor the path of a file"
-        raise Unfit("provided-not-pem", problem, f"start it with {BEGIN}...")
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, problem, f"start it with {BEGIN}...")
     shown = f"the file {excerpt(value, 100)}" if shows_path else "the file given"
     try:
         found = files.head(base / value, MAX_BYTES + 1)
     except files.NotRead as reason:
         fix = "correct the path, which is relative to the stack file, or paste the PEM text itself"
-        raise Unfit("provided-file", f"{shown} cannot be read: {reason}", fix) from None
+        raise Unfit(AuthorityRule.PROVIDED_FILE, f"{shown} cannot be read: {reason}", fix) from None
     if len(found) > MAX_BYTES:
         problem = f"{shown} is larger than {MAX_BYTES:,} bytes: no chain of certificates needs that much"
-        raise Unfit("provided-file", problem, "name the file that holds the certificates or the key alone")
+        raise Unfit(AuthorityRule.PROVIDED_FILE, problem, "name the file that holds the certificates or the key alone")
     return found
 
 
@@ -114,7 +115,7 @@ def certificates(data: bytes) -> list[Certificate]:
     try:
         blocks = _blocks(data)
     except ValueError as damage:
-        raise Unfit("provided-not-pem", str(damage), _COPIES) from None
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, str(damage), _COPIES) from None
     if not blocks and data.startswith(_DER):
         return [_loaded(data, "the file")]
     kinds = [block.label for block in blocks]
@@ -122,13 +123,13 @@ def certificates(data: bytes) -> list[Certificate]:
     if is_any and any(kind.endswith("PRIVATE KEY") for kind in kinds):
         problem = "it holds a private key beside the certificate: whoever may read the certificate has the key"
         fix = "remove the key here, and if others could read it, have the authority issued with a new one"
-        raise Unfit("provided-key-exposed", problem, fix)
+        raise Unfit(AuthorityRule.PROVIDED_KEY_EXPOSED, problem, fix)
     if others := [kind for kind in kinds if kind not in _CERTIFICATES]:
         is_key = others[0].endswith("PRIVATE KEY")
         problem = f"it holds a {'private key, not a certificate' if is_key else f'block of kind {others[0]}'}"
-        raise Unfit("provided-not-pem", problem, _ONLY)
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, problem, _ONLY)
     if not blocks:
-        raise Unfit("provided-not-pem", "there is no certificate in it", _ONLY)
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, "there is no certificate in it", _ONLY)
     found = [_decoded(block, f"certificate {place} in it") for place, block in enumerate(blocks, start=1)]
     return list(dict.fromkeys(found))
 
@@ -142,17 +143,17 @@ def private_key(data: bytes) -> PrivateKeyTypes:
     try:
         blocks = _blocks(data)
     except ValueError as damage:
-        raise Unfit("provided-bad-key", str(damage), _COPIES) from None
+        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, str(damage), _COPIES) from None
     if any(block.is_encrypted for block in blocks):
         raise _locked()
     keys = [block for block in blocks if block.label in _KEYS]
     if len(keys) > 1:
         problem = f"there are {len(keys)} private keys: nobody can tell which one is meant"
-        raise Unfit("provided-not-one", problem, "keep the one that belongs to the certificate")
+        raise Unfit(AuthorityRule.PROVIDED_NOT_ONE, problem, "keep the one that belongs to the certificate")
     if others := [block.label for block in blocks if block.label not in (*_KEYS, "EC PARAMETERS")]:
         problem = f"the value holds a block of kind {others[0]}: only a private key is taken"
         fix = "give the PEM text of the private key alone, as openssl pkey writes it"
-        raise Unfit("provided-bad-key", problem, fix)
+        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, problem, fix)
     try:
         return load_der_private_key(keys[0].content() if keys else data, None)
     except TypeError:
@@ -160,13 +161,13 @@ def private_key(data: bytes) -> PrivateKeyTypes:
     except (ValueError, UnsupportedAlgorithm):
         problem = "the value is no private key that can be read, neither PEM nor DER"
         fix = "give the PEM text of an ECDSA or RSA private key"
-        raise Unfit("provided-bad-key", problem, fix) from None
+        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, problem, fix) from None
 
 
 def _locked() -> Unfit:
     problem = "the private key is encrypted with a password, which istiod cannot enter"
     fix = "decrypt it (openssl pkey), and let `pulumi config set --secret` encrypt it in the stack file"
-    return Unfit("provided-key-encrypted", problem, fix)
+    return Unfit(AuthorityRule.PROVIDED_KEY_ENCRYPTED, problem, fix)
 
 
 def path(certificate: Certificate, given: Iterable[Certificate], root: Certificate | None) -> list[Certificate]:
@@ -230,14 +231,14 @@ def _decoded(block: _Block, which: str) -> Certificate:
     try:
         return _loaded(block.content(), which)
     except ValueError:
-        raise Unfit("provided-not-pem", f"{which} is damaged: it is no base64", _COPIES) from None
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: it is no base64", _COPIES) from None
 
 
 def _loaded(der: bytes, which: str) -> Certificate:
     try:
         return load(der)
     except ValueError as reason:
-        raise Unfit("provided-not-pem", f"{which} is damaged: {reason}", _COPIES) from None
+        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: {reason}", _COPIES) from None
 
 
 def _blocks(data: bytes) -> list[_Block]:

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 from mesh_federation.stack import yaml_reader
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FormRule
 from mesh_federation.stack.text import key_path, kind_of
 
 Tree = Mapping[str, Any]
@@ -49,9 +50,9 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
     except yaml_reader.Unreadable as unreadable:
         return {}, list(dict.fromkeys(unreadable.findings))
     if tree is None:
-        return {}, [Problem("", "empty-file", "the overlay declares nothing", f"write for example {_EXAMPLE}")]
+        return {}, [Problem("", FormRule.EMPTY_FILE, "the overlay declares nothing", f"write for example {_EXAMPLE}")]
     if not isinstance(tree, Mapping):
-        return {}, [Problem("", "not-a-mapping", f"it holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
+        return {}, [Problem("", FormRule.NOT_A_MAPPING, f"it holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
     if findings := [_encrypted(path) for path in _sealed(tree, "")]:
         return {}, findings
     return _anchored(tree, file.parent, PATHS), []
@@ -93,7 +94,7 @@ def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
 def _encrypted(path: str) -> Problem:
     return Problem(
         path,
-        "encrypted-value",
+        FormRule.ENCRYPTED_VALUE,
         "the value is encrypted, and only the stack file is decrypted: the program would get it as it stands here",
         "leave it in the stack file, or name a PEM file by its path",
     )

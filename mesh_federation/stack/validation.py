@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule, FormRule
 from mesh_federation.stack.text import any_of, excerpt, key_path, kind_of, nearest
 
 Location = tuple[int | str, ...]
@@ -32,7 +33,9 @@ def _finding(error: ErrorDetails) -> Problem:
     if translate is not None:
         rule, problem, fix = translate(error, location)
         return Problem(path, rule, problem, fix)
-    return Problem(path, "wrong-value", f"{_shown(error, location)}: {error['msg']}", "write a value that satisfies it")
+    return Problem(
+        path, FormRule.WRONG_VALUE, f"{_shown(error, location)}: {error['msg']}", "write a value that satisfies it"
+    )
 
 
 def path_of(location: Location) -> str:
@@ -102,14 +105,14 @@ def _missing(error: ErrorDetails, location: Location) -> Told:
     parent = location[:-1]
     if key == "name" and len(location) == 5 and "ports" in location:
         return (
-            "unnamed-port",
+            FederationRule.UNNAMED_PORT,
             "the port has no name; Istio maps the endpoints of other clusters by port name, not by number (pitfall 15)",
             "add the name of the Service's port, for example name: http; where that has none, any name that begins with"
             " its protocol will do for imports as remote or global",
         )
     example = _EXAMPLES.get(_model_key(parent, key)) or _EXAMPLES.get(("", key)) or f"{key}: ..."
     entry = path_of(parent) or "the federation"
-    return "missing-key", f"{entry} has no `{key}`, which has no default", f"add it, for example {example}"
+    return FormRule.MISSING_KEY, f"{entry} has no `{key}`, which has no default", f"add it, for example {example}"
 
 
 def _model_key(parent: Location, key: str) -> tuple[str, str]:
@@ -136,24 +139,39 @@ _EXAMPLES: dict[tuple[str, str], str] = {
 }
 
 
+_NOT_SUPPORTED_KEYS = {("Istio", "ambient"): ("ambient meshes are not supported", "remove it: the mesh uses sidecars")}
+"""Why a key that people may expect does not exist, and what to do, by the model and the key."""
+
+_NOT_SUPPORTED_WORDS = {
+    "cert-manager": ("authorities of cert-manager are not supported", "write provided, and give its certificates"),
+    "spire": ("authorities of SPIRE are not supported", "write common, separate or provided"),
+    "cloud-provider-kind": ("this program does not start cloud-provider-kind", "write none, and run it yourself"),
+}
+"""Why a word that people may expect is not allowed, and what to do."""
+
+
 def _unknown(error: ErrorDetails, location: Location) -> Told:
     key = str(location[-1])
     kind = _at(location[:-1])
+    if reason := _NOT_SUPPORTED_KEYS.get(_model_key(location[:-1], key)):
+        return FormRule.UNKNOWN_KEY, *reason
     known = list(_fields(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
     entry = path_of(location[:-1]) or "the federation"
     meant = nearest(key, known)
     if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields:
         meant = kind.model_fields[key].alias  # the program's own word for it
     fix = f"write {meant}" if meant else f"use one of {', '.join(known)}; or remove it"
-    return "unknown-key", f"{entry} has no key `{excerpt(key)}`", fix
+    return FormRule.UNKNOWN_KEY, f"{entry} has no key `{excerpt(key)}`", fix
 
 
 def _word(error: ErrorDetails, location: Location) -> Told:
     allowed = [str(getattr(word, "value", word)) for word in _allowed(location)]
     value = error.get("input")
+    if isinstance(value, str) and (reason := _NOT_SUPPORTED_WORDS.get(value)):
+        return FormRule.WRONG_WORD, *reason
     meant = nearest(value, allowed) if isinstance(value, str) else None
     fix = f"write {meant}; allowed: {', '.join(allowed)}" if meant else f"write {any_of(allowed)}"
-    return "wrong-word", f"{_shown(error, location)} is none of the words that this key takes", fix
+    return FormRule.WRONG_WORD, f"{_shown(error, location)} is none of the words that this key takes", fix
 
 
 def _allowed(location: Location) -> list[object]:
@@ -168,12 +186,16 @@ def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location],
         value = error.get("input")
         if isinstance(value, Mapping) and list(value) == ["secure"]:
             problem = "the value is encrypted; only the PEM texts under trust.provided may be"
-            return "encrypted-value", problem, f"write {wanted} there, not encrypted"
+            return FormRule.ENCRYPTED_VALUE, problem, f"write {wanted} there, not encrypted"
         fix = f"write {wanted}, for example {_example(location) or example}"
         if wanted == "a whole number":
             fix = f"{_range(location)}, as a whole number"
         if _is_secret(location):
-            return "wrong-type", "a value (not shown: it may be secret) stands where PEM text belongs", "write PEM text"
+            return (
+                FormRule.WRONG_TYPE,
+                "a value (not shown: it may be secret) stands where PEM text belongs",
+                "write PEM text",
+            )
         if _at(location) is IPv4Network:
             fix = "write a subnet, for example 10.10.0.0/16"
         elif str(location[-1]).lower().endswith("version"):
@@ -184,7 +206,7 @@ def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location],
             fix = f"write it without quotes: {value.strip()[:20]}"
         if value is None and not (location[0] == "clusters" and len(location) < 3):
             fix += f"; or remove the key, {_LEFT_OUT.get(str(location[-1]), 'to take its default')}"
-        return "wrong-type", f"{kind_of(value)} stands where {wanted} belongs", fix
+        return FormRule.WRONG_TYPE, f"{kind_of(value)} stands where {wanted} belongs", fix
 
     return told
 
@@ -218,7 +240,7 @@ _MAPPINGS = {
 def _limit(sentence: str) -> Callable[[ErrorDetails, Location], Told]:
     def told(error: ErrorDetails, location: Location) -> Told:
         limits = _limits(error.get("ctx", {}))
-        return "out-of-range", f"{_shown(error, location)} is {sentence.format(**limits)}", _range(location)
+        return FormRule.OUT_OF_RANGE, f"{_shown(error, location)} is {sentence.format(**limits)}", _range(location)
 
     return told
 
@@ -252,7 +274,7 @@ def _too_short(error: ErrorDetails, location: Location) -> Told:
     empty = f"{key} is empty; it needs at least one entry"
     fix = f"add one, for example {example}" if example else "add one"
     field = next((each for each in _declared(location[:-1]) if each.alias == key), None)
-    return "empty", empty, fix if field is None or field.is_required() else f"{fix}; or remove the key"
+    return FormRule.EMPTY, empty, fix if field is None or field.is_required() else f"{fix}; or remove the key"
 
 
 def _network(error: ErrorDetails, location: Location) -> Told:
@@ -261,7 +283,7 @@ def _network(error: ErrorDetails, location: Location) -> Told:
         return _wrong_type("a subnet", "10.10.0.0/16")(error, location)
     if "/" not in value:
         return (
-            "bad-subnet",
+            FormRule.BAD_SUBNET,
             f"{excerpt(value)} has no prefix length",
             "write it as 10.10.0.0/16",
         )
@@ -270,21 +292,25 @@ def _network(error: ErrorDetails, location: Location) -> Told:
     except ValueError:
         if ":" in value:
             return (
-                "bad-subnet",
+                FormRule.BAD_SUBNET,
                 f"{excerpt(value)} is not IPv4, the only family used here",
                 "write it as 10.10.0.0/16",
             )
-        return "bad-subnet", f"{excerpt(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
+        return FormRule.BAD_SUBNET, f"{excerpt(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
     address = value.split("/")[0]
     problem = f"{excerpt(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
-    return "host-bits-set", problem, f"write {wider}, or a longer prefix if {address} was meant to start the subnet"
+    return (
+        FormRule.HOST_BITS_SET,
+        problem,
+        f"write {wider}, or a longer prefix if {address} was meant to start the subnet",
+    )
 
 
 def _pattern(error: ErrorDetails, location: Location) -> Told:
     key = str(location[-1])
     fix = "write what kubectl version says of the server, for example v1.34.4"
     return (
-        "bad-version",
+        FormRule.BAD_VERSION,
         f"{_shown(error, location)} is not a full release number",
         fix if key == "kubernetesVersion" else "write it as 1.31.0",
     )
@@ -294,11 +320,15 @@ def _value(error: ErrorDetails, location: Location) -> Told:
     if _at(location) is IPv4Network:
         return _network(error, location)
     reason = str(error.get("ctx", {}).get("error", error["msg"]))
-    return "bad-reference", f"{_shown(error, location)} does not name an object in a namespace", reason
+    return FormRule.BAD_REFERENCE, f"{_shown(error, location)} does not name an object in a namespace", reason
 
 
 def _json(error: ErrorDetails, location: Location) -> Told:
-    return "wrong-value", f"the federation cannot be written as JSON: {error['msg']}", "remove unpaired surrogates"
+    return (
+        FormRule.WRONG_VALUE,
+        f"the federation cannot be written as JSON: {error['msg']}",
+        "remove unpaired surrogates",
+    )
 
 
 _TRANSLATIONS: dict[str, Callable[[ErrorDetails, Location], Told]] = {

@@ -13,6 +13,7 @@ import yaml
 
 from mesh_federation.stack import files
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FormRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
 
 try:
@@ -99,7 +100,7 @@ def load(file: Path, fix: str) -> object:
     try:
         text = files.head(file, MAX_BYTES + 1)
     except files.NotRead as reason:
-        raise Unreadable([Problem("", "unreadable-file", f"cannot read {file}: {reason}", fix)]) from None
+        raise Unreadable([Problem("", FormRule.UNREADABLE_FILE, f"cannot read {file}: {reason}", fix)]) from None
     return read(text)
 
 
@@ -111,16 +112,16 @@ def read(text: bytes) -> object:
     """
     if len(text) > MAX_BYTES:
         problem = f"the file is larger than {MAX_BYTES:,} bytes, which no federation needs"
-        raise Unreadable([Problem("", "file-too-large", problem, "remove keys that only repeat defaults")])
+        raise Unreadable([Problem("", FormRule.FILE_TOO_LARGE, problem, "remove keys that only repeat defaults")])
     try:
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         problem = f"line {line}: byte 0x{text[error.start]:02x} is not UTF-8, the only encoding that is supported"
-        raise Unreadable([Problem("", "not-utf-8", problem, "save the file as UTF-8")]) from None
+        raise Unreadable([Problem("", FormRule.NOT_UTF_8, problem, "save the file as UTF-8")]) from None
     if directive := _VERSION_DIRECTIVE.match(decoded):
         problem = f"the file asks for YAML {excerpt(directive[1])}, which Pulumi's engine does not accept"
-        raise Unreadable([Problem("", "yaml-version", problem, "remove the %YAML line")])
+        raise Unreadable([Problem("", FormRule.YAML_VERSION, problem, "remove the %YAML line")])
     reading = _Reading(decoded)
     value = reading.document()
     if reading.findings:
@@ -161,10 +162,10 @@ class _Reading:
         if self._values > MAX_VALUES:
             problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
             fix = "write the values out, or use each anchor once"
-            raise Unreadable([*self.findings, Problem(path.split("[")[0], "alias-explosion", problem, fix)])
+            raise Unreadable([*self.findings, Problem(path.split("[")[0], FormRule.ALIAS_EXPLOSION, problem, fix)])
         if any(node is parent for parent in parents):
             problem = "the value that starts here contains an alias to itself"
-            self._find(path, "unknown-anchor", node, problem, "use an alias of a value that ends above it")
+            self._find(path, FormRule.UNKNOWN_ANCHOR, node, problem, "use an alias of a value that ends above it")
             raise Unreadable(self.findings)
         if len(parents) > MAX_DEPTH:
             raise Unreadable([*self.findings, _too_deep(path, node)])
@@ -183,7 +184,7 @@ class _Reading:
             below = key_path(path, key)
             if key in result:
                 problem = f"{excerpt(key)} occurs twice in this mapping, so one of the two values would be lost"
-                self._find(below, "duplicate-key", key_node, problem, "keep one of them, or rename the second")
+                self._find(below, FormRule.DUPLICATE_KEY, key_node, problem, "keep one of them, or rename the second")
             result[key] = self._value(value_node, below, within)
             if key == "<<":
                 result[key] = self._merge_sources(result[key], key_node, path)
@@ -203,7 +204,7 @@ class _Reading:
         else:
             kind = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
             problem, fix, written = f"a key is {kind}, not text", "write the key as text", f"<{kind}>"
-        self._find(path, "key-not-text", node, problem, fix)
+        self._find(path, FormRule.KEY_NOT_TEXT, node, problem, fix)
         return written
 
     def _merge_sources(self, value: object, node: yaml.Node, path: str) -> list[dict[str, object]]:
@@ -212,7 +213,7 @@ class _Reading:
         if len(sources) == len(values):
             return sources
         problem = f"<< merges {kind_of(value)}, not a mapping"
-        self._find(path, "bad-merge", node, problem, "merge a mapping: <<: *anchor")
+        self._find(path, FormRule.BAD_MERGE, node, problem, "merge a mapping: <<: *anchor")
         return []
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> object:
@@ -227,12 +228,12 @@ class _Reading:
             case "float":
                 return self._number(float(text), node, path)
             case "not-finite":
-                self._find(path, "not-a-number", node, f"{text} is not a finite number", "write a finite number")
+                self._find(path, FormRule.NOT_A_NUMBER, node, f"{text} is not a finite number", "write a finite number")
                 return 0
         if not node.style and (kind := _engine_reads(text)):
             problem = f"without quotes, Pulumi's engine reads {excerpt(text)} as {kind} and changes it"
             plainer = "; or remove the underscores" if "_" in text else ""
-            self._find(path, "quotes-missing", node, problem, f'put it in quotes: "{excerpt(text)}"{plainer}')
+            self._find(path, FormRule.QUOTES_MISSING, node, problem, f'put it in quotes: "{excerpt(text)}"{plainer}')
         return text
 
     def _number(self, number: int | float, node: yaml.ScalarNode, path: str) -> int | float:
@@ -240,13 +241,13 @@ class _Reading:
         if number in _INTEGERS if isinstance(number, int) else abs(number) < _EXACT:
             return number
         fix = "write a smaller number; or put it in quotes, if it is text"
-        self._find(path, "not-a-number", node, f"the number {excerpt(node.value)} is too large", fix)
+        self._find(path, FormRule.NOT_A_NUMBER, node, f"the number {excerpt(node.value)} is too large", fix)
         return 0
 
     def _refuse_tag(self, node: yaml.Node, path: str) -> None:
         if tagged := _TAGGED.match(self._text, node.start_mark.index):
             problem = f"the tag {excerpt(tagged[1])} asks for a special type; a stack file holds plain data only"
-            self._find(path, "yaml-tag", node, problem, "remove the tag")
+            self._find(path, FormRule.YAML_TAG, node, problem, "remove the tag")
 
 
 def _integer(text: str) -> int | float:
@@ -274,7 +275,7 @@ def _line(node: yaml.Node) -> int:
 def _too_deep(path: str, node: yaml.Node | None) -> Problem:
     line = _line(node) if node is not None else 1
     problem = f"line {line}: more than {MAX_DEPTH} mappings and lists are nested; no key is that deep"
-    return Problem(path, "too-deep", problem, "close each bracket where its value ends")
+    return Problem(path, FormRule.TOO_DEEP, problem, "close each bracket where its value ends")
 
 
 def _not_yaml(error: yaml.YAMLError, text: str, path: str) -> Problem:
@@ -282,21 +283,27 @@ def _not_yaml(error: yaml.YAMLError, text: str, path: str) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         reason = getattr(error, "reason", None) or "it holds characters that YAML forbids"
-        return Problem("", "invalid-yaml", f"the file is not YAML: {reason}", "remove control characters")
+        return Problem("", FormRule.INVALID_YAML, f"the file is not YAML: {reason}", "remove control characters")
     lines = text.splitlines()
     line = lines[mark.line] if mark.line < len(lines) else ""
     reason = getattr(error, "problem", None) or str(error)
     if "undefined alias" in reason:
         name = excerpt(re.split(r"[\s,\]}]", line[mark.column :])[0].removeprefix("*"))
         problem = f"line {mark.line + 1}: *{name} refers to an anchor that does not exist above it"
-        return Problem(path, "unknown-anchor", problem, f"put &{name} on the value that you mean, above this line")
+        return Problem(
+            path, FormRule.UNKNOWN_ANCHOR, problem, f"put &{name} on the value that you mean, above this line"
+        )
     if "duplicate anchor" in (getattr(error, "context", None) or ""):
         problem = f"line {mark.line + 1}: an anchor of this name exists above"
-        return Problem(path, "duplicate-anchor", problem, "give each anchor its own name")
+        return Problem(path, FormRule.DUPLICATE_ANCHOR, problem, "give each anchor its own name")
     if "another document" in reason:
         problem = f"line {mark.line + 1}: a second YAML document starts here; the engine would ignore it silently"
-        return Problem("", "several-documents", problem, "remove the `---` line, and what belongs to another file")
+        return Problem(
+            "", FormRule.SEVERAL_DOCUMENTS, problem, "remove the `---` line, and what belongs to another file"
+        )
     problem = f"line {mark.line + 1}, column {mark.column + 1} is not YAML: {reason}"
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return Problem("", "invalid-yaml", problem, "indent with spaces: YAML forbids tabs there")
-    return Problem("", "invalid-yaml", problem, "check indentation, brackets, quotes and colons at and above that line")
+        return Problem("", FormRule.INVALID_YAML, problem, "indent with spaces: YAML forbids tabs there")
+    return Problem(
+        "", FormRule.INVALID_YAML, problem, "check indentation, brackets, quotes and colons at and above that line"
+    )

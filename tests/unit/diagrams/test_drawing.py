@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from mesh_federation.diagrams.drawing import Drawing, Kind, drawing
+from mesh_federation.diagrams.drawing import Drawing, Kind
+from mesh_federation.diagrams.topology import drawing
 from tests.unit.components.federations import committed, not_ours
 from tests.unit.diagrams.federations import FLEET, STACKS, drawn, of
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.diagrams.drawing import Drawing, drawing
+from mesh_federation.diagrams.drawing import Drawing
 from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.live import Verdict, read
+from mesh_federation.diagrams.topology import drawing
 from tests.unit.diagrams.federations import drawn, report
 
 

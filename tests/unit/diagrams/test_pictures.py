@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import pytest
 import resvg_py
 
-from mesh_federation.diagrams.drawing import Drawing, Kind, drawing
+from mesh_federation.diagrams.drawing import Drawing, Kind
 from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.formats import Format
 from mesh_federation.diagrams.live import Verdict, read
@@ -18,16 +18,23 @@ from mesh_federation.diagrams.palette import CARD, INKS, KINDS, NETWORK, PAGE, P
 from mesh_federation.diagrams.png import png
 from mesh_federation.diagrams.render import render
 from mesh_federation.diagrams.svg import svg
+from mesh_federation.diagrams.topology import drawing
 from tests.unit.components.authorities import provided
 from tests.unit.diagrams.federations import FLEET, drawn, of, report
 from tests.unit.diagrams.fleet import fleet
-from tests.unit.diagrams.test_routes import GRAPHS, each_graph
+from tests.unit.diagrams.test_routes import DRAWINGS, GRAPHS, each_drawing, each_graph
+from tests.unit.diagrams.trusts import drawn_trust
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(shown: Drawing) -> Element:
-    return ElementTree.fromstring(svg(shown))
+    return ElementTree.fromstring(written(shown))
+
+
+@cache
+def written(shown: Drawing) -> str:
+    return svg(shown)
 
 
 def groups(root: Element) -> Iterator[tuple[Element, list[Element]]]:
@@ -51,9 +58,9 @@ def test_every_cluster_export_and_import_is_in_the_picture(name: str) -> None:
             assert ["endpoint discovery", f"of {found.of}"] in [card[:2] for card in cards]
 
 
-@each_graph
+@each_drawing
 def test_no_words_leave_their_box(name: str) -> None:
-    for rectangle, texts in groups(parsed(drawing(GRAPHS[name]()))):
+    for rectangle, texts in groups(parsed(DRAWINGS[name]())):
         left, top = float(rectangle.get("x", "")), float(rectangle.get("y", ""))
         right, bottom = left + float(rectangle.get("width", "")), top + float(rectangle.get("height", ""))
         for text in texts:
@@ -62,9 +69,9 @@ def test_no_words_leave_their_box(name: str) -> None:
             assert top < y - 6 and y + 2 < bottom, text.text
 
 
-@each_graph
-def test_a_picture_has_a_title_and_tells_itself_in_words(name: str) -> None:
-    shown = drawing(GRAPHS[name]())
+@each_drawing
+def test_a_picture_has_a_title_and_a_description_in_words(name: str) -> None:
+    shown = DRAWINGS[name]()
     root = parsed(shown)
     assert root.get("role") == "img"
     told = {each.get("id"): each.text or "" for each in root if each.get("id")}
@@ -77,7 +84,8 @@ def test_a_picture_has_a_title_and_tells_itself_in_words(name: str) -> None:
 def test_every_colour_has_one_for_dark_pages() -> None:
     style = parsed(drawing(drawn("embedded"))).findtext(f"{SVG}style") or ""
     light, dark = style.split("@media (prefers-color-scheme: dark)")
-    used = {word for each in parsed(drawing(drawn("egress"))).iter() for word in each.get("class", "").split()}
+    drawings = (drawing(drawn("egress")), drawn_trust("rotation"))
+    used = {word for each in drawings for part in parsed(each).iter() for word in part.get("class", "").split()}
     for ink in (*SURFACES, *INKS):
         assert f".{ink.name} {{" in light and f".{ink.name} {{" in dark
     assert used <= {ink.name for ink in (*SURFACES, *INKS)}

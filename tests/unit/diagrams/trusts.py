@@ -1,7 +1,10 @@
 """Certificate hierarchies for tests: of each trust model, of a rotation, and of a stack that is up."""
 
 from datetime import date
+from functools import cache
 
+from mesh_federation.diagrams.drawing import Drawing
+from mesh_federation.diagrams.hierarchy import drawing
 from mesh_federation.loader import parse
 from mesh_federation.plan.hierarchy import NOTHING, Hierarchy, Made, Record, hierarchy
 from tests.unit.components.authorities import provided
@@ -44,6 +47,12 @@ def told(name: str, made: Made = NOTHING) -> Hierarchy:
 def of(tree: Tree, stack: str = "test", made: Made = NOTHING) -> Hierarchy:
     """The hierarchy of any sound federation."""
     return hierarchy(parse(tree, base=ROOT), stack, made)
+
+
+@cache
+def drawn_trust(name: str) -> Drawing:
+    """The picture of one of these hierarchies."""
+    return drawing(told(name))
 
 
 def record(cluster: str, **changed: object) -> Record:

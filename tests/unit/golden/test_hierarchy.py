@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mesh_federation.cli.trust import show
 from mesh_federation.diagrams.formats import Format
-from mesh_federation.diagrams.hierarchy import render
+from mesh_federation.diagrams.render import render_hierarchy
 from mesh_federation.plan.hierarchy import Hierarchy
 from tests.unit.diagrams.trusts import PICTURES, TREES, UP, told
 from tests.unit.golden.conftest import Golden
@@ -44,9 +44,9 @@ def test_what_programs_are_told(golden: Golden) -> None:
 @pytest.mark.parametrize("ending", TEXTS)
 @pytest.mark.parametrize("name", sorted(TREES.keys() - {"provided"}))
 def test_what_is_drawn_as_text(golden: Golden, name: str, ending: str) -> None:
-    golden(f"trust/{name}.{ending}", render(told(name), TEXTS[ending]).decode())
+    golden(f"trust/{name}.{ending}", render_hierarchy(told(name), TEXTS[ending]).decode())
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_in_the_documentation_are_current(golden: Golden, name: str) -> None:
-    golden(f"{FOLDER}/trust-{name}.svg", render(told(name), Format.SVG).decode())
+    golden(f"{FOLDER}/trust-{name}.svg", render_hierarchy(told(name), Format.SVG).decode())

@@ -116,7 +116,7 @@ def test_a_gateway_that_nodes_serve_asks_for_the_node_port_that_is_called() -> N
         ({"provisioner": "kind"}, {}, False),
         ({"provisioner": "k3d"}, {}, False),
         ({"provisioner": "k3d"}, {"externalTrafficPolicy": "Local"}, None),
-        ({"provisioner": "kind", "loadBalancer": "cloud-provider-kind"}, {}, None),
+        ({"provisioner": "kind", "loadBalancer": "none"}, {}, None),
         ({"provisioner": "existing", "kubeconfig": "k"}, {}, None),
         ({"provisioner": "existing", "kubeconfig": "k"}, {"allocateLoadBalancerNodePorts": False}, False),
         ({}, {"allocateLoadBalancerNodePorts": True}, True),

@@ -413,12 +413,6 @@ def test_one_mesh_has_one_root() -> None:
     assert _findings({**_tree(_authority("east")), "clusters": {"east": one, "west": one}}) == ()
 
 
-def test_ambient_has_one_root() -> None:
-    found = _findings(_tree(_authority("east"), _authority("west", "other root"), istio={"ambient": True}))
-    assert [finding.rule for finding in found] == ["ambient-with-separate-roots"]
-    assert _findings(_tree(_authority("east"), istio={"ambient": True})) == ()
-
-
 def test_encrypted_parts_are_left_out_of_the_checks() -> None:
     sealed = {"secure": "v1:abc"}
     assert _findings(_tree(_authority("east") | {"key": sealed})) == ()

@@ -154,7 +154,7 @@ def test_a_key_that_an_entry_of_the_overlay_lacks_is_looked_for_in_the_overlay(t
     }
 
 
-def test_what_this_version_cannot_bring_up_is_told_of_the_file_that_asks_for_it(tmp_path: Path) -> None:
+def test_an_unsupported_key_of_an_overlay_is_reported_for_the_overlay(tmp_path: Path) -> None:
     assert paths(DEV, written(tmp_path, "istio: {ambient: true}\n")) == ["mirror.yaml: istio.ambient"]
 
 
