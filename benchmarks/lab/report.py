@@ -12,30 +12,31 @@ from benchmarks.machine import Machine
 
 HEAD = """# Bring-up on real clusters
 
-Written by `make bench-lab`. Do not edit: run it again.
+Written by `make bench-lab`. Do not edit this page; run the benchmark again.
 
-Two kind clusters, from nothing to the first 200 of a call from one mesh to the other: the product beside the same
-walk-through as a script (`benchmarks/walkthrough.sh`), on one machine, in one run, in turns. Both make the same
-objects with the same images, charts, values and manifests; objects and images are compared, and nothing is reported
-where they differ. Toolchain and images are on the machine. Seconds, {rounds}: median (least to most)."""
+Two kind clusters, from nothing to the first answer (200) of a call from one mesh to the other: this product, and the
+same walk-through as a script (`benchmarks/walkthrough.sh`), on one machine, in one run, alternating. Both create the
+same objects with the same images, charts, values and manifests; objects and images are compared, and nothing is
+reported if they differ. Toolchain and images are on the machine before. Seconds, {rounds}: median (minimum to
+maximum)."""
 
 WAYS = """## What is measured
 
-- Bring-up: `./mesh up --yes --stack {stack}`, then calls until one is answered with 200. Its first run is that of a new
-  checkout: no state, no home of Pulumi's, no compiled Python. The second one follows a `./mesh down`.
+- Bring-up: `./mesh up --yes --stack {stack}`, then calls until one is answered with 200. The first bring-up is that of
+  a new checkout: no state, no PULUMI_HOME, no compiled Python. The second one follows a `./mesh down`.
 - Script: kind creates one cluster after the other; then MetalLB, certificates, Istio, gateways, export, samples and
-  import, each waited for only where the next one needs it. Then the same calls.
-- Phases of the product run side by side and overlap, from the first start to the last end of their resources. Steps of
-  the script follow one another and add up.
-- `preview`: no cluster is there, so every object is new.
-- Export removed, export added: export and import are taken out of what the stack declares, or put back; after `up` has
-  ended, calls are made until they show it. Refused means both: the call fails, and the gateway hands out no
-  certificate for the service any more.
-- Memory: highest sum of the resident memory of all processes that `./mesh up` runs, in a bring-up of its own whose time
-  does not count. Pages that processes share are counted in each. Containers are left out, as the script has the same.
+  import, each waited for only where the next step needs it. Then the same calls.
+- Phases of the product run in parallel and overlap; each lasts from the first start to the last end of its resources.
+  Steps of the script follow one another and add up.
+- `preview`: no cluster exists, so every object is new.
+- Export removed, export added: export and import are removed from the stack file, or added again; after `up` has
+  ended, calls are made until they show it. Refused means both: the call fails, and the gateway presents no certificate
+  for the service any more.
+- Memory: the maximum of the resident memory of all processes that `./mesh up` runs, in a separate bring-up whose time
+  does not count. Shared pages are counted in each process. Containers are left out, as the script has the same.
 
-Run it: `make bench-lab`, with `OVERLAY=FILE` on a machine that needs one (docs/mirrors.md) and `ROUNDS=n` for
-another number of rounds. It makes a Docker network of its own and removes it with all that is in it."""
+Run it with `make bench-lab`, with `OVERLAY=FILE` on a machine that needs one (docs/mirrors.md) and `ROUNDS=n` for
+another number of rounds. It creates a Docker network of its own and removes it with everything in it."""
 
 
 @dataclass(frozen=True)

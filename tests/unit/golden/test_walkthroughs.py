@@ -14,11 +14,11 @@ from tests.unit.golden.conftest import Golden
 TREE: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "walkthroughs.yaml").read_text())
 STACKS = sorted({section["stack"] for section in TREE})
 FEDERATION = "mesh-federation:index:Federation$"
-HEAD = """# What the walk-throughs make, and what makes it here
+HEAD = """# The objects of the walk-throughs, and the resources that create them
 
-Written by `tests/unit/golden/test_walkthroughs.py` from `docs/walkthroughs.yaml`: it renders each stack and looks every
-resource up. A URN is `urn:pulumi:STACK::mesh-federation::`, then `mesh-federation:index:Federation$` for all but the
-federation itself, then what stands here.
+Written by `tests/unit/golden/test_walkthroughs.py` from `docs/walkthroughs.yaml`: the test renders each stack and looks
+up every resource. The full URN is `urn:pulumi:STACK::mesh-federation::`, then `mesh-federation:index:Federation$` for
+all but the federation itself, then the text below.
 """
 
 
@@ -60,7 +60,7 @@ def page(known: dict[str, dict[str, str]]) -> str:
         lines += ["| the walk-through has | here |", "|---|---|"]
         for each in objects(section):
             made = "<br>".join(f"`{known[section['stack']][name]}`" for name in each.here)
-            lines.append(f"| {each.told} | {made or f'not made: {each.reason}'} |")
+            lines.append(f"| {each.told} | {made or f'not created: {each.reason}'} |")
         lines.append("")
     return "\n".join(lines)
 
