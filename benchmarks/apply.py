@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.product import Body
 from benchmarks.scratch import CHECKOUT, run
+from mesh_federation import jobs
 from mesh_federation.plan.federation import Plan
 from mesh_federation.toolchain.install import Toolchain
 
@@ -30,7 +31,7 @@ def execute(
 
     def make(cluster: str) -> None:
         provision = plan.clusters[cluster].provision
-        script = [sys.executable, "-m", f"components.provisioners.{provision.provisioner}", "create"]
+        script = [sys.executable, "-m", jobs.ENTRY, provision.provider.name, "create"]
         run(script, CHECKOUT, {**settings, "CLUSTER": provision.name}, provision.config)
 
     def fill(cluster: str) -> None:

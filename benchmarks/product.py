@@ -14,7 +14,6 @@ from benchmarks.follow import following
 from benchmarks.scratch import CHECKOUT, BenchError, clean_environment, run
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.workspace import Workspace
-from mesh_federation.stack.config import Provisioner
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import Missing, Toolchain, ready
@@ -33,17 +32,17 @@ class Product:
     Attributes:
         checkout: the checkout.
         stack: name of the stack.
-        provisioner: what makes its clusters.
+        provider: what makes its clusters.
         environment: what its commands are started with.
     """
 
     checkout: Path
     stack: str
-    provisioner: Provisioner
+    provider: str
     environment: Mapping[str, str]
 
     @classmethod
-    def fresh(cls, folder: Path, stack: str, provisioner: Provisioner = Provisioner.KWOK) -> "Product":
+    def fresh(cls, folder: Path, stack: str, provider: str = "kwok") -> "Product":
         """Make a checkout in a folder and link the toolchain into it. What has not been run is not compiled either."""
         checkout = folder / "checkout"
         checkout.mkdir()
@@ -54,8 +53,8 @@ class Product:
             else:
                 shutil.copyfile(source, checkout / name)
         (checkout / ".venv").symlink_to(sys.prefix)
-        product = cls(checkout, stack, provisioner, {**clean_environment(folder), "PYTHONPATH": str(checkout)})
-        product._mesh("install", provisioner.value)
+        product = cls(checkout, stack, provider, {**clean_environment(folder), "PYTHONPATH": str(checkout)})
+        product._mesh("install", provider)
         return product
 
     def laying(self, overlay: Path) -> "Product":
@@ -65,7 +64,7 @@ class Product:
     @cached_property
     def toolchain(self) -> Toolchain:
         """The toolchain, as this checkout finds it."""
-        found = ready([self.provisioner.value], replace(Host.current(self.environment), checkout=self.checkout))
+        found = ready([self.provider], replace(Host.current(self.environment), checkout=self.checkout))
         if isinstance(found, Missing):
             raise BenchError(str(found))
         return found

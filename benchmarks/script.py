@@ -9,7 +9,7 @@ from benchmarks import inputs
 from benchmarks.scratch import CHECKOUT, BenchError, run
 from mesh_federation.clusters.kwok import BINARIES, LOAD_BALANCER
 from mesh_federation.plan.federation import Plan
-from mesh_federation.stack.config import Federation, Provisioner
+from mesh_federation.stack.config import Federation
 from mesh_federation.toolchain.install import Toolchain
 
 SCRIPT = CHECKOUT / "bench" / "sequential.sh"
@@ -21,7 +21,7 @@ def suits(federation: Federation) -> None:
     Raises:
         BenchError: says what it builds.
     """
-    if any(cluster.provisioner is not Provisioner.KWOK for cluster in federation.clusters.values()):
+    if any(cluster.provider.name != "kwok" for cluster in federation.clusters.values()):
         raise BenchError("the script builds simulated clusters, nothing else")
     if federation.istio.charts != "official":
         raise BenchError("the script installs the toolchain's charts")

@@ -78,41 +78,41 @@ class Cluster(pulumi.ComponentResource):
         self.name = made.name
         create = local.Command(
             f"{name}-create",
-            create=jobs.command(made.provisioner, "create"),
+            create=jobs.command(made.provider.name, "create"),
             # A changed script must not touch a cluster that runs; one that is not ours is asked which one it is.
-            update="true" if made.ours else jobs.command(made.provisioner, "update"),
-            delete=jobs.command(made.provisioner, "delete"),
+            update="true" if made.provider.ours else jobs.command(made.provider.name, "update"),
+            delete=jobs.command(made.provider.name, "delete"),
             environment={
                 "CLUSTER": made.name,
                 "STACK": args.stack,
-                **({} if made.ours else {"CONTEXT": name}),
+                **({} if made.provider.ours else {"CONTEXT": name}),
                 **made.environment,
             },
             stdin=made.config,
             triggers=[made.generation],
-            add_previous_output_in_env=not made.ours,
+            add_previous_output_in_env=not made.provider.ours,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        read = self._read(name, made, create, args.stack) if made.ours else None
+        read = self._read(name, made, create, args.stack) if made.provider.ours else None
         reference = access.reference(made.name)
         self.kubeconfig = pulumi.Output.secret(read.stdout) if read else create.id.apply(lambda _: reference)
-        self.uid = None if made.ours else create.stdout
+        self.uid = None if made.provider.ours else create.stdout
         self.provider = kubernetes.Provider(
             name,
-            kubeconfig=self.kubeconfig if made.ours else self.kubeconfig.apply(_file),
+            kubeconfig=self.kubeconfig if made.provider.ours else self.kubeconfig.apply(_file),
             cluster_identifier=create.id,
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        owner = None if made.ours else create.id.apply(_owner)
+        owner = None if made.provider.ours else create.id.apply(_owner)
         self.target = ClusterTarget(
             name,
             self.provider,
             args.stack,
-            deleted_with=create if made.ours else None,
+            deleted_with=create if made.provider.ours else None,
             claim=self._claim(name, args, owner) if owner else None,
-            nodes=self._nodes(name, made, create, read) if read and made.boots else None,
+            nodes=self._nodes(name, made, create, read) if read and made.provider.boots else None,
             owner=owner,
             adopted=frozenset(args.adopted),
         )
@@ -142,7 +142,7 @@ class Cluster(pulumi.ComponentResource):
         """Wait until nodes are ready, while all that is no pod is made already."""
         return local.Command(
             f"{name}-nodes",
-            create=jobs.command(made.provisioner, "ready"),
+            create=jobs.command(made.provider.name, "ready"),
             update="true",
             environment={"CLUSTER": made.name, **made.environment},
             triggers=[create.id],

@@ -25,7 +25,7 @@ from mesh_federation.manifests.charts import Chart
 from mesh_federation.plan import discovery, gateway_api, metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
 from mesh_federation.plan.identity import Recorded
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE, is_simulated
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE
 from mesh_federation.plan.provisioning import kept
 from mesh_federation.plan.routing import object_name
 from mesh_federation.resources import crds, namespaces, prerequisites, trust_rotation
@@ -125,7 +125,7 @@ class Federation(pulumi.ComponentResource):
     def _trusting(self, grounds: Sequence["ClusterInputs"]) -> Sequence[pulumi.Resource]:
         """Ask the proxies of all clusters before the certificates of any change."""
         materials = [ground.material for ground in grounds]
-        asked = [ground.cluster for ground in grounds if not is_simulated(ground.plan.declared)]
+        asked = [ground.cluster for ground in grounds if ground.plan.declared.provider.runs_pods]
         return [trust_rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.target), self) for each in asked]
 
     def _mesh(self, ground: "ClusterInputs", trusting: Sequence[pulumi.Resource]) -> Mesh:
@@ -308,7 +308,7 @@ def _once(done: Sequence[pulumi.CustomResource], record: pulumi.Output[Record]) 
 def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
     declared = mesh.plan.declared
     return {
-        "provisioner": declared.provisioner.value,
+        "provisioner": declared.provider.name,
         "name": mesh.cluster.name,
         **({"uid": mesh.cluster.uid} if mesh.cluster.uid else {}),
         "context": declared.name,

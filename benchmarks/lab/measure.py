@@ -19,7 +19,6 @@ from benchmarks.scratch import CHECKOUT, BenchError, clean_environment, scratch,
 from mesh_federation import loader
 from mesh_federation.plan.federation import Plan, plan
 from mesh_federation.stack import overlay as overlays
-from mesh_federation.stack.config import Provisioner
 from mesh_federation.toolchain.install import Toolchain
 
 Objects = Mapping[str, set[Listed]]
@@ -177,7 +176,7 @@ def _turn(lab: Lab) -> Iterator[Path]:
 
 
 def _fresh(lab: Lab, folder: Path) -> Product:
-    return Product.fresh(folder, lab.stack, Provisioner.KIND).laying(lab.whole)
+    return Product.fresh(folder, lab.stack, "kind").laying(lab.whole)
 
 
 def _bring_up(lab: Lab, product: Product) -> BringUp:

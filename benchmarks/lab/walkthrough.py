@@ -12,7 +12,7 @@ from benchmarks.scratch import CHECKOUT, BenchError, run
 from mesh_federation.manifests import charts, published
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan
-from mesh_federation.stack.config import Federation, Provisioner
+from mesh_federation.stack.config import Federation
 from mesh_federation.toolchain.install import Toolchain
 
 SCRIPT = CHECKOUT / "bench" / "walkthrough.sh"
@@ -24,7 +24,7 @@ def suits(federation: Federation) -> None:
     Raises:
         BenchError: says what it builds.
     """
-    if any(cluster.provisioner is not Provisioner.KIND for cluster in federation.clusters.values()):
+    if any(cluster.provider.name != "kind" for cluster in federation.clusters.values()):
         raise BenchError("the walk-through builds kind clusters, nothing else\n  -> choose one with --stack")
     if len({federation.istio_version(name) for name in federation.clusters}) > 1:
         raise BenchError("the walk-through installs one Istio release in all clusters")

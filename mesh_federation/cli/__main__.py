@@ -16,6 +16,7 @@ from rich.console import Console
 
 from mesh_federation import __version__
 from mesh_federation.cli import streams
+from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
 from mesh_federation.engine.workspace import Workspace
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mesh_federation.toolchain.install import Choice, Toolchain
 
 DEFAULT_STACK = "embedded"
-DEFAULT_PROVISIONER = "kwok"
 INTERRUPTED = 130
 """Exit status that Typer makes of Ctrl-C."""
 NOT_RUN = 2
@@ -113,7 +113,7 @@ def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh =
     from mesh_federation.engine import clusters, crds, exports, tokens
 
     workspace, federation = _declared(stack, overlay)
-    engine = _opened(workspace, stack, _toolchain(_provisioners(federation)), changes=True)
+    engine = _opened(workspace, stack, _toolchain(_providers(federation)), changes=True)
     clusters.wake(engine, _tell)
     exports.compare(engine, federation)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
@@ -137,7 +137,7 @@ def preview(
     from mesh_federation.toolchain.pins import Pins
 
     workspace, federation = _declared(stack, overlay)
-    engine = _opened(workspace, stack, _toolchain(_provisioners(federation), Pins.previewed))
+    engine = _opened(workspace, stack, _toolchain(_providers(federation), Pins.previewed))
     refreshed = ["--refresh", *crds.restoring(engine, _tell)] if refresh else []
     raise typer.Exit(engine.stream("preview", *(["--diff"] if diff else []), *refreshed))
 
@@ -150,7 +150,7 @@ def call(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
 
     workspace = _workspace(stack, overlay)
     federation = _sound(workspace, stack)
-    toolchain = _toolchain(_provisioners(federation))
+    toolchain = _toolchain(_providers(federation))
     environment = workspace.environment(toolchain)
     if any(cluster.is_existing for cluster in federation.clusters.values()):
         clusters.reach(_engine(workspace, stack, toolchain), federation, _tell)
@@ -177,10 +177,10 @@ def verify(
 
     with _unverified():
         workspace, federation = _declared(stack, overlay)
-        engine = _engine(workspace, stack, _toolchain(_provisioners(federation)))
+        engine = _engine(workspace, stack, _toolchain(_providers(federation)))
         _refuse_without_state(engine)
     days = federation.trust.warn_days if warn_days is None else warn_days
-    asked = verifying.Asked(tuple(only or ()), form, drill, watch, timedelta(days=days))
+    asked = verifying.VerifyOptions(tuple(only or ()), form, drill, watch, timedelta(days=days))
     try:
         raise typer.Exit(verifying.verify(engine, federation, asked, Console(), errors))
     except verifying.NotUp as reason:
@@ -302,7 +302,7 @@ def _made(workspace: Workspace, stack: str) -> "Made":
     from mesh_federation.toolchain.install import Missing, ready
     from mesh_federation.toolchain.pins import Pins
 
-    found = ready({DEFAULT_PROVISIONER}, pieces=Pins.asking)
+    found = ready({registry.DEFAULT}, pieces=Pins.asking)
     if isinstance(found, Missing):
         return Made({}, f"the state cannot be read without the engine ({found}), so no fingerprints are shown")
     kept = workspace.with_own_state() if state_owner.stays(workspace, stack) else workspace
@@ -311,24 +311,26 @@ def _made(workspace: Workspace, stack: str) -> "Made":
 
 @app.command()
 def doctor() -> None:
-    """Show what was found where, and what is missing for which provisioner."""
+    """Show what was found where, and what is missing for which provider."""
     from mesh_federation.cli.doctor import doctor as examine
 
     raise typer.Exit(examine(Console()))
 
 
 @app.command()
-def install(provisioner: Annotated[list[str] | None, typer.Argument(help="kwok, kind, k3d, existing.")] = None) -> None:
+def install(
+    provider: Annotated[list[str] | None, typer.Argument(help=f"{', '.join(registry.PROVIDERS)}.")] = None,
+) -> None:
     """Get the toolchain. Commands that need it do it by themselves."""
     from mesh_federation.toolchain.__main__ import main
 
-    raise typer.Exit(main(provisioner or [DEFAULT_PROVISIONER]))
+    raise typer.Exit(main(provider or [registry.DEFAULT]))
 
 
 @app.command()
 def env() -> None:
     """Print what a shell needs so that `pulumi` works by hand: eval "$(./mesh env)"."""
-    toolchain = _toolchain({DEFAULT_PROVISIONER})
+    toolchain = _toolchain({registry.DEFAULT})
     workspace = Workspace.current()
     workspace.prepare(toolchain)
     for name, value in workspace.environment(toolchain).items():
@@ -392,7 +394,7 @@ def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
 
     noted = {note.job for note in notes(workspace.home, stack)}
     federation = _still_sound(workspace, stack)
-    return noted | (_provisioners(federation) if federation else set()) or {DEFAULT_PROVISIONER}
+    return noted | (_providers(federation) if federation else set()) or {registry.DEFAULT}
 
 
 def _still_sound(workspace: Workspace, stack: str) -> "Federation | None":
@@ -406,8 +408,8 @@ def _still_sound(workspace: Workspace, stack: str) -> "Federation | None":
         return None
 
 
-def _provisioners(federation: "Federation") -> set[str]:
-    return {cluster.provisioner.value for cluster in federation.clusters.values()}
+def _providers(federation: "Federation") -> set[str]:
+    return {cluster.provider.name for cluster in federation.clusters.values()}
 
 
 def _opened(workspace: Workspace, stack: str, toolchain: "Toolchain", changes: bool = False) -> "Engine":
@@ -465,18 +467,18 @@ def _unlock(engine: "Engine") -> None:
         _tell(f"a run that was killed (process {pid}) still held the lock of {engine.stack}: cleared")
 
 
-def _toolchain(provisioners: set[str], pieces: "Choice | None" = None) -> "Toolchain":
+def _toolchain(providers: set[str], pieces: "Choice | None" = None) -> "Toolchain":
     from mesh_federation.toolchain.__main__ import show
     from mesh_federation.toolchain.install import Missing, ready
     from mesh_federation.toolchain.install import install as get
     from mesh_federation.toolchain.pins import Pins
 
     chosen = pieces or Pins.needed
-    found = ready(provisioners, pieces=chosen)
+    found = ready(providers, pieces=chosen)
     if not isinstance(found, Missing):
         return found
     _tell(f"Getting what the toolchain lacks, which takes minutes where it must be built: {', '.join(found.pieces)}")
-    return get(provisioners, show, pieces=chosen)
+    return get(providers, show, pieces=chosen)
 
 
 def _exit_on_failure(status: int) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mesh_federation.plan.calls import Call, answering, calls
 from mesh_federation.stack.config import Federation
-from mesh_federation.verify.troubleshooting import hint
+from mesh_federation.verify.troubleshooting import remedy
 from mesh_federation.verify.xfcc import identities
 
 PATIENCE = 60
@@ -22,7 +22,7 @@ PATIENCE = 60
 
 
 @dataclass(frozen=True)
-class Answer:
+class CallResult:
     """What came back.
 
     Attributes:
@@ -64,7 +64,7 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     return 1 if failed else 0
 
 
-def report(made: Call, answer: Answer, may_answer: Mapping[str, str]) -> str:
+def report(made: Call, answer: CallResult, may_answer: Mapping[str, str]) -> str:
     """Write what came of a call for a person.
 
     Args:
@@ -75,7 +75,7 @@ def report(made: Call, answer: Answer, may_answer: Mapping[str, str]) -> str:
     head = f"{made.cluster}: {made.caller} calls {made.url}"
     if answer.status != 200:
         said = answer.body.strip() or "no answer"
-        return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {hint(made, said)}"
+        return f"{head}\n  {answer.status or 'failed'}: {said}\n  -> {remedy(made, said)}"
     seen = identities(answer.body)
     server = seen.get("By", "")
     by = [name for name, domain in may_answer.items() if server.startswith(f"spiffe://{domain}/")]
@@ -86,7 +86,7 @@ def report(made: Call, answer: Answer, may_answer: Mapping[str, str]) -> str:
     )
 
 
-def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], console: Console) -> Answer:
+def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], console: Console) -> CallResult:
     """Call until it is answered with 200, or long enough."""
     deadline = time.monotonic() + PATIENCE
     with console.status(f"{made.cluster} calls {made.source} ..."):
@@ -95,7 +95,7 @@ def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], conso
     return answer
 
 
-def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> Answer:
+def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> CallResult:
     pod = ["exec", f"--namespace={made.caller.namespace}", f"deployment/{made.caller.name}", "-c", made.caller.name]
     curl = ["curl", "--silent", "--show-error", "--max-time", "10", "--write-out", "\n%{json}", made.url]
     try:
@@ -104,13 +104,13 @@ def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> An
             env=dict(environment), capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return Answer(0, 30, f"cluster {made.cluster} did not answer within 30 s")
+        return CallResult(0, 30, f"cluster {made.cluster} did not answer within 30 s")
     body, _, told = done.stdout.rpartition("\n")
     try:
         figures = json.loads(told)
-        return Answer(int(figures["http_code"]), float(figures["time_total"]), body or done.stderr)
+        return CallResult(int(figures["http_code"]), float(figures["time_total"]), body or done.stderr)
     except (ValueError, KeyError, TypeError):
-        return Answer(0, 0.0, done.stderr)
+        return CallResult(0, 0.0, done.stderr)
 
 
 def _say(console: Console, text: str) -> None:

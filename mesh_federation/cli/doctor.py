@@ -1,4 +1,4 @@
-"""What is there, by which route it came, and what each provisioner still lacks."""
+"""What is there, by which route it came, and what each provider still lacks."""
 
 import shutil
 import subprocess
@@ -13,34 +13,26 @@ from rich.table import Column, Table
 from mesh_federation.clusters import machine_limits
 from mesh_federation.clusters.docker import INSTALL, trouble
 from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
+from mesh_federation.clusters.provider import Provider
+from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
 from mesh_federation.toolchain import build, pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import survey
 from mesh_federation.toolchain.locate import Located
-from mesh_federation.toolchain.pins import PROVISIONERS, Pins
+from mesh_federation.toolchain.pins import Pins
 
-DEFAULT = "kwok"
 ROUTES = {
     "found": "found on this machine",
     "official": "official release",
     "module": "Go module",
     "stand-in": "stand-in",
 }
-# Free memory, in GiB, with which two clusters come up.
-MEMORY = {
-    "kwok": 2,
-    "kind": 2 * machine_limits.NODE_MEMORY / GIB,
-    "k3d": 2 * machine_limits.NODE_MEMORY / GIB,
-    "existing": 1,
-}
-# What a provisioner needs that the toolchain does not install.
-TOOLS = {"kind": ("docker",), "k3d": ("docker",)}
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that a provisioner cannot do without, or that it may run out of.
+    """Something that a provider cannot do without, or that it may run out of.
 
     Attributes:
         what: what is missing.
@@ -69,7 +61,7 @@ class Machine:
 
 
 def doctor(console: Console) -> int:
-    """Print what is there and what is missing; 0 when the default provisioner can run."""
+    """Print what is there and what is missing; 0 when the default provider can run."""
     host = Host.current()
     try:
         pinned = pins.load(host)
@@ -83,9 +75,9 @@ def doctor(console: Console) -> int:
         told = f"  {', '.join(names)}: not the publisher's own; at installation: {why}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     console.print(_machine(machine, host))
-    lacks = {name: lacking(name, pinned, found, machine) for name in PROVISIONERS}
-    doubts = {name: doubtful(name, machine) for name in PROVISIONERS}
-    console.print(_provisioners(lacks, doubts))
+    lacks = {name: lacking(provider, pinned, found, machine) for name, provider in PROVIDERS.items()}
+    doubts = {name: doubtful(provider, machine) for name, provider in PROVIDERS.items()}
+    console.print(_providers(lacks, doubts))
     for fix in dict.fromkeys(lack.fix for group in (*lacks.values(), *doubts.values()) for lack in group):
         console.print(f"  -> {fix}", markup=False, highlight=False, soft_wrap=True)
     return 1 if lacks[DEFAULT] else 0
@@ -93,43 +85,44 @@ def doctor(console: Console) -> int:
 
 def look(host: Host) -> Machine:
     """Ask the machine."""
-    tools = {"docker": shutil.which("docker", path=host.path)}
+    needed = {program for provider in PROVIDERS.values() for program in provider.programs}
+    tools = {program: shutil.which(program, path=host.path) for program in sorted(needed)}
     return Machine(
         limits=machine_limits.read(),
-        docker=_docker(tools["docker"]),
+        docker=_docker(tools.get("docker")),
         go=build.go_version(host),
         tools=tools,
     )
 
 
-def lacking(provisioner: str, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
-    """What keeps a provisioner from running."""
-    pieces = [piece.name for piece in pinned.needed(frozenset({provisioner})) if found[piece.name] is None]
-    lacks = [Lack(name, f"get it: ./mesh install {provisioner}") for name in pieces]
-    for tool in TOOLS.get(provisioner, ()):
-        if machine.tools[tool] is None:
-            lacks.append(Lack(f"{tool} is not on PATH", INSTALL[tool]))
-        elif tool == "docker" and machine.docker:
+def lacking(provider: Provider, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
+    """What keeps a provider from running."""
+    pieces = [piece.name for piece in pinned.needed(frozenset({provider.name})) if found[piece.name] is None]
+    lacks = [Lack(name, f"get it: ./mesh install {provider.name}") for name in pieces]
+    for program, fix in provider.programs.items():
+        if machine.tools[program] is None:
+            lacks.append(Lack(f"{program} is not on PATH", fix))
+        elif program == "docker" and machine.docker:
             lacks.append(machine.docker)
-    memory, needed = machine.limits.memory, MEMORY[provisioner]
+    memory, needed = machine.limits.memory, provider.memory
     if memory is not None and memory < needed * GIB:
         lacks.append(
             Lack(
                 f"{memory / GIB:.1f} GiB of memory free, {needed:g} needed",
-                f"free some memory: {needed:g} GiB for two clusters of {provisioner}",
+                f"free some memory: {needed:g} GiB for two clusters of {provider.name}",
             )
         )
-    return lacks + [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if short.fatal]
+    return lacks + [Lack(short.what, short.fix) for short in _inotify(provider, machine) if short.fatal]
 
 
-def doubtful(provisioner: str, machine: Machine) -> list[Lack]:
-    """What may keep a provisioner from running more than a small lab: many machines do well with it."""
-    return [Lack(short.what, short.fix) for short in _inotify(provisioner, machine) if not short.fatal]
+def doubtful(provider: Provider, machine: Machine) -> list[Lack]:
+    """What may keep a provider from running more than a small lab: many machines do well with it."""
+    return [Lack(short.what, short.fix) for short in _inotify(provider, machine) if not short.fatal]
 
 
-def _inotify(provisioner: str, machine: Machine) -> list[Shortage]:
+def _inotify(provider: Provider, machine: Machine) -> list[Shortage]:
     """Programs in containers share the machine's inotify limits; those of simulated nodes do not exist."""
-    return machine_limits.inotify(machine.limits) if "docker" in TOOLS.get(provisioner, ()) else []
+    return machine_limits.inotify(machine.limits) if provider.in_docker else []
 
 
 def _docker(command: str | None) -> Lack | None:
@@ -193,8 +186,8 @@ def _or_unknown(number: int | None) -> str:
     return "unknown" if number is None else str(number)
 
 
-def _provisioners(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]) -> Table:
-    table = Table("provisioner", "state", "missing or low", title="\nProvisioners", title_justify="left", box=None)
+def _providers(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]) -> Table:
+    table = Table("provider", "state", "missing or low", title="\nProviders", title_justify="left", box=None)
     for name, group in lacks.items():
         label = f"{name} (default)" if name == DEFAULT else name
         told = "; ".join(lack.what for lack in (*group, *doubts[name]))

@@ -1,4 +1,4 @@
-"""`mesh verify`: looks at a federation that is up, and proves that it is what the stack file says."""
+"""`mesh verify`: checks that a running federation is what its stack file declares."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,44 +17,44 @@ from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
-from mesh_federation.verify.cluster import Cluster
-from mesh_federation.verify.context import ClusterUnderTest, Context, Outputs
+from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs
+from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.reports import junit, text
-from mesh_federation.verify.reports.report import Report, entry, report
-from mesh_federation.verify.runner import Result, run, run_one
+from mesh_federation.verify.reports.report import VerificationReport, entry, report
+from mesh_federation.verify.runner import CheckResult, run, run_one
 from mesh_federation.verify.verdict import Inconclusive
 
 PAUSE = 10
-"""Seconds between two rounds of a watch."""
+"""Seconds between two rounds of --watch."""
 
 
 class NotUp(Exception):
-    """There is nothing to verify; the text says why."""
+    """The stack is not up; the text is the reason."""
 
 
 class UnknownChecks(Exception):
-    """A person names checks that there are not.
+    """A selector selects no check.
 
     Attributes:
-        known: those that there are.
+        known: selectors of existing checks.
     """
 
     def __init__(self, named: Sequence[str], known: Sequence[str]) -> None:
-        """Say which, and keep what there is."""
-        super().__init__(f"no check goes by {', '.join(named)}")
+        """Name the selectors, and keep the known ones."""
+        super().__init__(f"no check matches {', '.join(named)}")
         self.known = known
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a person asks for.
+class VerifyOptions:
+    """Options of the command.
 
     Attributes:
-        only: checks, groups or places in the stack file; all checks when empty.
-        form: what the report is written as: text, json, junit or html.
-        drill: also run those checks that take pods away.
-        watch: go on until Ctrl-C.
-        warning: how long before its end an authority is complained of.
+        only: ids, groups or key paths that select checks; all checks if empty.
+        form: format of the report: text, json, junit or html.
+        drill: also run drills, which scale down pods temporarily.
+        watch: repeat until Ctrl-C.
+        warning: an authority that expires within this time fails its check.
     """
 
     only: tuple[str, ...]
@@ -64,115 +64,117 @@ class Asked:
     warning: timedelta
 
 
-def verify(engine: Engine, federation: Federation, asked: Asked, out: Console, progress: Console) -> int:
-    """Run the checks that are asked for, and write the report.
+def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: Console, progress: Console) -> int:
+    """Run the selected checks and write the report.
 
     Args:
-        engine: of the stack.
-        federation: what it declares.
-        asked: what to check and how to tell.
-        out: the report goes here.
-        progress: where a line a check goes, unless the report itself is made of them.
+        engine: the engine of the stack.
+        federation: the declared federation.
+        options: options of the command.
+        out: console for the report.
+        progress: console for one line per check, unless the report is text.
 
     Returns:
-        0 when all that apply passed, 1 when one failed, 2 when one could not run.
+        0 if all applicable checks passed, 1 if one failed, 2 if one could not run.
 
     Raises:
-        NotUp: there is nothing to look at.
-        UnknownChecks: a check is asked for that there is not.
+        NotUp: the stack is not up.
+        UnknownChecks: a selector selects no check.
     """
-    wanted = checks(engine, scene(engine, federation), asked)
+    selected = checks(engine, observed(engine, federation), options)
     engine.open()
-    lines = out if asked.form == "text" else progress
-    made = _round(engine.stack, wanted, lines)
-    _write(made, federation, asked.form, out)
-    while asked.watch:
+    lines = out if options.form == "text" else progress
+    made = _round(engine.stack, selected, lines)
+    _write(made, federation, options.form, out)
+    while options.watch:
         time.sleep(PAUSE)
-        before = {(each.id, each.proves): each.status for each in made.results}
-        made = _round(engine.stack, checks(engine, scene(engine, federation), asked), None)
-        changed = [each for each in made.results if before.get((each.id, each.proves)) is not each.status]
+        before = {(each.id, each.description): each.status for each in made.results}
+        made = _round(engine.stack, checks(engine, observed(engine, federation), options), None)
+        changed = [each for each in made.results if before.get((each.id, each.description)) is not each.status]
         for each in changed:
             lines.print(text.line(each), soft_wrap=True)
         if changed:
-            _write(made, federation, asked.form, out)
+            _write(made, federation, options.form, out)
     return made.code
 
 
-def scene(engine: Engine, federation: Federation) -> Context:
-    """Put the plan of a stack beside what its last `up` left.
+def observed(engine: Engine, federation: Federation) -> Context:
+    """Return the plan of a stack together with the clusters that its last `up` left.
 
     Raises:
-        NotUp: nothing was brought up, or by another release of this program, or other clusters.
+        NotUp: nothing is up, or another release of mesh-federation or another set of clusters is.
         EngineError: the state cannot be read.
     """
     if not engine.exists():
-        raise NotUp("nothing of it is up")
+        raise NotUp("it is not up")
     if any(cluster.is_existing for cluster in federation.clusters.values()):
         reach(engine, federation, lambda line: None)
-    told = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
+    written = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
     try:
-        outputs = Outputs.model_validate_json(told)
+        outputs = StackOutputs.model_validate_json(written)
     except ValidationError:
-        raise NotUp("it was never brought up to its end, or by another release of this program") from None
+        raise NotUp("its last `up` did not complete, or was made by another release of mesh-federation") from None
     planned = plan(federation, engine.stack).clusters
-    if lacking := sorted(set(planned) - set(outputs.clusters)):
-        raise NotUp(f"{', '.join(lacking)} is declared and was never brought up")
+    if missing := sorted(set(planned) - set(outputs.clusters)):
+        raise NotUp(f"{', '.join(missing)} is declared but was never brought up")
     uids = engine.recorded_uids(NAMESPACE)
-    return Context(federation, {name: _site(engine, outputs, each, uids) for name, each in planned.items()})
+    return Context(federation, {name: _under_test(engine, outputs, each, uids) for name, each in planned.items()})
 
 
-def _site(engine: Engine, outputs: Outputs, planned: ClusterPlan, uids: Mapping[str, str]) -> ClusterUnderTest:
-    running, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
+def _under_test(
+    engine: Engine, outputs: StackOutputs, planned: ClusterPlan, uids: Mapping[str, str]
+) -> ClusterUnderTest:
+    output, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
     home = engine.workspace.home
-    peoples, scripts = home / running.kubeconfig, home / "clusters" / running.name / "kubeconfig"
-    first, *others = (Cluster(planned.name, file, engine.environment) for file in (peoples, scripts))
-    there = [other for other in others if other.kubeconfig.exists()]
-    return ClusterUnderTest(planned, running, trust, first, (first, *there), uids.get(planned.name, ""))
+    for_people, for_jobs = home / output.kubeconfig, home / "clusters" / output.name / "kubeconfig"
+    first, *others = (CachedKubectl(planned.name, file, engine.environment) for file in (for_people, for_jobs))
+    connections = (first, *(other for other in others if other.kubeconfig.exists()))
+    return ClusterUnderTest(planned, output, trust, first, connections, uids.get(planned.name, ""))
 
 
-def checks(engine: Engine, seen: Context, asked: Asked) -> list[Check]:
-    """Return the checks that a person asks for.
+def checks(engine: Engine, context: Context, options: VerifyOptions) -> list[Check]:
+    """Return the selected checks.
 
     Raises:
-        UnknownChecks: one of them is none.
+        UnknownChecks: a selector selects no check.
     """
-    every = [*catalogue(seen, lambda: changes(engine), asked.warning), *(drills(seen) if asked.drill else [])]
-    if strange := unknown(every, asked.only):
-        raise UnknownChecks(strange, sorted({known for each in every for known in (each.id, each.group)}))
-    return chosen(every, asked.only)
+    every = [*catalogue(context, lambda: changes(engine), options.warning), *(drills(context) if options.drill else [])]
+    if unmatched := unknown(every, options.only):
+        raise UnknownChecks(unmatched, sorted({known for each in every for known in (each.id, each.group)}))
+    return chosen(every, options.only)
 
 
 def changes(engine: Engine) -> list[Step]:
-    """Ask the engine what it would change after a look at the clusters.
+    """Return what the engine would change after a refresh.
 
     Raises:
-        Unseen: it cannot tell.
+        Inconclusive: the preview failed.
     """
     try:
         steps = engine.steps("--refresh")
     except EngineError as error:
         last = str(error).strip().splitlines()[-1:]
-        raise Inconclusive(f"the engine cannot tell: {''.join(last)}", "./mesh preview --refresh shows why") from None
+        raise Inconclusive(f"the preview failed: {''.join(last)}", "./mesh preview --refresh shows the error") from None
     return [step for step in steps if step.is_change]
 
 
-def _round(stack: str, wanted: Sequence[Check], lines: Console | None) -> Report:
-    """Run checks once, and show each as it ends."""
-    taken, begun, results = datetime.now(UTC), time.monotonic(), list[Result]()
-    for result in _run(wanted):
+def _round(stack: str, selected: Sequence[Check], lines: Console | None) -> VerificationReport:
+    """Run checks once and print each as it ends."""
+    taken, start, results = datetime.now(UTC), time.monotonic(), list[CheckResult]()
+    for result in _run(selected):
         results.append(result)
         if lines:
             lines.print(text.line(entry(result)), soft_wrap=True)
-    return report(stack, taken, time.monotonic() - begun, results)
+    return report(stack, taken, time.monotonic() - start, results)
 
 
-def _run(wanted: Sequence[Check]) -> Iterator[Result]:
-    """Run side by side what changes nothing, then drills one after the other."""
-    yield from run([check for check in wanted if check.group != "drill"])
-    yield from (run_one(check) for check in wanted if check.group == "drill")
+def _run(selected: Sequence[Check]) -> Iterator[CheckResult]:
+    """Run checks in parallel, then drills one after the other."""
+    yield from run([check for check in selected if check.group != "drill"])
+    yield from (run_one(check) for check in selected if check.group == "drill")
 
 
-def _write(made: Report, federation: Federation, form: StrEnum, out: Console) -> None:
+def _write(made: VerificationReport, federation: Federation, form: StrEnum, out: Console) -> None:
     if form == "text":
         text.close(made, out)
     elif form == "json":
@@ -183,8 +185,8 @@ def _write(made: Report, federation: Federation, form: StrEnum, out: Console) ->
         out.file.write(page(made, federation))
 
 
-def page(made: Report, federation: Federation) -> str:
-    """Write a report as a page, with the picture of the federation in the colours of its results."""
+def page(made: VerificationReport, federation: Federation) -> str:
+    """Return a report as a page, with the picture of the federation in the colours of its results."""
     from mesh_federation.diagrams.graph import graph
     from mesh_federation.diagrams.live import Report as Shown
     from mesh_federation.diagrams.live import live

@@ -13,9 +13,14 @@ The program keeps the cluster's kubeconfig in the cluster's folder, and reads it
 import os
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 from mesh_federation.clusters import identity, workdir
+from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
 from mesh_federation.jobs import kubeconfig
+
+if TYPE_CHECKING:
+    from mesh_federation.stack.config import Cluster, Federation
 
 
 def create(name: str) -> None:
@@ -56,6 +61,36 @@ def delete(name: str) -> None:
     """Forget how it is reached; the cluster stays."""
     kubeconfig.delete(name)
     shutil.rmtree(workdir.folder(name), ignore_errors=True)
+
+
+class Existing(Provider):
+    """Clusters that others made: reached by their kubeconfigs, and never started or deleted."""
+
+    name = "existing"
+    load_balancers = (LoadBalancer.NONE, LoadBalancer.METALLB)
+    memory = 1
+    keys = frozenset({"kubeconfig", "context", "adopt", "adopted", "apiServer"})
+    ours = False
+
+    def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
+        """Return the way to the cluster."""
+        return ClusterSpec(kubeconfig=cluster.kubeconfig or "", context=cluster.context or "")
+
+    def identity(self, spec: ClusterSpec) -> Document:
+        """Return nothing: a cluster is the same however it is reached (mesh_federation/plan/identity.py)."""
+        return {}
+
+    def input(self, spec: ClusterSpec, label: str) -> Document:
+        """Return the way to the cluster."""
+        return {"kubeconfig": spec.kubeconfig, "context": spec.context}
+
+    def node_names(self, name: str, count: int) -> tuple[str, ...]:
+        """Return none: nodes are their owners' to label."""
+        return ()
+
+    def api_server(self, cluster: "Cluster", name: str) -> str:
+        """Return what the stack file declares."""
+        return cluster.api_server or ""
 
 
 def main() -> None:

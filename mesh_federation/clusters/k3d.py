@@ -11,10 +11,16 @@ lab's network it is k3d-NAME-serverlb:6443, which is in its certificate (pitfall
 
 import json
 import os
-from typing import NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from mesh_federation.clusters import containers, docker, workdir
 from mesh_federation.clusters.container_provider import ContainerProvider, Order
+from mesh_federation.clusters.docker_provider import DockerProvider
+from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer
+
+if TYPE_CHECKING:
+    from mesh_federation.stack.config import Cluster
 
 TIMEOUT = 900
 """Seconds for k3d to do one thing, until its API server answers: enough for images over a slow line."""
@@ -108,6 +114,66 @@ K3D = ContainerProvider(
     unpulled=r"docker failed to pull the image '(.+?)': ([^\n]*)",
     helpers={"k3d-proxy": "K3D_IMAGE_LOADBALANCER", "k3d-tools": "K3D_IMAGE_TOOLS"},
 )
+
+
+class K3dProvider(DockerProvider):
+    """k3d clusters: k3s in containers."""
+
+    name = "k3d"
+    load_balancers = (LoadBalancer.SERVICELB, LoadBalancer.METALLB, LoadBalancer.NONE)
+    longest_name = 32
+    node_image = "rancher/k3s"
+
+    def config(self, spec: ClusterSpec, labels: Mapping[str, str]) -> Document:
+        """Write k3d.io/v1alpha5, after walk-through 003 section 5, with subnets of its own (pitfall 43).
+
+        The walk-through's taint keeps pods off the server, so a cluster of one node could run none: it is left out. So
+        are its memory limits, which istiod hardly fits in (pitfall 44).
+        """
+        assert spec.network
+        arguments = [
+            f"--cluster-cidr={spec.pod_subnet}",
+            f"--service-cidr={spec.service_subnet}",
+            "--disable=traefik",  # traffic comes in by Istio
+        ]
+        if spec.load_balancer != LoadBalancer.SERVICELB:
+            arguments.append("--disable=servicelb")  # two load balancers would give one Service addresses in turns
+        k3s: Document = {"extraArgs": [{"arg": argument, "nodeFilters": ["server:*"]} for argument in arguments]}
+        if labels:  # not `all`, which means the proxy too
+            k3s["nodeLabels"] = [
+                {"label": f"{key}={value}", "nodeFilters": ["server:*", "agent:*"]} for key, value in labels.items()
+            ]
+        document: Document = {
+            "apiVersion": "k3d.io/v1alpha5",
+            "kind": "Simple",
+            "servers": 1,
+            "agents": spec.nodes - 1,
+            "network": spec.network.name,
+            "kubeAPI": {"hostIP": "127.0.0.1"},
+            **({"image": spec.image} if spec.image else {}),
+            "options": {
+                "k3d": {"wait": True},
+                "k3s": k3s,
+                "kubeconfig": {"updateDefaultKubeconfig": False, "switchCurrentContext": False},
+            },
+        }
+        if spec.ports:
+            document["ports"] = [
+                {
+                    "port": f"{port.address}:{port.host}:{port.container}/{port.protocol.lower()}",
+                    "nodeFilters": ["server:0:direct"],
+                }
+                for port in spec.ports
+            ]
+        return document
+
+    def node_names(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the names that k3d gives."""
+        return (f"k3d-{name}-server-0", *(f"k3d-{name}-agent-{index}" for index in range(count - 1)))
+
+    def api_server(self, cluster: "Cluster", name: str) -> str:
+        """Return the name of the proxy in front of the servers: it is in the certificate (5.4.8 on, pitfall 46)."""
+        return f"https://k3d-{name}-serverlb:6443"
 
 
 def main() -> None:

@@ -6,10 +6,16 @@ Environment and standard input: see containers.py; the configuration is JSON.
 """
 
 import json
-from typing import NotRequired, TypedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from mesh_federation.clusters import containers, docker, network, workdir
 from mesh_federation.clusters.container_provider import ContainerProvider, Order
+from mesh_federation.clusters.docker_provider import DockerProvider
+from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer
+
+if TYPE_CHECKING:
+    from mesh_federation.stack.config import Cluster
 
 TIMEOUT = 900
 """Seconds for kind to do one thing, its wait left out: enough for a node image over a slow line."""
@@ -67,6 +73,48 @@ KIND = ContainerProvider(
     taken="already exist for a cluster",
     unpulled=r'failed to pull image "(.+?)".*Command Output: ([^\n]*)',
 )  # fmt: skip
+
+
+class Kind(DockerProvider):
+    """kind clusters: upstream Kubernetes in containers."""
+
+    name = "kind"
+    load_balancers = (LoadBalancer.METALLB, LoadBalancer.NONE)
+    node_image = "kindest/node"
+
+    def config(self, spec: ClusterSpec, labels: Mapping[str, str]) -> Document:
+        """Write kind.x-k8s.io/v1alpha4; the subnets are those of walk-through 000 section 2.1."""
+        given = {"image": spec.image, "labels": dict(labels)}
+        node: Document = {key: value for key, value in given.items() if value}
+        first: Document = {"role": "control-plane", **node}
+        if spec.ports:
+            first["extraPortMappings"] = [
+                {
+                    "containerPort": port.container,
+                    "hostPort": port.host,
+                    "listenAddress": port.address,
+                    "protocol": port.protocol,
+                }
+                for port in spec.ports
+            ]
+        return {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "networking": {"podSubnet": spec.pod_subnet, "serviceSubnet": spec.service_subnet},
+            "nodes": [first, *({"role": "worker", **node} for _ in range(spec.nodes - 1))],
+        }
+
+    def node_names(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the names that kind gives."""
+        workers = (f"{name}-worker{index if index > 1 else ''}" for index in range(1, count))
+        return (f"{name}-control-plane", *workers)
+
+    def api_server(self, cluster: "Cluster", name: str) -> str:
+        """Return the first node's name: in its certificate, known at preview, the same after a restart.
+
+        Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.
+        """
+        return f"https://{name}-control-plane:6443"
 
 
 def main() -> None:

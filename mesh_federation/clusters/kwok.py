@@ -21,8 +21,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mesh_federation.clusters import journal, machine_limits, workdir
+from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
+
+if TYPE_CHECKING:
+    from mesh_federation.stack.config import Cluster, Federation
 
 PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
          "kwokControllerPort")  # fmt: skip
@@ -326,6 +331,42 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+class Kwok(Provider):
+    """Simulated clusters: real control planes as processes of this machine, without containers."""
+
+    name = "kwok"
+    load_balancers = (LoadBalancer.SIMULATED, LoadBalancer.NONE)
+    memory = 2
+    keys = frozenset({"nodes"})
+    runs_pods = False
+
+    def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
+        """Take the subnets too, which nothing here uses: changing them is then as it is on real clusters."""
+        return ClusterSpec(
+            pod_subnet=str(cluster.pod_subnet),
+            service_subnet=str(cluster.service_subnet),
+            nodes=cluster.nodes,
+            kubernetes_version=cluster.kubernetes_version,
+        )
+
+    def identity(self, spec: ClusterSpec) -> Document:
+        """Return all of it."""
+        return {
+            "kubernetesVersion": spec.kubernetes_version,
+            "nodes": spec.nodes,
+            "podSubnet": spec.pod_subnet,
+            "serviceSubnet": spec.service_subnet,
+        }
+
+    def node_names(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the names that kwokctl gives."""
+        return tuple(f"node-{index:06}" for index in range(count))
+
+    def api_server(self, cluster: "Cluster", name: str) -> str:
+        """Return none: it listens on this machine's loopback address alone, and no istiod reads it."""
+        return ""
 
 
 def main() -> None:

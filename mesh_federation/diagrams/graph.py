@@ -256,7 +256,7 @@ def _cluster(federation: config.Federation, planned: ClusterPlan, root: str) -> 
     return Cluster(
         path=own.path,
         name=own.name,
-        provisioner=own.provisioner.value,
+        provisioner=own.provider.name,
         istio=planned.istio_version,
         locality=own.locality,
         network=own.network,

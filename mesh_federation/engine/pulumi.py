@@ -15,12 +15,12 @@ from typing import Any
 
 import psutil
 
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
 from mesh_federation.jobs import ENTRY, job
 from mesh_federation.stack import files, yaml_reader
 from mesh_federation.toolchain.install import Toolchain
-from mesh_federation.toolchain.pins import PROVISIONERS
 
 ANSWER_SECONDS = 300
 """For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
@@ -64,7 +64,7 @@ class RecordedCluster:
     @property
     def is_existing(self) -> bool:
         """Say whether somebody else made it."""
-        return self.job == "existing"
+        return not PROVIDERS[self.job].ours
 
 
 @dataclass(frozen=True)
@@ -360,7 +360,7 @@ def _step(told: dict[str, Any]) -> Step:
 
 
 def _makes_cluster(inputs: dict[str, str]) -> bool:
-    return _creates(inputs) in [(provisioner, "create") for provisioner in PROVISIONERS]
+    return _creates(inputs) in [(provider, "create") for provider in PROVIDERS]
 
 
 def _creates(inputs: dict[str, str]) -> tuple[str, str] | None:

@@ -28,11 +28,6 @@ def largest_prefix(clusters: int) -> int:
     return next(fitting)
 
 
-def node_range(lab: IPv4Network) -> IPv4Network:
-    """Return the part of the lab network from which nodes take their addresses."""
-    return next(iter(lab.subnets(prefixlen_diff=1)))
-
-
 def pools(lab: IPv4Network, clusters: Iterable[str]) -> dict[str, IPv4Network]:
     """Give each cluster a slice of the upper half of the lab network, by a hash of its name.
 

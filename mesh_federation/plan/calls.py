@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mesh_federation.plan import local_endpoints
 from mesh_federation.plan.samples import SAMPLES
-from mesh_federation.stack.config import Discovery, Federation, Import, NamespacedName, Provisioner, Workload
+from mesh_federation.stack.config import Discovery, Federation, Import, NamespacedName, Workload
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def answering(federation: Federation, made: Call) -> Mapping[str, str]:
 
 def _of_imports(federation: Federation) -> Iterator[Call]:
     for link in federation.imports:
-        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+        if not federation.clusters[link.cluster].provider.runs_pods:
             continue
         export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
         if callers := _callers(federation, link):
@@ -62,7 +62,7 @@ def _of_imports(federation: Federation) -> Iterator[Call]:
 def of_discovered(federation: Federation) -> Iterator[Call]:
     """Call by plain DNS, as walk-through 004 does: the name that the service has in its own cluster."""
     for link in federation.discovery:
-        if federation.clusters[link.cluster].provisioner is Provisioner.KWOK:
+        if not federation.clusters[link.cluster].provider.runs_pods:
             continue
         callers = [w.reference for w in federation.workloads if (w.cluster, w.sample) == (link.cluster, "sleep")]
         called = [w for w in federation.workloads if (w.cluster, w.sample) == (link.of, "httpbin")]

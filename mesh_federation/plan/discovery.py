@@ -4,12 +4,12 @@ Sources: Istio's "multi-primary on different networks"; istioctl create-remote-s
 of the Secret); the informers that istiod 1.31 starts for a remote cluster; walk-throughs 003 and 004, pitfalls 41-49.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE, is_simulated
+from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE
 from mesh_federation.plan.routing import Body, passing_on, tls_port
-from mesh_federation.stack.config import Cluster, Discovery, Federation, NamespacedName, Provisioner
+from mesh_federation.stack.config import Discovery, Federation, NamespacedName
 
 RBAC = "rbac.authorization.k8s.io"
 PASSAGE = "discovered-services"
@@ -65,7 +65,7 @@ def discoveries(federation: Federation, real_names: Mapping[str, str]) -> list[D
 
     Args:
         federation: the model.
-        real_names: of the clusters, by logical name; provisioners call API servers by them.
+        real_names: of the clusters, by logical name; API servers have addresses by them.
     """
     links = sorted(federation.discovery, key=lambda link: (link.cluster, link.of))
     return [_plan(federation, link, real_names[link.of]) for link in links]
@@ -78,41 +78,11 @@ def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryP
         cluster=here.name,
         of=there.name,
         hours=link.token_hours,
-        server=_SERVERS[there.provisioner](there, real_name),
+        server=there.provider.api_server(there, real_name),
         mesh_config=f"istio-{revision}" if revision else "istio",
         crosses=here.network != there.network,
-        simulated=is_simulated(here),
+        simulated=not here.provider.runs_pods,
     )
-
-
-def _of_kubeconfig(cluster: Cluster, real_name: str) -> str:
-    """Simulated API servers listen on this machine alone, and no istiod reads them."""
-    return ""
-
-
-def _of_kind(cluster: Cluster, real_name: str) -> str:
-    """A node's name: in its certificate, known at preview, the same after a restart, and resolved for pods as well.
-
-    Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.
-    """
-    return f"https://{real_name}-control-plane:6443"
-
-
-def _of_k3d(cluster: Cluster, real_name: str) -> str:
-    """The load balancer in front of the servers: k3d puts its name into the certificate (5.4.8 on, pitfall 46)."""
-    return f"https://k3d-{real_name}-serverlb:6443"
-
-
-def _of_existing(cluster: Cluster, real_name: str) -> str:
-    return cluster.api_server or ""
-
-
-_SERVERS: Mapping[Provisioner, Callable[[Cluster, str], str]] = {
-    Provisioner.KWOK: _of_kubeconfig,
-    Provisioner.KIND: _of_kind,
-    Provisioner.K3D: _of_k3d,
-    Provisioner.EXISTING: _of_existing,
-}
 
 
 def account(plan: DiscoveryPlan) -> Body:

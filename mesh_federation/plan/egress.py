@@ -16,7 +16,6 @@ from mesh_federation.plan.istio_values import (
     egress_address,
     egress_values,
     exits,
-    is_simulated,
 )
 from mesh_federation.plan.routing import (
     NETWORKING,
@@ -125,7 +124,7 @@ def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) ->
         exits=tuple(_exit(federation, name, port, leaving) for name, port in exits(federation, cluster).items()),
         confined=(NAMESPACE,) if everyone else tuple(sorted(callers)),
         isolated=tuple(sorted(_known(federation, cluster) if everyone else callers - {NAMESPACE})),
-        asked=not is_simulated(federation.clusters[cluster]),
+        asked=federation.clusters[cluster].provider.runs_pods,
     )
 
 

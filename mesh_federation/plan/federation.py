@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
+from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import (
     discovery,
     egress,
@@ -24,7 +25,7 @@ from mesh_federation.plan.addresses import gateway_address, pools
 from mesh_federation.plan.istio_values import Values
 from mesh_federation.plan.namespaces import Needed
 from mesh_federation.plan.provisioning import Provision, provision
-from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Workload, is_address
+from mesh_federation.stack.config import Cluster, Federation, Workload, is_address
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def plan(federation: Federation, stack: str) -> Plan:
         federation: a model without findings.
         stack: name of the Pulumi stack; clusters of two stacks never share a name.
     """
-    in_lab = [name for name, cluster in federation.clusters.items() if istio_values.has_lab_address(cluster)]
+    in_lab = [name for name, cluster in federation.clusters.items() if cluster.has_lab_address]
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
     links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})

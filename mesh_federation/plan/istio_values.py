@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
+from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.trust import peers
-from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation, LoadBalancer, Provisioner
+from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation
 
 Values = dict[str, object]
 
@@ -62,8 +63,8 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             "multiCluster": {"clusterName": cluster.name},
             "network": cluster.network,
             # Simulated nodes run no istiod, so nothing would answer its webhooks.
-            "operatorManageWebhooks": is_simulated(cluster),
-            "configValidation": not is_simulated(cluster),
+            "operatorManageWebhooks": not cluster.provider.runs_pods,
+            "configValidation": cluster.provider.runs_pods,
             **_images(federation, cluster),
         },
         "meshConfig": mesh,
@@ -149,7 +150,7 @@ def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
     """
     if cluster.load_balancer is LoadBalancer.SERVICELB:
         return gateway_addresses.service(federation.istio).get("externalTrafficPolicy") == "Local"
-    return not has_lab_address(cluster)
+    return not cluster.has_lab_address
 
 
 def _counted(values: Values) -> Values:
@@ -183,8 +184,8 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
 def _egress_address(cluster: Cluster) -> IPv4Address | None:
     """Choose the address, so that a preview knows it, wherever the declared service subnet is the real one."""
     subnet = cluster.service_subnet
-    is_ours = cluster.provisioner is not Provisioner.EXISTING and subnet.num_addresses > 2 * EGRESS_ADDRESS
-    return subnet[EGRESS_ADDRESS] if is_ours else None
+    is_known = cluster.provider.ours and subnet.num_addresses > 2 * EGRESS_ADDRESS
+    return subnet[EGRESS_ADDRESS] if is_known else None
 
 
 def egress_address(values: Values) -> str:
@@ -230,16 +231,6 @@ def probe() -> Values:
         "metadata": {"name": "mesh-federation-probe", "namespace": NAMESPACE},
         "spec": {"mtls": {"mode": "STRICT"}},
     }
-
-
-def is_simulated(cluster: Cluster) -> bool:
-    """Say whether the cluster's pods only exist on paper."""
-    return cluster.provisioner is Provisioner.KWOK
-
-
-def has_lab_address(cluster: Cluster) -> bool:
-    """Say whether the cluster's load balancer hands out addresses of the lab network."""
-    return cluster.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
 
 
 def merged(computed: Values, given: Values) -> Values:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mesh_federation.plan import local_endpoints
 from mesh_federation.plan.istio_values import NAMESPACE
-from mesh_federation.stack.config import Federation, NamespacedName, Provisioner
+from mesh_federation.stack.config import Federation, NamespacedName
 
 Body = dict[str, object]
 
@@ -52,7 +52,7 @@ def injected(federation: Federation, cluster: str, callers: Iterable[str] = ()) 
         callers: namespaces whose calls leave through an egress gateway alone.
     """
     names = {workload.reference.namespace for workload in federation.workloads if workload.cluster == cluster}
-    if federation.clusters[cluster].provisioner is not Provisioner.EXISTING:
+    if federation.clusters[cluster].provider.ours:
         names |= {service.namespace for service, _ in _linked(federation, cluster)} | set(callers)
     labels = _asking(federation)
     return [
@@ -69,7 +69,7 @@ def needed(federation: Federation, cluster: str, callers: Iterable[str] = ()) ->
         cluster: whose objects.
         callers: namespaces whose calls leave through an egress gateway alone.
     """
-    if federation.clusters[cluster].provisioner is not Provisioner.EXISTING:
+    if federation.clusters[cluster].provider.ours:
         return []
     samples = {workload.reference for workload in federation.workloads if workload.cluster == cluster}
     made = {DEFAULT, *RESERVED, *(sample.namespace for sample in samples)}

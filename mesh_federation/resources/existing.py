@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import indent
 
 from mesh_federation.clusters import access, identity, workdir
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.jobs import kubeconfig
 from mesh_federation.plan.federation import Plan
 from mesh_federation.plan.identity import Recorded, findings
@@ -30,7 +31,7 @@ def recorded(clusters: Mapping[str, Mapping[str, object]]) -> dict[str, Recorded
     return {
         name: Recorded(str(each["name"]), str(each.get("uid") or ""))
         for name, each in clusters.items()
-        if each.get("provisioner") == "existing"
+        if (provider := PROVIDERS.get(str(each.get("provisioner")))) and not provider.ours
     }
 
 

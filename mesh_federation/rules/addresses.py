@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
+from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from mesh_federation.rules.names import SUBDOMAIN
-from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
+from mesh_federation.stack.config import Cluster, Federation, is_address
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -26,17 +27,13 @@ _UNUSABLE = {
 _EXAMPLES = {"podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
 
 
-def _in_lab(cluster: Cluster) -> bool:
-    return cluster.provisioner is not Provisioner.EXISTING
-
-
 def _subnets(cluster: Cluster) -> tuple[tuple[str, IPv4Network], ...]:
     """Return a cluster's subnets; those that nobody declared stand for nothing where the cluster is there already."""
     known = {
         "pod_subnet": ("podSubnet", cluster.pod_subnet),
         "service_subnet": ("serviceSubnet", cluster.service_subnet),
     }
-    return tuple(each for field, each in known.items() if _in_lab(cluster) or field in cluster.model_fields_set)
+    return tuple(each for field, each in known.items() if cluster.provider.ours or field in cluster.model_fields_set)
 
 
 def subnets_are_usable(federation: Federation) -> Iterator[Problem]:
@@ -61,7 +58,7 @@ def subnets_are_usable(federation: Federation) -> Iterator[Problem]:
 def subnets_have_the_right_size(federation: Federation) -> Iterator[Problem]:
     """Kubernetes has limits on the size of both subnets."""
     for cluster in federation.clusters.values():
-        if not _in_lab(cluster):
+        if not cluster.provider.ours:
             continue
         pods, services = cluster.pod_subnet, cluster.service_subnet
         room = 2 ** (_NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= _NODE_PREFIX else 0
@@ -96,7 +93,7 @@ def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Proble
                 " address could be taken for a service's",
                 "use disjoint subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for services",
             )
-        if not _in_lab(cluster):
+        if not cluster.provider.ours:
             continue
         for key, network in _subnets(cluster):
             if network.overlaps(federation.lab.subnet):
@@ -136,7 +133,7 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
 def lab_has_room(federation: Federation) -> Iterator[Problem]:
     """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
     lab = federation.lab.subnet
-    clusters = sum(map(_in_lab, federation.clusters.values()))
+    clusters = sum(cluster.provider.ours for cluster in federation.clusters.values())
     if not clusters or lab.prefixlen == 32:
         return
     if clusters > MOST_CLUSTERS:
@@ -186,7 +183,7 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
                 " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
                 "list addresses only, or host names only",
             )
-        if _in_lab(cluster) and cluster.load_balancer is not LoadBalancer.SERVICELB:
+        if cluster.provider.ours and cluster.load_balancer is not LoadBalancer.SERVICELB:
             yield from _inside_lab(federation, cluster, addresses)
 
 

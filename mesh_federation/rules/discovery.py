@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from mesh_federation.plan.istio_values import has_lab_address, is_simulated
-from mesh_federation.stack.config import Cluster, Discovery, Federation, NamespacedName, Provisioner
+from mesh_federation.stack.config import Cluster, Discovery, Federation, NamespacedName
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
-
-_IN_DOCKER = {Provisioner.KIND, Provisioner.K3D}
 
 
 def _links(federation: Federation) -> Iterator[tuple[Discovery, Cluster, Cluster]]:
@@ -53,27 +50,28 @@ def pods_reach_each_other(federation: Federation) -> Iterator[Problem]:
     for link, here, there in _links(federation):
         if here.network != there.network or here.mesh_id != there.mesh_id:
             continue
-        ours = next((each for each in (there, here) if each.provisioner in _IN_DOCKER), None)
-        if ours:
+        confined = next((each for each in (there, here) if each.provider.in_docker), None)
+        if confined:
             yield Problem(
                 link.path,
                 FederationRule.DISCOVERY_WITHOUT_ROUTE,
                 f'{here.name} and {there.name} are both on the network "{here.network}", so pods would call each other'
-                f" by address, but no route leads to the pods of a {ours.provisioner.value} cluster (pitfall 43)",
-                f"give {ours.name} a network of its own, for example {ours.name}-network: calls then pass the gateways",
+                f" by address, but no route leads to the pods of a {confined.provider.name} cluster (pitfall 43)",
+                f"give {confined.name} a network of its own, for example {confined.name}-network: calls then pass the"
+                " gateways",
             )
 
 
 def api_servers_are_reached(federation: Federation) -> Iterator[Problem]:
     """Istiod is a pod: it reads only what pods reach (pitfall 46)."""
     for link, here, there in _links(federation):
-        if is_simulated(there) and not is_simulated(here):
+        if here.provider.runs_pods and not there.provider.runs_pods:
             yield Problem(
                 link.path,
                 FederationRule.DISCOVERY_OF_SIMULATED,
                 f"{here.name} runs an istiod, but the API server of {there.name}, which is simulated, listens on this"
                 " machine's loopback address alone: no pod reaches it",
-                f"make {there.name} with {here.provisioner.value} too, or remove this link",
+                f"make {there.name} with {here.provider.name} too, or remove this link",
             )
     for cluster in federation.clusters.values():
         problem = _unreachable(cluster.api_server) if cluster.api_server is not None else None
@@ -110,7 +108,7 @@ def gateways_are_found(federation: Federation) -> Iterator[Problem]:
     """Other istiods read a gateway's addresses off its Service; what only the stack file knows, they do not."""
     told: set[str] = set()
     for link, here, there in _links(federation):
-        if here.network == there.network or has_lab_address(there) or there.name in told:
+        if here.network == there.network or there.has_lab_address or there.name in told:
             continue
         if there.gateway.addresses:
             told.add(there.name)

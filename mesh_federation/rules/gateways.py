@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.stack.config import Cluster, Federation, LoadBalancer
+from mesh_federation.stack.config import Cluster, Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import kind_of

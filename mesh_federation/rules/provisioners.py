@@ -1,36 +1,16 @@
-"""What only some provisioners take: silently ignored keys would promise what does not happen."""
+"""What only some providers take: silently ignored keys would promise what does not happen."""
 
 import os
 import re
 from collections.abc import Iterator
 
-from pydantic.alias_generators import to_camel
-
+from mesh_federation.clusters.provider import LoadBalancer
+from mesh_federation.clusters.registry import PROVIDERS
+from mesh_federation.plan.provisioning import GENERATION_DIGITS
 from mesh_federation.rules.names import CLUSTER_LENGTH
-from mesh_federation.stack.config import Cluster, Federation, LoadBalancer, Provisioner, is_address
+from mesh_federation.stack.config import Cluster, Federation, is_address
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
-
-_MADE = {Provisioner.KWOK, Provisioner.KIND, Provisioner.K3D}
-
-_ACTS_ON = {
-    "kubeconfig": {Provisioner.EXISTING},
-    "context": {Provisioner.EXISTING},
-    "adopt": {Provisioner.EXISTING},
-    "adopted": {Provisioner.EXISTING},
-    "api_server": {Provisioner.EXISTING},
-    "image": {Provisioner.KIND, Provisioner.K3D},
-    "nodes": _MADE,
-    "ports": {Provisioner.KIND, Provisioner.K3D},
-    "ready_within_seconds": {Provisioner.KIND, Provisioner.K3D},
-}
-
-_SUITS = {
-    LoadBalancer.SIMULATED: {Provisioner.KWOK},
-    LoadBalancer.SERVICELB: {Provisioner.K3D},
-    LoadBalancer.METALLB: {Provisioner.KIND, Provisioner.K3D, Provisioner.EXISTING},
-    LoadBalancer.NONE: set(Provisioner),
-}
 
 _WHY_NOT = {
     LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services by themselves",
@@ -39,11 +19,8 @@ _WHY_NOT = {
     LoadBalancer.NONE: "",
 }
 
-_LONGEST_NAME = {Provisioner.K3D: 32}
-"""Characters of a real name: the logical one, a dash and the generation's digits."""
-_GENERATION = len("-xxxxxx")
-
-_NODE_IMAGES = {Provisioner.KIND: "kindest/node", Provisioner.K3D: "rancher/k3s"}
+_GENERATION = 1 + GENERATION_DIGITS
+"""Characters that the real name of a cluster has more than its logical name: a dash and digits."""
 
 _OBJECT = re.compile(r"[A-Z][A-Za-z0-9]* ([a-z0-9.-]+/)?[a-z0-9][a-zA-Z0-9.:-]*")
 """Kind namespace/name, or Kind name."""
@@ -52,26 +29,23 @@ _NODE_PORTS = {6443: "API server", 10250: "kubelet"}
 """Ports on which k3s listens on its nodes (k3s: networking requirements)."""
 
 
-def _names(provisioners: set[Provisioner]) -> str:
-    return " or ".join(sorted(provisioner.value for provisioner in provisioners))
-
-
 def keys_act(federation: Federation) -> Iterator[Problem]:
-    """A key that the provisioner does not act on is refused."""
+    """A key that the provider does not act on is refused."""
+    of_some = frozenset[str]().union(*(provider.keys for provider in PROVIDERS.values()))
     for cluster in federation.clusters.values():
-        for key, provisioners in _ACTS_ON.items():
-            value = getattr(cluster, key)
-            unset = value == type(cluster).model_fields[key].default
-            if unset or cluster.provisioner in provisioners:
+        for name, field in type(cluster).model_fields.items():
+            key, value = field.alias or name, getattr(cluster, name)
+            if key not in of_some - cluster.provider.keys or value == field.default:
                 continue
             shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            shown, written = str(value).lower() if isinstance(value, bool) else shown, to_camel(key)
+            shown = str(value).lower() if isinstance(value, bool) else shown
+            takers = " or ".join(sorted(provider.name for provider in PROVIDERS.values() if key in provider.keys))
             yield Problem(
-                f"{cluster.path}.{written}",
+                f"{cluster.path}.{key}",
                 FederationRule.KEY_WITHOUT_EFFECT,
-                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provisioner.value}, and `{written}` is"
-                f" for {_names(provisioners)}",
-                f"remove `{written}`, or choose provisioner {_names(provisioners)}",
+                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provider.name}, and `{key}` is"
+                f" for {takers}",
+                f"remove `{key}`, or choose provisioner {takers}",
             )
 
 
@@ -119,49 +93,48 @@ def adopted_objects_are_named(federation: Federation) -> Iterator[Problem]:
 
 
 def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
-    """Each load balancer works with some provisioners only."""
+    """Each load balancer works with some providers only."""
     for cluster in federation.clusters.values():
-        suits = _SUITS[cluster.load_balancer]
-        if cluster.provisioner not in suits:
+        if cluster.load_balancer not in cluster.provider.load_balancers:
             yield Problem(
                 f"{cluster.path}.loadBalancer",
                 FederationRule.LOAD_BALANCER_MISMATCH,
                 f"{cluster.load_balancer.value} does not work on {cluster.name}, which has provisioner"
-                f" {cluster.provisioner.value}: {_WHY_NOT[cluster.load_balancer]}, so the gateway would get no address",
-                f"leave loadBalancer out to take what suits {cluster.provisioner.value}",
+                f" {cluster.provider.name}: {_WHY_NOT[cluster.load_balancer]}, so the gateway would get no address",
+                f"leave loadBalancer out to take what suits {cluster.provider.name}",
             )
 
 
 def names_suit(federation: Federation) -> Iterator[Problem]:
     """A program that makes clusters may take shorter names than others do."""
     for cluster in federation.clusters.values():
-        longest = _LONGEST_NAME.get(cluster.provisioner)
+        longest = cluster.provider.longest_name
         if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
             yield Problem(
                 cluster.path,
                 FederationRule.NAME_TOO_LONG,
-                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provisioner.value} takes at most"
+                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provider.name} takes at most"
                 f" {longest}, and {_GENERATION} of them are for the generation in {cluster.name}-xxxxxx",
                 f"give the cluster a name of at most {longest - _GENERATION} characters",
             )
 
 
 def node_images_suit(federation: Federation) -> Iterator[Problem]:
-    """A node image holds the programs that one provisioner starts."""
+    """A node image holds the programs that one provider starts."""
+    owners = {provider.node_image: provider for provider in PROVIDERS.values() if provider.node_image}
     for cluster in federation.clusters.values():
         image = cluster.image or federation.images.node or ""
         repository = image.partition("@")[0].rpartition("/")
         name = f"{repository[0].rpartition('/')[2]}/{repository[2].partition(':')[0]}"
-        own = _NODE_IMAGES.get(cluster.provisioner, name)
-        if name != own and name in _NODE_IMAGES.values():
-            whose = next(provisioner.value for provisioner, other in _NODE_IMAGES.items() if other == name)
+        own = cluster.provider.node_image or name
+        if name != own and name in owners:
             yield Problem(
                 f"{cluster.path}.image" if cluster.image else "images.node",
                 FederationRule.NODE_IMAGE_OF_ANOTHER,
-                f"{image} is the node image of {whose}, but {cluster.name} has provisioner {cluster.provisioner.value}:"
-                " its nodes would not start",
+                f"{image} is the node image of {owners[name].name}, but {cluster.name} has provisioner"
+                f" {cluster.provider.name}: its nodes would not start",
                 f"give {cluster.name} an `image` of {own}, or leave `image` and images.node out to take the one that"
-                f" {cluster.provisioner.value} brings",
+                f" {cluster.provider.name} brings",
             )
 
 

@@ -26,6 +26,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 from pydantic_core import CoreSchema
 
+from mesh_federation.clusters import registry
+from mesh_federation.clusters.provider import LoadBalancer, Provider
+
 
 @dataclass(frozen=True, order=True)
 class NamespacedName:
@@ -97,19 +100,7 @@ class Declared(BaseModel):
 class Provisioner(StrEnum):
     """What makes a cluster."""
 
-    KWOK = "kwok"
-    KIND = "kind"
-    K3D = "k3d"
-    EXISTING = "existing"
-
-
-class LoadBalancer(StrEnum):
-    """What gives Services of type LoadBalancer their address."""
-
-    METALLB = "metallb"
-    SERVICELB = "servicelb"
-    SIMULATED = "simulated"
-    NONE = "none"
+    vars().update({name.upper(): name for name in registry.PROVIDERS})  # one member for each provider
 
 
 class Protocol(StrEnum):
@@ -304,7 +295,7 @@ def _release(value: object) -> object:
 class Cluster(Declared):
     """A Kubernetes cluster and its mesh."""
 
-    provisioner: Provisioner = Provisioner.KWOK
+    provisioner: Provisioner = Provisioner(registry.DEFAULT)
     pod_subnet: IPv4Network = IPv4Network("10.244.0.0/16")
     service_subnet: IPv4Network = IPv4Network("10.96.0.0/16")
     network: str = ""
@@ -356,9 +347,19 @@ class Cluster(Declared):
         return self._name
 
     @property
+    def provider(self) -> Provider:
+        """What makes the cluster, or leads to it."""
+        return registry.PROVIDERS[self.provisioner]
+
+    @property
     def is_existing(self) -> bool:
-        """Say whether the cluster is somebody else's, who made it."""
-        return self.provisioner is Provisioner.EXISTING
+        """Say whether others made the cluster."""
+        return not self.provider.ours
+
+    @property
+    def has_lab_address(self) -> bool:
+        """Say whether its load balancer hands out addresses of the lab network."""
+        return self.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
 
     @property
     def path(self) -> str:
@@ -537,14 +538,6 @@ class Workload(Entry):
         return NamespacedName(self.namespace or self.sample, self.sample)
 
 
-DEFAULT_LOAD_BALANCER = {
-    Provisioner.KWOK: LoadBalancer.SIMULATED,
-    Provisioner.KIND: LoadBalancer.METALLB,
-    Provisioner.K3D: LoadBalancer.SERVICELB,
-    Provisioner.EXISTING: LoadBalancer.NONE,
-}
-
-
 class Federation(Declared):
     """Everything that one stack declares."""
 
@@ -581,7 +574,7 @@ def _named(name: str, cluster: Cluster) -> Cluster:
         "network": f"{name}-network",
         "mesh_id": f"{name}-mesh",
         "trust_domain": f"{name}.local",
-        "load_balancer": DEFAULT_LOAD_BALANCER[cluster.provisioner],
+        "load_balancer": cluster.provider.load_balancers[0],
         "locality": name,
     }
     left_out = {field: value for field, value in follows.items() if field not in cluster.model_fields_set}

@@ -1,12 +1,12 @@
-"""`python -m mesh_federation.toolchain`: gets everything that the chosen provisioners need."""
+"""`python -m mesh_federation.toolchain`: gets everything that the chosen providers need."""
 
 import argparse
 import sys
 import time
 
+from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.install import Progress, Toolchain, install
-from mesh_federation.toolchain.pins import PROVISIONERS
 
 WORDS = {
     "found": "found on this machine",
@@ -42,8 +42,8 @@ def show(progress: Progress) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m mesh_federation.toolchain", description=__doc__)
-    parser.add_argument("provisioners", nargs="*", metavar="provisioner", help=f"{', '.join(PROVISIONERS)} (kwok)")
-    chosen = parser.parse_args(arguments).provisioners or ["kwok"]
+    parser.add_argument("providers", nargs="*", metavar="provider", help=f"{', '.join(PROVIDERS)} ({DEFAULT})")
+    chosen = parser.parse_args(arguments).providers or [DEFAULT]
     begun = time.monotonic()
     try:
         toolchain = install(chosen, show)

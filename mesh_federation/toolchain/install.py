@@ -100,29 +100,29 @@ class Missing:
 
     Attributes:
         pieces: names of what is missing.
-        provisioners: those that it is missing for.
+        providers: those that it is missing for.
     """
 
     pieces: tuple[str, ...]
-    provisioners: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In words, with the fix."""
-        command = " ".join(["./mesh install", *self.provisioners])
+        command = " ".join(["./mesh install", *self.providers])
         return f"missing: {', '.join(self.pieces)}; get it with `{command}`"
 
 
-def ready(provisioners: Collection[str], host: Host | None = None, pieces: Choice = Pins.needed) -> Toolchain | Missing:
+def ready(providers: Collection[str], host: Host | None = None, pieces: Choice = Pins.needed) -> Toolchain | Missing:
     """The toolchain if it is complete, or what is missing. Asks no network and takes no lock.
 
     Args:
-        provisioners: that it is for.
+        providers: that it is for.
         host: the machine; left out: this one.
         pieces: chooses from the pins what they need, all of it or what a preview does with.
     """
     host = host or Host.current()
     pinned = pins.load(host)
-    chosen = checked(provisioners)
+    chosen = checked(providers)
     needed = pieces(pinned, chosen)
     if (toolchain := _toolchain(pinned, needed, host)) is not None:
         return toolchain
@@ -147,12 +147,12 @@ def _unsettled(pinned: Pins, pieces: Collection[Piece], host: Host) -> list[Piec
 
 
 def install(
-    provisioners: Collection[str], report: Report, host: Host | None = None, pieces: Choice = Pins.needed
+    providers: Collection[str], report: Report, host: Host | None = None, pieces: Choice = Pins.needed
 ) -> Toolchain:
-    """Get what is missing for these provisioners.
+    """Get what is missing for these providers.
 
     Args:
-        provisioners: that it is for.
+        providers: that it is for.
         report: is told of each step.
         host: the machine; left out: this one.
         pieces: chooses from the pins what they need, all of it or what a preview does with.
@@ -162,7 +162,7 @@ def install(
     """
     host = host or Host.current()
     pinned = pins.load(host)
-    needed = pieces(pinned, checked(provisioners))
+    needed = pieces(pinned, checked(providers))
     complete = _toolchain(pinned, needed, host)
     if complete is not None:
         return complete

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
 
 Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest"]
 
 _RECORD = re.compile(r"[0-9a-f]{64}  \S+")
-
-PROVISIONERS = ("kwok", "kind", "k3d", "existing")
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Piece:
         name: its name, for programs that of the executable.
         version: pinned version.
         kind: what it is to the engine.
-        provisioners: those that need it.
+        providers: those that need it.
         executables: the files that it brings; the first is the one that is asked for.
         probe: arguments with which it prints its version.
         chart: name of the chart's folder.
@@ -97,7 +96,7 @@ class Piece:
     name: str
     version: str
     kind: Kind
-    provisioners: frozenset[str]
+    providers: frozenset[str]
     executables: tuple[str, ...]
     probe: tuple[str, ...] = ()
     chart: str | None = None
@@ -110,7 +109,7 @@ class Piece:
     @property
     def makes_clusters(self) -> bool:
         """Whether it only runs when a cluster is made or runs."""
-        return self.kind == "tool" and self.provisioners != frozenset(PROVISIONERS)
+        return self.kind == "tool" and self.providers != frozenset(PROVIDERS)
 
 
 @dataclass(frozen=True)
@@ -129,17 +128,17 @@ class Pins:
     checksums: Mapping[str, str]
     key: str
 
-    def needed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
-        """The pieces that these provisioners need."""
-        return tuple(piece for piece in self.pieces if piece.provisioners & provisioners)
+    def needed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
+        """The pieces that these providers need."""
+        return tuple(piece for piece in self.pieces if piece.providers & providers)
 
-    def previewed(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+    def previewed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
         """Those of them with which a preview does."""
-        return tuple(piece for piece in self.needed(provisioners) if not piece.makes_clusters)
+        return tuple(piece for piece in self.needed(providers) if not piece.makes_clusters)
 
-    def asking(self, provisioners: frozenset[str]) -> tuple[Piece, ...]:
+    def asking(self, providers: frozenset[str]) -> tuple[Piece, ...]:
         """Those of them with which the state of a stack is read."""
-        return tuple(piece for piece in self.needed(provisioners) if piece.kind == "engine")
+        return tuple(piece for piece in self.needed(providers) if piece.kind == "engine")
 
 
 def load(host: Host) -> Pins:
@@ -172,14 +171,14 @@ def _recorded(record: Path) -> dict[str, str]:
     return {url: sha256 for sha256, url in reversed([line.split() for line in lines if _RECORD.fullmatch(line)])}
 
 
-def checked(provisioners: Collection[str]) -> frozenset[str]:
-    """The provisioners as a set, refused when one is not known."""
-    chosen = frozenset(provisioners)
-    if unknown := sorted(chosen - set(PROVISIONERS)):
+def checked(providers: Collection[str]) -> frozenset[str]:
+    """The providers as a set, refused when one is not known."""
+    chosen = frozenset(providers)
+    if unknown := sorted(chosen - set(PROVIDERS)):
         raise ToolchainError(
-            f"unknown provisioner {', '.join(unknown)}",
-            "the toolchain knows what each provisioner needs only for those it has",
-            f"use one of {', '.join(PROVISIONERS)}",
+            f"unknown provider {', '.join(unknown)}",
+            "the toolchain knows what each provider needs only for those it has",
+            f"use one of {', '.join(PROVIDERS)}",
         )
     return chosen
 
@@ -195,7 +194,7 @@ def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, 
         name=name,
         version=version,
         kind=table["kind"],
-        provisioners=frozenset(table.get("provisioners", PROVISIONERS)),
+        providers=frozenset(table.get("provisioners", PROVIDERS)),
         executables=() if chart or manifest else tuple(table.get("executables", [name])),
         probe=tuple(table.get("probe", [])),
         chart=chart,

@@ -1,1 +1,1 @@
-"""The checks of `mesh verify`: each proves one thing of a federation that is up, and can fail."""
+"""The checks of `mesh verify`: each description one thing of a federation that is up, and can fail."""

@@ -1,4 +1,4 @@
-"""All checks of a federation, in the order in which one builds on the other."""
+"""All checks of a federation, in the order in which layers depend on each other."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,45 +17,45 @@ from mesh_federation.verify import (
 )
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import Context
-from mesh_federation.verify.drift import Ask
+from mesh_federation.verify.drift import Refresh
 
 GROUPS = (
     "control-planes", "drift", "trust", "gateways", "exports", "imports", "traffic", "refusals", "drill",
 )  # fmt: skip
-"""What breaks in one breaks what follows: the first that fails names the cause."""
+"""A failure in one group causes failures in later ones: the first failure names the cause."""
 
 
-def catalogue(scene: Context, ask: Ask, warning: timedelta) -> list[Check]:
-    """Return every check that changes nothing.
+def catalogue(context: Context, refresh: Refresh, warning: timedelta) -> list[Check]:
+    """Return every check that changes no cluster.
 
     Args:
-        scene: the federation.
-        ask: asks the engine what it would change.
-        warning: how long before its end an authority is complained of.
+        context: the federation.
+        refresh: previews an update with a refresh.
+        warning: an authority that expires within this time fails its check.
     """
     return [
-        *control_planes.checks(scene),
-        *drift.checks(scene, ask),
-        *trust.checks(scene, warning),
-        *keys.checks(scene),
-        *gateways.checks(scene),
-        *exports.checks(scene),
-        *imports.checks(scene),
-        *traffic.checks(scene),
-        *refusals.checks(scene),
+        *control_planes.checks(context),
+        *drift.checks(context, refresh),
+        *trust.checks(context, warning),
+        *keys.checks(context),
+        *gateways.checks(context),
+        *exports.checks(context),
+        *imports.checks(context),
+        *traffic.checks(context),
+        *refusals.checks(context),
     ]
 
 
-def drills(scene: Context) -> list[Check]:
-    """Return those that change something for a while."""
-    return list(drill.checks(scene))
+def drills(context: Context) -> list[Check]:
+    """Return the checks that change a cluster temporarily."""
+    return list(drill.checks(context))
 
 
-def chosen(checks: Sequence[Check], wanted: Sequence[str]) -> list[Check]:
-    """Return the checks that a person names by id, group or place; all where none is named."""
-    return [check for check in checks if not wanted or any(map(check.is_meant, wanted))]
+def chosen(checks: Sequence[Check], selectors: Sequence[str]) -> list[Check]:
+    """Return the checks that ids, groups or key paths select; all checks without a selector."""
+    return [check for check in checks if not selectors or any(map(check.matches, selectors))]
 
 
-def unknown(checks: Sequence[Check], wanted: Sequence[str]) -> list[str]:
-    """Return what a person names and no check goes by."""
-    return [each for each in wanted if not any(check.is_meant(each) for check in checks)]
+def unknown(checks: Sequence[Check], selectors: Sequence[str]) -> list[str]:
+    """Return the selectors that select no check."""
+    return [each for each in selectors if not any(check.matches(each) for check in checks)]

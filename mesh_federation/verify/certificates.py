@@ -1,4 +1,4 @@
-"""Certificates as checks handle them: read, followed to their root, and issued to somebody who only asks.
+"""Certificates for checks: reads them, verifies chains, and issues short-lived identities for test requests.
 
 Source: RFC 5280 for chains, the SPIFFE X.509-SVID standard for identities. Keys stay in memory.
 """
@@ -14,16 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LENT_FOR = timedelta(minutes=10)
-"""Lifetime of an identity that a check takes on."""
+TEST_LIFETIME = timedelta(minutes=10)
+"""Lifetime of an identity that a check issues."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """An authority that can sign.
+    """An authority with its key.
 
     Attributes:
-        chain: its own certificate, then those that lead to its root.
+        chain: its certificate, then its issuers up to the root.
         key: its private key.
     """
 
@@ -31,16 +31,16 @@ class Signer:
     key: CertificateIssuerPrivateKeyTypes
 
     def __repr__(self) -> str:
-        """Show whose it is, and never the key."""
+        """Show the subject, never the key."""
         return f"Signer({self.chain[0].subject.rfc4514_string()})"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate with its key, as PEM; good for minutes.
+    """A short-lived certificate with its key, as PEM.
 
     Attributes:
-        uri: the SPIFFE identity in it.
+        uri: its SPIFFE identity.
         chain: the certificate, then its issuers.
         key: the private key.
     """
@@ -50,20 +50,20 @@ class Identity:
     key: bytes
 
     def __repr__(self) -> str:
-        """Show whose it is, and never the key."""
+        """Show the subject, never the key."""
         return f"Identity({self.uri})"
 
 
 def read(pem: bytes) -> list[x509.Certificate]:
-    """Return the certificates of a PEM text; none where it has none.
+    """Return the certificates of a PEM text.
 
     Raises:
-        ValueError: it is no PEM text of certificates.
+        ValueError: the text does not hold PEM certificates.
     """
     try:
         return x509.load_pem_x509_certificates(pem) if pem.strip() else []
     except x509.InvalidVersion:
-        raise ValueError("a certificate of a version that X.509 does not have") from None
+        raise ValueError("a certificate has an invalid X.509 version") from None
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
@@ -83,12 +83,12 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def short(digits: str) -> str:
-    """Shorten a fingerprint to what tells it from others at a glance."""
+    """Shorten a fingerprint for display."""
     return digits[:16]
 
 
 def identities(certificate: x509.Certificate) -> list[str]:
-    """Return the URIs that a certificate is issued to."""
+    """Return the URIs in a certificate's subject alternative names."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
@@ -97,11 +97,11 @@ def identities(certificate: x509.Certificate) -> list[str]:
 
 
 def broken_link(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> str:
-    """Say where a chain does not lead to one of some roots; empty where it does.
+    """Return where a chain fails to lead to one of some roots; empty if it leads there.
 
     Args:
-        chain: the certificate, then its issuers; its root may be missing.
-        roots: one of which must have signed the last of them, or be it.
+        chain: the certificate, then its issuers; the root may be missing.
+        roots: one of them must be the last certificate of the chain, or have signed it.
     """
     for issued, issuer in zip(chain, chain[1:], strict=False):
         if not _signed(issued, issuer):
@@ -113,7 +113,7 @@ def broken_link(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certific
 
 
 def ends_at(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> x509.Certificate:
-    """Return the one of some roots to which an unbroken chain leads."""
+    """Return the root, out of several, to which an unbroken chain leads."""
     return next(root for root in roots if _is_under(chain[-1], root))
 
 
@@ -130,23 +130,23 @@ def _signed(issued: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 
 def outside_lifetime(certificates: Sequence[x509.Certificate], now: datetime) -> list[str]:
-    """Say which certificates are not valid now."""
+    """Describe the certificates that are not valid now."""
     early = [f"{title(each)} is valid from {each.not_valid_before_utc:%Y-%m-%d}" for each in certificates
              if now < each.not_valid_before_utc]  # fmt: skip
-    late = [f"{title(each)} ended on {each.not_valid_after_utc:%Y-%m-%d}" for each in certificates
+    late = [f"{title(each)} expired on {each.not_valid_after_utc:%Y-%m-%d}" for each in certificates
             if now > each.not_valid_after_utc]  # fmt: skip
     return early + late
 
 
 def title(certificate: x509.Certificate) -> str:
-    """Call a certificate by its subject, or by its identity where Istio leaves the subject empty."""
+    """Return the subject of a certificate, or its identity if Istio leaves the subject empty."""
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     known = [str(each.value) for each in names] or identities(certificate)
     return known[0] if known else certificate.subject.rfc4514_string() or short(fingerprint(certificate))
 
 
 def stranger() -> Signer:
-    """Make an authority that nobody trusts."""
+    """Create an authority that no cluster trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an unknown root CA")])
     rights = x509.BasicConstraints(ca=True, path_length=None)
@@ -155,7 +155,7 @@ def stranger() -> Signer:
 
 
 def issue(signer: Signer, uri: str) -> Identity:
-    """Issue an identity, in the form in which istiod does."""
+    """Issue an identity in the format that istiod uses."""
     key = ec.generate_private_key(ec.SECP256R1())
     uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
@@ -186,5 +186,5 @@ def _unsigned(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivat
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + LENT_FOR)
+        .not_valid_after(now + TEST_LIFETIME)
     )

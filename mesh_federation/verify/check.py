@@ -1,4 +1,4 @@
-"""A check: what it proves of which part of the model, and how it is found out."""
+"""A check: which rule it verifies for which part of the model, and the function that does it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ class Check:
     """One check of one part of a federation.
 
     Attributes:
-        id: what kind of check it is, `group.name`; several parts of a federation have a check of the same id.
-        about: places in the stack file that it is about, as findings name them.
-        proves: what holds when it passes, in a line.
-        judge: looks and decides; may raise Unseen or NotApplicable.
+        id: `group.name`; checks of several parts of a federation may share it.
+        about: key paths of the stack file that the check is about.
+        description: what is true when the check passes, in one line.
+        run: makes the observations and decides; may raise Inconclusive or NotApplicable.
     """
 
     id: str
     about: tuple[str, ...]
-    proves: str
-    judge: Callable[[], Verdict]
+    description: str
+    run: Callable[[], Verdict]
 
     @property
     def group(self) -> str:
-        """The layer that it belongs to."""
+        """The layer of the federation that the check belongs to."""
         return self.id.partition(".")[0]
 
-    def is_meant(self, wanted: str) -> bool:
-        """Say whether a person who names an id, a group or a place in the stack file means this check."""
-        return wanted in (self.id, self.group) or wanted in self.about
+    def matches(self, selector: str) -> bool:
+        """Return whether an id, a group or a key path of the stack file selects this check."""
+        return selector in (self.id, self.group) or selector in self.about

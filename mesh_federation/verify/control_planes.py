@@ -1,4 +1,4 @@
-"""Checks of control planes: the API server answers, istiod runs in the declared release, its webhooks decide."""
+"""Checks of control planes: the API server is ready, istiod has the declared release, its webhooks respond."""
 
 import re
 from collections.abc import Iterator
@@ -7,79 +7,85 @@ from functools import partial
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.objects import PROXY, Deployment, Kinds, Namespace
-from mesh_federation.verify.parallel import together
+from mesh_federation.verify.objects import PROXY, ApiResources, Deployment, Namespace
+from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy, in_mesh
-from mesh_federation.verify.simulated import on_pods
+from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.troubleshooting import STARTS
-from mesh_federation.verify.verdict import NotApplicable, Unreachable, Verdict, failed, passed
+from mesh_federation.verify.verdict import ClusterUnreachable, NotApplicable, Verdict, failed, passed
 
 SKEW = 1
-"""How many minor releases a proxy may be behind its istiod (Istio's supported skew)."""
+"""Minor releases by which a proxy may be behind istiod (Istio's supported skew)."""
 FAILING = r"\[-\](\S+) failed"
-"""How an API server tells which of its parts is not ready."""
+"""Pattern of a failed check in the output of an API server's /readyz."""
 WRONG = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "ServiceEntry",
     "metadata": {"name": "mesh-federation-verify", "namespace": NAMESPACE},
     "spec": {"hosts": ["verify.mesh.invalid"], "ports": [{"number": 80, "name": "http", "protocol": "NONE-SUCH"}]},
 }
-"""Kubernetes takes it; istiod's validation alone knows that there is no such protocol."""
+"""Valid for Kubernetes; only istiod's validation knows that there is no such protocol."""
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan the checks of every cluster."""
-    for site in scene.sites.values():
-        about = (site.path,)
-        yield Check("control-planes.api", about, f"{site.name}: the API server is ready", partial(api, site))
-        proves = f"{site.name}: its kubeconfigs lead to the cluster that the stack made"
-        yield Check("control-planes.identity", about, proves, partial(identity, site))
+def checks(context: Context) -> Iterator[Check]:
+    """Return the checks of every cluster."""
+    for cluster in context.clusters.values():
+        about = (cluster.path,)
+        yield Check("control-planes.api", about, f"{cluster.name}: the API server is ready", partial(api, cluster))
+        description = f"{cluster.name}: its kubeconfigs lead to the cluster of the stack"
+        yield Check("control-planes.identity", about, description, partial(identity, cluster))
         yield Check(
-            "control-planes.definitions", about, f"{site.name}: it serves all kinds of objects that the stack makes",
-            partial(definitions, site),
+            "control-planes.definitions", about, f"{cluster.name}: the API server serves all kinds of the stack",
+            partial(definitions, cluster),
         )  # fmt: skip
-        for name, proves, judge in (
-            ("istiod", "istiod is available, in the declared release", istiod),
-            ("versions", "no proxy is ahead of its istiod, or further behind than Istio supports", versions),
-            ("webhooks", "istiod refuses what is wrong, and adds the proxy to pods", webhooks),
+        for name, description, run in (
+            ("istiod", "istiod is available in the declared release", istiod),
+            ("versions", "no proxy is newer than istiod, or older than Istio supports", versions),
+            ("webhooks", "istiod rejects invalid objects and injects proxies into pods", webhooks),
         ):
-            yield Check(f"control-planes.{name}", about, f"{site.name}: {proves}", on_pods(site, partial(judge, site)))
+            yield Check(
+                f"control-planes.{name}",
+                about,
+                f"{cluster.name}: {description}",
+                skip_if_simulated(cluster, partial(run, cluster)),
+            )
 
 
-def api(site: ClusterUnderTest) -> Verdict:
-    """Look whether the API server is ready."""
+def api(cluster: ClusterUnderTest) -> Verdict:
+    """Read /readyz of the API server."""
     try:
-        done = site.cluster.raw("/readyz")
-        if parts := re.findall(FAILING, done.error) if done.code else []:
-            return failed(f"it answers and is not ready: {', '.join(dict.fromkeys(parts))} failed", STARTS)
-        if done.code:
-            raise site.cluster.unseen("it is not ready", done.error)
-    except Unreachable as away:
-        return failed(away.found, away.hint)
+        done = cluster.kubectl.get_raw("/readyz")
+        if parts := re.findall(FAILING, done.stderr) if done.returncode else []:
+            return failed(f"it answers but is not ready: {', '.join(dict.fromkeys(parts))} failed", STARTS)
+        if done.returncode:
+            raise cluster.kubectl.inconclusive("it is not ready", done.stderr)
+    except ClusterUnreachable as unreachable:
+        return failed(unreachable.message, unreachable.hint)
     return passed("ready")
 
 
-def identity(site: ClusterUnderTest) -> Verdict:
-    """Compare who answers with whom the stack made: a kubeconfig may be another cluster's by now."""
-    if not site.uid:
-        raise NotApplicable("the state has no object by which this cluster is told from others")
-    found = [(way.kubeconfig, way.one(Namespace, "namespace", NAMESPACE, "")) for way in site.ways]
-    strange = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != site.uid]
-    if strange:
-        told = f"by {' and '.join(strange)} another cluster answers than the one that is declared as {site.name}"
-        return failed(
-            told, "./mesh up writes kubeconfigs again; where somebody made the namespace of Istio anew: --refresh"
-        )
-    return passed("the cluster that the stack made answers", uid=site.uid)
+def identity(cluster: ClusterUnderTest) -> Verdict:
+    """Compare the UID of a namespace with the stack's state: a kubeconfig may lead to another cluster by now."""
+    if not cluster.uid:
+        raise NotApplicable("the state has no object that identifies this cluster")
+    found = [(each.kubeconfig, each.get(Namespace, "namespace", NAMESPACE, "")) for each in cluster.connections]
+    foreign = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != cluster.uid]
+    if foreign:
+        message = f"{' and '.join(foreign)} leads to another cluster than the one that is declared as {cluster.name}"
+        hint = f"./mesh up writes kubeconfigs again; if somebody recreated {NAMESPACE}: ./mesh up --refresh"
+        return failed(message, hint)
+    return passed("the cluster of the stack answers", uid=cluster.uid)
 
 
-def definitions(site: ClusterUnderTest) -> Verdict:
-    """Ask which kinds are served; the definitions themselves are a megabyte, and may be there without being served."""
-    needed = sorted({(str(body["apiVersion"]), str(body["kind"])) for body in site.plan.objects if _is_defined(body)})
-    served = dict(together(partial(_served, site), sorted({version for version, _ in needed})))
-    lacking = [f"{kind} ({version})" for version, kind in needed if kind not in served[version]]
-    if lacking:
-        return failed(f"it does not serve {', '.join(lacking)}", "./mesh up --refresh applies the definitions again")
+def definitions(cluster: ClusterUnderTest) -> Verdict:
+    """Compare the kinds that are served with those of the plan; a definition may exist without being served."""
+    needed = sorted(
+        {(str(body["apiVersion"]), str(body["kind"])) for body in cluster.plan.objects if _is_defined(body)}
+    )
+    served = dict(map_parallel(partial(_served, cluster), sorted({version for version, _ in needed})))
+    missing = [f"{kind} ({version})" for version, kind in needed if kind not in served[version]]
+    if missing:
+        return failed(f"it does not serve {', '.join(missing)}", "./mesh up --refresh applies the definitions again")
     return passed(f"all {len(needed)} kinds are served", kinds=", ".join(kind for _, kind in needed))
 
 
@@ -89,83 +95,87 @@ def _is_defined(body: dict[str, object]) -> bool:
     return group.endswith(("istio.io", "gateway.networking.k8s.io", "metallb.io"))
 
 
-def _served(site: ClusterUnderTest, version: str) -> set[str]:
-    done = site.cluster.raw(f"/apis/{version}")
-    if done.code and "could not find" not in done.error:
-        raise site.cluster.unseen(f"cannot list the kinds of {version}", done.error)
-    return set() if done.code else {each.kind for each in Kinds.model_validate_json(done.out).resources}
+def _served(cluster: ClusterUnderTest, version: str) -> set[str]:
+    done = cluster.kubectl.get_raw(f"/apis/{version}")
+    if done.returncode and "could not find" not in done.stderr:
+        raise cluster.kubectl.inconclusive(f"cannot list the kinds of {version}", done.stderr)
+    return set() if done.returncode else {each.kind for each in ApiResources.model_validate_json(done.stdout).resources}
 
 
-def istiod(site: ClusterUnderTest) -> Verdict:
+def istiod(cluster: ClusterUnderTest) -> Verdict:
     """Look whether istiod is available, and which release answers."""
-    found = site.cluster.listed(Deployment, "deployments", f"--namespace={NAMESPACE}", "--selector=app=istiod")
+    found = cluster.kubectl.get_all(Deployment, "deployments", f"--namespace={NAMESPACE}", "--selector=app=istiod")
     if not any(each.status.available_replicas for each in found):
         said = "no pod of istiod is available" if found else "there is no istiod"
         return failed(said, f"./mesh up --refresh; then kubectl -n {NAMESPACE} describe pods -l app=istiod")
-    release = _release(site)
-    if not release.startswith(site.plan.istio_version):
+    release = _release(cluster)
+    if not release.startswith(cluster.plan.istio_version):
         return failed(
-            f"istiod is of release {release}, declared is {site.plan.istio_version}",
-            "./mesh up installs the declared release; or declare the one that runs (istio.version)",
+            f"istiod has release {release}, the stack file declares {cluster.plan.istio_version}",
+            "./mesh up installs the declared release; or declare the running release (istio.version)",
         )
     return passed(f"available, release {release}", release=release)
 
 
-def _release(site: ClusterUnderTest) -> str:
-    revision = site.plan.istiod_values["revision"]
+def _release(cluster: ClusterUnderTest) -> str:
+    revision = cluster.plan.istiod_values["revision"]
     name = f"istiod-{revision}" if revision else "istiod"
-    return site.cluster.told("get", f"--raw=/api/v1/namespaces/{NAMESPACE}/services/http:{name}:15014/proxy/version")
+    return cluster.kubectl.output(
+        "get", f"--raw=/api/v1/namespaces/{NAMESPACE}/services/http:{name}:15014/proxy/version"
+    )
 
 
-def versions(site: ClusterUnderTest) -> Verdict:
-    """Compare the release of every proxy with that of istiod."""
-    release = _release(site)
-    running = [(proxy.pod, told.node.metadata.version) for proxy, told in together(Proxy.server, in_mesh(site.cluster))]
+def versions(cluster: ClusterUnderTest) -> Verdict:
+    """Compare the release of every proxy with the release of istiod."""
+    release = _release(cluster)
+    running = [
+        (proxy.pod, info.node.metadata.version) for proxy, info in map_parallel(Proxy.server, in_mesh(cluster.kubectl))
+    ]
     odd = [
         f"{pod.title} runs {version or 'an unknown release'}"
         for pod, version in running
         if not 0 <= _minor(release) - _minor(version) <= SKEW
     ]
     if odd:
-        hint = "restart those pods, so that they get the proxy of the release that is installed"
-        return failed(f"istiod is of release {release}; {', '.join(odd)}", hint)
+        hint = "restart those pods, so that they get a proxy of the installed release"
+        return failed(f"istiod has release {release}; {', '.join(odd)}", hint)
     releases = sorted({version for _, version in running})
-    return passed(f"{len(running)} proxies go with istiod {release}", proxies=", ".join(releases))
+    return passed(f"{len(running)} proxies are compatible with istiod {release}", proxies=", ".join(releases))
 
 
 def _minor(release: str) -> int:
-    """Return the minor release; one that cannot be read is no release that goes with any."""
+    """Return the minor release; -1000 if it cannot be read, which is compatible with none."""
     parts = release.split(".")
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else -1000
 
 
-def webhooks(site: ClusterUnderTest) -> Verdict:
-    """Ask the API server, without changing anything, what it would make of a wrong object and of a new pod."""
-    refused = site.cluster.would_create(WRONG)
-    if refused.code == 0:
-        return failed("an object that is wrong would be accepted", _hint(site, "validatingwebhookconfigurations"))
-    if "denied the request" not in refused.error:
-        return failed(f"istiod does not decide: {refused.error}", _hint(site, "validatingwebhookconfigurations"))
-    namespace = _injected(site)
+def webhooks(cluster: ClusterUnderTest) -> Verdict:
+    """Let the API server admit an invalid object and a new pod, in a dry run."""
+    refused = cluster.kubectl.create_dry_run(WRONG)
+    if refused.returncode == 0:
+        return failed("an invalid object would be accepted", _hint(cluster, "validatingwebhookconfigurations"))
+    if "denied the request" not in refused.stderr:
+        return failed(f"istiod does not validate: {refused.stderr}", _hint(cluster, "validatingwebhookconfigurations"))
+    namespace = _injected(cluster)
     if namespace is None:
-        return passed("wrong objects are refused; no namespace is in the mesh, so no pod was tried")
-    made = site.cluster.would_create(_pod(namespace))
-    if made.code:
+        return passed("invalid objects are rejected; no namespace is in the mesh, so no pod was tried")
+    created = cluster.kubectl.create_dry_run(_pod(namespace))
+    if created.returncode:
         return failed(
-            f"a pod in {namespace} would be refused: {made.error}", _hint(site, "mutatingwebhookconfigurations")
+            f"a pod in {namespace} would be rejected: {created.stderr}", _hint(cluster, "mutatingwebhookconfigurations")
         )
-    if f'"{PROXY}"' not in made.out:
-        return failed(f"a pod in {namespace} would get no proxy", _hint(site, "mutatingwebhookconfigurations"))
-    return passed(f"wrong objects are refused; a pod in {namespace} gets its proxy")
+    if f'"{PROXY}"' not in created.stdout:
+        return failed(f"a pod in {namespace} would get no proxy", _hint(cluster, "mutatingwebhookconfigurations"))
+    return passed(f"invalid objects are rejected; a pod in {namespace} gets its proxy")
 
 
-def _hint(site: ClusterUnderTest, kind: str) -> str:
-    return f"./mesh up --refresh puts the webhook back; kubectl --context {site.name} get {kind} shows it"
+def _hint(cluster: ClusterUnderTest, kind: str) -> str:
+    return f"./mesh up --refresh restores the webhook; kubectl --context {cluster.name} get {kind} shows it"
 
 
-def _injected(site: ClusterUnderTest) -> str | None:
-    """Return a namespace whose pods get a proxy."""
-    found = site.cluster.listed(Namespace, "namespaces")
+def _injected(cluster: ClusterUnderTest) -> str | None:
+    """Return a namespace with injection; None if there is none."""
+    found = cluster.kubectl.get_all(Namespace, "namespaces")
     meshed = (each for each in found if each.is_injected and each.metadata.deletion_timestamp is None)
     return next((each.metadata.name for each in meshed), None)
 

@@ -1,4 +1,4 @@
-"""Calls from a container of a caller's own pod, through the pod's proxy."""
+"""HTTP calls from a container of a caller's pod, through the pod's proxy."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _NO_CURL = re.compile(r"executable file not found|no such file or directory|not 
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came of one call.
+class CurlResponse:
+    """The result of one call.
 
     Attributes:
-        status: of HTTP; 0 when there was none.
-        resolved: address that the name stood for; empty when nobody knew it.
-        error: of curl.
-        body: of the answer.
+        status: HTTP status; 0 if there was no response.
+        resolved: address that the host name resolved to; empty if it did not resolve.
+        error: error message of curl.
+        body: body of the response.
     """
 
     status: int
@@ -33,49 +33,49 @@ class Reply:
 
     @property
     def server(self) -> str:
-        """Identity of who answered, as far as the service tells."""
+        """Identity of the server, if the service echoes its request headers."""
         return identities(self.body).get("By", "")
 
     @property
     def caller(self) -> str:
-        """Identity of who called, as the server's proxy saw it."""
+        """Identity of the caller as the server's proxy saw it."""
         return identities(self.body).get("URI", "")
 
     @property
-    def is_answer(self) -> bool:
-        """Say whether a service answered, with whatever it had to say, and no proxy on the way."""
+    def is_from_service(self) -> bool:
+        """Whether the response came from a service, whatever its status, and not from a proxy on the way."""
         return self.status not in (0, 403, 502, 503, 504)
 
     @property
-    def told(self) -> str:
-        """What went wrong, in a line."""
+    def failure(self) -> str:
+        """What went wrong, in one line."""
         first = self.body.strip().splitlines()[:1]
         return f"{self.status} {' '.join(first)}"[:160] if self.status else self.error or "no answer"
 
 
 def http_ports(link: ImportPlan) -> list[Port]:
-    """Return the ports of an import that can be called."""
+    """Return the ports of an import that speak HTTP."""
     return [port for port in link.ports if port.protocol in _HTTP]
 
 
-def call(proxy: Proxy, url: str, count: int) -> list[Reply]:
-    """Call a number of times; connections to the proxy are kept.
+def call(proxy: Proxy, url: str, count: int) -> list[CurlResponse]:
+    """Call a URL several times over kept connections.
 
     Raises:
-        NotApplicable: the pod has nothing to call with.
-        Unseen: it cannot be asked.
+        NotApplicable: the pod has no curl.
+        Inconclusive: the pod cannot run it.
     """
-    told = f"{GAP}%{{http_code}}{GAP}%{{remote_ip}}{GAP}%{{errormsg}}{END}"
-    curl = ["curl", "--silent", "--globoff", "--max-time", "5", "--write-out", told]
-    done = proxy.cluster.run_in(proxy.pod, proxy.pod.own_containers[0], *curl, *[url] * count)
-    replies = [_reply(each) for each in done.out.split(END) if each]
-    if not replies:
-        if _NO_CURL.search(done.error):
-            raise NotApplicable(f"{proxy.pod.title} has no curl to call with; a sample `sleep` has")
-        raise proxy.cluster.within(proxy.pod, "nothing can be run in it", done.error)
-    return replies
+    written = f"{GAP}%{{http_code}}{GAP}%{{remote_ip}}{GAP}%{{errormsg}}{END}"
+    curl = ["curl", "--silent", "--globoff", "--max-time", "5", "--write-out", written]
+    done = proxy.kubectl.execute(proxy.pod, proxy.pod.own_containers[0], *curl, *[url] * count)
+    responses = [_response(each) for each in done.stdout.split(END) if each]
+    if not responses:
+        if _NO_CURL.search(done.stderr):
+            raise NotApplicable(f"{proxy.pod.title} has no curl; the sample `sleep` has")
+        raise proxy.kubectl.inconclusive_in(proxy.pod, "cannot run a program in it", done.stderr)
+    return responses
 
 
-def _reply(text: str) -> Reply:
+def _response(text: str) -> CurlResponse:
     body, status, resolved, error = text.rsplit(GAP, 3)
-    return Reply(int(status), resolved, error, body)
+    return CurlResponse(int(status), resolved, error, body)

@@ -1,4 +1,4 @@
-"""Checks of drift: whether the engine, after a look at the clusters, would change anything."""
+"""Checks of drift: whether `pulumi up --refresh` would change anything."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -7,80 +7,81 @@ from functools import partial
 from mesh_federation.engine.step import Step
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import Context
-from mesh_federation.verify.verdict import Inconclusive, Unreachable, Verdict, failed, passed
+from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive, Verdict, failed, passed
 
 SHOWN = 10
-"""Objects that are named before the rest is counted."""
+"""Objects that are named; the rest is counted."""
 
-Ask = Callable[[], Sequence[Step]]
+Refresh = Callable[[], Sequence[Step]]
+"""Previews an update with a refresh; may raise Inconclusive."""
 
 
-class Engine:
-    """The engine's answer: one look at all clusters, however many checks want it."""
+class RefreshedPreview:
+    """The preview of an update with a refresh, made once for all checks."""
 
-    def __init__(self, scene: Context, ask: Ask) -> None:
-        """Ask nothing yet.
+    def __init__(self, context: Context, refresh: Refresh) -> None:
+        """Make no preview yet.
 
         Args:
-            scene: the federation.
-            ask: takes a look at the clusters; may raise Unseen.
+            context: the federation.
+            refresh: previews the update.
         """
-        self._scene, self._ask = scene, ask
+        self._context, self._refresh = context, refresh
         self._lock = threading.Lock()
-        self._answer: Sequence[Step] | Inconclusive | None = None
+        self._result: Sequence[Step] | Inconclusive | None = None
 
     def changes(self) -> Sequence[Step]:
-        """Return what it would change.
+        """Return what the engine would change.
 
         Raises:
-            Unseen: it cannot tell, or a cluster does not answer, for which it would wait.
+            Inconclusive: it does not say, or a cluster does not answer, on which it would wait.
         """
         with self._lock:
-            if self._answer is None:
-                self._answer = self._asked()
-        if isinstance(self._answer, Inconclusive):
-            raise self._answer
-        return self._answer
+            if self._result is None:
+                self._result = self._preview()
+        if isinstance(self._result, Inconclusive):
+            raise self._result
+        return self._result
 
-    def _asked(self) -> Sequence[Step] | Inconclusive:
+    def _preview(self) -> Sequence[Step] | Inconclusive:
         try:
-            for site in self._scene.sites.values():
-                site.cluster.told("get", "--raw=/readyz")
-            return self._ask()
-        except Unreachable as away:
-            return Inconclusive(f"the engine is not asked: {away.found}", away.hint)
-        except Inconclusive as unseen:
-            return unseen
+            for cluster in self._context.clusters.values():
+                cluster.kubectl.output("get", "--raw=/readyz")
+            return self._refresh()
+        except ClusterUnreachable as unreachable:
+            return Inconclusive(f"no preview was made: {unreachable.message}", unreachable.hint)
+        except Inconclusive as inconclusive:
+            return inconclusive
 
 
-def checks(scene: Context, ask: Ask) -> Iterator[Check]:
-    """Plan a check for each cluster, and one for what is in none.
+def checks(context: Context, refresh: Refresh) -> Iterator[Check]:
+    """Return one check for each cluster, and one for resources outside clusters.
 
     Args:
-        scene: the federation.
-        ask: asks the engine what it would change; may raise Unseen.
+        context: the federation.
+        refresh: previews an update with a refresh.
     """
-    engine = Engine(scene, ask)
-    for site in scene.sites.values():
-        proves = f"{site.name}: every object is as the stack file says"
-        yield Check("drift.objects", (site.path,), proves, partial(objects, scene, engine, site.name))
-    every = tuple(site.path for site in scene.sites.values())
-    proves = "every authority is as the stack file says"
-    yield Check("drift.objects", every, proves, partial(objects, scene, engine, None))
+    preview = RefreshedPreview(context, refresh)
+    for cluster in context.clusters.values():
+        description = f"{cluster.name}: every object is as the stack file declares it"
+        yield Check("drift.objects", (cluster.path,), description, partial(objects, context, preview, cluster.name))
+    every = tuple(cluster.path for cluster in context.clusters.values())
+    description = "every authority is as the stack file declares it"
+    yield Check("drift.objects", every, description, partial(objects, context, preview, None))
 
 
-def objects(scene: Context, engine: Engine, cluster: str | None) -> Verdict:
-    """Ask the engine what it would change in a cluster, or, with None, in none of them."""
-    found = [each for each in engine.changes() if owner(each.name, scene.sites) == cluster]
-    if found:
-        shown = ", ".join(map(str, found[:SHOWN]))
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+def objects(context: Context, preview: RefreshedPreview, cluster: str | None) -> Verdict:
+    """Return what the engine would change in a cluster; None means outside all clusters."""
+    changes = [each for each in preview.changes() if owner(each.name, context.clusters) == cluster]
+    if changes:
+        shown = ", ".join(map(str, changes[:SHOWN]))
+        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
         hint = "./mesh up --refresh does that; ./mesh preview --refresh --diff shows it"
-        return failed(f"the engine would {shown}{more}", hint, **{each.name: str(each) for each in found})
+        return failed(f"the engine would {shown}{more}", hint, **{each.name: str(each) for each in changes})
     return passed("the engine would change nothing")
 
 
 def owner(resource: str, clusters: Iterable[str]) -> str | None:
-    """Return the cluster that a resource is part of, by the resource's name; None where it is in none."""
+    """Return the cluster that a resource belongs to, by the resource's name; None if it belongs to none."""
     known = [name for name in clusters if resource.startswith((f"{name}:", f"{name}-"))]
     return max(known, key=len, default=None)

@@ -1,7 +1,6 @@
-"""The failover drill: takes the pods beside an import away, for as long as it takes remote ones to answer.
+"""The failover drill: scales the local pods of an import to zero until remote ones answer.
 
-It changes a running cluster, so it is asked for by name; what it scaled down it scales up again, also when somebody
-presses Ctrl-C.
+It changes a running cluster, so it runs only on request. It restores the replicas also after Ctrl-C.
 """
 
 import time
@@ -13,69 +12,67 @@ from mesh_federation.plan.routing import ImportPlan
 from mesh_federation.stack.config import NamespacedName
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.curl import Reply, call, http_ports
+from mesh_federation.verify.curl import CurlResponse, call, http_ports
 from mesh_federation.verify.proxy import Proxy
-from mesh_federation.verify.simulated import on_pods
+from mesh_federation.verify.simulated import skip_if_simulated
+from mesh_federation.verify.troubleshooting import REPAIRS
 from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, not_applicable, passed
 
 PATIENCE = 120
-"""Seconds until the others must answer."""
+"""Seconds until other pods must answer."""
 IN_A_ROW = 5
-"""Answers that count as recovered."""
+"""Consecutive responses that count as recovered."""
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan a drill for every import that pods of the importing cluster answer too."""
-    for site, link in scene.imports():
+def checks(context: Context) -> Iterator[Check]:
+    """Return a drill for every import that pods of the importing cluster serve too."""
+    for cluster, link in context.imports():
         if link.own:
-            proves = f"{site.name}: {link.host} is answered from elsewhere while no pod here does, and from here after"
-            judge = on_pods(site, partial(failover, scene, site, link))
-            yield Check("drill.failover", scene.paths(link), proves, judge)
+            description = (
+                f"{cluster.name}: remote pods answer {link.host} while no local pod runs, local ones afterwards"
+            )
+            run = skip_if_simulated(cluster, partial(failover, context, cluster, link))
+            yield Check("drill.failover", context.paths(link), description, run)
 
 
-def failover(scene: Context, site: ClusterUnderTest, link: ImportPlan) -> Verdict:
-    """Scale the pods here to none, wait for the others, scale back, wait for these."""
-    here = [each for each in site.plan.workloads if each.reference == link.service]
-    callers = [proxy for account in scene.callers(link)[:1] for proxy in site.proxies_of(account)]
+def failover(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
+    """Scale the local pods to zero, wait for remote responses, scale back, wait for local responses."""
+    here = [each for each in cluster.plan.workloads if each.reference == link.service]
+    callers = [proxy for account in context.callers(link)[:1] for proxy in cluster.proxies_of(account)]
     ports = http_ports(link)
     if not here or not callers or not ports:
-        return not_applicable("only samples are scaled, and only HTTP is called, by a declared caller that runs")
+        return not_applicable("it needs a sample behind the import, an HTTP port, and a running pod of a caller")
     url = calls.url(link.host, ports[0].number)
     own = {f"spiffe://{each}" for each in link.own}
     try:
-        away = _timed(
-            site, link.service, 0, callers[0], url, lambda reply: reply.status == 200 and reply.server not in own
-        )
+        away = _seconds(
+            cluster, link.service, 0, callers[0], url,
+            lambda response: response.status == 200 and response.server not in own,
+        )  # fmt: skip
     finally:
-        back = _timed(
-            site, link.service, here[0].replicas, callers[0], url,
-            lambda reply: reply.status == 200 and reply.server in own,
+        back = _seconds(
+            cluster, link.service, here[0].replicas, callers[0], url,
+            lambda response: response.status == 200 and response.server in own,
         )  # fmt: skip
     if away is None or back is None:
-        said = "no other cluster answers" if away is None else "the pods here do not answer again"
-        return failed(f"{said} within {PATIENCE} s", "see the checks of imports and traffic; ./mesh up --refresh")
-    told = f"others answered after {away:.1f} s, the pods here again after {back:.1f} s"
-    return passed(told, away=f"{away:.1f} s", back=f"{back:.1f} s")
+        what = "no other cluster answers" if away is None else "the local pods do not answer again"
+        return failed(f"{what} within {PATIENCE} s", f"see the checks of imports and traffic; {REPAIRS}")
+    message = f"remote pods answered after {away:.1f} s, local pods again after {back:.1f} s"
+    return passed(message, away=f"{away:.1f} s", back=f"{back:.1f} s")
 
 
-def _timed(
-    site: ClusterUnderTest,
-    service: NamespacedName,
-    replicas: int,
-    caller: Proxy,
-    url: str,
-    recovered: Callable[[Reply], bool],
-) -> float | None:
-    """Scale, and return the seconds until calls are answered as they should be; None where they never are."""
+def _seconds(
+    cluster: ClusterUnderTest, service: NamespacedName, replicas: int, caller: Proxy, url: str,
+    recovered: Callable[[CurlResponse], bool],
+) -> float | None:  # fmt: skip
+    """Scale a Deployment and return the seconds until calls recover; None if they do not."""
     deployment = [f"--namespace={service.namespace}", f"deployment/{service.name}"]
-    begun = time.monotonic()
-    done = site.cluster.asked("scale", *deployment, f"--replicas={replicas}")
-    if done.code:
-        raise Inconclusive(
-            f"{site.name}: {service} cannot be scaled to {replicas}: {done.error}", "./mesh up --refresh"
-        )
-    while time.monotonic() - begun < PATIENCE:
+    start = time.monotonic()
+    done = cluster.kubectl.run("scale", *deployment, f"--replicas={replicas}")
+    if done.returncode:
+        raise Inconclusive(f"{cluster.name}: {service} cannot be scaled to {replicas}: {done.stderr}", REPAIRS)
+    while time.monotonic() - start < PATIENCE:
         if all(map(recovered, call(caller, url, IN_A_ROW))):
-            return time.monotonic() - begun
+            return time.monotonic() - start
         time.sleep(0.5)
     return None

@@ -1,8 +1,8 @@
-"""What a cluster's gateway shows to somebody who stands outside all clusters, as this machine does.
+"""A cluster's gateway as this machine, which is outside all clusters, reaches it.
 
-A proxy asks a gateway for a service by TLS server name and ALPN; asked in the same way, the gateway passes the
-connection on, and the service's own proxy shows its certificate before it asks for one. What is not offered is reset
-before that. Source: Istio's SNI-DNAT (auto passthrough) and walk-through pitfalls 10 and 33.
+Proxies request a service from a gateway by TLS server name and ALPN. For the same request the gateway forwards this
+machine's connection, and the service's proxy presents its certificate before it requires one. The gateway resets
+connections to services that it does not serve. Source: Istio's SNI-DNAT (auto passthrough) and pitfalls 10 and 33.
 """
 
 import http.client
@@ -21,20 +21,20 @@ from mesh_federation.verify.certificates import Identity, pem
 from mesh_federation.verify.verdict import Inconclusive
 
 SECONDS = 5
-"""For a connection, and for each answer on it."""
+"""Time limit for a connection, and for each response."""
 ALPN = "istio"
 NO_HTTP = -1
-"""Instead of a status: a policy ends a connection at once, and whoever lets it live has let the caller through."""
+"""Status of a connection that stays open without HTTP: a policy that refuses the caller would have closed it."""
 
 
 @dataclass(frozen=True)
 class GatewayEndpoint:
-    """A gateway as it is reached from outside.
+    """One address of a gateway.
 
     Attributes:
-        cluster: whose.
+        cluster: the cluster's logical name.
         address: IP address or host name.
-        port: of its auto-passthrough listener.
+        port: port of its auto-passthrough listener.
     """
 
     cluster: str
@@ -42,17 +42,17 @@ class GatewayEndpoint:
     port: int
 
     def __str__(self) -> str:
-        """Write it as people do."""
+        """Return address and port as text."""
         return gateway_addresses.with_port(self.address, self.port)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A service, as proxies ask a gateway for it.
+class ServiceAddress:
+    """A service as proxies request it from a gateway.
 
     Attributes:
-        host: its name.
-        port: its port.
+        host: host name.
+        port: port number.
     """
 
     host: str
@@ -60,26 +60,26 @@ class Asked:
 
     @property
     def server_name(self) -> str:
-        """The name in TLS."""
+        """The TLS server name (SNI)."""
         return f"outbound_.{self.port}_._.{self.host}"
 
     def __str__(self) -> str:
-        """Write it as people do."""
+        """Return address and port as text."""
         return f"{self.host}:{self.port}"
 
 
-def connects(door: GatewayEndpoint) -> str:
-    """Say why a gateway cannot be reached from this machine; empty where it can."""
+def connection_error(endpoint: GatewayEndpoint) -> str:
+    """Return why this machine cannot connect to a gateway; empty if it can."""
     try:
-        socket.create_connection((door.address, door.port), timeout=SECONDS).close()
+        socket.create_connection((endpoint.address, endpoint.port), timeout=SECONDS).close()
     except OSError as error:
         return _reason(error)
     return ""
 
 
-def ready(door: GatewayEndpoint) -> str:
-    """Say why a gateway's status port does not call it ready; empty where it does."""
-    connection = http.client.HTTPConnection(door.address, 15021, timeout=SECONDS)
+def readiness_error(endpoint: GatewayEndpoint) -> str:
+    """Return why a gateway's status port does not report it ready; empty if it does."""
+    connection = http.client.HTTPConnection(endpoint.address, 15021, timeout=SECONDS)
     try:
         connection.request("GET", "/healthz/ready")
         status = connection.getresponse().status
@@ -87,36 +87,36 @@ def ready(door: GatewayEndpoint) -> str:
         return _reason(error)
     finally:
         connection.close()
-    return "" if status == 200 else f"it answers {status}"
+    return "" if status == 200 else f"its status is {status}"
 
 
-def shown(door: GatewayEndpoint, asked: Asked) -> x509.Certificate | None:
-    """Return the certificate that is shown to who asks for a service; None where there is none.
+def presented_certificate(endpoint: GatewayEndpoint, service: ServiceAddress) -> x509.Certificate | None:
+    """Return the certificate that a service presents at a gateway; None if the gateway does not serve it.
 
     Raises:
-        Unseen: the gateway cannot be reached at all.
+        Inconclusive: the gateway cannot be reached at all.
     """
-    with _connected(door) as plain:
+    with _connected(endpoint) as plain:
         try:
-            with _context().wrap_socket(plain, server_hostname=asked.server_name) as secured:
+            with _context().wrap_socket(plain, server_hostname=service.server_name) as secured:
                 der = secured.getpeercert(binary_form=True)
         except OSError:
             return None
     return x509.load_der_x509_certificate(der) if der else None
 
 
-def leads_to(door: GatewayEndpoint, asked: Asked, roots: Sequence[x509.Certificate]) -> str:
-    """Say why the chain that a service shows does not lead to one of some roots, by OpenSSL; empty where it does.
+def chain_error(endpoint: GatewayEndpoint, service: ServiceAddress, roots: Sequence[x509.Certificate]) -> str:
+    """Return why OpenSSL does not accept a service's certificate chain under some roots; empty if it does.
 
     Raises:
-        Unseen: the gateway cannot be reached at all.
+        Inconclusive: the gateway cannot be reached at all.
     """
     context = _context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=pem(*roots).decode())
-    with _connected(door) as plain:
+    with _connected(endpoint) as plain:
         try:
-            context.wrap_socket(plain, server_hostname=asked.server_name).close()
+            context.wrap_socket(plain, server_hostname=service.server_name).close()
         except ssl.SSLCertVerificationError as error:
             return error.verify_message
         except OSError as error:
@@ -125,65 +125,65 @@ def leads_to(door: GatewayEndpoint, asked: Asked, roots: Sequence[x509.Certifica
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came of a request with a certificate of one's own.
+class GatewayResponse:
+    """The result of a request with a client certificate.
 
     Attributes:
-        status: of HTTP; 0 when the connection was ended instead; below 0 when it was let through, and no HTTP came.
-        said: the answer's first line, or why the connection ended.
+        status: HTTP status; 0 if the connection was closed; NO_HTTP if it stayed open without an HTTP response.
+        detail: the first line of the body, or why the connection was closed.
     """
 
     status: int
-    said: str
+    detail: str
 
     @property
     def is_refused(self) -> bool:
-        """Say whether the service turned the caller away, by its policy or by not accepting the certificate."""
+        """Whether the service refused the caller, by its policy or by rejecting the certificate."""
         return self.status in (0, 403)
 
     @property
-    def is_answer(self) -> bool:
-        """Say whether the service answered, with whatever it had to say."""
+    def is_admitted(self) -> bool:
+        """Whether the service responded to the caller, with any status but 403."""
         return self.status > 0 and not self.is_refused
 
     @property
-    def told(self) -> str:
-        """What came, in a line."""
-        return f"is answered with {self.status}" if self.status > 0 else f"gets through: {self.said}"
+    def description(self) -> str:
+        """The result in one line, after the caller's name."""
+        return f"gets status {self.status}" if self.status > 0 else f"gets through: {self.detail}"
 
 
-def request(door: GatewayEndpoint, asked: Asked, caller: Identity) -> Answer:
-    """Call a service of HTTP through a gateway under an identity.
+def request(endpoint: GatewayEndpoint, service: ServiceAddress, caller: Identity) -> GatewayResponse:
+    """Send an HTTP request to a service through a gateway, under an identity.
 
     Raises:
-        Unseen: the gateway cannot be reached at all.
+        Inconclusive: the gateway cannot be reached at all.
     """
     context = _context()
     with _as_files(caller) as (chain, key):
         context.load_cert_chain(chain, key)
-    with _connected(door) as plain:
+    with _connected(endpoint) as plain:
         try:
-            with context.wrap_socket(plain, server_hostname=asked.server_name) as secured:
-                return _spoken(secured, asked)
+            with context.wrap_socket(plain, server_hostname=service.server_name) as secured:
+                return _exchange(secured, service)
         except TimeoutError as error:
-            return Answer(NO_HTTP, _reason(error))
+            return GatewayResponse(NO_HTTP, _reason(error))
         except OSError as error:
-            return Answer(0, _reason(error))
+            return GatewayResponse(0, _reason(error))
         except http.client.HTTPException:
-            return Answer(NO_HTTP, "something answers that is no HTTP")
+            return GatewayResponse(NO_HTTP, "the response is not HTTP")
 
 
-def _spoken(secured: ssl.SSLSocket, asked: Asked) -> Answer:
-    connection = http.client.HTTPConnection(asked.host, asked.port)
+def _exchange(secured: ssl.SSLSocket, service: ServiceAddress) -> GatewayResponse:
+    connection = http.client.HTTPConnection(service.host, service.port)
     connection.sock = secured
-    connection.request("GET", "/headers", headers={"Host": str(asked), "Connection": "close"})
-    answer = connection.getresponse()
-    first = answer.read(200).decode(errors="replace").strip().splitlines()
-    return Answer(answer.status, first[0] if first else "")
+    connection.request("GET", "/headers", headers={"Host": str(service), "Connection": "close"})
+    response = connection.getresponse()
+    first = response.read(200).decode(errors="replace").strip().splitlines()
+    return GatewayResponse(response.status, first[0] if first else "")
 
 
 def _context() -> ssl.SSLContext:
-    """Return settings under which whatever certificate is shown can be read."""
+    """Return TLS settings that accept every certificate, so that it can be examined."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols([ALPN])
@@ -191,13 +191,13 @@ def _context() -> ssl.SSLContext:
 
 
 @contextmanager
-def _connected(door: GatewayEndpoint) -> Iterator[socket.socket]:
+def _connected(endpoint: GatewayEndpoint) -> Iterator[socket.socket]:
     try:
-        plain = socket.create_connection((door.address, door.port), timeout=SECONDS)
+        plain = socket.create_connection((endpoint.address, endpoint.port), timeout=SECONDS)
     except OSError as error:
         raise Inconclusive(
-            f"the gateway of {door.cluster} cannot be reached at {door}: {_reason(error)}",
-            "run it where the gateway's address is reachable, and see the check gateways.reachable",
+            f"the gateway of {endpoint.cluster} cannot be reached at {endpoint}: {_reason(error)}",
+            "run mesh verify where the gateway's address is reachable, and see the check gateways.reachable",
         ) from None
     with plain:
         yield plain
@@ -205,7 +205,7 @@ def _connected(door: GatewayEndpoint) -> Iterator[socket.socket]:
 
 @contextmanager
 def _as_files(caller: Identity) -> Iterator[tuple[str, str]]:
-    """Put a certificate and its key where OpenSSL takes them from: a folder of the owner's, gone right after."""
+    """Write a certificate and its key to files of mode 0600 for OpenSSL, and delete them afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         names = os.path.join(folder, "chain"), os.path.join(folder, "key")
         for name, content in zip(names, (caller.chain, caller.key), strict=True):
@@ -218,6 +218,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {SECONDS} s"
     if isinstance(error, (ssl.SSLEOFError, ConnectionResetError, BrokenPipeError)):
-        return "the connection was ended"
+        return "the connection was closed"
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
     return str(reason or error or type(error).__name__).lower().replace("_", " ")

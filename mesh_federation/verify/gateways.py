@@ -1,4 +1,4 @@
-"""Checks of gateways: each has the address that others were told, and is reached there."""
+"""Checks of gateways: each has the address that importers use, is reachable there, and serves what is declared."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -9,142 +9,149 @@ from mesh_federation.plan.istio_values import EGRESS, EGRESS_LABELS, GATEWAY, GA
 from mesh_federation.stack.config import NamespacedName, is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.gateway_endpoint import connects, ready
-from mesh_federation.verify.objects import Gateway, Service, StandardGateway, StandardGateways
-from mesh_federation.verify.parallel import together
+from mesh_federation.verify.gateway_endpoint import connection_error, readiness_error
+from mesh_federation.verify.objects import IstioGateway, Service, StandardGateway, StandardGateways
+from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy, in_mesh
-from mesh_federation.verify.simulated import on_pods
+from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Verdict, failed, passed
 
 OWN = (GATEWAY, EGRESS)
-"""Gateways of a cluster: names of their Services, and their pods' label app."""
+"""Gateways of a cluster: names of their Services, and values of their pods' label app."""
 ISTIO, STANDARD = "networking.istio.io", "gateway.networking.k8s.io"
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan the checks of every cluster's gateway."""
-    for site in scene.sites.values():
-        proves = f"{site.name}: the gateway has the address that importers were told, in the cluster's pool"
-        yield Check("gateways.address", (site.path,), proves, partial(address, site))
-        for name, proves, look in (
-            ("reachable", "the gateway is reached from outside, and ready", reachable),
-            ("current", "gateways take what istiod tells them, instead of going on with what they had", current),
+def checks(context: Context) -> Iterator[Check]:
+    """Return the checks of every cluster's gateways."""
+    for cluster in context.clusters.values():
+        description = f"{cluster.name}: the gateway has the address that importers use, in the cluster's pool"
+        yield Check("gateways.address", (cluster.path,), description, partial(address, cluster))
+        for name, description, look in (
+            ("reachable", "the gateway is reachable from outside, and ready", reachable),
+            ("current", "gateways accept the current configuration of istiod", current),
         ):
-            yield Check(f"gateways.{name}", (site.path,), f"{site.name}: {proves}", on_pods(site, partial(look, site)))
-        proves = f"{site.name}: nobody's Gateway but the stack's tells its gateways what to offer"
-        yield Check("gateways.undeclared", (site.path,), proves, partial(undeclared, site))
+            yield Check(
+                f"gateways.{name}",
+                (cluster.path,),
+                f"{cluster.name}: {description}",
+                skip_if_simulated(cluster, partial(look, cluster)),
+            )
+        description = f"{cluster.name}: no Gateway outside the stack configures its gateways"
+        yield Check("gateways.undeclared", (cluster.path,), description, partial(undeclared, cluster))
 
 
-def address(site: ClusterUnderTest) -> Verdict:
-    """Compare the address of the running Service with what importers were told, and with the pool."""
-    service = site.cluster.one(Service, "service", GATEWAY, NAMESPACE)
+def address(cluster: ClusterUnderTest) -> Verdict:
+    """Compare the address of the Service with the one that importers use, and with the pool."""
+    service = cluster.kubectl.get(Service, "service", GATEWAY, NAMESPACE)
     if service is None:
-        return failed("there is no gateway", "./mesh up --refresh makes it anew")
-    told, has = site.running.gateway, service.addresses
-    if service.node_ports and not _may_have_node_ports(site):
+        return failed("there is no gateway", "./mesh up --refresh recreates it")
+    used, has = cluster.output.gateway, service.addresses
+    if service.node_ports and not _may_have_node_ports(cluster):
         numbers = ", ".join(map(str, service.node_ports))
         return failed(
-            f"every node of {site.name} serves it too, on port {numbers}: that goes around what closes its address",
-            f"kubectl delete service {GATEWAY} --namespace={NAMESPACE}; ./mesh up --refresh makes it anew, without",
+            f"every node of {cluster.name} also serves it, on port {numbers}, which bypasses filters on its address",
+            f"kubectl delete service {GATEWAY} --namespace={NAMESPACE}; ./mesh up --refresh recreates it without",
         )
-    if _is_declared(site):
-        return passed(f"{', '.join(told)}, as declared", service=", ".join(has) or "no load balancer gave it any")
+    if _is_declared(cluster):
+        return passed(
+            f"{', '.join(used)}, as declared", service=", ".join(has) or "no load balancer assigned an address"
+        )
     if not has:
-        return failed(
-            "its load balancer gave it no address", "./mesh up --refresh; then look at the load balancer's log"
-        )
-    if set(has) != set(told) and _is_given(site):
-        hint = "./mesh up --refresh moves the importers, or puts the address back"
-        return failed(f"it has {', '.join(has)}, importers were told {', '.join(told)}", hint)
-    pool = site.plan.pool
+        return failed("no load balancer assigned an address", "./mesh up --refresh; then read the load balancer's log")
+    if set(has) != set(used) and _is_assigned(cluster):
+        hint = "./mesh up --refresh updates the importers, or restores the address"
+        return failed(f"it has {', '.join(has)}, importers use {', '.join(used)}", hint)
+    pool = cluster.plan.pool
     outside = [each for each in has if pool and is_address(each) and ip_address(each) not in pool]
     if outside:
-        return failed(f"{', '.join(outside)} is not in the pool {pool}", "./mesh up --refresh puts the pool back")
-    return passed(", ".join(has), pool=str(pool or "not ours to say"))
+        return failed(f"{', '.join(outside)} is not in the pool {pool}", "./mesh up --refresh restores the pool")
+    return passed(", ".join(has), pool=str(pool or "not managed by the stack"))
 
 
-def _may_have_node_ports(site: ClusterUnderTest) -> bool:
-    """Say whether its load balancer may pass calls on to them."""
-    service = site.plan.gateway_values["service"]
+def _may_have_node_ports(cluster: ClusterUnderTest) -> bool:
+    """Return whether its Service may have node ports, which its load balancer may use."""
+    service = cluster.plan.gateway_values["service"]
     return isinstance(service, dict) and service.get("allocateLoadBalancerNodePorts") is not False
 
 
-def _is_declared(site: ClusterUnderTest) -> bool:
-    """Say whether the stack file alone knows where the gateway is reached: something else may stand in front of it."""
-    return bool(site.plan.addresses) and site.plan.pool is None
+def _is_declared(cluster: ClusterUnderTest) -> bool:
+    """Return whether the stack file declares the address, which may belong to something in front of the gateway."""
+    return bool(cluster.plan.addresses) and cluster.plan.pool is None
 
 
-def _is_given(site: ClusterUnderTest) -> bool:
-    """Say whether importers were told what the load balancer gave: a declared name stands for what nobody else sees."""
-    return not any(not is_address(each) for each in site.plan.declared.gateway.addresses)
+def _is_assigned(cluster: ClusterUnderTest) -> bool:
+    """Return whether importers use the load balancer's addresses, and not a declared host name."""
+    return not any(not is_address(each) for each in cluster.plan.declared.gateway.addresses)
 
 
-def reachable(site: ClusterUnderTest) -> Verdict:
-    """Connect to the gateway from this machine; one that offers nothing listens on its status port alone."""
-    if not site.doors:
+def reachable(cluster: ClusterUnderTest) -> Verdict:
+    """Connect to the gateway from this machine; without exports it listens only on its status port."""
+    if not cluster.endpoints:
         return failed("the gateway has no address", "see the check gateways.address")
-    offers = bool(site.plan.exports) or site.plan.is_open
-    wrong = [f"{door}: {why}" for door in site.doors if offers and (why := connects(door))]
-    asked = [] if offers and _is_declared(site) else site.doors  # node ports, and what stands in front, have no 15021
-    wrong += [f"{replace(door, port=15021)}: {why}" for door in asked if not wrong and (why := ready(door))]
+    serves = bool(cluster.plan.exports) or cluster.plan.is_open
+    wrong = [
+        f"{endpoint}: {error}" for endpoint in cluster.endpoints if serves and (error := connection_error(endpoint))
+    ]
+    probed = [] if serves and _is_declared(cluster) else cluster.endpoints  # a declared address may not have 15021
+    wrong += [f"{replace(each, port=15021)}: {why}" for each in probed if not wrong and (why := readiness_error(each))]
     if wrong:
-        hint = "./mesh up --refresh starts it; where it runs, look for a firewall between this machine and it"
+        hint = "./mesh up --refresh starts it; if it runs, look for a firewall between this machine and the gateway"
         return failed(", ".join(wrong), hint)
-    is_ready = ", ready on 15021" if asked else ""
-    listens = "" if offers else "; nothing is exported, so it does not listen for calls"
-    return passed(f"{', '.join(map(str, site.doors))}{is_ready}{listens}")
+    is_ready = ", ready on 15021" if probed else ""
+    listens = "" if serves else "; nothing is exported, so it does not listen for calls"
+    return passed(f"{', '.join(map(str, cluster.endpoints))}{is_ready}{listens}")
 
 
-def current(site: ClusterUnderTest) -> Verdict:
-    """Ask gateways whether they refused what istiod told them: they say so nowhere else, and serve what was before."""
-    proxies = [each for each in in_mesh(site.cluster) if each.pod.metadata.labels.get("app") in OWN]
-    told = together(Proxy.listeners, proxies)
-    refused = [f"{proxy.pod.title}: {why}" for proxy, has in told for why in has.refused]
-    if refused:
-        hint = "look for two Gateways that offer one host on one port: kubectl get gateways.networking.istio.io -A"
-        return failed("; ".join(refused), hint)
+def current(cluster: ClusterUnderTest) -> Verdict:
+    """Read whether gateways rejected configuration; nothing else shows it, and they keep the one before."""
+    proxies = [each for each in in_mesh(cluster.kubectl) if each.pod.metadata.labels.get("app") in OWN]
+    listeners = map_parallel(Proxy.listeners, proxies)
+    rejected = [f"{proxy.pod.title}: {why}" for proxy, each in listeners for why in each.rejections]
+    if rejected:
+        hint = "look for two Gateways with the same host and port: kubectl get gateways.networking.istio.io -A"
+        return failed("; ".join(rejected), hint)
     if not proxies:
-        return failed("no pod of a gateway runs", "./mesh up --refresh starts it")
+        return failed("no pod of a gateway runs", "./mesh up --refresh starts one")
     return passed(", ".join(each.pod.title for each in proxies))
 
 
-def undeclared(site: ClusterUnderTest) -> Verdict:
-    """Look for Gateways of others, in any namespace: Istio lets each of them use any gateway's pods."""
-    ours = {_place(body) for body in site.plan.objects}
-    found: list[tuple[str, Gateway | StandardGateway]] = [
-        *((ISTIO, each) for each in _attached(site)),
-        *((STANDARD, each) for each in _served(site)),
+def undeclared(cluster: ClusterUnderTest) -> Verdict:
+    """Look for foreign Gateways in all namespaces: Istio applies them to the gateway's pods, wherever they are."""
+    ours = {_reference(body) for body in cluster.plan.objects}
+    found: list[tuple[str, IstioGateway | StandardGateway]] = [
+        *((ISTIO, each) for each in _attached(cluster)),
+        *((STANDARD, each) for each in _served(cluster)),
     ]
     foreign = [(group, each) for group, each in found if (group, each.metadata.reference) not in ours]
     if foreign:
-        told = (f"Gateway {each.metadata.reference} offers {each.offers or 'nothing'}" for _, each in foreign)
-        look = f"kubectl --context {site.name} get gateways.{foreign[0][0]} -A"
-        return failed("; ".join(told), f"remove it, or declare an export of what it offers: {look}")
+        named = (f"Gateway {each.metadata.reference} serves {each.hosts or 'no host'}" for _, each in foreign)
+        command = f"kubectl --context {cluster.name} get gateways.{foreign[0][0]} -A"
+        return failed("; ".join(named), f"remove it, or declare its hosts as exports: {command}")
     return passed(f"{len(found)} Gateways, all of this stack")
 
 
-def _place(body: Mapping[str, object]) -> tuple[str, NamespacedName]:
-    """Return the group and the names of an object; of those that are Gateways nothing more is needed."""
+def _reference(body: Mapping[str, object]) -> tuple[str, NamespacedName]:
+    """Return the API group, namespace and name of a Gateway; an empty group for other objects."""
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
     group = str(body["apiVersion"]).partition("/")[0] if body["kind"] == "Gateway" else ""
     return group, NamespacedName(str(metadata.get("namespace", "")), str(metadata["name"]))
 
 
-def _attached(site: ClusterUnderTest) -> list[Gateway]:
-    """Return the Gateways of Istio's own API that select pods of the cluster's gateways."""
-    running = [pod.metadata for pod in site.cluster.pods() if pod.metadata.namespace == NAMESPACE]
+def _attached(cluster: ClusterUnderTest) -> list[IstioGateway]:
+    """Return the Gateways of Istio's API that select pods of the cluster's gateways."""
+    running = [pod.metadata for pod in cluster.kubectl.pods() if pod.metadata.namespace == NAMESPACE]
     pods = [GATEWAY_LABELS, EGRESS_LABELS, *(each.labels for each in running if each.labels.get("app") in OWN)]
-    gateways = site.cluster.listed(Gateway, f"gateways.{ISTIO}", "--all-namespaces")
+    gateways = cluster.kubectl.get_all(IstioGateway, f"gateways.{ISTIO}", "--all-namespaces")
     return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
 
 
-def _served(site: ClusterUnderTest) -> list[StandardGateway]:
-    """Return those of the Gateway API that name the Service of one of the cluster's gateways as their address."""
-    done = site.cluster.raw(f"/apis/{STANDARD}/v1/gateways")
-    if done.code and "could not find" not in done.error:
-        raise site.cluster.unseen("cannot list the Gateways of the Gateway API", done.error)
-    gateways = () if done.code else StandardGateways.model_validate_json(done.out).items
+def _served(cluster: ClusterUnderTest) -> list[StandardGateway]:
+    """Return the Gateways of the Gateway API whose address is the Service of one of the cluster's gateways."""
+    done = cluster.kubectl.get_raw(f"/apis/{STANDARD}/v1/gateways")
+    if done.returncode and "could not find" not in done.stderr:
+        raise cluster.kubectl.inconclusive("cannot list the Gateways of the Gateway API", done.stderr)
+    gateways = () if done.returncode else StandardGateways.model_validate_json(done.stdout).items
     names = {f"{name}.{NAMESPACE}" for name in OWN}
 
     def serves(gateway: StandardGateway, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Checks of imports: what the proxies of the declared callers really hold."""
+"""Checks of imports: the endpoints and identities in the proxies of declared callers."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,82 +10,83 @@ from mesh_federation.stack.config import is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.objects import Service
-from mesh_federation.verify.proxy import Endpoint, Proxy
-from mesh_federation.verify.simulated import on_pods
+from mesh_federation.verify.proxy import Proxy, UpstreamEndpoint
+from mesh_federation.verify.simulated import skip_if_simulated
+from mesh_federation.verify.troubleshooting import REPAIRS
 from mesh_federation.verify.verdict import Verdict, failed, not_applicable, passed
 
-REPAIR = "./mesh up --refresh puts back what somebody removed or changed; proxies learn of it within seconds"
+REPAIR = f"{REPAIRS}; proxies learn of it within seconds"
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan the checks of every import."""
-    for site, link in scene.imports():
-        for name, proves, judge in (
-            ("endpoints", "callers hold exactly the declared endpoints", endpoints),
-            ("pins", "callers accept the declared identities alone", pins),
+def checks(context: Context) -> Iterator[Check]:
+    """Return the checks of every import."""
+    for cluster, link in context.imports():
+        for name, description, run in (
+            ("endpoints", "callers have exactly the declared endpoints", endpoints),
+            ("pins", "callers accept only the declared identities", pins),
         ):
-            seen = on_pods(site, partial(judge, scene, site, link))
-            yield Check(f"imports.{name}", scene.paths(link), f"{site.name}: of {link.host} {proves}", seen)
+            check = skip_if_simulated(cluster, partial(run, context, cluster, link))
+            yield Check(f"imports.{name}", context.paths(link), f"{cluster.name}: {link.host}: {description}", check)
 
 
-def endpoints(scene: Context, site: ClusterUnderTest, link: ImportPlan) -> Verdict:
-    """Compare what proxies of callers hold with the gateways of the sources and the pods beside them."""
-    callers = site.callers(scene.callers(link))
-    ways = [(source, address) for source in called(link) for address in _ways(scene, site, source)]
-    if not all(is_address(address) for _, address in ways):
-        return not_applicable("a source's gateway is known by a host name, and proxies hold what it resolves to")
-    expected = {gateway_addresses.with_port(address, source.port): source for source, address in ways}
-    ready = [pod for pod in site.cluster.pods() if pod.is_ready]
-    own = {pod.status.pod_ip for pod in ready if principal(site.trust_domain, pod.account) in link.own}
+def endpoints(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
+    """Compare the endpoints in callers' proxies with the gateways of the sources and the local pods."""
+    callers = cluster.callers(context.callers(link))
+    sources = [(source, address) for source in called(link) for address in _addresses(context, cluster, source)]
+    if not all(is_address(address) for _, address in sources):
+        return not_applicable("a source's gateway has a host name, and proxies have what it resolves to")
+    expected = {gateway_addresses.with_port(address, source.port): source for source, address in sources}
+    ready = [pod for pod in cluster.kubectl.pods() if pod.is_ready]
+    own = {pod.status.pod_ip for pod in ready if principal(cluster.trust_domain, pod.account) in link.own}
     wrong = [
-        told
+        error
         for proxy in callers
         for port in link.ports
-        if (told := _differs(proxy, upstream(link.host, port.number), link, expected, own))
+        if (error := _difference(proxy, upstream(link.host, port.number), link, expected, own))
     ]
     if wrong:
         return failed("; ".join(wrong), REPAIR)
-    beside = f", beside {len(own)} pods here" if link.own else ""
-    return passed(f"{', '.join(sorted(expected))}{beside}", asked=", ".join(proxy.pod.title for proxy in callers))
+    local = f", and {len(own)} local pods" if link.own else ""
+    return passed(f"{', '.join(sorted(expected))}{local}", callers=", ".join(proxy.pod.title for proxy in callers))
 
 
-def _ways(scene: Context, site: ClusterUnderTest, source: Source) -> list[str]:
-    """Return where calls to a source go first: its gateway, or the own egress gateway that leads there."""
+def _addresses(context: Context, cluster: ClusterUnderTest, source: Source) -> list[str]:
+    """Return the first hop to a source: its gateway, or the egress gateway that leads there."""
     if not source.via_egress:
-        return scene.sites[source.cluster].called
-    planned = site.plan.egress.address if site.plan.egress else ""
-    return [planned or _egress_address(site)]
+        return context.clusters[source.cluster].gateway_addresses
+    planned = cluster.plan.egress.address if cluster.plan.egress else ""
+    return [planned or _egress_address(cluster)]
 
 
-def _egress_address(site: ClusterUnderTest) -> str:
-    service = site.cluster.one(Service, "service", EGRESS, NAMESPACE)
+def _egress_address(cluster: ClusterUnderTest) -> str:
+    service = cluster.kubectl.get(Service, "service", EGRESS, NAMESPACE)
     return service.spec.cluster_ip if service else "no egress gateway"
 
 
-def _differs(proxy: Proxy, name: str, link: ImportPlan, expected: dict[str, Source], own: set[str]) -> str:
-    """Say how the endpoints that one proxy holds differ from the declared ones; empty where they do not."""
+def _difference(proxy: Proxy, name: str, link: ImportPlan, expected: dict[str, Source], own: set[str]) -> str:
+    """Return how the endpoints of one proxy differ from the declared ones; empty if they do not."""
     known = proxy.upstreams().named(name)
     if known is None:
         return f"{proxy.pod.title} does not know {name}"
     remote = {each.where: each for each in known.endpoints if each.ip not in own}
-    lacking = [*sorted(set(expected) - set(remote)), *sorted(own - {each.ip for each in known.endpoints})]
-    told = [
-        *(f"lacks {where}" for where in lacking),
-        *(f"also holds {where}" for where in sorted(set(remote) - set(expected))),
+    missing = [*sorted(set(expected) - set(remote)), *sorted(own - {each.ip for each in known.endpoints})]
+    differences = [
+        *(f"lacks {where}" for where in missing),
+        *(f"also has {where}" for where in sorted(set(remote) - set(expected))),
         *(_misplaced(remote[where], source) for where, source in sorted(expected.items()) if where in remote),
         "" if link.own else _misweighed(remote, expected),
     ]
-    said = ", ".join(filter(None, told))
-    return f"{proxy.pod.title} {said} for {name}" if said else ""
+    text = ", ".join(filter(None, differences))
+    return f"{proxy.pod.title} {text} for {name}" if text else ""
 
 
-def _misplaced(endpoint: Endpoint, source: Source) -> str:
+def _misplaced(endpoint: UpstreamEndpoint, source: Source) -> str:
     place = str(endpoint.locality)
-    return "" if place == source.locality else f"takes {endpoint.where} to be in {place or 'no place'}"
+    return "" if place == source.locality else f"has {endpoint.where} in the locality {place or '(none)'}"
 
 
-def _misweighed(remote: dict[str, Endpoint], expected: dict[str, Source]) -> str:
-    """Compare shares: what a proxy holds are weights whose sum means nothing."""
+def _misweighed(remote: dict[str, UpstreamEndpoint], expected: dict[str, Source]) -> str:
+    """Compare shares, as only the ratio of a proxy's weights is significant."""
     held = {where: endpoint.weight for where, endpoint in remote.items() if where in expected}
     total, declared = sum(held.values()), sum(expected[where].weight or 1 for where in held)
     odd = [
@@ -96,15 +97,15 @@ def _misweighed(remote: dict[str, Endpoint], expected: dict[str, Source]) -> str
     return f"gives {', '.join(odd)}" if odd else ""
 
 
-def pins(scene: Context, site: ClusterUnderTest, link: ImportPlan) -> Verdict:
-    """Compare the identities that proxies of callers accept with those that answer."""
-    callers = site.callers(scene.callers(link))
+def pins(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
+    """Compare the identities that callers' proxies accept with the declared ones."""
+    callers = cluster.callers(context.callers(link))
     for proxy in callers:
         known = proxy.settings()
         for port in link.ports:
             settings = known.named(upstream(link.host, port.number))
-            accepted = settings.pins if settings else []
+            accepted = settings.accepted_identities if settings else []
             if accepted != link.pinned:
-                told = ", ".join(accepted) or "any identity that Istio knows"
-                return failed(f"{proxy.pod.title} accepts {told} of {link.host}:{port.number}", REPAIR)
+                named = ", ".join(accepted) or "every identity that Istio knows"
+                return failed(f"{proxy.pod.title} accepts {named} of {link.host}:{port.number}", REPAIR)
     return passed(", ".join(link.pinned))

@@ -1,7 +1,7 @@
-"""The check of the signing key: whoever reads it can be any workload of every mesh that trusts its root.
+"""The check of the signing key: whoever can read it can impersonate every workload of all meshes that trust its root.
 
-API servers are asked what they would let an account do (SubjectAccessReview), which stores nothing and holds for what
-was bound by anybody, also by a chart of somebody else's. It is asked of simulated clusters too: they decide the same.
+API servers review what an account may do (SubjectAccessReview). That stores nothing, and covers the bindings of all
+owners, for example of other charts. Simulated clusters review in the same way.
 """
 
 import json
@@ -15,99 +15,99 @@ from pydantic import ValidationError
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import NamespacedName
 from mesh_federation.verify.check import Check
-from mesh_federation.verify.cluster import Cluster
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.objects import Namespace, Seen
-from mesh_federation.verify.parallel import together
+from mesh_federation.verify.kubectl import CachedKubectl
+from mesh_federation.verify.objects import KubernetesPart, Namespace
+from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, not_applicable, passed
 
 SECRET = "cacerts"
 VERBS = ("get", "list", "watch")
-"""Each tells what is in a Secret."""
+"""Verbs that reveal the contents of a Secret."""
 AT_ONCE = 60
-"""Questions that one call of kubectl carries: a few seconds of a slow API server."""
+"""Reviews in one kubectl command: a few seconds of a slow API server."""
 
 
-class Attributes(Seen):
-    """What somebody would do."""
+class ResourceAttributes(KubernetesPart):
+    """The reviewed action."""
 
     verb: str
 
 
-class Asked(Seen):
-    """A question to an API server."""
+class ReviewSpec(KubernetesPart):
+    """The request of a review."""
 
     user: str
-    resource_attributes: Attributes
+    resource_attributes: ResourceAttributes
 
 
-class Answer(Seen):
-    """Whether it would let them, and by what."""
+class ReviewStatus(KubernetesPart):
+    """The result of a review, with its reason."""
 
     allowed: bool
     reason: str = ""
 
 
-class Review(Seen):
+class SubjectAccessReview(KubernetesPart):
     """A SubjectAccessReview."""
 
-    spec: Asked
-    status: Answer
+    spec: ReviewSpec
+    status: ReviewStatus
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan the check of every cluster."""
-    for site in scene.sites.values():
-        proves = f"{site.name}: no workload may read the key that istiod signs with"
-        yield Check("trust.key", (site.path,), proves, partial(key, scene, site))
+def checks(context: Context) -> Iterator[Check]:
+    """Return the check of every cluster."""
+    for cluster in context.clusters.values():
+        description = f"{cluster.name}: no workload may read the signing key of istiod"
+        yield Check("trust.key", (cluster.path,), description, partial(key, context, cluster))
 
 
-def key(scene: Context, site: ClusterUnderTest) -> Verdict:
-    """Ask the API server whether it would let an account of the mesh read the Secret."""
-    asked = accounts(scene, site)
-    if not asked:
+def key(context: Context, cluster: ClusterUnderTest) -> Verdict:
+    """Let the API server review whether an account of the mesh may read the Secret."""
+    reviewed = accounts(context, cluster)
+    if not reviewed:
         return not_applicable("no workload is in the mesh, and none is declared")
-    told = _allowed(site.cluster, asked)
-    if told:
+    allowed = _allowed(cluster.kubectl, reviewed)
+    if allowed:
         hint = (
-            f"remove the binding, or take secrets out of its role: kubectl --context {site.name}"
+            f"remove the binding, or take secrets out of its role: kubectl --context {cluster.name}"
             f" --namespace {NAMESPACE} get rolebindings,clusterrolebindings; then renew the authority, as its key may"
             " have been read"
         )
-        return failed("; ".join(told), hint)
-    names = ", ".join(map(str, asked))
-    return passed(f"none of {len(asked)} accounts may read {NAMESPACE}/{SECRET}", accounts=names)
+        return failed("; ".join(allowed), hint)
+    names = ", ".join(map(str, reviewed))
+    return passed(f"none of {len(reviewed)} accounts may read {NAMESPACE}/{SECRET}", accounts=names)
 
 
-def accounts(scene: Context, site: ClusterUnderTest) -> list[NamespacedName]:
-    """Return the accounts of workloads in the mesh: declared ones, and those of pods that run; none of Istio's own.
+def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName]:
+    """Return the accounts of workloads in the mesh, declared or running, except Istio's own.
 
-    Of each namespace `default` is one: pods that name none have it. Pods on paper have no proxy, so that all count that
-    are in a namespace of the mesh.
+    `default` of each namespace is included, as pods without an account use it. Simulated pods have no proxy, so
+    all pods of injected namespaces count.
     """
-    exports = scene.federation.exports
-    found = {export.identity for export in exports if export.cluster == site.name}
-    found |= {workload.reference for workload in site.plan.workloads}
-    consumers = (consumer for export in exports for consumer in export.to if consumer.cluster == site.name)
+    exports = context.federation.exports
+    found = {export.identity for export in exports if export.cluster == cluster.name}
+    found |= {workload.reference for workload in cluster.plan.workloads}
+    consumers = (consumer for export in exports for consumer in export.to if consumer.cluster == cluster.name)
     found |= {account for consumer in consumers for account in consumer.service_accounts or ()}
-    meshed = {each.metadata.name for each in site.cluster.listed(Namespace, "namespaces") if each.is_injected}
-    in_mesh = [pod for pod in site.cluster.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
+    meshed = {each.metadata.name for each in cluster.kubectl.get_all(Namespace, "namespaces") if each.is_injected}
+    in_mesh = [pod for pod in cluster.kubectl.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
     found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}
     return sorted(each for each in found if each.namespace != NAMESPACE)
 
 
-def _allowed(cluster: Cluster, asked: Sequence[NamespacedName]) -> list[str]:
-    """Say which accounts may read the Secret, and by what; those that may by the same in one line."""
-    questions = [_question(account, verb) for account, verb in product(asked, VERBS)]
-    parts = [questions[start : start + AT_ONCE] for start in range(0, len(questions), AT_ONCE)]
-    answers = [each for _, answered in together(partial(_asked, cluster), parts) for each in answered]
-    granted: dict[str, list[Review]] = defaultdict(list)
-    for answer in answers:
-        if answer.status.allowed:
-            granted[answer.spec.user].append(answer)
+def _allowed(kubectl: CachedKubectl, reviewed: Sequence[NamespacedName]) -> list[str]:
+    """Describe the accounts that may read the Secret, one line for each reason."""
+    reviews = [_review(account, verb) for account, verb in product(reviewed, VERBS)]
+    parts = [reviews[start : start + AT_ONCE] for start in range(0, len(reviews), AT_ONCE)]
+    results = [each for _, completed in map_parallel(partial(_completed, kubectl), parts) for each in completed]
+    granted: dict[str, list[SubjectAccessReview]] = defaultdict(list)
+    for result in results:
+        if result.status.allowed:
+            granted[result.spec.user].append(result)
     alike: dict[str, list[str]] = defaultdict(list)
-    for account in asked:
+    for account in reviewed:
         if given := granted[_user(account)]:
             verbs = ", ".join(each.spec.resource_attributes.verb for each in given)
             reasons = "; ".join(sorted({each.status.reason for each in given} - {""})) or "no reason given"
@@ -115,36 +115,36 @@ def _allowed(cluster: Cluster, asked: Sequence[NamespacedName]) -> list[str]:
     return [f"{', '.join(names)} {what}" for what, names in alike.items()]
 
 
-def _asked(cluster: Cluster, questions: Sequence[Mapping[str, object]]) -> list[Review]:
-    """Ask several questions in one go."""
-    body = json.dumps({"apiVersion": "v1", "kind": "List", "items": questions})
-    done = cluster.asked("create", "--filename=-", "--validate=false", "--output=json", stdin=body)
-    if done.code:
-        raise cluster.unseen(f"cannot ask who may read {NAMESPACE}/{SECRET}", done.error)
-    answers = list(_reviews(cluster, done.out))
-    if len(answers) != len(questions):
-        found = f"{cluster.name}: {len(answers)} of {len(questions)} questions who may read the key were answered"
-        raise Inconclusive(found, "try again; where it stays so, say so to the makers of this program")
-    return answers
+def _completed(kubectl: CachedKubectl, reviews: Sequence[Mapping[str, object]]) -> list[SubjectAccessReview]:
+    """Create several reviews with one command."""
+    body = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
+    done = kubectl.run("create", "--filename=-", "--validate=false", "--output=json", stdin=body)
+    if done.returncode:
+        raise kubectl.inconclusive(f"cannot review who may read {NAMESPACE}/{SECRET}", done.stderr)
+    results = list(_parsed(kubectl, done.stdout))
+    if len(results) != len(reviews):
+        message = f"{kubectl.name}: the API server completed {len(results)} of {len(reviews)} reviews"
+        raise Inconclusive(message, "try again; if it persists, please report it as a bug in mesh-federation")
+    return results
 
 
-def _reviews(cluster: Cluster, text: str) -> Iterator[Review]:
-    """Read the objects that kubectl prints, one after the other."""
+def _parsed(kubectl: CachedKubectl, text: str) -> Iterator[SubjectAccessReview]:
+    """Parse the objects that kubectl prints one after the other."""
     reader, rest = json.JSONDecoder(), text.strip()
     while rest:
         try:
             value, end = reader.raw_decode(rest)
-            yield Review.model_validate(value)
+            yield SubjectAccessReview.model_validate(value)
         except (ValueError, ValidationError):
-            fix = "this release of Kubernetes answers in another form: say so to the makers of this program"
-            raise Inconclusive(f"{cluster.name}: the answer who may read the key cannot be read", fix) from None
+            fix = "this release of Kubernetes has another format: please report it as a bug in mesh-federation"
+            raise Inconclusive(f"{kubectl.name}: a review cannot be read", fix) from None
         rest = rest[end:].lstrip()
 
 
-def _question(account: NamespacedName, verb: str) -> dict[str, object]:
-    """Ask as the API server would see a pod that runs as this account.
+def _review(account: NamespacedName, verb: str) -> dict[str, object]:
+    """Return the review of an action of a pod that runs as an account.
 
-    The Secret is named for every verb: that holds for roles of all Secrets, and for those of this one alone.
+    Every verb names the Secret, which covers roles for all Secrets and roles for this one.
     """
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{account.namespace}", "system:authenticated"]
     wanted = {"group": "", "resource": "secrets", "namespace": NAMESPACE, "name": SECRET, "verb": verb}

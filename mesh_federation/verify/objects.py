@@ -1,4 +1,4 @@
-"""Objects of Kubernetes, as far as checks look at them."""
+"""Kubernetes objects: the fields that checks read."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,14 +13,14 @@ PROXY = "istio-proxy"
 """The container that Istio's injection adds, and the only one of a gateway."""
 
 
-class Seen(BaseModel):
-    """Part of something that a cluster holds."""
+class KubernetesPart(BaseModel):
+    """Part of a Kubernetes object."""
 
     model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="ignore")
 
 
-class Metadata(Seen):
-    """What names an object."""
+class ObjectMetadata(KubernetesPart):
+    """Metadata of an object."""
 
     name: str
     namespace: str = ""
@@ -30,64 +30,64 @@ class Metadata(Seen):
 
     @property
     def reference(self) -> NamespacedName:
-        """Both names."""
+        """Namespace and name."""
         return NamespacedName(self.namespace, self.name)
 
 
-class Container(Seen):
+class PodContainer(KubernetesPart):
     """A container of a pod."""
 
     name: str
 
 
-class PodSpec(Seen):
-    """What a pod is to be."""
+class PodSpec(KubernetesPart):
+    """Specification of a pod."""
 
     service_account_name: str = "default"
-    containers: tuple[Container, ...]
-    init_containers: tuple[Container, ...] = ()
+    containers: tuple[PodContainer, ...]
+    init_containers: tuple[PodContainer, ...] = ()
 
 
-class Condition(Seen):
-    """Something that holds or does not."""
+class PodCondition(KubernetesPart):
+    """A condition of a pod."""
 
     type: str
     status: str
 
 
-class PodStatus(Seen):
-    """What a pod is."""
+class PodStatus(KubernetesPart):
+    """Status of a pod."""
 
     phase: str = ""
     pod_ip: str = Field(default="", alias="podIP")
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[PodCondition, ...] = ()
 
 
-class Pod(Seen):
+class Pod(KubernetesPart):
     """A pod."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
     spec: PodSpec
     status: PodStatus = PodStatus()
 
     @property
     def is_running(self) -> bool:
-        """Say whether it runs and is there to stay."""
+        """Whether it runs and is not being deleted."""
         return self.status.phase == "Running" and self.metadata.deletion_timestamp is None
 
     @property
     def is_ready(self) -> bool:
-        """Say whether it takes calls."""
+        """Whether it is ready."""
         return any((each.type, each.status) == ("Ready", "True") for each in self.status.conditions)
 
     @property
     def has_proxy(self) -> bool:
-        """Say whether it is in the mesh."""
+        """Whether it has a proxy, so that it is in the mesh."""
         return PROXY in {each.name for each in (*self.spec.containers, *self.spec.init_containers)}
 
     @property
     def own_containers(self) -> list[str]:
-        """Names of the containers that are not Istio's."""
+        """Names of its containers except Istio's."""
         return [each.name for each in self.spec.containers if each.name != PROXY]
 
     @property
@@ -97,11 +97,11 @@ class Pod(Seen):
 
     @property
     def title(self) -> str:
-        """Namespace and name."""
+        """Namespace and name as text."""
         return str(self.metadata.reference)
 
 
-class ServicePort(Seen):
+class ServicePort(KubernetesPart):
     """A port of a Service."""
 
     port: int
@@ -110,221 +110,221 @@ class ServicePort(Seen):
     protocol: str = "TCP"
 
 
-class ServiceSpec(Seen):
-    """What a Service is to be."""
+class ServiceSpec(KubernetesPart):
+    """Specification of a Service."""
 
     cluster_ip: str = Field(default="", alias="clusterIP")
     ports: tuple[ServicePort, ...] = ()
 
 
-class Ingress(Seen):
-    """An address that a load balancer gave."""
+class IngressAddress(KubernetesPart):
+    """An address from a load balancer."""
 
     ip: str = ""
     hostname: str = ""
 
 
-class LoadBalancerStatus(Seen):
-    """What a load balancer gave."""
+class LoadBalancerStatus(KubernetesPart):
+    """All addresses from a load balancer."""
 
-    ingress: tuple[Ingress, ...] = ()
+    ingress: tuple[IngressAddress, ...] = ()
 
 
-class ServiceStatus(Seen):
-    """What a Service got."""
+class ServiceStatus(KubernetesPart):
+    """Status of a Service."""
 
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-class Service(Seen):
+class Service(KubernetesPart):
     """A Service."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
     spec: ServiceSpec
     status: ServiceStatus = ServiceStatus()
 
     @property
     def host(self) -> str:
-        """Its name in its own cluster."""
+        """Its DNS name in its own cluster."""
         return self.metadata.reference.host
 
     @property
     def addresses(self) -> list[str]:
-        """What its load balancer gave it."""
+        """Addresses from its load balancer."""
         return gateway_addresses.given(each.model_dump() for each in self.status.load_balancer.ingress)
 
     @property
     def node_ports(self) -> list[int]:
-        """Ports on which every node of its cluster serves it."""
+        """Its node ports, sorted."""
         return sorted(each.node_port for each in self.spec.ports if each.node_port)
 
 
-class Namespace(Seen):
+class Namespace(KubernetesPart):
     """A namespace."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
 
     @property
     def is_injected(self) -> bool:
-        """Say whether its new pods get a proxy."""
+        """Whether Istio injects a proxy into its new pods."""
         labels = self.metadata.labels
         return labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels
 
 
-class Secret(Seen):
-    """A Secret: base64 by key; never shown."""
+class KubernetesSecret(KubernetesPart):
+    """A Secret: base64 by key; excluded from repr."""
 
     data: Mapping[str, str] = Field(default={}, repr=False)
 
 
-class DeploymentStatus(Seen):
-    """What a Deployment is."""
+class DeploymentStatus(KubernetesPart):
+    """Status of a Deployment."""
 
     available_replicas: int = 0
 
 
-class Deployment(Seen):
+class Deployment(KubernetesPart):
     """A Deployment."""
 
     status: DeploymentStatus = DeploymentStatus()
 
 
-class Kind(Seen):
-    """A kind of objects."""
+class ApiResource(KubernetesPart):
+    """One kind that an API server serves."""
 
     kind: str
 
 
-class Kinds(Seen):
-    """What an API server serves of one version of an API."""
+class ApiResources(KubernetesPart):
+    """The kinds that an API server serves in one API version."""
 
-    resources: tuple[Kind, ...] = ()
+    resources: tuple[ApiResource, ...] = ()
 
 
-class EntryPort(Seen):
+class EntryPort(KubernetesPart):
     """A port of a ServiceEntry."""
 
     number: int
 
 
-class ServiceEntrySpec(Seen):
-    """What a ServiceEntry says, as far as its names go."""
+class ServiceEntrySpec(KubernetesPart):
+    """Hosts and ports of a ServiceEntry."""
 
     hosts: tuple[str, ...] = ()
     ports: tuple[EntryPort, ...] = ()
 
 
-class ServiceEntry(Seen):
+class ServiceEntry(KubernetesPart):
     """A ServiceEntry."""
 
     spec: ServiceEntrySpec = ServiceEntrySpec()
 
 
-class EndpointPort(Seen):
-    """A port behind a Service."""
+class EndpointPort(KubernetesPart):
+    """A port of an EndpointSlice."""
 
     port: int | None = None
     name: str = ""
 
 
-class Slices(Seen):
-    """An EndpointSlice: pods behind a Service."""
+class EndpointSlice(KubernetesPart):
+    """An EndpointSlice."""
 
     ports: tuple[EndpointPort, ...] = ()
 
 
-class GatewayPort(Seen):
-    """A port on which a Gateway takes calls."""
+class GatewayPort(KubernetesPart):
+    """A port of a Gateway."""
 
     number: int = 0
 
 
-class Server(Seen):
-    """What a Gateway takes."""
+class GatewayServer(KubernetesPart):
+    """A server of a Gateway: a port and its hosts."""
 
     port: GatewayPort = GatewayPort()
     hosts: tuple[str, ...] = ()
 
 
-class GatewaySpec(Seen):
-    """Which pods a Gateway tells what to take; without a selector, all of them."""
+class GatewaySpec(KubernetesPart):
+    """Specification of a Gateway; without a selector it applies to all pods."""
 
     selector: Mapping[str, str] = {}
-    servers: tuple[Server, ...] = ()
+    servers: tuple[GatewayServer, ...] = ()
 
 
-class Gateway(Seen):
+class IstioGateway(KubernetesPart):
     """A Gateway of Istio's own API."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
     spec: GatewaySpec = GatewaySpec()
 
     @property
-    def offers(self) -> str:
-        """What it takes, for a person."""
+    def hosts(self) -> str:
+        """Its hosts and ports as text."""
         return ", ".join(f"{host} on {each.port.number}" for each in self.spec.servers for host in each.hosts)
 
 
-class GatewayAddress(Seen):
-    """Of whom a Gateway of the Gateway API is served."""
+class GatewayAddress(KubernetesPart):
+    """An address of a Gateway of the Gateway API."""
 
     value: str = ""
 
 
-class Listener(Seen):
-    """What a Gateway of the Gateway API takes."""
+class StandardListener(KubernetesPart):
+    """A listener of a Gateway of the Gateway API."""
 
     hostname: str = "*"
     port: int = 0
 
 
-class StandardGatewaySpec(Seen):
-    """By whom a Gateway of the Gateway API is served, where it says so."""
+class StandardGatewaySpec(KubernetesPart):
+    """Specification of a Gateway of the Gateway API."""
 
     addresses: tuple[GatewayAddress, ...] = ()
-    listeners: tuple[Listener, ...] = ()
+    listeners: tuple[StandardListener, ...] = ()
 
 
-class StandardGateway(Seen):
+class StandardGateway(KubernetesPart):
     """A Gateway of the Gateway API."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
     spec: StandardGatewaySpec = StandardGatewaySpec()
 
     @property
-    def offers(self) -> str:
-        """What it takes, for a person."""
+    def hosts(self) -> str:
+        """Its hosts and ports as text."""
         return ", ".join(f"{each.hostname} on {each.port}" for each in self.spec.listeners)
 
 
-class StandardGateways(Seen):
-    """A list of them."""
+class StandardGateways(KubernetesPart):
+    """A list of Gateways of the Gateway API."""
 
     items: tuple[StandardGateway, ...] = ()
 
 
-class MutualTls(Seen):
-    """How calls must come."""
+class MutualTls(KubernetesPart):
+    """A mode of mutual TLS."""
 
     mode: str = "UNSET"
 
 
-class PeerAuthenticationSpec(Seen):
-    """How calls must come to some pods, or to some of their ports."""
+class PeerAuthenticationSpec(KubernetesPart):
+    """Specification of a PeerAuthentication."""
 
     mtls: MutualTls | None = None
     port_level_mtls: Mapping[str, MutualTls] = {}
 
 
-class PeerAuthentication(Seen):
+class PeerAuthentication(KubernetesPart):
     """A PeerAuthentication."""
 
-    metadata: Metadata
+    metadata: ObjectMetadata
     spec: PeerAuthenticationSpec = PeerAuthenticationSpec()
 
     @property
-    def lets_in(self) -> list[str]:
-        """Where it takes calls without mutual TLS, and how; what is not set is as the mesh has it."""
+    def permissive(self) -> list[str]:
+        """Modes that allow plaintext, each with its port; UNSET inherits the mesh's mode."""
         modes = {
             "": self.spec.mtls or MutualTls(),
             **{f" on port {k}": v for k, v in self.spec.port_level_mtls.items()},

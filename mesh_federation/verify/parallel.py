@@ -1,18 +1,18 @@
-"""Asks the same of many at once."""
+"""Applies a function to many items in parallel."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 AT_ONCE = 8
-"""Questions side by side; a cluster takes fewer."""
+"""Items in parallel; kubectl on one cluster has a lower limit of its own."""
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
-def together(question: Callable[[Asked], Answer], everybody: Iterable[Asked]) -> list[tuple[Asked, Answer]]:
-    """Return each that was asked with its answer, in their order; the first that raises ends it."""
-    asked = list(everybody)
+def map_parallel(function: Callable[[Item], Value], items: Iterable[Item]) -> list[tuple[Item, Value]]:
+    """Return each item with its value, in the order of the items; the first exception is raised."""
+    every = list(items)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(zip(asked, pool.map(question, asked), strict=True))
+        return list(zip(every, pool.map(function, every), strict=True))

@@ -1,6 +1,6 @@
-"""What a proxy really holds: asked of its Envoy, from inside its pod.
+"""The configuration that a proxy really has, read from its Envoy inside the pod.
 
-Source: Envoy's admin interface (`/clusters`, `/config_dump`), which pilot-agent passes on.
+Source: Envoy's admin interface (`/clusters`, `/config_dump`), which pilot-agent forwards.
 """
 
 import base64
@@ -13,32 +13,32 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.verify import certificates
-from mesh_federation.verify.cluster import Cluster
+from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.objects import PROXY, Pod
 from mesh_federation.verify.verdict import Inconclusive
 
 
-class Told(BaseModel):
-    """Part of an answer of Envoy."""
+class EnvoyPart(BaseModel):
+    """Part of a response of Envoy's admin interface."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-class SocketAddress(Told):
-    """Where something listens."""
+class SocketAddress(EnvoyPart):
+    """An address and a port."""
 
     address: str = ""
     port_value: int = 0
 
 
-class Address(Told):
-    """The same, one level up."""
+class Address(EnvoyPart):
+    """Nesting of Envoy's."""
 
     socket_address: SocketAddress = SocketAddress()
 
 
-class Locality(Told):
-    """Where an endpoint is."""
+class Locality(EnvoyPart):
+    """The locality of an endpoint."""
 
     region: str = ""
     zone: str = ""
@@ -49,256 +49,256 @@ class Locality(Told):
         return "/".join(part for part in (self.region, self.zone, self.sub_zone) if part)
 
 
-class Figure(Told):
+class EndpointStat(EnvoyPart):
     """A counter of an endpoint."""
 
     name: str
     value: int = 0
 
 
-class Endpoint(Told):
-    """An endpoint that a proxy knows."""
+class UpstreamEndpoint(EnvoyPart):
+    """An endpoint of an upstream."""
 
     address: Address
     weight: int = 1
     locality: Locality = Locality()
-    stats: tuple[Figure, ...] = ()
+    stats: tuple[EndpointStat, ...] = ()
 
     @property
     def where(self) -> str:
-        """Address and port."""
+        """Address and port as text."""
         return gateway_addresses.with_port(self.ip, self.address.socket_address.port_value)
 
     @property
     def ip(self) -> str:
-        """Address alone."""
+        """The address alone."""
         return self.address.socket_address.address
 
-    def figure(self, name: str) -> int:
-        """Return a counter; 0 where there is none."""
+    def stat(self, name: str) -> int:
+        """Return a counter; 0 if Envoy has none."""
         return next((each.value for each in self.stats if each.name == name), 0)
 
 
-class Upstream(Told):
-    """A service as a proxy knows it."""
+class Upstream(EnvoyPart):
+    """An upstream (Envoy calls it a cluster): one service port with its endpoints."""
 
     name: str
-    endpoints: tuple[Endpoint, ...] = Field(default=(), alias="host_statuses")
+    endpoints: tuple[UpstreamEndpoint, ...] = Field(default=(), alias="host_statuses")
 
 
-class Upstreams(Told):
-    """All of them."""
+class Upstreams(EnvoyPart):
+    """All upstreams of a proxy."""
 
     upstreams: tuple[Upstream, ...] = Field(default=(), alias="cluster_statuses")
 
     def named(self, name: str) -> Upstream | None:
-        """Return the one of that name."""
+        """Return the one with this name."""
         return next((each for each in self.upstreams if each.name == name), None)
 
 
-class Bytes(Told):
-    """PEM text in an answer."""
+class InlinePem(EnvoyPart):
+    """PEM text in a response."""
 
     inline_bytes: str = ""
 
     @property
     def certificates(self) -> list[x509.Certificate]:
-        """What is in it."""
+        """The certificates in it."""
         return certificates.read(base64.b64decode(self.inline_bytes))
 
 
-class OwnCertificate(Told):
-    """What a proxy shows to others."""
+class OwnCertificate(EnvoyPart):
+    """The certificate that a proxy presents."""
 
-    certificate_chain: Bytes = Bytes()
-
-
-class Validation(Told):
-    """What a proxy accepts of others."""
-
-    trusted_ca: Bytes = Bytes()
+    certificate_chain: InlinePem = InlinePem()
 
 
-class TlsSecret(Told):
-    """One or the other of these."""
+class Validation(EnvoyPart):
+    """The roots that a proxy trusts."""
+
+    trusted_ca: InlinePem = InlinePem()
+
+
+class TlsSecret(EnvoyPart):
+    """Either a certificate or a validation context."""
 
     tls_certificate: OwnCertificate | None = None
     validation_context: Validation | None = None
 
 
-class NamedSecret(Told):
-    """The same, one level up."""
+class NamedSecret(EnvoyPart):
+    """A secret with its SDS name."""
 
     name: str = ""
     secret: TlsSecret = TlsSecret()
 
 
-class Secrets(Told):
-    """What a proxy has from its istiod to know itself and others by. Keys are blanked out by Envoy."""
+class ProxySecrets(EnvoyPart):
+    """A proxy's certificate and trusted roots, as istiod delivered them. Envoy redacts the keys."""
 
     configs: tuple[NamedSecret, ...] = ()
 
     @property
     def own(self) -> list[x509.Certificate]:
-        """Its own certificate, then its issuers up to its root; Istio's agent puts all trusted roots behind them."""
+        """The certificate, then its issuers up to the root, without the trusted roots that Istio's agent appends."""
         found = (each.secret.tls_certificate for each in self.configs if each.name == "default")
         sent = next((own.certificate_chain.certificates for own in found if own), [])
-        root = next((place for place, each in enumerate(sent) if each.subject == each.issuer), len(sent))
+        root = next((index for index, each in enumerate(sent) if each.subject == each.issuer), len(sent))
         return sent[: root + 1]
 
     @property
     def trusted(self) -> list[x509.Certificate]:
-        """The roots that it accepts."""
+        """The trusted roots."""
         found = (each.secret.validation_context for each in self.configs if each.name == "ROOTCA")
         return next((accepted.trusted_ca.certificates for accepted in found if accepted), [])
 
 
-class Matcher(Told):
-    """How a name is compared."""
+class Matcher(EnvoyPart):
+    """A matcher of a name."""
 
     exact: str = ""
 
 
-class TypedMatcher(Told):
-    """The same, as newer releases write it."""
+class TypedMatcher(EnvoyPart):
+    """A matcher of a name, in the format of newer Envoy releases."""
 
     matcher: Matcher = Matcher()
 
 
-class Pins(Told):
-    """The identities that are accepted of a server."""
+class AcceptedIdentities(EnvoyPart):
+    """The identities that a proxy accepts from the servers of an upstream."""
 
     match_subject_alt_names: tuple[Matcher, ...] = ()
     match_typed_subject_alt_names: tuple[TypedMatcher, ...] = ()
 
     @property
     def exact(self) -> list[str]:
-        """All of them."""
+        """The identities, sorted."""
         typed = (each.matcher.exact for each in self.match_typed_subject_alt_names)
         return sorted({*typed, *(each.exact for each in self.match_subject_alt_names)})
 
 
-class CombinedValidation(Told):
+class CombinedValidation(EnvoyPart):
     """Nesting of Envoy's."""
 
-    default_validation_context: Pins = Pins()
+    default_validation_context: AcceptedIdentities = AcceptedIdentities()
 
 
-class CommonTls(Told):
+class CommonTls(EnvoyPart):
     """Nesting of Envoy's."""
 
     combined_validation_context: CombinedValidation = CombinedValidation()
 
 
-class Tls(Told):
+class Tls(EnvoyPart):
     """Nesting of Envoy's."""
 
     common_tls_context: CommonTls = CommonTls()
 
 
-class Transport(Told):
+class Transport(EnvoyPart):
     """Nesting of Envoy's."""
 
     typed_config: Tls = Tls()
 
 
-class TransportMatch(Told):
-    """How endpoints of one kind are spoken to."""
+class TransportMatch(EnvoyPart):
+    """The transport socket for endpoints of one kind."""
 
     name: str = ""
     transport_socket: Transport = Transport()
 
 
-class Settings(Told):
-    """How a proxy speaks to a service."""
+class UpstreamSettings(EnvoyPart):
+    """How a proxy connects to an upstream."""
 
     name: str
     transport_socket: Transport = Transport()
     transport_socket_matches: tuple[TransportMatch, ...] = ()
 
     @property
-    def pins(self) -> list[str]:
-        """Identities that it accepts of the service's endpoints in the mesh."""
+    def accepted_identities(self) -> list[str]:
+        """Identities that the proxy accepts from endpoints in the mesh."""
         meshed = [each.transport_socket for each in self.transport_socket_matches if each.name == "tlsMode-istio"]
-        spoken = meshed[0] if meshed else self.transport_socket
-        return spoken.typed_config.common_tls_context.combined_validation_context.default_validation_context.exact
+        socket = meshed[0] if meshed else self.transport_socket
+        return socket.typed_config.common_tls_context.combined_validation_context.default_validation_context.exact
 
 
-class SettingsDump(Told):
+class UpstreamSettingsEntry(EnvoyPart):
     """Nesting of Envoy's."""
 
-    cluster: Settings
+    cluster: UpstreamSettings
 
 
-class AllSettings(Told):
-    """How a proxy speaks to each service that it knows."""
+class UpstreamSettingsDump(EnvoyPart):
+    """How a proxy connects to each upstream."""
 
-    configs: tuple[SettingsDump, ...] = ()
+    configs: tuple[UpstreamSettingsEntry, ...] = ()
 
-    def named(self, name: str) -> Settings | None:
-        """Return the one of that name."""
+    def named(self, name: str) -> UpstreamSettings | None:
+        """Return the one with this name."""
         return next((each.cluster for each in self.configs if each.cluster.name == name), None)
 
 
-class FilterSettings(Told):
-    """Where a filter sends a connection."""
+class FilterSettings(EnvoyPart):
+    """The upstream to which a filter sends a connection."""
 
     cluster: str = ""
 
 
-class Filter(Told):
+class Filter(EnvoyPart):
     """Nesting of Envoy's."""
 
     typed_config: FilterSettings = FilterSettings()
 
 
-class FilterChain(Told):
-    """What happens to connections of one kind."""
+class FilterChain(EnvoyPart):
+    """The filters for connections of one kind."""
 
     name: str = ""
     filters: tuple[Filter, ...] = ()
 
 
-class Listener(Told):
-    """What happens to connections."""
+class EnvoyListener(EnvoyPart):
+    """A listener of a proxy."""
 
     name: str = ""
     filter_chains: tuple[FilterChain, ...] = ()
     default_filter_chain: FilterChain = FilterChain()
 
 
-class ActiveState(Told):
+class ActiveState(EnvoyPart):
     """Nesting of Envoy's."""
 
-    listener: Listener = Listener()
+    listener: EnvoyListener = EnvoyListener()
 
 
-class Refusal(Told):
-    """Why a proxy did not take what its istiod told it."""
+class ListenerError(EnvoyPart):
+    """Why a proxy rejected a listener that istiod sent."""
 
     details: str = ""
 
 
-class ListenerDump(Told):
+class ListenerDump(EnvoyPart):
     """Nesting of Envoy's."""
 
     active_state: ActiveState = ActiveState()
-    error_state: Refusal = Refusal()
+    error_state: ListenerError = ListenerError()
 
 
-class Listeners(Told):
-    """What a proxy does with connections."""
+class Listeners(EnvoyPart):
+    """All listeners of a proxy."""
 
     configs: tuple[ListenerDump, ...] = ()
 
     @property
-    def refused(self) -> list[str]:
-        """Why it did not take what its istiod told it last; it goes on with what it had before."""
+    def rejections(self) -> list[str]:
+        """Why the proxy rejected the last configuration from istiod; it keeps the one before."""
         return [each.error_state.details for each in self.configs if each.error_state.details]
 
     @property
-    def unknown_goes_to(self) -> str:
-        """Where it sends what nothing else says anything about."""
+    def upstream_of_unknown(self) -> str:
+        """The upstream for connections to unknown destinations."""
         listeners = (each.active_state.listener for each in self.configs)
         chains = [
             chain
@@ -310,25 +310,25 @@ class Listeners(Told):
         return next((each.typed_config.cluster for chain in chains for each in chain.filters[-1:]), "")
 
 
-class Metadata(Told):
-    """What a proxy knows of itself."""
+class NodeMetadata(EnvoyPart):
+    """The release of a proxy."""
 
     version: str = Field(default="", alias="ISTIO_VERSION")
 
 
-class Node(Told):
+class EnvoyNode(EnvoyPart):
     """Nesting of Envoy's."""
 
-    metadata: Metadata = Metadata()
+    metadata: NodeMetadata = NodeMetadata()
 
 
-class ServerInfo(Told):
-    """What a proxy is."""
+class ServerInfo(EnvoyPart):
+    """Version information of a proxy."""
 
-    node: Node = Node()
+    node: EnvoyNode = EnvoyNode()
 
 
-Answer = TypeVar("Answer", bound=Told)
+Response = TypeVar("Response", bound=EnvoyPart)
 
 
 @dataclass(frozen=True)
@@ -336,49 +336,51 @@ class Proxy:
     """The proxy of one pod.
 
     Attributes:
-        cluster: where it runs.
-        pod: which it serves.
+        kubectl: access to its cluster.
+        pod: the pod that it serves.
     """
 
-    cluster: Cluster
+    kubectl: CachedKubectl
     pod: Pod
 
     def upstreams(self) -> Upstreams:
-        """Return every service that it knows, with its endpoints."""
-        return self._ask(Upstreams, "clusters?format=json")
+        """Return every upstream with its endpoints."""
+        return self._get(Upstreams, "clusters?format=json")
 
-    def settings(self) -> AllSettings:
-        """Return how it speaks to each of them."""
-        return self._ask(AllSettings, "config_dump?resource=dynamic_active_clusters")
+    def settings(self) -> UpstreamSettingsDump:
+        """Return how it connects to each upstream."""
+        return self._get(UpstreamSettingsDump, "config_dump?resource=dynamic_active_clusters")
 
-    def secrets(self) -> Secrets:
-        """Return its own certificate and the roots that it accepts."""
-        return self._ask(Secrets, "config_dump?resource=dynamic_active_secrets")
+    def secrets(self) -> ProxySecrets:
+        """Return its certificate and the roots that it trusts."""
+        return self._get(ProxySecrets, "config_dump?resource=dynamic_active_secrets")
 
     def listeners(self) -> Listeners:
-        """Return what it does with connections."""
-        return self._ask(Listeners, "config_dump?resource=dynamic_listeners")
+        """Return its listeners."""
+        return self._get(Listeners, "config_dump?resource=dynamic_listeners")
 
     def server(self) -> ServerInfo:
-        """Return what it is."""
-        return self._ask(ServerInfo, "server_info")
+        """Return its version information."""
+        return self._get(ServerInfo, "server_info")
 
-    def _ask(self, model: type[Answer], path: str) -> Answer:
-        """Ask Envoy.
+    def _get(self, model: type[Response], path: str) -> Response:
+        """Get a path of Envoy's admin interface.
 
         Raises:
-            Unseen: it does not answer, or in another form.
+            Inconclusive: Envoy does not answer, or in another format.
         """
-        done = self.cluster.run_in(self.pod, PROXY, "pilot-agent", "request", "GET", path)
-        if done.code:
-            raise self.cluster.within(self.pod, "its proxy does not answer", done.error)
+        done = self.kubectl.execute(self.pod, PROXY, "pilot-agent", "request", "GET", path)
+        if done.returncode:
+            raise self.kubectl.inconclusive_in(self.pod, "its proxy does not answer", done.stderr)
         try:
-            return model.model_validate_json(done.out)
+            return model.model_validate_json(done.stdout)
         except ValidationError:
-            fix = "this release of Envoy answers in another form: say so to the makers of this program"
-            raise Inconclusive(f"{self.cluster.name}: the proxy of {self.pod.title} gives no {path}", fix) from None
+            fix = "this release of Envoy has another format: please report it as a bug in mesh-federation"
+            raise Inconclusive(
+                f"{self.kubectl.name}: the response of the proxy of {self.pod.title} to {path} cannot be read", fix
+            ) from None
 
 
-def in_mesh(cluster: Cluster) -> Sequence[Proxy]:
-    """Return the proxies of a cluster's running pods, gateways among them."""
-    return [Proxy(cluster, pod) for pod in cluster.pods() if pod.has_proxy]
+def in_mesh(kubectl: CachedKubectl) -> Sequence[Proxy]:
+    """Return the proxies of all running pods of a cluster, including its gateways."""
+    return [Proxy(kubectl, pod) for pod in kubectl.pods() if pod.has_proxy]

@@ -1,8 +1,7 @@
-"""Checks of refusals: whoever the model does not admit is turned away, by every door.
+"""Checks of refusals: every gateway and every pod refuses the callers that the stack file does not admit.
 
-Callers that should not exist are made for the occasion: with a cluster's own authority, out of its `cacerts`, a
-certificate for ten minutes is issued to the identity that is to be refused. Each check first shows that the door is
-open to somebody, so that a refusal means something.
+To call as an identity that must be refused, a check issues a certificate for ten minutes with a cluster's own
+authority, read from its `cacerts`. A check passes only if an admitted caller gets through as well.
 """
 
 import re
@@ -13,233 +12,248 @@ from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.routing import ExportPlan, principal
 from mesh_federation.stack.config import Consumer, NamespacedName, Port, Protocol
-from mesh_federation.verify.cacerts import held
+from mesh_federation.verify.cacerts import ca_certs
 from mesh_federation.verify.certificates import Identity, issue, stranger
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.curl import call
-from mesh_federation.verify.gateway_endpoint import Asked, request, shown
-from mesh_federation.verify.objects import PeerAuthentication, Pod, Service, Slices
-from mesh_federation.verify.parallel import together
+from mesh_federation.verify.gateway_endpoint import ServiceAddress, presented_certificate, request
+from mesh_federation.verify.objects import EndpointSlice, PeerAuthentication, Pod, Service
+from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy
-from mesh_federation.verify.simulated import on_pods
+from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Inconclusive, NotApplicable, Verdict, failed, not_applicable, passed
 
 NOBODY = NamespacedName("mesh-federation-verify", "nobody")
-"""An account that no export names."""
-NOWHERE = "verify.mesh.invalid"
+"""An account that no export admits."""
+UNKNOWN_DOMAIN = "verify.mesh.invalid"
 """A trust domain that no cluster has."""
-POLICY = "./mesh up --refresh puts the export's AuthorizationPolicy back"
-STRICT = "./mesh up --refresh puts the PeerAuthentication back; look for one that is PERMISSIVE or DISABLE"
-SHOWN = "see the checks of exports, trust and traffic first"
-APART = "part the pod networks, by a firewall or by network policies: docs/trust.md says what policies alone hold"
+POLICY = "./mesh up --refresh restores the AuthorizationPolicy of the export"
+STRICT = "./mesh up --refresh restores the PeerAuthentication; look for one that is PERMISSIVE or DISABLE"
+SEE_FIRST = "see the checks of exports, trust and traffic first"
+SEPARATE = "separate the pod networks with a firewall or network policies; see docs/trust.md for the limits of policies"
 AGENT_PORT = 15020
-"""Of pilot-agent, which no proxy takes inbound. On 15021 the caller's own proxy answers for all (istio/istio#36040)."""
+"""Port of pilot-agent, which proxies do not intercept. On 15021 the caller's own proxy answers (istio/istio#36040)."""
 MOST_TRIED = 3
-"""Pods of a cluster whose addresses are tried; each that is out of reach takes seconds."""
+"""Pods of a cluster that are tried; each unreachable one takes seconds."""
 BLACK_HOLE = "BlackHoleCluster"
-"""Envoy's name for where connections go that lead nowhere."""
+"""Envoy's upstream for blocked connections."""
 RESET = r"error trying to reach service:.*(reset|EOF|broken pipe)"
-"""How the API server says that a pod ended a connection in plaintext."""
-UNREACHED = r"error trying to reach service: dial|timeout|deadline|unable to connect|forbidden"
+"""Pattern of the API server's error when a pod closes a plaintext connection."""
+UNREACHABLE = r"error trying to reach service: dial|timeout|deadline|unable to connect|forbidden"
 
 
-def checks(scene: Context) -> Iterator[Check]:
-    """Plan the checks of every export, and of every cluster with an egress gateway."""
-    for site, offer in scene.exports():
-        what = f"{site.name}: {offer.export.service} refuses"
-        for name, proves, judge in (
-            ("undeclared", "accounts that the export does not name", undeclared),
-            ("ports", "those that it names, on every port that it does not list", ports),
-            ("other-mesh", "the accounts that it names, in any other mesh", other_mesh),
-            ("unknown-root", "certificates of a root that nobody trusts", unknown_root),
+def checks(context: Context) -> Iterator[Check]:
+    """Return the checks of every export, of every cluster, and of every egress gateway."""
+    for cluster, export in context.exports():
+        what = f"{cluster.name}: {export.export.service} refuses"
+        for name, description, run in (
+            ("undeclared", "accounts that the export does not admit", undeclared),
+            ("ports", "admitted accounts on every port that it does not list", ports),
+            ("other-mesh", "accounts of the same name in any other mesh", other_mesh),
+            ("unknown-root", "certificates of an untrusted root", unknown_root),
             ("plaintext", "calls without mutual TLS", plaintext),
         ):
-            seen = on_pods(site, partial(judge, scene, site, offer))
-            yield Check(f"refusals.{name}", (offer.export.path,), f"{what} {proves}", seen)
-    for site in scene.sites.values():
-        proves = f"{site.name}: no PeerAuthentication lets calls in without mutual TLS"
-        yield Check("refusals.strict", (site.path,), proves, partial(strict, site))
-    for site in scene.sites.values():
-        proves = f"{site.name}: no pod of another cluster reaches its pods past the gateway"
-        yield Check("refusals.direct", (site.path,), proves, on_pods(site, partial(direct, scene, site)))
-    for site in scene.sites.values():
-        if site.plan.egress is not None:
-            proves = f"{site.name}: proxies of callers lead past the egress gateway to nowhere"
-            about = tuple(path for link in site.plan.imports for path in scene.paths(link))
-            yield Check("refusals.bypass", about, proves, on_pods(site, partial(bypass, scene, site)))
+            check = skip_if_simulated(cluster, partial(run, context, cluster, export))
+            yield Check(f"refusals.{name}", (export.export.path,), f"{what} {description}", check)
+    for cluster in context.clusters.values():
+        description = f"{cluster.name}: no PeerAuthentication admits calls without mutual TLS"
+        yield Check("refusals.strict", (cluster.path,), description, partial(strict, cluster))
+    for cluster in context.clusters.values():
+        description = f"{cluster.name}: no pod of another cluster reaches its pods directly, without the gateway"
+        yield Check(
+            "refusals.direct",
+            (cluster.path,),
+            description,
+            skip_if_simulated(cluster, partial(direct, context, cluster)),
+        )
+    for cluster in context.clusters.values():
+        if cluster.plan.egress is not None:
+            description = f"{cluster.name}: proxies of callers block every route that avoids the egress gateway"
+            about = tuple(path for link in cluster.plan.imports for path in context.paths(link))
+            yield Check(
+                "refusals.bypass", about, description, skip_if_simulated(cluster, partial(bypass, context, cluster))
+            )
 
 
-def undeclared(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> Verdict:
-    """Call as an account of an importing cluster that the export does not name."""
-    named = [consumer for consumer in offer.export.to if consumer.service_accounts is not None]
+def undeclared(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
+    """Call as an account of an importing cluster that the export does not admit."""
+    named = [consumer for consumer in export.export.to if consumer.service_accounts is not None]
     if not named:
         return not_applicable("the export admits every workload of its consumers")
-    asked = _asked(offer)
-    if asked is None:
-        return not_applicable("no port of it speaks HTTP/1, and nothing else is called from outside")
-    tried = [_as(scene.sites[consumer.cluster], NOBODY) for consumer in named]
-    return _all_refused(scene, site, asked, tried, named[0])
+    address = _address(export)
+    if address is None:
+        return not_applicable("no port of it speaks HTTP/1")
+    tried = [_as(context.clusters[consumer.cluster], NOBODY) for consumer in named]
+    return _all_refused(context, cluster, address, tried, named[0])
 
 
-def ports(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> Verdict:
-    """Call as a declared caller on ports of the Service that the export does not list, whatever they speak."""
-    service, consumers = offer.export.service, offer.export.to
-    if service.host not in offer.hosts:
-        return not_applicable("it is offered by its global host alone, which has no other ports")
-    found = site.cluster.one(Service, "service", service.name, service.namespace)
-    if found is None or not consumers:
-        return not_applicable(f"there is no Service {service}" if consumers else "the export admits nobody")
-    declared = {port.number for port in offer.export.ports}
-    leads = {each.name: each.port for slices in _slices(site, service) for each in slices.ports}
+def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
+    """Call as an admitted caller on ports of the Service that the export does not list, whatever their protocol."""
+    service, consumers = export.export.service, export.export.to
+    if service.host not in export.hosts:
+        return not_applicable("it is exported only by its global host, which has no other ports")
+    running = cluster.kubectl.get(Service, "service", service.name, service.namespace)
+    if running is None or not consumers:
+        return not_applicable(f"there is no Service {service}" if consumers else "the export admits no account")
+    declared = {port.number for port in export.export.ports}
+    leads = {each.name: each.port for slices in _slices(cluster, service) for each in slices.ports}
     others = [
-        Asked(service.host, each.port)
-        for each in found.spec.ports
-        if each.protocol == "TCP" and each.port not in declared and leads.get(each.name) not in offer.targets
+        ServiceAddress(service.host, each.port)
+        for each in running.spec.ports
+        if each.protocol == "TCP" and each.port not in declared and leads.get(each.name) not in export.targets
     ]
     if not others:
-        return passed("no port of the Service leads to another port of its pods than those that are exported")
-    caller = _as(scene.sites[consumers[0].cluster], _caller(consumers[0]))
-    answers = [(asked, request(site.door, asked, caller)) for asked in others]
-    _must_be_open(scene, site, offer)
-    if through := [f"{asked}: {caller.uri} {answer.told}" for asked, answer in answers if not answer.is_refused]:
+        return passed("the Service has no other port that leads to other ports of its pods")
+    caller = _as(context.clusters[consumers[0].cluster], _caller(consumers[0]))
+    responses = [(address, request(cluster.endpoint, address, caller)) for address in others]
+    _must_be_open(context, cluster, export)
+    if through := [f"{to}: {caller.uri} {got.description}" for to, got in responses if not got.is_refused]:
         return failed("; ".join(through), POLICY)
-    return passed(f"{len(answers)} refused", **{str(asked): answer.said for asked, answer in answers})
+    return passed(f"{len(responses)} refused", **{str(to): got.detail for to, got in responses})
 
 
-def _slices(site: ClusterUnderTest, service: NamespacedName) -> list[Slices]:
-    return site.cluster.listed(
-        Slices, "endpointslices.discovery.k8s.io", f"--namespace={service.namespace}",
+def _slices(cluster: ClusterUnderTest, service: NamespacedName) -> list[EndpointSlice]:
+    return cluster.kubectl.get_all(
+        EndpointSlice, "endpointslices.discovery.k8s.io", f"--namespace={service.namespace}",
         f"--selector=kubernetes.io/service-name={service.name}",
     )  # fmt: skip
 
 
-def _must_be_open(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> None:
-    """Make sure that an exported port is there for declared callers; one that speaks no HTTP at least shows itself.
+def _must_be_open(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> None:
+    """Require that an exported port is open to admitted callers; without HTTP, that it presents its certificate.
 
     Raises:
-        Unseen: it is not.
+        Inconclusive: it is not.
     """
-    asked = _asked(offer)
-    if asked is not None:
-        _must_admit(scene, site, asked, offer.export.to[0])
+    address = _address(export)
+    if address is not None:
+        _must_admit(context, cluster, address, export.export.to[0])
         return
-    asked = Asked(offer.export.service.host, offer.export.ports[0].number)
-    if shown(site.door, asked) is None:
-        raise Inconclusive(f"{site.door} shows no certificate for {asked}, so nothing follows from a refusal", SHOWN)
+    address = ServiceAddress(export.export.service.host, export.export.ports[0].number)
+    if presented_certificate(cluster.endpoint, address) is None:
+        raise Inconclusive(
+            f"{cluster.endpoint} presents no certificate for {address}, so that a refusal proves nothing", SEE_FIRST
+        )
 
 
-def strict(site: ClusterUnderTest) -> Verdict:
-    """Look for what lets calls in without mutual TLS, whoever made it: Istio takes the narrowest, not the strictest."""
-    found = site.cluster.listed(PeerAuthentication, "peerauthentications.security.istio.io", "--all-namespaces")
-    if opened := [f"{each.metadata.reference} says {' and '.join(each.lets_in)}" for each in found if each.lets_in]:
+def strict(cluster: ClusterUnderTest) -> Verdict:
+    """Look for any PeerAuthentication that admits plaintext: Istio applies the narrowest, not the strictest."""
+    found = cluster.kubectl.get_all(PeerAuthentication, "peerauthentications.security.istio.io", "--all-namespaces")
+    if opened := [
+        f"{each.metadata.reference} has {' and '.join(each.permissive)}" for each in found if each.permissive
+    ]:
         return failed("; ".join(opened), STRICT)
-    return passed(f"{len(found)} looked at: {', '.join(str(each.metadata.reference) for each in found)}")
+    return passed(f"{len(found)} examined: {', '.join(str(each.metadata.reference) for each in found)}")
 
 
-def direct(scene: Context, site: ClusterUnderTest) -> Verdict:
-    """Ask proxies of this cluster, by their pods' addresses, from callers in clusters of other networks."""
-    network = site.plan.declared.network
-    others = [each for each in scene.sites.values() if each is not site and not each.is_simulated]
-    parted = [each for each in others if each.plan.declared.network != network]
-    if others and not parted:
-        return not_applicable(f"all are declared to be on one network, {network}: their pods reach each other")
-    tried = [way for other in parted for way in _ways(site, other)]
+def direct(context: Context, cluster: ClusterUnderTest) -> Verdict:
+    """Call pods of this cluster by their addresses from clusters of other networks."""
+    network = cluster.plan.declared.network
+    others = [each for each in context.clusters.values() if each is not cluster and not each.is_simulated]
+    remote = [each for each in others if each.plan.declared.network != network]
+    if others and not remote:
+        return not_applicable(f"all clusters are declared on one network, {network}, on which pods reach each other")
+    tried = [pair for other in remote for pair in _pairs(cluster, other)]
     if not tried:
-        return not_applicable("no other cluster has a pod to call from, or this one none to be called")
-    answers = together(lambda way: _reaches(*way), tried)
-    if reached := [f"{other.name} reaches {pod.title} by its address" for (other, pod), reaches in answers if reaches]:
-        return failed("; ".join(reached), APART)
+        return not_applicable("no other cluster has a calling pod, or this one has no pod to call")
+    results = map_parallel(lambda pair: _reaches(*pair), tried)
+    if reached := [f"{other.name} reaches {pod.title} by its address" for (other, pod), reaches in results if reaches]:
+        return failed("; ".join(reached), SEPARATE)
     return passed(f"{len(tried)} addresses were tried, none answers")
 
 
-def _ways(site: ClusterUnderTest, other: ClusterUnderTest) -> list[tuple[ClusterUnderTest, Pod]]:
-    """Return another cluster that has callers with each of some pods here, whose addresses no pod there has."""
-    taken = {pod.status.pod_ip for pod in other.cluster.pods()}
-    pods = [each.pod for each in site.proxies_of(None) if each.pod.status.pod_ip not in ("", *taken)]
+def _pairs(cluster: ClusterUnderTest, other: ClusterUnderTest) -> list[tuple[ClusterUnderTest, Pod]]:
+    """Pair another cluster that has callers with pods of this one; skip addresses that its own pods have too."""
+    taken = {pod.status.pod_ip for pod in other.kubectl.pods()}
+    pods = [each.pod for each in cluster.proxies_of(None) if each.pod.status.pod_ip not in ("", *taken)]
     return [(other, pod) for pod in pods[:MOST_TRIED]] if other.proxies_of(None) else []
 
 
 def _reaches(other: ClusterUnderTest, pod: Pod) -> bool:
-    """Ask a pod's agent whether it is ready, from a pod of another cluster.
+    """Return whether a pod of another cluster reaches a pod's agent.
 
     Raises:
-        NotApplicable: no pod there has anything to ask with.
+        NotApplicable: no pod there has curl.
     """
     for caller in other.proxies_of(None):
         try:
             return call(caller, f"http://{pod.status.pod_ip}:{AGENT_PORT}/healthz/ready", 1)[0].status == 200
         except NotApplicable:
             continue
-    raise NotApplicable(f"no pod of {other.name} has curl to call with; a sample `sleep` has")
+    raise NotApplicable(f"no pod of {other.name} has curl; the sample `sleep` has")
 
 
-def other_mesh(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> Verdict:
-    """Call as an account of the same name as a named one, out of other meshes."""
-    asked = _asked(offer)
-    named = [consumer for consumer in offer.export.to if consumer.service_accounts]
-    if asked is None or not named:
+def other_mesh(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
+    """Call as an account of an admitted name from other meshes."""
+    address = _address(export)
+    named = [consumer for consumer in export.export.to if consumer.service_accounts]
+    if address is None or not named:
         return not_applicable("the export names no account, or no port of it speaks HTTP/1")
-    tried = [each for consumer in named for each in _namesakes(scene, site, offer, consumer)]
-    return _all_refused(scene, site, asked, tried, named[0])
+    tried = [each for consumer in named for each in _namesakes(context, cluster, export, consumer)]
+    return _all_refused(context, cluster, address, tried, named[0])
 
 
-def _namesakes(scene: Context, site: ClusterUnderTest, offer: ExportPlan, consumer: Consumer) -> Iterator[Identity]:
-    """Issue a named account's name in each trust domain that is not admitted, and in one that nobody has."""
+def _namesakes(
+    context: Context, cluster: ClusterUnderTest, export: ExportPlan, consumer: Consumer
+) -> Iterator[Identity]:
+    """Issue identities of an admitted name in every trust domain that is not admitted, and in an unknown one."""
     for account in consumer.service_accounts or ():
-        for other in scene.sites.values():
+        for other in context.clusters.values():
             names = {f"{other.trust_domain}/*", principal(other.trust_domain, account)}
-            if names.isdisjoint({f"{site.trust_domain}/*", *offer.allowed}):
+            if names.isdisjoint({f"{cluster.trust_domain}/*", *export.allowed}):
                 yield _as(other, account)
-        yield issue(held(scene.sites[consumer.cluster]).signer, f"spiffe://{principal(NOWHERE, account)}")
+        yield issue(
+            ca_certs(context.clusters[consumer.cluster]).signer, f"spiffe://{principal(UNKNOWN_DOMAIN, account)}"
+        )
 
 
-def unknown_root(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> Verdict:
-    """Call as a declared caller whose certificate comes from a root that nobody trusts."""
-    asked = _asked(offer)
-    if asked is None or not offer.export.to:
-        return not_applicable("the export admits nobody, or no port of it speaks HTTP/1")
-    consumer = offer.export.to[0]
-    fake = issue(stranger(), scene.sites[consumer.cluster].identity(_caller(consumer)))
-    answer = request(site.door, asked, fake)
-    _must_admit(scene, site, asked, consumer)
-    if answer.status:
-        hint = f"{site.name} must trust the declared roots alone: see trust.cacerts and trust.workloads"
-        return failed(f"{fake.uri} of an unknown root {answer.told}", hint)
-    return passed(f"{fake.uri} of an unknown root: {answer.said}")
+def unknown_root(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
+    """Call as an admitted caller with a certificate of an untrusted root."""
+    address = _address(export)
+    if address is None or not export.export.to:
+        return not_applicable("the export admits no account, or no port of it speaks HTTP/1")
+    consumer = export.export.to[0]
+    fake = issue(stranger(), context.clusters[consumer.cluster].identity(_caller(consumer)))
+    response = request(cluster.endpoint, address, fake)
+    _must_admit(context, cluster, address, consumer)
+    if response.status:
+        hint = f"{cluster.name} must trust only the declared roots: see trust.cacerts and trust.workloads"
+        return failed(f"{fake.uri} of an unknown root {response.description}", hint)
+    return passed(f"{fake.uri} of an unknown root: {response.detail}")
 
 
-def plaintext(scene: Context, site: ClusterUnderTest, offer: ExportPlan) -> Verdict:
-    """Let the API server, which has no certificate of the mesh, call the service's pods."""
-    slices = _slices(site, offer.export.service)
+def plaintext(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
+    """Call the service's pods through the API server, which has no certificate of the mesh."""
+    slices = _slices(cluster, export.export.service)
     numbers = sorted({port.port for each in slices for port in each.ports if port.port})
-    behind = [each.pod for each in site.proxies_of(offer.export.identity)]
-    if not behind or not numbers:
-        return not_applicable(f"no pod of {offer.export.service} runs in the mesh")
-    for pod in behind:
-        control = site.cluster.raw(_path(pod, 15021, "healthz/ready"))
-        if control.code:
+    pods = [each.pod for each in cluster.proxies_of(export.export.identity)]
+    if not pods or not numbers:
+        return not_applicable(f"no pod of {export.export.service} runs in the mesh")
+    for pod in pods:
+        control = cluster.kubectl.get_raw(_path(pod, 15021, "healthz/ready"))
+        if control.returncode:
             raise Inconclusive(
-                f"{site.name}: the API server does not reach {pod.title}: {control.error}",
-                "allow pods/proxy to these credentials, and the API server's way to the pods",
+                f"{cluster.name}: the API server does not reach {pod.title}: {control.stderr}",
+                "allow pods/proxy to these credentials, and traffic from the API server to the pods",
             )
         for number in numbers:
-            if not _resets(site, pod, number):
+            if not _resets(cluster, pod, number):
                 return failed(f"{pod.title} answers on port {number} without mutual TLS", STRICT)
-    return passed(f"{', '.join(each.title for each in behind)}, port {', '.join(map(str, numbers))}: reset")
+    return passed(f"{', '.join(each.title for each in pods)}, port {', '.join(map(str, numbers))}: reset")
 
 
-def _resets(site: ClusterUnderTest, pod: Pod, port: int) -> bool:
-    """Say whether a pod ends a connection in plaintext.
+def _resets(cluster: ClusterUnderTest, pod: Pod, port: int) -> bool:
+    """Return whether a pod closes a plaintext connection.
 
     Raises:
-        Unseen: the connection does not come to the pod.
+        Inconclusive: the connection does not reach the pod.
     """
-    done = site.cluster.raw(_path(pod, port, ""))
-    if re.search(RESET, done.error):
+    done = cluster.kubectl.get_raw(_path(pod, port, ""))
+    if re.search(RESET, done.stderr):
         return True
-    if done.code and re.search(UNREACHED, done.error, re.IGNORECASE):
-        raise Inconclusive(f"{site.name}: {pod.title} could not be asked: {done.error}", "./mesh doctor")
+    if done.returncode and re.search(UNREACHABLE, done.stderr, re.IGNORECASE):
+        raise Inconclusive(f"{cluster.name}: {pod.title} could not be called: {done.stderr}", "./mesh doctor")
     return False
 
 
@@ -247,77 +261,75 @@ def _path(pod: Pod, port: int, path: str) -> str:
     return f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{pod.metadata.name}:{port}/proxy/{path}"
 
 
-def bypass(scene: Context, site: ClusterUnderTest) -> Verdict:
-    """Look where proxies of callers send what the mesh does not know, and whether any leads to another's gateway."""
-    assert site.plan.egress is not None
-    confined = site.plan.egress.confined
+def bypass(context: Context, cluster: ClusterUnderTest) -> Verdict:
+    """Examine where callers' proxies send unknown destinations, and whether any has a direct endpoint of a gateway."""
+    assert cluster.plan.egress is not None
+    confined = cluster.plan.egress.confined
     everyone = NAMESPACE in confined
-    callers = [each for each in site.proxies_of(None) if everyone or each.pod.metadata.namespace in confined]
+    callers = [each for each in cluster.proxies_of(None) if everyone or each.pod.metadata.namespace in confined]
     if not callers:
         return not_applicable(f"no caller runs in {', '.join(confined)}")
-    left = {source.cluster for link in site.plan.imports for source in link.sources if source.via_egress} - {
-        source.cluster for link in site.plan.imports for source in link.sources if not source.via_egress
+    only_egress = {source.cluster for link in cluster.plan.imports for source in link.sources if source.via_egress} - {
+        source.cluster for link in cluster.plan.imports for source in link.sources if not source.via_egress
     }
-    others = [scene.sites[name] for name in left]
+    others = [context.clusters[name] for name in only_egress]
     gateways = {
         gateway_addresses.with_port(address, each.plan.declared.gateway.port)
-        for each in others for address in each.running.gateway
+        for each in others for address in each.output.gateway
     }  # fmt: skip
     wrong = [
-        f"{each.pod.title} sends what the mesh does not know to {known.unknown_goes_to or 'an unknown place'}"
-        for each, known in together(Proxy.listeners, callers) if known.unknown_goes_to != BLACK_HOLE
+        f"{each.pod.title} sends unknown destinations to {known.upstream_of_unknown or 'an unknown upstream'}"
+        for each, known in map_parallel(Proxy.listeners, callers) if known.upstream_of_unknown != BLACK_HOLE
     ]  # fmt: skip
     wrong += [
-        f"{each.pod.title} leads to {endpoint.where} for {upstream.name}"
-        for each, known in together(Proxy.upstreams, callers)
+        f"{each.pod.title} has the endpoint {endpoint.where} of {upstream.name}"
+        for each, known in map_parallel(Proxy.upstreams, callers)
         for upstream in known.upstreams for endpoint in upstream.endpoints if endpoint.where in gateways
     ]  # fmt: skip
     if wrong:
-        return failed("; ".join(wrong), "./mesh up --refresh puts the Sidecar and the imports back")
-    return passed(
-        f"{', '.join(each.pod.title for each in callers)}: {BLACK_HOLE}", unreached=", ".join(sorted(gateways))
-    )
+        return failed("; ".join(wrong), "./mesh up --refresh restores the Sidecar and the imports")
+    return passed(f"{', '.join(each.pod.title for each in callers)}: {BLACK_HOLE}", blocked=", ".join(sorted(gateways)))
 
 
-def _asked(offer: ExportPlan) -> Asked | None:
-    """Return what to ask for: the first port that a plain request can be made of."""
-    port: Port | None = next((each for each in offer.export.ports if each.protocol is Protocol.HTTP), None)
-    return Asked(offer.hosts[0], port.number) if port else None
+def _address(export: ExportPlan) -> ServiceAddress | None:
+    """Return the address of the first port that speaks HTTP/1."""
+    port: Port | None = next((each for each in export.export.ports if each.protocol is Protocol.HTTP), None)
+    return ServiceAddress(export.hosts[0], port.number) if port else None
 
 
 def _caller(consumer: Consumer) -> NamespacedName:
-    """Return an account that is admitted; where all are, any will do."""
+    """Return an admitted account; if all are admitted, any."""
     return (consumer.service_accounts or (NOBODY,))[0]
 
 
-def _as(site: ClusterUnderTest, account: NamespacedName) -> Identity:
-    return issue(held(site).signer, site.identity(account))
+def _as(cluster: ClusterUnderTest, account: NamespacedName) -> Identity:
+    return issue(ca_certs(cluster).signer, cluster.identity(account))
 
 
-def _must_admit(scene: Context, site: ClusterUnderTest, asked: Asked, consumer: Consumer) -> None:
-    """See that a declared caller gets through: a door that is closed to all refuses nobody.
+def _must_admit(context: Context, cluster: ClusterUnderTest, address: ServiceAddress, consumer: Consumer) -> None:
+    """See that a declared caller gets through: a endpoint that is closed to all refuses nobody.
 
     Raises:
-        Unseen: it does not.
+        Inconclusive: it does not.
     """
-    answer = request(site.door, asked, _as(scene.sites[consumer.cluster], _caller(consumer)))
-    if not answer.is_answer:
+    response = request(cluster.endpoint, address, _as(context.clusters[consumer.cluster], _caller(consumer)))
+    if not response.is_admitted:
         raise Inconclusive(
-            f"{asked} at {site.door} refuses the declared caller too ({answer.status or 'connection ended'}:"
-            f" {answer.said}), so nothing follows from a refusal",
-            SHOWN,
+            f"{address} at {cluster.endpoint} refuses the admitted caller too ("
+            f"{response.status or 'connection closed'}: {response.detail}), so that a refusal proves nothing",
+            SEE_FIRST,
         )
 
 
 def _all_refused(
-    scene: Context, site: ClusterUnderTest, asked: Asked, tried: Sequence[Identity], admitted: Consumer
+    context: Context, cluster: ClusterUnderTest, address: ServiceAddress, tried: Sequence[Identity], admitted: Consumer
 ) -> Verdict:
-    """Call under identities that must be refused, and under one that must not."""
-    answers = [(each, request(site.door, asked, each)) for each in tried]
-    _must_admit(scene, site, asked, admitted)
-    through = [f"{who.uri} {answer.told}" for who, answer in answers if not answer.is_refused]
+    """Call under identities that must be refused, and under one that must be admitted."""
+    responses = [(each, request(cluster.endpoint, address, each)) for each in tried]
+    _must_admit(context, cluster, address, admitted)
+    through = [f"{who.uri} {got.description}" for who, got in responses if not got.is_refused]
     if through:
-        return failed(f"{asked}: {'; '.join(through)}", POLICY)
+        return failed(f"{address}: {'; '.join(through)}", POLICY)
     return passed(
-        f"{len(answers)} refused", **{who.uri: f"{answer.status or 'ended'}: {answer.said}" for who, answer in answers}
+        f"{len(responses)} refused", **{who.uri: f"{got.status or 'closed'}: {got.detail}" for who, got in responses}
     )

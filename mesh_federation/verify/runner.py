@@ -1,4 +1,4 @@
-"""Runs checks side by side: none holds up another, and whatever goes wrong in one is that one's result."""
+"""Runs checks in parallel; a check that raises an exception affects no other check."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.verdict import Inconclusive, NotApplicable, Verdict, could_not_run, not_applicable
 
-SIDE_BY_SIDE = 8
-"""Checks at once: most of their time they wait for a cluster."""
+AT_ONCE = 8
+"""Checks in parallel: most of the time they wait for a cluster."""
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """A check that has run.
 
     Attributes:
-        check: which.
-        verdict: what it came to.
-        seconds: how long it took.
+        check: the check.
+        verdict: its outcome.
+        seconds: its duration.
     """
 
     check: Check
@@ -27,36 +27,36 @@ class Result:
     seconds: float
 
 
-def run(checks: Sequence[Check]) -> Iterator[Result]:
-    """Run checks and yield each as it ends; those that are left when the caller stops never begin."""
-    pool = ThreadPoolExecutor(max_workers=SIDE_BY_SIDE)
+def run(checks: Sequence[Check]) -> Iterator[CheckResult]:
+    """Run checks and yield each result as soon as it is there; if the caller stops, waiting checks never start."""
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
     try:
-        begun: list[Future[Result]] = [pool.submit(run_one, check) for check in checks]
-        for ended in as_completed(begun):
+        started: list[Future[CheckResult]] = [pool.submit(run_one, check) for check in checks]
+        for ended in as_completed(started):
             yield ended.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def run_one(check: Check) -> Result:
-    """Run one check; that it could not look is an outcome, and so is a fault of its own."""
-    begun = time.monotonic()
+def run_one(check: Check) -> CheckResult:
+    """Run one check; "inconclusive" is a result, and so is an exception of the check itself."""
+    start = time.monotonic()
     try:
-        verdict = check.judge()
-    except NotApplicable as none:
-        verdict = not_applicable(str(none))
-    except Inconclusive as unseen:
-        verdict = could_not_run(unseen.found, unseen.hint)
+        verdict = check.run()
+    except NotApplicable as reason:
+        verdict = not_applicable(str(reason))
+    except Inconclusive as inconclusive:
+        verdict = could_not_run(inconclusive.message, inconclusive.hint)
     except Exception as error:
         verdict = could_not_run(
-            f"the check itself failed: {type(error).__name__} in {_place(error)}",
-            "this is a fault of the program: report it with the line above",
+            f"the check itself failed: {type(error).__name__} in {_location(error)}",
+            "this is a bug in mesh-federation: please report it with the line above",
         )
-    return Result(check, verdict, time.monotonic() - begun)
+    return CheckResult(check, verdict, time.monotonic() - start)
 
 
-def _place(error: Exception) -> str:
-    """Name the line in which it happened; its text may hold what must not be shown."""
+def _location(error: Exception) -> str:
+    """Return file and line of an exception; its text may hold a secret and is not shown."""
     traceback = error.__traceback__
     assert traceback is not None
     while traceback.tb_next:

@@ -1,4 +1,4 @@
-"""Checks of what pods hold and answer: where they only exist on paper, there is nothing to check."""
+"""Checks that need running pods: they do not apply to a cluster whose nodes are simulated."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,9 +6,9 @@ from functools import partial
 from mesh_federation.verify.context import ClusterUnderTest
 from mesh_federation.verify.verdict import Verdict, not_applicable
 
-ON_PAPER = "its pods only exist on paper"
+SIMULATED = "its pods are simulated and run nothing"
 
 
-def on_pods(site: ClusterUnderTest, judge: Callable[[], Verdict]) -> Callable[[], Verdict]:
-    """Return what judges a cluster; of one that is simulated, that it has nothing to judge."""
-    return partial(not_applicable, ON_PAPER) if site.is_simulated else judge
+def skip_if_simulated(cluster: ClusterUnderTest, run: Callable[[], Verdict]) -> Callable[[], Verdict]:
+    """Return the function of a check; for a simulated cluster, one that returns "not applicable"."""
+    return partial(not_applicable, SIMULATED) if cluster.is_simulated else run

@@ -1,4 +1,4 @@
-"""What a check came to, and how it says that it could not look."""
+"""The outcome of a check, and the exceptions for a check that has none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ class Status(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_APPLICABLE = "not-applicable"
-    """The cluster cannot have what is checked, or nothing is declared that it guards. Never counts as passed."""
+    """The cluster cannot have what is checked, or the stack declares nothing to check. Never counts as passed."""
     COULD_NOT_RUN = "could-not-run"
 
 
@@ -20,56 +20,56 @@ class Verdict:
     """The outcome of one check.
 
     Attributes:
-        status: how it ended.
-        found: what was seen, in a line for a person.
-        hint: what to do about it; empty where there is nothing to do.
-        evidence: what the outcome rests on, by what it is: fingerprints, endpoints, identities. Never a secret.
+        status: how the check ended.
+        message: what was observed, in one line.
+        hint: what to do about it; empty if nothing needs to be done.
+        evidence: named facts that the outcome rests on: fingerprints, endpoints, identities. Never a secret.
     """
 
     status: Status
-    found: str
+    message: str
     hint: str = ""
     evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 class Inconclusive(Exception):
-    """A check could not see what it is about.
+    """A check could not observe what it is about.
 
     Attributes:
-        found: what stood in the way.
+        message: what prevented it.
         hint: what to do about it.
     """
 
-    def __init__(self, found: str, hint: str) -> None:
-        """Say both."""
-        super().__init__(found)
-        self.found = found
+    def __init__(self, message: str, hint: str) -> None:
+        """Keep the message and the hint apart."""
+        super().__init__(message)
+        self.message = message
         self.hint = hint
 
 
-class Unreachable(Inconclusive):
-    """A cluster does not answer at all."""
+class ClusterUnreachable(Inconclusive):
+    """The API server of a cluster does not answer."""
 
 
 class NotApplicable(Exception):
-    """There is nothing to check; the text says why."""
+    """There is nothing to check; the text is the reason."""
 
 
-def passed(found: str, **evidence: str) -> Verdict:
-    """Return that all is as declared."""
-    return Verdict(Status.PASSED, found, evidence=evidence)
+def passed(message: str, **evidence: str) -> Verdict:
+    """Return the verdict of a check that passed."""
+    return Verdict(Status.PASSED, message, evidence=evidence)
 
 
-def failed(found: str, hint: str, **evidence: str) -> Verdict:
-    """Return that something is not as declared."""
-    return Verdict(Status.FAILED, found, hint, evidence)
+def failed(message: str, hint: str, **evidence: str) -> Verdict:
+    """Return the verdict of a check that failed."""
+    return Verdict(Status.FAILED, message, hint, evidence)
 
 
 def not_applicable(reason: str) -> Verdict:
-    """Return that there is nothing to check."""
+    """Return the verdict of a check that has nothing to check."""
     return Verdict(Status.NOT_APPLICABLE, reason)
 
 
-def could_not_run(found: str, hint: str) -> Verdict:
-    """Return that nobody knows."""
-    return Verdict(Status.COULD_NOT_RUN, found, hint)
+def could_not_run(message: str, hint: str) -> Verdict:
+    """Return the verdict of a check that is inconclusive."""
+    return Verdict(Status.COULD_NOT_RUN, message, hint)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mesh_federation.verify.certificates import Identity, Signer, issue, read
-from mesh_federation.verify.gateway_endpoint import Answer, Asked, GatewayEndpoint, request
+from mesh_federation.verify.gateway_endpoint import GatewayEndpoint, GatewayResponse, ServiceAddress, request
 from tests.checkout import eventually
 from tests.lab.lab import PATIENCE, Lab
 from tests.lab.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
@@ -95,9 +95,9 @@ def minted(lab: Lab, uri: str) -> Identity:
     return issue(Signer([*read(pem["ca-cert.pem"]), *read(pem["cert-chain.pem"])], key), uri)
 
 
-def answered(lab: Lab, port: int, uri: str = SLEEP) -> Answer:
+def answered(lab: Lab, port: int, uri: str = SLEEP) -> GatewayResponse:
     """Call the Service through west's gateway, as proxies do."""
-    return request(GatewayEndpoint("west", lab.gateway("west"), 15443), Asked(SHOP, port), minted(lab, uri))
+    return request(GatewayEndpoint("west", lab.gateway("west"), 15443), ServiceAddress(SHOP, port), minted(lab, uri))
 
 
 def come_to(lab: Lab, statuses: dict[int, int], uri: str = SLEEP) -> bool:
@@ -126,7 +126,7 @@ def test_without_the_policies_the_same_calls_are_answered_on_every_port(deployed
     eventually(partial(come_to, deployed, {80: 200, 7000: 200, 9000: 200, 7001: 200}), PATIENCE)
     told = verify(deployed, "--only=refusals.ports")
     assert (told.code, told.ended("failed")) == (1, ["refusals.ports"])
-    assert all(f"{SHOP}:{port}: {SLEEP} is answered with 200" in told.told[0] for port in UNLISTED)
+    assert all(f"{SHOP}:{port}: {SLEEP} gets status 200" in told.told[0] for port in UNLISTED)
 
 
 def test_a_policy_beside_its_pods_lets_no_account_in_that_no_export_names(deployed: Lab) -> None:

@@ -1,11 +1,11 @@
-"""A report as one page that needs nothing else: the picture of the federation, and every check with its evidence."""
+"""A verification report as one self-contained page: the picture, and every check with its evidence."""
 
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mesh_federation.verify.reports.report import Report
+from mesh_federation.verify.reports.report import VerificationReport
 from mesh_federation.verify.reports.text import MARKS
 
 TITLES = {
@@ -22,12 +22,12 @@ TITLES = {
 VERDICTS = {0: "verified", 1: "not as declared", 2: "not verified"}
 
 
-def write(report: Report, picture: str) -> str:
+def write(report: VerificationReport, picture: str) -> str:
     """Return the page.
 
     Args:
-        report: of a verification.
-        picture: of the federation, as an SVG element without a prolog.
+        report: the report.
+        picture: the federation as an SVG element without a prolog.
     """
     folder = FileSystemLoader(Path(__file__).parent)
     pages = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

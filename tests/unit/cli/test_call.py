@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mesh_federation.cli import call as calling
-from mesh_federation.cli.call import Answer, call, report
+from mesh_federation.cli.call import CallResult, call, report
 from mesh_federation.loader import parse
 from mesh_federation.plan.calls import Call, answering, calls
 from mesh_federation.stack.config import Federation, NamespacedName
@@ -78,7 +78,7 @@ def test_discovered_services_of_simulated_clusters_answer_nobody() -> None:
 
 
 def test_the_identities_are_those_that_the_servers_proxy_saw() -> None:
-    answer = Answer(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
+    answer = CallResult(200, 0.012, json.dumps({"headers": {"X-Forwarded-Client-Cert": [SEEN]}}))
     made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
     assert report(made, answer, WEST).splitlines() == [
         "east: sleep/sleep calls http://x:1/headers",
@@ -112,7 +112,7 @@ def test_who_answered_is_told_by_the_servers_identity_not_by_who_should(server: 
     model = by_global_host()
     [made] = calls(model)
     seen = SEEN.replace("By=spiffe://west.local/", f"By=spiffe://{server}/")
-    told = report(made, Answer(200, 0.012, seen), answering(model, made)).splitlines()
+    told = report(made, CallResult(200, 0.012, seen), answering(model, made)).splitlines()
     assert told[1] == f"  200 from {who} in 0.012 s"
     assert f"spiffe://{server}/ns/httpbin/sa/httpbin" in told[3]
 
@@ -128,7 +128,7 @@ def test_only_clusters_that_may_answer_are_told_apart() -> None:
 def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
     told = report(
         Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]"),
-        Answer(403, 0.01, "RBAC: access denied"),
+        CallResult(403, 0.01, "RBAC: access denied"),
         WEST,
     )
     assert "  403: RBAC: access denied" in told
@@ -152,7 +152,7 @@ def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
 )  # fmt: skip
 def test_a_call_that_fails_is_told_with_what_it_means(said: str, told: str) -> None:
     made = Call("east", SLEEP, "west", "http://x:1/headers", "imports[0]")
-    assert report(made, Answer(503, 0.01, said), WEST).splitlines()[-1].startswith(f"  -> {told}")
+    assert report(made, CallResult(503, 0.01, said), WEST).splitlines()[-1].startswith(f"  -> {told}")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The table of checks in docs/checks.md is what the catalogue and its mutations say."""
+"""The table of checks in docs/checks.md is generated from the catalogue and the mutations."""
 
 from datetime import timedelta
 
@@ -7,22 +7,22 @@ import pytest
 from mesh_federation.verify.catalogue import catalogue, drills
 from tests.lab.mutations import MUTATIONS, Mutation
 from tests.unit.components.recorder import ROOT
-from tests.unit.verify.stage import scene
+from tests.unit.verify.fake_clusters import context
 
 PAGE = ROOT / "docs" / "checks.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
 
 
 def row(mutation: Mutation) -> str:
-    """One check: what it proves, on the stack on which it is broken, and by what."""
-    whole = scene(mutation.stack)
+    """One check: what it description, on the stack on which it is broken, and by what."""
+    whole = context(mutation.stack)
     checks = [*catalogue(whole, lambda: [], timedelta(days=30)), *drills(whole)]
-    proves = next(check.proves for check in checks if check.id == mutation.check)
-    return f"| `{mutation.check}` | {proves} | {mutation.what} | {mutation.stack} |\n"
+    description = next(check.description for check in checks if check.id == mutation.check)
+    return f"| `{mutation.check}` | {description} | {mutation.what} | {mutation.stack} |\n"
 
 
 def test_the_page_of_checks_is_current(request: pytest.FixtureRequest) -> None:
-    table = "| check | proves, for example | goes red when | tried on |\n|---|---|---|---|\n" + "".join(
+    table = "| check | what is true if it passes, for example | fails when | tried on |\n|---|---|---|---|\n" + "".join(
         map(row, MUTATIONS)
     )
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)

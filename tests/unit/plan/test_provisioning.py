@@ -83,8 +83,8 @@ def test_the_real_name_is_the_logical_one_with_the_generation(provisioner: str) 
 
 
 def test_only_clusters_that_the_program_makes_are_its_own() -> None:
-    assert made("kwok").ours and made("kind").ours and made("k3d").ours
-    assert not made("existing", kubeconfig="/k").ours
+    assert all(made(provider).provider.ours for provider in MAKERS)
+    assert not made("existing", kubeconfig="/k").provider.ours
 
 
 @pytest.mark.parametrize("change", [{"kubeconfig": "/other"}, {"context": "b"}, {"adopted": ["Namespace shop"]}])
@@ -240,7 +240,7 @@ def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
 
 def hashes(made: Provision) -> set[str]:
     """Hashes that the nodes carry, as the cluster's script reads them."""
-    maker = {"kind": KIND, "k3d": K3D}[made.provisioner]
+    maker = {"kind": KIND, "k3d": K3D}[made.provider.name]
     return set(maker.order(made.config).labels.values())
 
 

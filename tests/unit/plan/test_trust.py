@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from mesh_federation.loader import parse
 from mesh_federation.plan import trust
 from mesh_federation.stack import pem
+from mesh_federation.verify import certificates
 from tests.unit.plan.model import tree
-from tests.unit.verify import stage
-from tests.unit.verify.stage import intermediate, root
+from tests.unit.verify.fake_clusters import intermediate, root
 
 CERTIFICATES = st.text("ABCDEFabcdef0123456789+/", min_size=4, max_size=40).map(
     lambda body: f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
@@ -74,8 +74,8 @@ def test_authorities_may_sign_certificates() -> None:
 
 
 def test_certificates_are_told_apart_by_the_fingerprints_that_other_programs_print() -> None:
-    chain = stage.pem(*intermediate("east").chain).decode()
-    bundle = stage.pem(*root().chain).decode()
+    chain = certificates.pem(*intermediate("east").chain).decode()
+    bundle = certificates.pem(*root().chain).decode()
     [authority, own] = intermediate("east").chain
     assert pem.fingerprints(chain, bundle) == {
         "authority": printed(authority), "root": printed(own), "trusted": [printed(own)],

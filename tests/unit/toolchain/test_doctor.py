@@ -1,4 +1,4 @@
-"""What doctor says, and when it says that the default provisioner can run."""
+"""What doctor says, and when it says that the default provider can run."""
 
 import io
 from dataclasses import replace
@@ -10,6 +10,7 @@ from rich.console import Console
 from mesh_federation.cli import doctor
 from mesh_federation.cli.doctor import Lack, Machine, doubtful, lacking
 from mesh_federation.clusters.machine_limits import GIB, Limits
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import install, survey
@@ -19,9 +20,9 @@ ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
 GOOD = Machine(limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})
 
 
-def lacks(host: Host, machine: Machine, provisioner: str) -> list[Lack]:
+def lacks(host: Host, machine: Machine, provider: str) -> list[Lack]:
     pinned = pins.load(host)
-    return lacking(provisioner, pinned, survey(pinned, pinned.pieces, host), machine)
+    return lacking(PROVIDERS[provider], pinned, survey(pinned, pinned.pieces, host), machine)
 
 
 def shown(host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
@@ -31,7 +32,7 @@ def shown(host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> tupl
     return doctor.doctor(Console(file=output, width=240)), output.getvalue()
 
 
-def test_a_machine_with_everything_is_ready_for_every_provisioner(
+def test_a_machine_with_everything_is_ready_for_every_provider(
     host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_all(publisher)
@@ -49,7 +50,7 @@ def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host, monkeypat
     assert "none (only needed where official releases are out of reach)" in text
 
 
-def test_what_only_another_provisioner_lacks_is_no_failure(
+def test_what_only_another_provider_lacks_is_no_failure(
     host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_all(publisher)
@@ -84,14 +85,12 @@ def test_an_official_plugin_that_has_just_arrived_is_not_missing(
     assert "found on this machine" in text and "stand-in" not in text
 
 
-@pytest.mark.parametrize("provisioner", ["k3d", "kind"])
-def test_a_tool_that_the_toolchain_does_not_install_is_named(
-    host: Host, publisher: Publisher, provisioner: str
-) -> None:
+@pytest.mark.parametrize("provider", ["k3d", "kind"])
+def test_a_tool_that_the_toolchain_does_not_install_is_named(host: Host, publisher: Publisher, provider: str) -> None:
     publish_all(publisher)
     install({"existing"}, lambda _: None, host)
     machine = replace(GOOD, tools={"docker": None})
-    assert [lack.what for lack in lacks(host, machine, provisioner)] == ["docker is not on PATH"]
+    assert [lack.what for lack in lacks(host, machine, provider)] == ["docker is not on PATH"]
 
 
 def test_a_k3d_that_is_not_there_is_named_with_how_to_get_it(k3d_host: Host, publisher: Publisher) -> None:
@@ -100,14 +99,14 @@ def test_a_k3d_that_is_not_there_is_named_with_how_to_get_it(k3d_host: Host, pub
     assert lacks(k3d_host, GOOD, "k3d") == [Lack("k3d", "get it: ./mesh install k3d")]
 
 
-@pytest.mark.parametrize(("provisioner", "needed"), [("kwok", "2"), ("kind", "3"), ("k3d", "3")])
+@pytest.mark.parametrize(("provider", "needed"), [("kwok", "2"), ("kind", "3"), ("k3d", "3")])
 def test_too_little_memory_is_named_with_what_is_needed(
-    host: Host, publisher: Publisher, provisioner: str, needed: str
+    host: Host, publisher: Publisher, provider: str, needed: str
 ) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
     tight = replace(GOOD, limits=replace(ROOMY, memory=GIB * 19 // 10))
-    assert [lack.what for lack in lacks(host, tight, provisioner)] == [f"1.9 GiB of memory free, {needed} needed"]
+    assert [lack.what for lack in lacks(host, tight, provider)] == [f"1.9 GiB of memory free, {needed} needed"]
 
 
 def test_a_machine_that_does_not_tell_its_limits_lacks_none(
@@ -119,15 +118,15 @@ def test_a_machine_that_does_not_tell_its_limits_lacks_none(
     assert code == 0 and text.count("ready") == 4 and text.count("unknown") == 3
 
 
-@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
-def test_inotify_limits_too_low_for_any_node_are_missing(host: Host, publisher: Publisher, provisioner: str) -> None:
+@pytest.mark.parametrize("provider", ["kind", "k3d"])
+def test_inotify_limits_too_low_for_any_node_are_missing(host: Host, publisher: Publisher, provider: str) -> None:
     publish_all(publisher)
     install({"existing"}, lambda _: None, host)
     machine = replace(GOOD, limits=replace(ROOMY, instances=64))
-    assert [lack.what for lack in lacks(host, machine, provisioner)] == [
+    assert [lack.what for lack in lacks(host, machine, provider)] == [
         "fs.inotify.max_user_instances is 64, kind wants 512"
     ]
-    assert doubtful(provisioner, machine) == []
+    assert doubtful(PROVIDERS[provider], machine) == []
 
 
 def test_inotify_limits_below_what_kind_wants_are_shown_and_no_failure(
@@ -148,7 +147,7 @@ def test_simulated_nodes_watch_no_files(host: Host, publisher: Publisher) -> Non
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
     machine = replace(GOOD, limits=replace(ROOMY, instances=1, watches=1))
-    assert lacks(host, machine, "kwok") == doubtful("kwok", machine) == []
+    assert lacks(host, machine, "kwok") == doubtful(PROVIDERS["kwok"], machine) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
@@ -87,7 +88,7 @@ def test_a_module_that_would_give_another_file_is_refused(checkout: Host, tmp_pa
         install({"existing"}, lambda _: None, checkout)
 
 
-def test_every_provisioner_gets_them() -> None:
+def test_every_provider_gets_them() -> None:
     pinned = pins.load(Host.current({}))
-    for provisioner in pins.PROVISIONERS:
-        assert "gateway-api" in {piece.name for piece in pinned.needed(frozenset({provisioner}))}
+    for provider in PROVIDERS:
+        assert "gateway-api" in {piece.name for piece in pinned.needed(frozenset({provider}))}

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import Progress, Toolchain, install
-from mesh_federation.toolchain.pins import PROVISIONERS, Piece, Pins
+from mesh_federation.toolchain.pins import Piece, Pins
 from tests.unit.toolchain.publisher import (
     LAYOUT,
     Publisher,
@@ -51,7 +52,7 @@ def only(name: str) -> Callable[[Pins, frozenset[str]], list[Piece]]:
 
 
 def got(name: str, host: Host, told: list[Progress]) -> Toolchain:
-    return install(PROVISIONERS, told.append, host, only(name))
+    return install(PROVIDERS, told.append, host, only(name))
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -72,7 +73,7 @@ def test_the_pins_follow_the_publisher(name: str, host: Host, told: list[Progres
 
 def test_all_of_it_comes_officially_and_leaves_the_checkout_as_it_is(host: Host, told: list[Progress]) -> None:
     before = everything(host.checkout)
-    toolchain = install(PROVISIONERS, told.append, host)
+    toolchain = install(PROVIDERS, told.append, host)
     assert {place.route for place in toolchain.pieces} == {"official"}
     assert toolchain.launchers is None
     assert everything(host.checkout) == before

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain import launchers, pins
 from mesh_federation.toolchain.__main__ import line, main
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host, cache_folder
 from mesh_federation.toolchain.install import Missing, Progress, Toolchain, install, ready
-from mesh_federation.toolchain.pins import PROVISIONERS, record_checksum
+from mesh_federation.toolchain.pins import record_checksum
 from tests.unit.toolchain.publisher import KUBECTL, TLS, Publisher, program, publish_all
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -271,7 +272,7 @@ def test_the_projects_pins_know_a_route_for_every_piece_of_every_provisioner() -
 
 def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
     pinned = pins.load(Host.current({}))
-    needed = {name: {piece.name for piece in pinned.needed(frozenset({name}))} for name in PROVISIONERS}
+    needed = {name: {piece.name for piece in pinned.needed(frozenset({name}))} for name in PROVIDERS}
     shared = needed["existing"]
     programs = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl"}
     assert needed["kwok"] - shared == programs
@@ -282,7 +283,7 @@ def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
 
 def test_a_preview_of_the_projects_stacks_needs_no_program_that_makes_clusters() -> None:
     pinned = pins.load(Host.current({}))
-    shown = {name: {piece.name for piece in pinned.previewed(frozenset({name}))} for name in PROVISIONERS}
+    shown = {name: {piece.name for piece in pinned.previewed(frozenset({name}))} for name in PROVIDERS}
     assert shown["kwok"] == shown["existing"]
     assert shown["kind"] == shown["k3d"] == shown["existing"] | {"metallb"}
 

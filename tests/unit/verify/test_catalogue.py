@@ -7,11 +7,11 @@ import pytest
 from mesh_federation.verify.catalogue import GROUPS, catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
 from tests.lab.mutations import MUTATIONS, ON_PAPER
-from tests.unit.verify.stage import STACKS, scene
+from tests.unit.verify.fake_clusters import STACKS, context
 
 
 def checks(stack: str) -> list[Check]:
-    whole = scene(stack)
+    whole = context(stack)
     return [*catalogue(whole, lambda: [], timedelta(days=30)), *drills(whole)]
 
 
@@ -32,16 +32,18 @@ def test_a_mutation_is_tried_on_a_stack_that_has_its_check(mutation: object) -> 
 def test_checks_tell_what_they_are_about_by_places_of_the_stack_file(stack: str) -> None:
     made = checks(stack)
     assert {check.group for check in made} <= set(GROUPS)
-    assert all(check.about and check.proves for check in made)
-    assert len({(check.id, check.proves) for check in made}) == len(made)
+    assert all(check.about and check.description for check in made)
+    assert len({(check.id, check.description) for check in made}) == len(made)
 
 
 def test_on_simulated_control_planes_what_needs_pods_is_never_passed() -> None:
     for check in checks("embedded"):
         if check.id in ON_PAPER or check.id in ("control-planes.api", "gateways.address"):
             continue
-        verdict = check.judge()
-        assert (verdict.status, verdict.found) == ("not-applicable", "its pods only exist on paper"), check.id
+        verdict = check.run()
+        assert (verdict.status, verdict.message) == ("not-applicable", "its pods are simulated and run nothing"), (
+            check.id
+        )
 
 
 @pytest.mark.parametrize("wanted", ["trust.cacerts", "trust", "clusters.west"])

@@ -8,7 +8,7 @@ from mesh_federation.plan.routing import ImportPlan
 from mesh_federation.verify import imports
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.verdict import NotApplicable, Status, Verdict
-from tests.unit.verify.stage import pod, scene, told
+from tests.unit.verify.fake_clusters import context, fake, pod
 
 IPV6 = "2001:db8::16"
 HTTPBIN = "outbound|8000||httpbin.httpbin.svc.cluster.local"
@@ -26,22 +26,22 @@ def upstreams(name: str, *endpoints: object) -> dict[str, object]:
     return {"cluster_statuses": [{"name": name, "host_statuses": list(endpoints)}]}
 
 
-def asked(stack: str, cluster: str, name: str, *endpoints: object, pods: tuple[object, ...] = ()) -> Verdict:
+def asked(stack: str, importer: str, name: str, *endpoints: object, pods: tuple[object, ...] = ()) -> Verdict:
     """Judge the import of a stack when the caller's proxy holds these endpoints of it."""
-    whole = scene(stack)
-    site, link = of(whole, cluster, name)
-    told(site).lists("pods", pod("sleep", "sleep"), *pods)
-    told(site).when("exec", "clusters?format=json", out=upstreams(name, *endpoints))
-    return imports.endpoints(whole, site, link)
+    whole = context(stack)
+    cluster, link = of(whole, importer, name)
+    fake(cluster).lists("pods", pod("sleep", "sleep"), *pods)
+    fake(cluster).when("exec", "clusters?format=json", out=upstreams(name, *endpoints))
+    return imports.endpoints(whole, cluster, link)
 
 
-def of(whole: Context, cluster: str, name: str) -> tuple[ClusterUnderTest, ImportPlan]:
-    site = whole.sites[cluster]
-    return site, next(link for link in site.plan.imports if name.endswith(f"||{link.host}"))
+def of(whole: Context, importer: str, name: str) -> tuple[ClusterUnderTest, ImportPlan]:
+    cluster = whole.clusters[importer]
+    return cluster, next(link for link in cluster.plan.imports if name.endswith(f"||{link.host}"))
 
 
 def gateway(stack: str, cluster: str) -> str:
-    return scene(stack).sites[cluster].running.gateway[0]
+    return context(stack).clusters[cluster].output.gateway[0]
 
 
 WEST = gateway("east-west", "west")
@@ -49,27 +49,27 @@ WEST = gateway("east-west", "west")
 
 def test_exactly_the_declared_gateway_passes() -> None:
     verdict = asked("east-west", "east", HTTPBIN, endpoint(WEST))
-    assert (verdict.status, verdict.found) == (Status.PASSED, f"{WEST}:15443")
+    assert (verdict.status, verdict.message) == (Status.PASSED, f"{WEST}:15443")
 
 
 @pytest.mark.parametrize(
     ("endpoints", "found"),
     [
         ([], "lacks"),
-        ([endpoint("203.0.113.9")], "also holds 203.0.113.9:15443"),
-        ([endpoint(WEST), endpoint("203.0.113.9")], "also holds 203.0.113.9:15443"),
+        ([endpoint("203.0.113.9")], "also has 203.0.113.9:15443"),
+        ([endpoint(WEST), endpoint("203.0.113.9")], "also has 203.0.113.9:15443"),
         ([endpoint(WEST, port=443)], f"lacks {WEST}:15443"),
-        ([endpoint(WEST, region="east")], f"takes {WEST}:15443 to be in east"),
+        ([endpoint(WEST, region="east")], f"has {WEST}:15443 in the locality east"),
     ],
 )
 def test_an_endpoint_too_many_too_few_or_elsewhere_is_told(endpoints: list[object], found: str) -> None:
     verdict = asked("east-west", "east", HTTPBIN, *endpoints)
-    assert (verdict.status, found in verdict.found) == (Status.FAILED, True), verdict.found
+    assert (verdict.status, found in verdict.message) == (Status.FAILED, True), verdict.message
 
 
 def test_a_name_that_the_proxy_does_not_know_is_told() -> None:
     verdict = asked("east-west", "east", "outbound|1||httpbin.httpbin.svc.cluster.local")
-    assert "does not know outbound|8000||httpbin.httpbin" in verdict.found
+    assert "does not know outbound|8000||httpbin.httpbin" in verdict.message
 
 
 @pytest.mark.parametrize(("weights", "status"), [((50, 50), "passed"), ((1, 1), "passed"), ((95, 5), "failed")])
@@ -83,32 +83,32 @@ def test_beside_pods_of_its_own_a_cluster_must_hold_each_that_is_ready_and_no_ot
     remote, here = gateway("as-local", "west"), endpoint("10.10.0.20", 8080, 1, "east")
     own = pod("httpbin", "httpbin", ip="10.10.0.20")
     both = asked("as-local", "east", HTTPBIN, endpoint(remote), here, pods=(own,))
-    assert (both.status, both.found) == (Status.PASSED, f"{remote}:15443, beside 1 pods here")
-    assert "lacks 10.10.0.20" in asked("as-local", "east", HTTPBIN, endpoint(remote), pods=(own,)).found
-    assert "also holds 10.10.0.20:8080" in asked("as-local", "east", HTTPBIN, endpoint(remote), here).found
+    assert (both.status, both.message) == (Status.PASSED, f"{remote}:15443, and 1 local pods")
+    assert "lacks 10.10.0.20" in asked("as-local", "east", HTTPBIN, endpoint(remote), pods=(own,)).message
+    assert "also has 10.10.0.20:8080" in asked("as-local", "east", HTTPBIN, endpoint(remote), here).message
 
 
 def test_through_an_egress_gateway_callers_hold_that_alone() -> None:
-    whole = scene("egress")
-    [link] = whole.sites["east"].plan.imports
-    planned = whole.sites["east"].plan.egress
+    whole = context("egress")
+    [link] = whole.clusters["east"].plan.imports
+    planned = whole.clusters["east"].plan.egress
     assert planned is not None
     name = f"outbound|8000||{link.host}"
     port = link.sources[0].port
     assert asked("egress", "east", name, endpoint(planned.address, port)).status is Status.PASSED
     direct = asked("egress", "east", name, endpoint(gateway("egress", "west")))
-    assert f"lacks {planned.address}:{port}" in direct.found
+    assert f"lacks {planned.address}:{port}" in direct.message
 
 
 def test_ipv6_endpoints_are_compared_as_addresses() -> None:
-    whole = scene("east-west")
-    west = replace(whole.sites["west"], running=whole.sites["west"].running.model_copy(update={"gateway": (IPV6,)}))
-    whole = replace(whole, sites={**whole.sites, "west": west})
-    site, link = of(whole, "east", HTTPBIN)
-    told(site).lists("pods", pod("sleep", "sleep"))
-    told(site).when("exec", "clusters?format=json", out=upstreams(HTTPBIN, endpoint(IPV6)))
-    verdict = imports.endpoints(whole, site, link)
-    assert (verdict.status, verdict.found) == (Status.PASSED, f"[{IPV6}]:15443")
+    whole = context("east-west")
+    west = replace(whole.clusters["west"], output=whole.clusters["west"].output.model_copy(update={"gateway": (IPV6,)}))
+    whole = replace(whole, clusters={**whole.clusters, "west": west})
+    cluster, link = of(whole, "east", HTTPBIN)
+    fake(cluster).lists("pods", pod("sleep", "sleep"))
+    fake(cluster).when("exec", "clusters?format=json", out=upstreams(HTTPBIN, endpoint(IPV6)))
+    verdict = imports.endpoints(whole, cluster, link)
+    assert (verdict.status, verdict.message) == (Status.PASSED, f"[{IPV6}]:15443")
 
 
 def settings(*pins: str, typed: bool = False) -> dict[str, object]:
@@ -133,16 +133,16 @@ def settings(*pins: str, typed: bool = False) -> dict[str, object]:
     ],
 )
 def test_callers_must_accept_the_declared_identities_and_no_other(held: dict[str, object], status: str) -> None:
-    whole = scene("east-west")
-    site, link = of(whole, "east", HTTPBIN)
-    told(site).lists("pods", pod("sleep", "sleep"))
-    told(site).when("exec", "dynamic_active_clusters", out=held)
-    assert imports.pins(whole, site, link).status == status
+    whole = context("east-west")
+    cluster, link = of(whole, "east", HTTPBIN)
+    fake(cluster).lists("pods", pod("sleep", "sleep"))
+    fake(cluster).when("exec", "dynamic_active_clusters", out=held)
+    assert imports.pins(whole, cluster, link).status == status
 
 
 def test_without_a_caller_nothing_is_known_and_that_is_said() -> None:
-    whole = scene("east-west")
-    site, link = of(whole, "east", HTTPBIN)
-    told(site).lists("pods", pod("other", "sleep"))
+    whole = context("east-west")
+    cluster, link = of(whole, "east", HTTPBIN)
+    fake(cluster).lists("pods", pod("other", "sleep"))
     with pytest.raises(NotApplicable, match="no pod in the mesh of east runs as sleep/sleep"):
-        imports.endpoints(whole, site, link)
+        imports.endpoints(whole, cluster, link)

@@ -9,25 +9,25 @@ import pytest
 
 from mesh_federation.cli.verify import page
 from mesh_federation.verify.catalogue import catalogue
-from mesh_federation.verify.reports.report import Report, report
-from mesh_federation.verify.runner import Result
+from mesh_federation.verify.reports.report import VerificationReport, report
+from mesh_federation.verify.runner import CheckResult
 from mesh_federation.verify.verdict import failed, passed
-from tests.unit.verify.stage import scene
+from tests.unit.verify.fake_clusters import context
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def made(stack: str = "egress") -> Report:
+def made(stack: str = "egress") -> VerificationReport:
     """A report of all checks of a stack, of which the first of the imports failed."""
-    checks = catalogue(scene(stack), lambda: [], timedelta(days=30))
+    checks = catalogue(context(stack), lambda: [], timedelta(days=30))
     broken = next(check for check in checks if check.id == "imports.endpoints")
     verdicts = {broken: failed("sleep/sleep-0 lacks 10.255.10.5:16123", "./mesh up --refresh")}
-    results = [Result(check, verdicts.get(check, passed("as declared", seen="yes")), 0.2) for check in checks]
+    results = [CheckResult(check, verdicts.get(check, passed("as declared", seen="yes")), 0.2) for check in checks]
     return report(stack, datetime(2026, 1, 2, tzinfo=UTC), 7.5, results)
 
 
 def text() -> str:
-    return page(made(), scene("egress").federation)
+    return page(made(), context("egress").federation)
 
 
 def test_the_page_shows_the_federation_in_the_colours_of_its_results() -> None:

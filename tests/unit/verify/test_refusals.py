@@ -5,23 +5,29 @@ import pytest
 from mesh_federation.verify import refusals
 from mesh_federation.verify.certificates import Identity
 from mesh_federation.verify.context import Context
-from mesh_federation.verify.gateway_endpoint import Answer, Asked, GatewayEndpoint
+from mesh_federation.verify.gateway_endpoint import GatewayEndpoint, GatewayResponse, ServiceAddress
 from mesh_federation.verify.runner import run_one
 from mesh_federation.verify.verdict import Verdict
-from tests.unit.verify.stage import pod, scene, told
+from tests.unit.verify.fake_clusters import context, fake, pod
 
 CALLER = "spiffe://east.local/ns/sleep/sa/sleep"
-OK, RBAC, ENDED = Answer(200, "hello"), Answer(403, "RBAC: access denied"), Answer(0, "the connection was ended")
+OK, RBAC, ENDED = (
+    GatewayResponse(200, "hello"),
+    GatewayResponse(403, "RBAC: access denied"),
+    GatewayResponse(0, "the connection was closed"),
+)
 
 
-def asked(name: str, answers: dict[str, Answer], monkeypatch: pytest.MonkeyPatch, rest: Answer = RBAC) -> Verdict:
+def asked(
+    name: str, answers: dict[str, GatewayResponse], monkeypatch: pytest.MonkeyPatch, rest: GatewayResponse = RBAC
+) -> Verdict:
     """Judge west's export when its gateway answers identities like this."""
 
-    def request(door: GatewayEndpoint, service: Asked, caller: Identity) -> Answer:
+    def request(endpoint: GatewayEndpoint, service: ServiceAddress, caller: Identity) -> GatewayResponse:
         return answers.get(caller.uri, rest)
 
     monkeypatch.setattr(refusals, "request", request)
-    [check] = [each for each in refusals.checks(scene()) if each.id == f"refusals.{name}"]
+    [check] = [each for each in refusals.checks(context()) if each.id == f"refusals.{name}"]
     return run_one(check).verdict
 
 
@@ -35,19 +41,19 @@ def test_everybody_else_is_refused_while_the_declared_caller_gets_through(
 @pytest.mark.parametrize("name", ["undeclared", "other-mesh", "unknown-root"])
 def test_where_nobody_gets_through_a_refusal_means_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = asked(name, {}, monkeypatch, rest=ENDED)
-    assert (verdict.status, "refuses the declared caller too" in verdict.found) == ("could-not-run", True)
+    assert (verdict.status, "refuses the admitted caller too" in verdict.message) == ("could-not-run", True)
 
 
 @pytest.mark.parametrize("name", ["undeclared", "other-mesh"])
 def test_who_gets_through_and_must_not_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     verdict = asked(name, {}, monkeypatch, rest=OK)
-    assert (verdict.status, "is answered with 200" in verdict.found) == ("failed", True)
+    assert (verdict.status, "gets status 200" in verdict.message) == ("failed", True)
 
 
 def test_a_declared_name_under_an_unknown_root_must_not_even_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     heard = iter([ENDED, OK])  # the stranger, then the declared caller
     monkeypatch.setattr(refusals, "request", lambda *_: next(heard))
-    [check] = [each for each in refusals.checks(scene()) if each.id == "refusals.unknown-root"]
+    [check] = [each for each in refusals.checks(context()) if each.id == "refusals.unknown-root"]
     assert run_one(check).verdict.status == "passed"
     assert asked("unknown-root", {}, monkeypatch, rest=RBAC).status == "could-not-run"
     assert asked("unknown-root", {}, monkeypatch, rest=OK).status == "failed"
@@ -65,8 +71,8 @@ def test_a_declared_name_under_an_unknown_root_must_not_even_be_heard(monkeypatc
     ],
 )
 def test_plaintext_must_be_ended_by_the_pod_itself(said: str, status: str) -> None:
-    whole = scene()
-    cluster = told(whole.sites["west"])
+    whole = context()
+    cluster = fake(whole.clusters["west"])
     cluster.lists("pods", pod("httpbin", "httpbin"))
     slices = {"metadata": {"name": "httpbin-x"}, "ports": [{"port": 8080}]}
     cluster.lists("endpointslices.discovery.k8s.io", slices)
@@ -77,8 +83,8 @@ def test_plaintext_must_be_ended_by_the_pod_itself(said: str, status: str) -> No
 
 
 def test_plaintext_that_nobody_can_try_is_no_refusal() -> None:
-    whole = scene()
-    cluster = told(whole.sites["west"])
+    whole = context()
+    cluster = fake(whole.clusters["west"])
     cluster.lists("pods", pod("httpbin", "httpbin"))
     cluster.lists("endpointslices.discovery.k8s.io", {"metadata": {"name": "x"}, "ports": [{"port": 8080}]})
     cluster.when("healthz/ready", error="error trying to reach service: dial tcp: no route to host")
@@ -88,7 +94,7 @@ def test_plaintext_that_nobody_can_try_is_no_refusal() -> None:
 
 def confined(whole: Context, goes: str, upstream: str) -> Verdict:
     """Judge east's egress when its caller's proxy leads there."""
-    east = told(whole.sites["east"])
+    east = fake(whole.clusters["east"])
     east.lists("pods", pod("sleep", "sleep"))
     chain = {"name": "virtualOutbound-catchall-tcp", "filters": [{"typed_config": {"cluster": goes}}]}
     listener = {"active_state": {"listener": {"name": "virtualOutbound", "filter_chains": [chain]}}}
@@ -97,13 +103,16 @@ def confined(whole: Context, goes: str, upstream: str) -> Verdict:
     where = {"socket_address": {"address": address, "port_value": int(port)}}
     held = {"cluster_statuses": [{"name": "outbound|1||x", "host_statuses": [{"address": where}]}]}
     east.when("exec", "clusters?format=json", out=held)
-    [check] = [each for each in refusals.checks(whole) if each.id == "refusals.bypass" and "east" in each.proves]
+    [check] = [each for each in refusals.checks(whole) if each.id == "refusals.bypass" and "east" in each.description]
     return run_one(check).verdict
 
 
 def test_callers_with_an_egress_gateway_lead_past_it_to_nowhere() -> None:
-    whole = scene("egress")
-    gateway = str(whole.sites["west"].door)
+    whole = context("egress")
+    gateway = str(whole.clusters["west"].endpoint)
     assert confined(whole, "BlackHoleCluster", "10.0.0.1:80").status == "passed"
-    assert "does not know to PassthroughCluster" in confined(whole, "PassthroughCluster", "10.0.0.1:80").found
-    assert f"leads to {gateway}" in confined(whole, "BlackHoleCluster", gateway).found
+    assert (
+        "sends unknown destinations to PassthroughCluster"
+        in confined(whole, "PassthroughCluster", "10.0.0.1:80").message
+    )
+    assert f"has the endpoint {gateway}" in confined(whole, "BlackHoleCluster", gateway).message

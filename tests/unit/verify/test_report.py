@@ -9,8 +9,8 @@ import pytest
 
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.reports import html, junit, text
-from mesh_federation.verify.reports.report import Report, report, schema
-from mesh_federation.verify.runner import Result
+from mesh_federation.verify.reports.report import VerificationReport, report, schema
+from mesh_federation.verify.runner import CheckResult
 from mesh_federation.verify.verdict import Verdict, could_not_run, failed, not_applicable, passed
 from tests.unit.components.recorder import ROOT
 
@@ -18,11 +18,11 @@ NASTY = "<script>alert(1)</script> & [bold]x[/bold] \x1b[31m"
 TAKEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def result(check: str, verdict: Verdict, proves: str = "it holds") -> Result:
-    return Result(Check(check, ("clusters.east",), proves, lambda: verdict), verdict, 0.25)
+def result(check: str, verdict: Verdict, description: str = "it holds") -> CheckResult:
+    return CheckResult(Check(check, ("clusters.east",), description, lambda: verdict), verdict, 0.25)
 
 
-def told(*results: Result) -> Report:
+def told(*results: CheckResult) -> VerificationReport:
     return report("east-west", TAKEN, 1.5, results)
 
 
@@ -45,7 +45,7 @@ UNKNOWN, SKIPPED = (
     ],
 )
 def test_the_exit_status_is_0_only_if_something_passed_and_nothing_is_unknown(
-    results: tuple[Result, ...], code: int
+    results: tuple[CheckResult, ...], code: int
 ) -> None:
     assert told(*results).code == code
 
@@ -75,7 +75,7 @@ def test_junit_counts_as_the_report_does_and_stays_xml() -> None:
 
 
 def test_the_page_needs_nothing_else_and_shows_what_clusters_say_as_text() -> None:
-    nasty = result("trust.roots", failed(NASTY, NASTY, **{NASTY: NASTY}), proves=NASTY)
+    nasty = result("trust.roots", failed(NASTY, NASTY, **{NASTY: NASTY}), description=NASTY)
     page = html.write(told(PASSED, nasty), "<svg></svg>")
     assert "<script" not in page and "&lt;script&gt;" in page
     assert "http://" not in page and "https://" not in page and "src=" not in page
@@ -84,10 +84,10 @@ def test_the_page_needs_nothing_else_and_shows_what_clusters_say_as_text() -> No
 
 
 def test_the_terminal_gets_no_markup_from_clusters_and_a_word_beside_each_colour() -> None:
-    made = told(result("trust.roots", failed(NASTY, NASTY), proves=NASTY))
+    made = told(result("trust.roots", failed(NASTY, NASTY), description=NASTY))
     [entry] = made.results
     assert text.line(entry).plain.startswith("FAIL trust.roots")
-    assert "[bold]x[/bold]" in text.wrong(entry).plain
+    assert "[bold]x[/bold]" in text.problem(entry).plain
     assert text.summary(made).plain == (
         "east-west: NOT as declared: 0 passed, 1 failed, 0 could not run, 0 not applicable, in 1.5 s"
     )

@@ -20,8 +20,8 @@ from mesh_federation.verify.verdict import (
 )
 
 
-def check(name: str, judge: Callable[[], Verdict]) -> Check:
-    return Check(f"trust.{name}", ("clusters.east",), "it holds", judge)
+def check(name: str, function: Callable[[], Verdict]) -> Check:
+    return Check(f"trust.{name}", ("clusters.east",), "it holds", function)
 
 
 def away() -> Verdict:
@@ -47,8 +47,8 @@ def test_a_check_that_finds_nothing_to_judge_says_why() -> None:
 def test_a_fault_of_a_check_is_told_by_its_place_and_not_by_its_text() -> None:
     verdict = run_one(check("broken", broken)).verdict
     assert verdict.status is Status.COULD_NOT_RUN
-    assert verdict.found.startswith("the check itself failed: ValueError in test_runner.py:")
-    assert "PRIVATE" not in verdict.found + verdict.hint
+    assert verdict.message.startswith("the check itself failed: ValueError in test_runner.py:")
+    assert "PRIVATE" not in verdict.message + verdict.hint
 
 
 def test_every_check_has_a_result_whatever_becomes_of_others() -> None:
@@ -59,7 +59,7 @@ def test_every_check_has_a_result_whatever_becomes_of_others() -> None:
 
 
 class Watched(ThreadPoolExecutor):
-    """Tells when nothing more is begun."""
+    """Tells when nothing more is started."""
 
     closed = threading.Event()
 
@@ -70,16 +70,16 @@ class Watched(ThreadPoolExecutor):
         super().shutdown(wait=wait)
 
 
-def test_checks_that_have_not_begun_never_do_once_nobody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_that_have_not_started_never_do_once_nobody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "ThreadPoolExecutor", Watched)
-    begun: list[int] = []
+    started: list[int] = []
 
-    def judge() -> Verdict:
-        begun.append(1)
+    def wait() -> Verdict:
+        started.append(1)
         Watched.closed.wait(60)
         return passed("yes")
 
-    running = run([check("first", lambda: passed("yes")), *(check(f"{n}", judge) for n in range(100))])
+    running = run([check("first", lambda: passed("yes")), *(check(f"{n}", wait) for n in range(100))])
     next(running)
     running.close()  # type: ignore[attr-defined]
-    assert len(begun) <= runner.SIDE_BY_SIDE
+    assert len(started) <= runner.AT_ONCE

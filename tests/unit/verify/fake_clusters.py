@@ -1,4 +1,4 @@
-"""A federation whose clusters answer as a test says: the plan is real, the clusters are not."""
+"""A federation with a real plan and fake clusters, whose kubectl gives prepared responses."""
 
 import json
 from collections.abc import Mapping
@@ -8,46 +8,47 @@ from pathlib import Path
 
 from mesh_federation import loader
 from mesh_federation.plan.federation import plan
+from mesh_federation.process import ProcessResult
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.certificates import Signer, fingerprint, issue
 from mesh_federation.verify.certificates import pem as pem
-from mesh_federation.verify.cluster import ANSWER_SECONDS, Asked, Cluster
-from mesh_federation.verify.context import ClusterUnderTest, Context, Fingerprints, Running
+from mesh_federation.verify.context import ClusterOutput, ClusterUnderTest, Context, TrustOutput
+from mesh_federation.verify.kubectl import ANSWER_SECONDS, CachedKubectl
 from tests.authorities import authority, cacerts
 from tests.unit.components.recorder import ROOT
 
 UID = "1a2b3c"
-"""Of the namespace of Istio in every cluster."""
+"""UID of the namespace of Istio in every cluster."""
 STACKS = sorted(path.stem.removeprefix("Pulumi.") for path in ROOT.glob("Pulumi.*.yaml"))
 
 
 @dataclass(frozen=True)
-class Told(Cluster):
-    """A cluster that answers what a test says.
+class FakeKubectl(CachedKubectl):
+    """A kubectl with prepared responses.
 
     Attributes:
-        answers: by words that must all be in a question; the last that fits is the one.
-        questions: what was asked.
+        answers: responses with the words that a command must contain; the last match wins.
+        questions: the commands that were run.
     """
 
-    answers: list[tuple[tuple[str, ...], Asked]] = field(default_factory=list)
+    answers: list[tuple[tuple[str, ...], ProcessResult]] = field(default_factory=list)
     questions: list[tuple[str, ...]] = field(default_factory=list)
 
-    def asked(self, *arguments: str, stdin: str = "", seconds: float = ANSWER_SECONDS) -> Asked:
-        """Answer."""
+    def run(self, *arguments: str, stdin: str = "", seconds: float = ANSWER_SECONDS) -> ProcessResult:
+        """Return the prepared response."""
         self.questions.append(arguments)
         line = " ".join(arguments)
         fits = [answer for words, answer in self.answers if all(word in line for word in words)]
-        assert fits, f"nobody said what to answer to {line}"
+        assert fits, f"no response is prepared for {line}"
         return fits[-1]
 
     def when(self, *words: str, out: object = "", error: str = "") -> None:
-        """Say what to answer."""
+        """Prepare a response."""
         text = out if isinstance(out, str) else json.dumps(out)
-        self.answers.append((words, Asked(1 if error else 0, text, error)))
+        self.answers.append((words, ProcessResult([], 1 if error else 0, text, error)))
 
     def lists(self, kind: str, *items: object) -> None:
-        """Say what there is of a kind."""
+        """Prepare the list of a kind."""
         self.when("get", kind, out={"items": list(items)})
 
 
@@ -64,33 +65,33 @@ def intermediate(cluster: str) -> Signer:
 
 
 def secret(data: Mapping[str, str]) -> dict[str, object]:
-    """The Secret `cacerts`, as the API server gives it."""
+    """The Secret `cacerts` as the API server returns it."""
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "cacerts"}, "data": data}
 
 
-def told(site: ClusterUnderTest) -> Told:
-    """The cluster of a site, to say what it answers."""
-    assert isinstance(site.cluster, Told)
-    return site.cluster
+def fake(cluster: ClusterUnderTest) -> FakeKubectl:
+    """The fake kubectl of a cluster."""
+    assert isinstance(cluster.kubectl, FakeKubectl)
+    return cluster.kubectl
 
 
-def scene(stack: str = "east-west") -> Context:
-    """A committed stack whose trust is as it should be; nothing else is said yet."""
+def context(stack: str = "east-west") -> Context:
+    """A committed stack with correct cacerts; no other response is prepared."""
     return staged(loader.read(ROOT / f"Pulumi.{stack}.yaml"), stack)
 
 
 def staged(federation: Federation, stack: str) -> Context:
-    """The same of any federation."""
-    sites = {}
+    """Any federation with correct cacerts; no other response is prepared."""
+    clusters = {}
     for name, planned in plan(federation, stack).clusters.items():
         signer, trusted = intermediate(name), fingerprint(root().chain[0])
-        made = Fingerprints(authority=fingerprint(signer.chain[0]), root=trusted, trusted=(trusted,))
+        made = TrustOutput(authority=fingerprint(signer.chain[0]), root=trusted, trusted=(trusted,))
         gateway = planned.addresses or ("198.51.100.7",)
-        running = Running(name=f"{name}-0", kubeconfig=f"kubeconfigs/{stack}/{name}", gateway=gateway)
-        cluster = Told(name, Path(running.kubeconfig), {})
-        sites[name] = ClusterUnderTest(planned, running, made, cluster, (cluster,), UID)
-        told(sites[name]).when("get", "secret", "cacerts", out=secret(cacerts(signer, root().chain)))
-    return Context(federation, sites)
+        output = ClusterOutput(name=f"{name}-0", kubeconfig=f"kubeconfigs/{stack}/{name}", gateway=gateway)
+        kubectl = FakeKubectl(name, Path(output.kubeconfig), {})
+        clusters[name] = ClusterUnderTest(planned, output, made, kubectl, (kubectl,), UID)
+        fake(clusters[name]).when("get", "secret", "cacerts", out=secret(cacerts(signer, root().chain)))
+    return Context(federation, clusters)
 
 
 def pod(name: str, namespace: str, account: str = "", ip: str = "10.10.0.9", proxy: bool = True) -> dict[str, object]:
@@ -104,5 +105,5 @@ def pod(name: str, namespace: str, account: str = "", ip: str = "10.10.0.9", pro
 
 
 def workload_certificate(signer: Signer, uri: str) -> bytes:
-    """What istiod issues to a pod."""
+    """A certificate as istiod issues it to a pod."""
     return issue(signer, uri).chain

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.verify.cluster import Cluster
-from mesh_federation.verify.verdict import Inconclusive, Unreachable
+from mesh_federation.verify.kubectl import CachedKubectl
+from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive
 from tests.unit.clusters.stand import Stand
 
 
@@ -18,8 +18,8 @@ def stand(tmp_path: Path) -> Stand:
 
 
 @pytest.fixture
-def east(stand: Stand) -> Cluster:
-    return Cluster("east", stand.root / "kubeconfig", {**os.environ, **stand.environment})
+def east(stand: Stand) -> CachedKubectl:
+    return CachedKubectl("east", stand.root / "kubeconfig", {**os.environ, **stand.environment})
 
 
 @pytest.mark.parametrize(
@@ -31,20 +31,20 @@ def east(stand: Stand) -> Cluster:
         "error: Get https://10.0.0.1:6443/api: dial tcp: lookup api.example.org: no such host",
     ],
 )
-def test_a_cluster_that_does_not_answer_is_asked_once(stand: Stand, east: Cluster, said: str) -> None:
+def test_a_cluster_that_does_not_answer_is_asked_once(stand: Stand, east: CachedKubectl, said: str) -> None:
     stand.when("kubectl", status=1, err=said)
-    with pytest.raises(Unreachable, match="east does not answer"):
+    with pytest.raises(ClusterUnreachable, match="east does not answer"):
         east.pods()
-    with pytest.raises(Unreachable, match="east does not answer"):
+    with pytest.raises(ClusterUnreachable, match="east does not answer"):
         east.services()
     assert len(stand.calls()) == 1
 
 
-def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mesh_federation.verify.cluster.GRACE_SECONDS", 0)
+def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: CachedKubectl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh_federation.verify.kubectl.GRACE_SECONDS", 0)
     stand.when("kubectl", hold="hung")
-    with pytest.raises(Unreachable, match="no answer within 1 s"):
-        east.asked("get", "pods", seconds=1)
+    with pytest.raises(ClusterUnreachable, match="no answer within 1 s"):
+        east.run("get", "pods", seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -62,28 +62,30 @@ def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: Cluster, monkeypat
         ("error: something else", "./mesh up --refresh"),
     ],
 )
-def test_what_stands_in_the_way_comes_with_what_to_do(stand: Stand, east: Cluster, said: str, advice: str) -> None:
+def test_what_stands_in_the_way_comes_with_what_to_do(
+    stand: Stand, east: CachedKubectl, said: str, advice: str
+) -> None:
     stand.when("kubectl", status=1, err=said)
     with pytest.raises(Inconclusive) as raised:
         east.pods()
-    assert not isinstance(raised.value, Unreachable)
-    assert said.rpartition(": ")[2] in raised.value.found
+    assert not isinstance(raised.value, ClusterUnreachable)
+    assert said.rpartition(": ")[2] in raised.value.message
     assert advice in raised.value.hint
 
 
-def test_many_checks_ask_once(stand: Stand, east: Cluster) -> None:
+def test_many_checks_ask_once(stand: Stand, east: CachedKubectl) -> None:
     stand.when("kubectl", out='{"items": []}')
     assert east.pods() == east.pods() == []
     assert len(stand.calls()) == 1
 
 
-def test_an_answer_in_another_form_is_no_traceback(stand: Stand, east: Cluster) -> None:
+def test_an_answer_in_another_form_is_no_traceback(stand: Stand, east: CachedKubectl) -> None:
     stand.when("kubectl", out='{"items": [{"metadata": {}}]}')
-    with pytest.raises(Inconclusive, match=r"east: an answer cannot be read at metadata\.name"):
+    with pytest.raises(Inconclusive, match=r"east: a response cannot be read at metadata\.name"):
         east.pods()
 
 
-def test_no_file_but_the_kubeconfig_leads_to_a_cluster(stand: Stand, east: Cluster) -> None:
+def test_no_file_but_the_kubeconfig_leads_to_a_cluster(stand: Stand, east: CachedKubectl) -> None:
     stand.when("kubectl", out='{"items": []}')
     east.pods()
     [call] = stand.calls()
