@@ -3,7 +3,7 @@ STACK ?= embedded
 LAB ?= east-west
 OVERLAY ?=
 ROUNDS ?= 5
-# Recipes read them from the environment, as they are: text that make or the shell would run stays text.
+# Recipes read them from the environment, unexpanded: neither make nor the shell runs any part of them.
 override export STACK := $(value STACK)
 override export LAB := $(value LAB)
 override export OVERLAY := $(value OVERLAY)
@@ -16,10 +16,10 @@ export MESH_REQUIREMENTS = requirements.txt
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## Bring the federation of STACK up (default: embedded), with the file OVERLAY laid over it if one is given
+up: ## Bring up the federation of STACK (default: embedded), with the overlay file OVERLAY if one is given
 	@./mesh up --yes --stack="$$STACK" $(laid)
 
-down: ## Remove everything that `make up` made for STACK
+down: ## Remove everything that `make up` created for STACK
 	@./mesh down --yes --stack="$$STACK"
 
 preview: ## Show every object that STACK would change; needs no cluster and no network
@@ -29,35 +29,35 @@ lab: ## Two kind clusters, two meshes, and a real request between them; needs Do
 	@./mesh up --yes --stack="$$LAB" $(laid)
 	@./mesh call --stack="$$LAB" $(laid)
 
-lab-down: ## Remove everything that `make lab` made
+lab-down: ## Remove everything that `make lab` created
 	@./mesh down --yes --stack="$$LAB"
 
-verify: ## Prove that what runs of STACK is what is declared
+verify: ## Prove that the running federation is what STACK declares
 	@./mesh verify --stack="$$STACK" $(laid)
 
 validate: ## Check the stack file of STACK
 	@./mesh validate --stack="$$STACK" $(laid)
 
-trust: ## Explain the certificate hierarchy of STACK, and what it does not protect against
+trust: ## Explain the certificate hierarchy of STACK and its limits
 	@./mesh trust --stack="$$STACK" $(laid)
 
-doctor: ## Show what was found where and what is missing for which provisioner
+doctor: ## Show what is installed, and what is missing for which provisioner
 	@./mesh doctor
 
-install: ## Get the toolchain
+install: ## Install the toolchain
 	@./mesh install
 
-tools: # What the tests run, and kind stacks are previewed with
+tools: # The toolchain of the tests, and of previews of kind stacks
 	@./mesh install kwok kind
 
 dev: export MESH_REQUIREMENTS = requirements-dev.txt
 dev:
 	@./mesh >/dev/null
 
-lint: dev ## Style and types
+lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-test: lint tools ## Style, types, and the tests of the tiers unit and engine
+test: lint tools ## Check style and types, and run the tests of the tiers unit and engine
 	@.venv/bin/pytest tests/unit -n 2 --cov --cov-report=
 	@.venv/bin/pytest tests/engine -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
 
@@ -70,19 +70,19 @@ lab-test: dev tools ## Tests on real clusters and real traffic; needs Docker
 engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine
 
-bench: dev install ## Measure a whole bring-up beside a sequential script
+bench: dev install ## Measure a bring-up beside a sequential script
 	@.venv/bin/python -m benchmarks
 
 bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as a script; needs Docker
 	@./mesh install kind
 	@.venv/bin/python -m benchmarks.lab --stack="$$LAB" --rounds="$$ROUNDS" $(laid)
 
-lock: dev ## Pin the Python packages anew, with hashes and the extras that are asked for
+lock: dev ## Pin the Python packages again, with hashes
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.txt
 	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --custom-compile-command "make lock" --group docs -o requirements-docs.txt
 
-pictures: dev ## Draw the pictures in docs/pictures anew
+pictures: dev ## Draw the pictures in docs/pictures again
 	@.venv/bin/pytest -q tests/unit/golden/test_topology.py tests/unit/golden/test_hierarchy.py --update-goldens
 
 docs: dev ## Build the documentation site into .mesh/site

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.golden import Golden
+
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
@@ -18,6 +20,17 @@ TIERS = {
     "engine": "needs the toolchain: ./mesh install",
     "lab": "needs Docker, and half an hour: make lab-test",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the one switch for all golden files."""
+    parser.addoption("--update-goldens", action="store_true", help="rewrite golden files; review the diff afterwards")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare texts with the golden files beside the test."""
+    return Golden(request.path.parent, bool(request.config.getoption("--update-goldens")))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,6 +1,6 @@
-"""`command:local:Command` and `command:local:run`: shell commands as resources.
+"""`command:local:Command`: shell commands as resources, with the inputs that this product gives them.
 
-Follows the official plugin 1.2.1; tests/engine/conformance has the cases.
+Follows the official plugin 1.2.1; tests/engine/conformance has the cases. Other inputs are refused.
 """
 
 import os
@@ -9,9 +9,8 @@ import secrets
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from mesh_federation.toolchain.standins.plugin import (
@@ -23,24 +22,14 @@ from mesh_federation.toolchain.standins.plugin import (
     changed,
     outer_environment,
     serve_provider,
+    unsupported,
 )
-from mesh_federation.toolchain.standins.values import (
-    ARCHIVE,
-    ASSET,
-    SIGNATURE,
-    UNKNOWN,
-    Properties,
-    Value,
-    plain,
-    secret_texts,
-)
+from mesh_federation.toolchain.standins.values import UNKNOWN, Properties, Value, plain, secret_texts
 
 VERSION = "1.2.1"
-COMMAND = "command:local:Command"
-RUN = "command:local:run"
-_TEXTS = ("create", "update", "delete", "dir", "stdin", "command")
-_LISTS = ("interpreter", "assetPaths", "archivePaths")
-_OUTPUTS = ("stdout", "stderr", "assets", "archive")
+_TEXTS = ("create", "update", "delete", "stdin")
+_INPUTS = (*_TEXTS, "environment", "logging", "triggers", "addPreviousOutputInEnv")
+_OUTPUTS = ("stdout", "stderr")
 _LOGGED = {
     "stdout": {"stdout"},
     "stderr": {"stderr"},
@@ -48,7 +37,7 @@ _LOGGED = {
     "none": set[str](),
 }
 _DEFAULT_LOGGING = "stdoutAndStderr"
-_INTERPRETER = ["/bin/sh", "-c"]
+_INTERPRETER = ("/bin/sh", "-c")
 # Masking shorter texts would make the rest of the output unreadable.
 _SHORTEST_MASKED = 4
 _SHORTEST_MASKED_LINE = 8
@@ -56,7 +45,7 @@ _SHORTEST_MASKED_LINE = 8
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command left behind."""
+    """Output of a command that succeeded."""
 
     stdout: str
     stderr: str
@@ -71,14 +60,13 @@ class Running:
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._cancelled = False
 
-    def start(self, arguments: list[str], directory: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start(self, script: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start a process in a group of its own, so that its children end with it."""
         with self._lock:
             if self._cancelled:
                 raise Refusal("cancelled")
             process = subprocess.Popen(
-                arguments,
-                cwd=directory,
+                [*_INTERPRETER, script],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -131,7 +119,7 @@ class CommandProvider:
         self._running = Running()
 
     def check(self, target: Target, news: Properties) -> list[Failure]:
-        """Find inputs of the wrong type."""
+        """Return the inputs that are of the wrong type or not supported."""
         return list(_failures(news))
 
     def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
@@ -157,19 +145,8 @@ class CommandProvider:
             self._run(target, state, str(script), state)
 
     def read(self, target: Target, state: Properties) -> Properties:
-        """The state as it is: nothing tells what a command has made."""
+        """Return the state unchanged: there is no way to look at what a command has made."""
         return state
-
-    def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Run a command now, at preview as well."""
-        if token != RUN:
-            raise Refusal(f"unknown function {token!r}")
-        if failures := list(_failures(arguments)):
-            raise Refusal("; ".join(f"{failure.property}: {failure.reason}" for failure in failures))
-        if "command" not in arguments:
-            raise Refusal("missing required property 'command'")
-        target = Target("", token, "run")
-        return self._outputs(target, arguments, plain(arguments["command"]), {})
 
     def cancel(self) -> None:
         """Kill the commands that run."""
@@ -182,15 +159,14 @@ class CommandProvider:
             produced: Properties = {"stdout": "", "stderr": "", **kept}
         else:
             finished = self._run(target, news, str(script), previous)
-            produced = {**kept, "stdout": finished.stdout, "stderr": finished.stderr, **_files(news)}
+            produced = {**kept, "stdout": finished.stdout, "stderr": finished.stderr}
         return {**news, **produced}
 
     def _run(self, target: Target, inputs: Properties, script: str, previous: Properties) -> Finished:
         mask = Mask({**inputs, **{f"previous {name}": previous[name] for name in _OUTPUTS if name in previous}})
         logged = _LOGGED[str(plain(inputs.get("logging", _DEFAULT_LOGGING)))]
-        interpreter = _strings(inputs.get("interpreter")) or _INTERPRETER
         try:
-            process = self._running.start([*interpreter, script], _directory(inputs), _environment(inputs, previous))
+            process = self._running.start(script, _environment(inputs, previous))
         except (OSError, ValueError) as error:
             raise Refusal(mask(f"{error}: running {script!r}")) from None
         try:
@@ -249,10 +225,6 @@ def _status(code: int) -> str:
     return f"exit status {code}" if code > 0 else f"signal: {signal.strsignal(-code) or -code}".lower()
 
 
-def _directory(inputs: Properties) -> str:
-    return str(plain(inputs.get("dir", os.getcwd())))
-
-
 def _environment(inputs: Properties, previous: Properties) -> dict[str, str]:
     environment = outer_environment()
     given = plain(inputs.get("environment"))
@@ -271,81 +243,22 @@ def _text(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _strings(value: Value) -> list[str]:
-    found = plain(value)
-    return [str(item) for item in found] if isinstance(found, list) else []
-
-
 def _unknown_outputs(news: Properties) -> Properties:
-    produced: Properties = {"stdout": UNKNOWN, "stderr": UNKNOWN}
-    if "assetPaths" in news:
-        produced["assets"] = UNKNOWN
-    if "archivePaths" in news:
-        produced["archive"] = UNKNOWN
-    return {**news, **produced}
+    return {**news, **dict.fromkeys(_OUTPUTS, UNKNOWN)}
 
 
 def _failures(inputs: Properties) -> Iterator[Failure]:
+    yield from unsupported(inputs, _INPUTS)
     for name, value in inputs.items():
         known = plain(value)
         if known is UNKNOWN:
             continue
         if name in _TEXTS and not isinstance(known, str):
             yield Failure(name, "expected a string")
-        if name in _LISTS and not (
-            isinstance(known, list) and all(isinstance(item, str | type(UNKNOWN)) for item in known)
-        ):
-            yield Failure(name, "expected a list of strings")
         if name == "environment" and not isinstance(known, dict):
             yield Failure(name, "expected a map of strings")
         if name == "logging" and known not in _LOGGED:
             yield Failure(name, f"expected one of {', '.join(_LOGGED)}")
-
-
-def _files(inputs: Properties) -> Properties:
-    produced: Properties = {}
-    directory = Path(_directory(inputs))
-    if "assetPaths" in inputs:
-        produced["assets"] = {name: _asset(path) for name, path in _matching(directory, inputs["assetPaths"])}
-    if "archivePaths" in inputs:
-        members: Properties = {name: _asset(path) for name, path in _matching(directory, inputs["archivePaths"])}
-        produced["archive"] = {SIGNATURE: ARCHIVE, "assets": members}
-    return produced
-
-
-def _asset(path: Path) -> Value:
-    return {SIGNATURE: ASSET, "path": str(path)}
-
-
-def _matching(directory: Path, globs: Value) -> Iterator[tuple[str, Path]]:
-    """Files under a directory that the rules choose: the last rule that matches decides."""
-    rules = [(text.startswith("!"), _glob(text.removeprefix("!"))) for text in _strings(globs)]
-    for path in sorted(_walk(directory)):
-        name = path.relative_to(directory).as_posix()
-        verdicts = [not excluded for excluded, pattern in rules if pattern.fullmatch(name)]
-        if verdicts and verdicts[-1]:
-            yield name, path
-
-
-def _walk(directory: Path) -> Iterable[Path]:
-    return (path for path in directory.rglob("*") if not path.is_dir())
-
-
-def _glob(text: str) -> re.Pattern[str]:
-    """`**` crosses folders, `*` and `?` do not, `{a,b}` and `[abc]` choose."""
-    pieces = re.split(r"(\*\*|\*|\?|\{[^}]*\}|\[[^\]]*\])", text)
-    return re.compile("".join(map(_piece, pieces)))
-
-
-def _piece(piece: str) -> str:
-    wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if piece in wild:
-        return wild[piece]
-    if piece.startswith("{"):
-        return "(?:" + "|".join(_glob(part).pattern for part in piece[1:-1].split(",")) + ")"
-    if piece.startswith("["):
-        return "[" + re.sub(r"^!", "^", piece[1:-1]) + "]"
-    return re.escape(piece)
 
 
 if __name__ == "__main__":

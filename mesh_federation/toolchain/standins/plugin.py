@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,7 +49,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Change:
-    """What separates the inputs in state from those of the program.
+    """Difference between the inputs in state and those of the program.
 
     Attributes:
         paths: every differing path with `add`, `delete` or `update`.
@@ -71,7 +71,7 @@ class Target:
 
 
 class Named(Protocol):
-    """What every request about a resource says."""
+    """The fields that every request about a resource has."""
 
     urn: str
     type: str
@@ -79,40 +79,43 @@ class Named(Protocol):
 
 
 class Log(Protocol):
-    """Where a provider's messages go."""
+    """Takes the messages of a provider."""
 
     def __call__(self, target: Target, text: str) -> None:
         """Show one line beside the resource."""
 
 
 class Provider(Protocol):
-    """What a resource provider must answer; the methods follow the engine's own."""
+    """A resource provider; the methods follow the engine's protocol."""
 
     version: str
 
     def check(self, target: Target, news: Properties) -> list[Failure]:
-        """Find inputs that are not valid."""
+        """Return the inputs that are not valid."""
 
     def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
         """Compare the inputs in state with those of the program."""
 
     def create(self, target: Target, news: Properties, preview: bool) -> tuple[str, Properties]:
-        """Make the resource: its id and outputs."""
+        """Create the resource; return its id and outputs."""
 
     def update(self, target: Target, state: Properties, news: Properties, preview: bool) -> Properties:
-        """Change the resource in place: its outputs."""
+        """Change the resource in place; return its outputs."""
 
     def delete(self, target: Target, state: Properties) -> None:
         """Remove the resource."""
 
     def read(self, target: Target, state: Properties) -> Properties:
-        """The state as it is now."""
-
-    def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Run a function."""
+        """Return the current state."""
 
     def cancel(self) -> None:
-        """Stop whatever runs."""
+        """Stop all running operations."""
+
+
+def unsupported(inputs: Properties, known: Collection[str]) -> Iterator[Failure]:
+    """Refuse inputs that the official plugin has and a stand-in has not: to ignore them would make something else."""
+    for name in inputs.keys() - known:
+        yield Failure(name, "the stand-in for the official plugin does not support this input")
 
 
 def outer_environment() -> dict[str, str]:
@@ -266,13 +269,6 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
         target = _target(request, request.id)
         outputs = self._guard(context, lambda: self._provider.read(target, decode(request.properties)))
         return provider_pb2.ReadResponse(id=request.id, properties=encode(outputs), inputs=request.inputs)
-
-    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
-        returned = self._guard(context, lambda: self._provider.invoke(request.tok, decode(request.args)))
-        response = provider_pb2.InvokeResponse()
-        # `return` is a keyword in Python, so the field can only be reached by its name as text.
-        getattr(response, "return").CopyFrom(encode(returned))
-        return response
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         self._provider.cancel()

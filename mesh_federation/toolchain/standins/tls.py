@@ -1,13 +1,23 @@
-"""`tls:index:*`: private keys, certificate requests and certificates, made on this machine.
+"""`tls:index:*`: private keys, certificate requests and certificates, with the inputs that this product gives them.
 
-Follows the official plugin 5.5.1; tests/engine/conformance has the cases. The cryptography is in x509.py,
-which is imported at the first use because it takes longer to load than the rest.
+Follows the official plugin 5.5.1; tests/engine/conformance has the cases. Other inputs are refused. The cryptography
+is in x509.py, which is imported at the first use because it takes longer to load than the rest.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from mesh_federation.toolchain.standins.plugin import Change, Failure, Log, Refusal, Target, changed, serve_provider
+from mesh_federation.toolchain.standins.plugin import (
+    Change,
+    Failure,
+    Log,
+    Refusal,
+    Target,
+    changed,
+    serve_provider,
+    unsupported,
+)
+from mesh_federation.toolchain.standins.uses import KEY_USES, SUBJECT
 from mesh_federation.toolchain.standins.values import UNKNOWN, Properties, Secret, Value, has_unknown, plain
 
 VERSION = "5.5.1"
@@ -15,7 +25,6 @@ PRIVATE_KEY = "tls:index/privateKey:PrivateKey"
 SELF_SIGNED = "tls:index/selfSignedCert:SelfSignedCert"
 REQUEST = "tls:index/certRequest:CertRequest"
 LOCALLY_SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
-PUBLIC_KEY = "tls:index/getPublicKey:getPublicKey"
 
 _CERTIFICATE_DEFAULTS: Properties = {
     "earlyRenewalHours": 0,
@@ -31,15 +40,7 @@ _DEFAULTS: dict[str, Properties] = {
 }
 _VALIDITY = ("certPem", "validityStartTime", "validityEndTime")
 _COMPUTED = {
-    PRIVATE_KEY: (
-        "privateKeyPem",
-        "privateKeyOpenssh",
-        "privateKeyPemPkcs8",
-        "publicKeyPem",
-        "publicKeyOpenssh",
-        "publicKeyFingerprintMd5",
-        "publicKeyFingerprintSha256",
-    ),
+    PRIVATE_KEY: ("privateKeyPem", "privateKeyPemPkcs8", "publicKeyPem"),
     REQUEST: ("keyAlgorithm", "certRequestPem"),
     SELF_SIGNED: ("keyAlgorithm", *_VALIDITY),
     LOCALLY_SIGNED: ("caKeyAlgorithm", *_VALIDITY),
@@ -50,12 +51,16 @@ _REQUIRED = {
     SELF_SIGNED: ("privateKeyPem", "allowedUses", "validityPeriodHours"),
     LOCALLY_SIGNED: ("caCertPem", "caPrivateKeyPem", "certRequestPem", "allowedUses", "validityPeriodHours"),
 }
-_SECRETS = {"privateKeyPem", "privateKeyOpenssh", "privateKeyPemPkcs8", "caPrivateKeyPem"}
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "algorithm": ("RSA", "ECDSA", "ED25519"),
-    "ecdsaCurve": ("P224", "P256", "P384", "P521"),
+_OPTIONAL = {
+    PRIVATE_KEY: ("rsaBits", "ecdsaCurve"),
+    REQUEST: ("subject", "dnsNames"),
+    SELF_SIGNED: ("subject", "isCaCertificate", "setSubjectKeyId", "setAuthorityKeyId"),
+    LOCALLY_SIGNED: ("isCaCertificate", "setSubjectKeyId"),
 }
-_NOT_NEGATIVE = ("earlyRenewalHours", "validityPeriodHours", "rsaBits")
+_SECRETS = {"privateKeyPem", "privateKeyPemPkcs8", "caPrivateKeyPem"}
+_CHOICES: dict[str, tuple[str, ...]] = {"algorithm": ("RSA", "ECDSA"), "ecdsaCurve": ("P224", "P256", "P384")}
+"""P224 is in the state of every RSA key, as the default of the official plugin."""
+_NOT_NEGATIVE = ("validityPeriodHours", "rsaBits")
 
 
 class TlsProvider:
@@ -67,16 +72,15 @@ class TlsProvider:
         """Nothing is logged: everything here is done in one step."""
 
     def check(self, target: Target, news: Properties) -> list[Failure]:
-        """Find missing inputs and values out of range."""
+        """Return the inputs that are missing, out of range or not supported."""
         if target.type not in _COMPUTED:
             return [Failure("", f"unknown resource type {target.type}")]
         return list(_failures(target.type, news))
 
     def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
-        """Everything but `earlyRenewalHours` makes a new resource, and so does a certificate that is due."""
-        before, after = _settled(target.type, inputs), _settled(target.type, news)
-        change = changed(before, after, lambda name: name != "earlyRenewalHours")
-        if not _due({**state, "earlyRenewalHours": news.get("earlyRenewalHours", 0)}):
+        """Every change makes a new resource, and so does the end of a certificate."""
+        change = changed(_settled(target.type, inputs), _settled(target.type, news), lambda name: True)
+        if not _ended(state):
             return change
         return Change({**change.paths, "readyForRenewal": "update"}, change.replaces | {"readyForRenewal"})
 
@@ -99,29 +103,18 @@ class TlsProvider:
         except ValueError as error:
             raise Refusal(str(error)) from None
         made = {**settled, **produced}
-        return identity, _marked({**made, "readyForRenewal": True} if _due(made) else made, news)
+        return identity, _marked(made, news)
 
     def update(self, target: Target, state: Properties, news: Properties, preview: bool) -> Properties:
-        """Only `earlyRenewalHours` can change in place."""
-        return _marked({**state, **_DEFAULTS[target.type], **news}, news)
+        """Return the state: no input changes in place."""
+        return state
 
     def delete(self, target: Target, state: Properties) -> None:
         """Nothing outside the state needs removing."""
 
     def read(self, target: Target, state: Properties) -> Properties:
-        """The state as it is, with a certificate that is due marked so."""
-        return {**state, "readyForRenewal": True} if _due(state) else state
-
-    def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Public key of a private key."""
-        if token != PUBLIC_KEY:
-            raise Refusal(f"unknown function {token!r}")
-        from mesh_federation.toolchain.standins import x509
-
-        try:
-            return x509.public_key({name: plain(value) for name, value in arguments.items()})
-        except ValueError as error:
-            raise Refusal(str(error)) from None
+        """Return the state; a certificate that has ended is marked for renewal."""
+        return {**state, "readyForRenewal": True} if _ended(state) else state
 
     def cancel(self) -> None:
         """Nothing runs for long."""
@@ -142,14 +135,13 @@ def _settled(kind: str, inputs: Properties) -> Properties:
     return {**_DEFAULTS[kind], **{name: value for name, value in inputs.items() if plain(value) != []}}
 
 
-def _due(state: Properties) -> bool:
-    end, early = plain(state.get("validityEndTime")), plain(state.get("earlyRenewalHours", 0))
-    if not isinstance(end, str) or not isinstance(early, int | float):
-        return False
-    return datetime.now(UTC) >= datetime.fromisoformat(end) - timedelta(hours=early)
+def _ended(state: Properties) -> bool:
+    end = plain(state.get("validityEndTime"))
+    return isinstance(end, str) and datetime.now(UTC) >= datetime.fromisoformat(end)
 
 
 def _failures(kind: str, news: Properties) -> Iterator[Failure]:
+    yield from unsupported(news, (*_REQUIRED[kind], *_OPTIONAL[kind]))
     for name in _REQUIRED[kind]:
         if name not in news:
             yield Failure(name, f"Missing required property '{name}'")
@@ -161,17 +153,10 @@ def _failures(kind: str, news: Properties) -> Iterator[Failure]:
             yield Failure(name, f"expected one of {', '.join(_CHOICES[name])}, got {known!r}")
         if name in _NOT_NEGATIVE and not (isinstance(known, int | float) and known >= 0):
             yield Failure(name, f"expected a number of at least 0, got {known!r}")
-        if name == "allowedUses":
-            yield from _use_failures(known)
-
-
-def _use_failures(uses: Value) -> Iterator[Failure]:
-    from mesh_federation.toolchain.standins.uses import EXTENDED_USES, KEY_USES
-
-    allowed = {*KEY_USES, *EXTENDED_USES}
-    for index, use in enumerate(uses if isinstance(uses, list) else []):
-        if use is not UNKNOWN and use not in allowed:
-            yield Failure(f"allowedUses[{index}]", f"expected one of {', '.join(sorted(allowed))}, got {use!r}")
+        if name == "subject" and isinstance(known, dict):
+            yield from unsupported(known, SUBJECT)
+        if name == "allowedUses" and isinstance(known, list):
+            yield from unsupported({str(use): use for use in known if use is not UNKNOWN}, KEY_USES)
 
 
 if __name__ == "__main__":

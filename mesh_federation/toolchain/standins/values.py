@@ -13,8 +13,6 @@ from google.protobuf import struct_pb2
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
-ASSET = "c44067f5952c0a294b673a41bacd8c17"
-ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 COMPUTED = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # One per type that the value will have once it is known; the engine sends any of them.
 _UNKNOWNS = {

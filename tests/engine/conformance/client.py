@@ -219,15 +219,6 @@ class Plugin:
             response = self._stub.Read(request, timeout=DEADLINE_SECONDS)
         return Made(made.urn, response.id, decode(response.inputs), decode(response.properties))
 
-    def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Call a function."""
-        request = provider_pb2.InvokeRequest(tok=token, args=encode(arguments))
-        with _refusals():
-            response = self._stub.Invoke(request, timeout=DEADLINE_SECONDS)
-        if response.failures:
-            raise Invalid("; ".join(failure.reason for failure in response.failures))
-        return decode(getattr(response, "return"))
-
     def cancel(self) -> None:
         """Ask the plugin to stop what it does."""
         self._stub.Cancel(empty_pb2.Empty(), timeout=DEADLINE_SECONDS)

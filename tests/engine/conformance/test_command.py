@@ -7,16 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.toolchain.standins.values import (
-    ASSET,
-    SIGNATURE,
-    UNKNOWN,
-    Properties,
-    Secret,
-    Value,
-    has_secret,
-    plain,
-)
+from mesh_federation.toolchain.standins.values import UNKNOWN, Properties, Secret, Value, has_secret
 from tests.engine.conformance.client import Engine, Invalid, Made, Plugin, Refused, all_gone, running
 from tests.engine.conformance.implementations import stand_in
 
@@ -50,12 +41,6 @@ CREATED = [
         "environment is added", {"create": 'echo "$A-$B"', "environment": {"A": "1", "B": "x y"}}, {"stdout": "1-x y"}
     ),
     Case("outer environment is kept", {"create": 'test -n "$PATH" && echo yes'}, {"stdout": "yes"}),
-    Case("dir is the working directory", {"create": "pwd", "dir": "/usr"}, {"stdout": "/usr"}),
-    Case(
-        "interpreter replaces the shell",
-        {"create": "print(6 * 7)", "interpreter": ["python3", "-c"]},
-        {"stdout": "42"},
-    ),
     Case("no create runs nothing", {"delete": "true"}, {"stdout": "", "stderr": ""}),
     Case("inputs are outputs too", {"create": "true", "triggers": [1, "a"]}, {"create": "true", "triggers": [1, "a"]}),
     Case("a megabyte of output is kept", {"create": "yes | head -c 1000000", "logging": "none"}, {"stderr": ""}),
@@ -83,11 +68,6 @@ def test_failing_command_says_status_and_output(command: Plugin, script: str, ex
     with pytest.raises(Refused) as caught:
         command.create(COMMAND, {"create": script})
     assert all(part in str(caught.value) for part in (*expected, script))
-
-
-def test_missing_directory_is_an_error(command: Plugin, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no such file or directory|No such file or directory"):
-        command.create(COMMAND, {"create": "true", "dir": str(tmp_path / "absent")})
 
 
 def test_wrong_type_is_refused_before_anything_runs(command: Plugin) -> None:
@@ -168,14 +148,13 @@ def test_delete_runs_with_the_inputs_in_state(command: Plugin, tmp_path: Path) -
     made = command.create(
         COMMAND,
         {
-            "delete": 'cat > "$NAME"; pwd >> "$NAME"',
-            "environment": {"NAME": "file"},
+            "delete": 'cat > "$FILE"',
+            "environment": {"FILE": str(tmp_path / "file")},
             "stdin": "in\n",
-            "dir": str(tmp_path),
         },
     )
     command.delete(made)
-    assert (tmp_path / "file").read_text() == f"in\n{tmp_path}\n"
+    assert (tmp_path / "file").read_text() == "in\n"
 
 
 def test_failing_delete_is_an_error(command: Plugin) -> None:
@@ -276,36 +255,12 @@ def test_preview_with_a_secret_keeps_it_secret(command: Plugin) -> None:
     assert isinstance(made.outputs["stdin"], Secret)
 
 
-def test_assets_are_the_files_that_the_last_matching_rule_chooses(command: Plugin, tmp_path: Path) -> None:
-    script = "mkdir -p a/b && touch a/one.txt a/b/two.txt a/secret.txt top.txt"
-    globs = ["a/**", "!**secret*"]
-    made = command.create(COMMAND, {"create": script, "dir": str(tmp_path), "assetPaths": list(globs)})
-    assets = made["assets"]
-    assert isinstance(assets, dict)
-    assert set(assets) == {"a/one.txt", "a/b/two.txt"}
-    one = assets["a/one.txt"]
-    assert isinstance(one, dict)
-    assert (one[SIGNATURE], one["path"]) == (ASSET, str(tmp_path / "a/one.txt"))
-
-
-def test_archive_holds_the_files_that_its_globs_choose(command: Plugin, tmp_path: Path) -> None:
-    made = command.create(COMMAND, {"create": "touch x.js y.py", "dir": str(tmp_path), "archivePaths": ["*.js"]})
-    archive = made["archive"]
-    assert isinstance(archive, dict)
-    assert isinstance(archive["assets"], dict)
-    assert list(archive["assets"]) == ["x.js"]
-
-
-def test_run_executes_at_once(command: Plugin) -> None:
-    returned = command.invoke(
-        "command:local:run", {"command": "cat; echo $A", "stdin": "in\n", "environment": {"A": "1"}}
-    )
-    assert (plain(returned["stdout"]), plain(returned["stderr"])) == ("in\n1", "")
-
-
-def test_failing_run_is_an_error(command: Plugin) -> None:
-    with pytest.raises(Refused, match="exit status 5"):
-        command.invoke("command:local:run", {"command": "exit 5"})
+@pytest.mark.parametrize("name", ["dir", "interpreter", "assetPaths", "archivePaths"])
+def test_stand_in_refuses_inputs_that_it_does_not_support(command: Plugin, name: str) -> None:
+    if command.origin != "stand-in":
+        pytest.skip("the official plugin supports all inputs")
+    with pytest.raises(Invalid, match=name):
+        command.create(COMMAND, {"create": "true", name: "x"})
 
 
 # The official plugin shows what a command prints, secret or not, and ends only the command itself.

@@ -59,6 +59,6 @@ def test_a_command_of_the_one_is_unchanged_to_the_other(
 def test_keys_and_certificates_of_the_one_are_unchanged_to_the_other(tls_pair: tuple[Plugin, Plugin]) -> None:
     maker, judge = tls_pair
     root = certificates.authority(maker)
-    leaf = certificates.signed(maker, root, {"dnsNames": ["a.test"]})
+    leaf = certificates.signed(maker, root, certificates.LEAF)
     for made in (root.made, leaf):
         unchanged(judge, made)

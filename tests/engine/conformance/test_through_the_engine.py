@@ -99,9 +99,11 @@ key = tls.PrivateKey("key", algorithm="ECDSA", ecdsa_curve="P256")
 root = tls.SelfSignedCert("root", private_key_pem=key.private_key_pem, is_ca_certificate=True,
     allowed_uses=["cert_signing"], validity_period_hours=100, subject={"common_name": "root"})
 leaf_key = tls.PrivateKey("leaf-key", algorithm="RSA", rsa_bits=2048)
-request = tls.CertRequest("request", private_key_pem=leaf_key.private_key_pem, dns_names=["a.test"])
+request = tls.CertRequest("request", private_key_pem=leaf_key.private_key_pem, dns_names=["a.test"],
+    subject={"common_name": "leaf"})
 leaf = tls.LocallySignedCert("leaf", cert_request_pem=request.cert_request_pem, ca_cert_pem=root.cert_pem,
-    ca_private_key_pem=key.private_key_pem, allowed_uses=["server_auth"], validity_period_hours=10)
+    ca_private_key_pem=key.private_key_pem, is_ca_certificate=True, allowed_uses=["cert_signing"],
+    validity_period_hours=10)
 shown = command.local.Command("shown", create="openssl x509 -noout -ext subjectAltName", stdin=leaf.cert_pem)
 pulumi.export("names", shown.stdout)
 """

@@ -6,15 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mesh_federation.toolchain import pins
-from mesh_federation.toolchain.host import Host
-from mesh_federation.toolchain.install import Missing, Toolchain, survey
-from mesh_federation.toolchain.locate import shelf
+from tests.unit.components import charts
 from tests.unit.components.federations import Tree, committed
 from tests.unit.components.recorder import CLOUD, Ingress, Run, run
-
-NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb", "gateway-api")
-"""All that the program uses at plan time; no engine and no plugin."""
 
 Record = Callable[..., Run]
 
@@ -45,17 +39,10 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def tools(theirs: dict[str, str]) -> dict[str, str]:
-    """Environment with Helm and Istio's charts, which the program renders at plan time."""
-    host = Host.current()
-    pinned = pins.load(host)
-    found = survey(pinned, [piece for piece in pinned.pieces if piece.name in NEEDED], host)
-    assert set(found) == set(NEEDED)
-    if missing := tuple(name for name, place in found.items() if place is None):
-        pytest.skip(f"THE WHOLE PROGRAM IS NOT TESTED: {Missing(missing)}")
-    store = shelf(pinned, host)
-    environment = Toolchain(store.bin, store.charts, manifests=store.manifests).environment()
-    path = os.pathsep.join([theirs["PATH"], environment["PATH"]])
+def tools(theirs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment with small charts of our own, which the program renders at plan time."""
+    environment = charts.write(tmp_path_factory.mktemp("charts"))
+    path = os.pathsep.join([environment["PATH"], theirs["PATH"], os.environ["PATH"]])
     return {**environment, **theirs, "PATH": path}
 
 

@@ -23,6 +23,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import Stack, wait_for_rpcs
 
+from mesh_federation import jobs
 from mesh_federation.toolchain.standins import values
 from mesh_federation.toolchain.standins.plugin import Target
 from mesh_federation.toolchain.standins.tls import TlsProvider
@@ -216,7 +217,7 @@ class Recorder(mocks.MockMonitor):
         if one.type == "command:local:Command":
             if one.name.endswith("-gateway-address"):
                 return {"stdout": json.dumps(list(self._ingress)), "stderr": ""}
-            exists = ".existing " in one.body["create"]
+            exists = one.body["create"] == jobs.command("existing", "create")
             return {"stdout": uid(one.name) if exists else kubeconfig(one.name), "stderr": ""}
         if one.kind == "Service":
             return {"spec": {"clusterIP": CLUSTER_ADDRESS, **one.body["spec"]}, "status": {"loadBalancer": {}}}

@@ -10,8 +10,8 @@ from mesh_federation.plan import discovery, egress, global_hosts, remote_gateway
 from mesh_federation.plan.federation import ClusterPlan, Plan, plan
 from mesh_federation.plan.gateway_api import typed
 from mesh_federation.plan.routing import Body
+from tests.golden import Golden
 from tests.unit.components.federations import as_global, as_local, committed, multi_primary
-from tests.unit.golden.conftest import Golden
 
 PLAN = plan(parse(committed("embedded")), "embedded")
 

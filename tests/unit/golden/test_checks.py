@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-import pytest
-
 from mesh_federation.verify.catalogue import catalogue, drills
+from tests.golden import Golden
 from tests.lab.mutations import MUTATIONS, Mutation
 from tests.unit.components.recorder import ROOT
 from tests.unit.verify.fake_clusters import context
@@ -14,19 +13,17 @@ BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
 
 
 def row(mutation: Mutation) -> str:
-    """One check: what it description, on the stack on which it is broken, and by what."""
+    """One check: what it proves, on the stack on which it is broken, and by what."""
     whole = context(mutation.stack)
     checks = [*catalogue(whole, lambda: [], timedelta(days=30)), *drills(whole)]
     description = next(check.description for check in checks if check.id == mutation.check)
     return f"| `{mutation.check}` | {description} | {mutation.what} | {mutation.stack} |\n"
 
 
-def test_the_page_of_checks_is_current(request: pytest.FixtureRequest) -> None:
+def test_the_page_of_checks_is_current(golden: Golden) -> None:
     table = "| check | what is true if it passes, for example | fails when | tried on |\n|---|---|---|---|\n" + "".join(
         map(row, MUTATIONS)
     )
     head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     current = f"{head}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
-    if request.config.getoption("--update-goldens", default=False):
-        PAGE.write_text(current, encoding="utf-8")
-    assert current == PAGE.read_text(encoding="utf-8"), "run pytest tests/unit/golden --update-goldens"
+    golden(str(PAGE), current)

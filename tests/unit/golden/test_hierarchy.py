@@ -10,8 +10,8 @@ from mesh_federation.cli.trust import show
 from mesh_federation.diagrams.formats import Format
 from mesh_federation.diagrams.render import render_hierarchy
 from mesh_federation.plan.hierarchy import Hierarchy
+from tests.golden import Golden
 from tests.unit.diagrams.trusts import PICTURES, TREES, UP, told
-from tests.unit.golden.conftest import Golden
 from tests.unit.golden.test_topology import PICTURES as FOLDER
 
 TEXTS = {"dot": Format.DOT, "mmd": Format.MERMAID}

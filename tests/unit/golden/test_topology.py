@@ -7,9 +7,9 @@ import pytest
 from mesh_federation.diagrams.formats import Format
 from mesh_federation.diagrams.live import Live, read
 from mesh_federation.diagrams.render import render
+from tests.golden import Golden
 from tests.unit.diagrams.federations import FLEET, STACKS, drawn, report
 from tests.unit.diagrams.trusts import PICTURES as TRUSTS
-from tests.unit.golden.conftest import FOLDER, Golden
 
 CHECKED = "egress"
 RESULTS = (
@@ -53,4 +53,4 @@ def test_the_picture_with_results_is_current(golden: Golden, live: Live) -> None
 
 def test_there_is_no_picture_of_a_stack_that_is_gone() -> None:
     names = {f"{name}.svg" for name in (*STACKS, FLEET, f"{CHECKED}-checked", *(f"trust-{name}" for name in TRUSTS))}
-    assert {file.name for file in (FOLDER / PICTURES).glob("*.svg")} == names
+    assert {file.name for file in (Path(__file__).parent / PICTURES).glob("*.svg")} == names

@@ -1,9 +1,8 @@
 """Bad stack files and the exact text that each gives; valid files near them that give none.
 
-`UPDATE_GOLDENS=1 pytest tests/unit/stack` writes the texts anew: read the difference before it is committed.
+`pytest tests/unit/stack --update-goldens` rewrites the texts.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from mesh_federation import loader
 from mesh_federation.cli.validate import validate
 from mesh_federation.stack.problem import InvalidModel, report
 from mesh_federation.stack.rule_ids import DOCUMENT, KINDS, FederationRule, FormRule, RuleId, rendered
+from tests.golden import Golden
 
 CORPUS = Path(__file__).with_name("corpus")
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -25,14 +25,11 @@ def _name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("file", BAD, ids=_name)
-def test_a_bad_stack_file_gives_exactly_its_findings(file: Path) -> None:
+def test_a_bad_stack_file_gives_exactly_its_findings(golden: Golden, file: Path) -> None:
     with pytest.raises(InvalidModel) as raised:
         loader.read(file)
     text = report(file.name, raised.value.problems)
-    golden = file.with_suffix(".txt")
-    if os.environ.get("UPDATE_GOLDENS"):
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    golden(f"corpus/{file.stem}.txt", text)
     assert "Traceback" not in text
     assert "SECRET-VALUE" not in text
     assert all(character.isprintable() or character == "\n" for character in text)

@@ -1,10 +1,9 @@
 """Overlays: bad ones and the exact text that each gives, and what a sound one makes of the stack file below it.
 
-`UPDATE_GOLDENS=1 pytest tests/unit/stack` writes the texts anew: read the difference before it is committed.
+`pytest tests/unit/stack --update-goldens` rewrites the texts.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from mesh_federation.stack import json_schema
 from mesh_federation.stack.overlay import PATHS, additions, chosen, load, merged
 from mesh_federation.stack.problem import InvalidModel, report
 from mesh_federation.stack.text import key_path
+from tests.golden import Golden
 from tests.unit.stack.test_stackfile import SOUND, TREES
 
 OVERLAYS = Path(__file__).with_name("overlays")
@@ -41,12 +41,9 @@ def found(stack_file: Path, overlay: Path) -> str:
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
-def test_a_bad_overlay_gives_exactly_its_findings(file: Path) -> None:
+def test_a_bad_overlay_gives_exactly_its_findings(golden: Golden, file: Path) -> None:
     text = found(below(file), file)
-    golden = file.with_suffix(".txt")
-    if os.environ.get("UPDATE_GOLDENS"):
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    golden(f"overlays/{file.stem}.txt", text)
     assert "Traceback" not in text
     assert "SECRET-VALUE" not in text
 

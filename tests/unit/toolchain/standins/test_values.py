@@ -57,11 +57,5 @@ def test_differences_name_their_paths(old: values.Properties, new: values.Proper
 
 
 def test_signatures_are_those_of_the_sdk() -> None:
-    ours = (values.SIGNATURE, values.SECRET, values.ASSET, values.ARCHIVE, values.COMPUTED)
-    assert ours == (
-        rpc._special_sig_key,
-        rpc._special_secret_sig,
-        rpc._special_asset_sig,
-        rpc._special_archive_sig,
-        rpc.UNKNOWN,
-    )
+    ours = (values.SIGNATURE, values.SECRET, values.COMPUTED)
+    assert ours == (rpc._special_sig_key, rpc._special_secret_sig, rpc.UNKNOWN)

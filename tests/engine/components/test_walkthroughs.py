@@ -6,19 +6,19 @@ from typing import Any
 
 import yaml
 
+from tests.golden import Golden
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import committed
 from tests.unit.components.recorder import ROOT, Run
-from tests.unit.golden.conftest import Golden
 
 TREE: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "walkthroughs.yaml").read_text())
 STACKS = sorted({section["stack"] for section in TREE})
 FEDERATION = "mesh-federation:index:Federation$"
 HEAD = """# The objects of the walk-throughs, and the resources that create them
 
-Written by `tests/unit/golden/test_walkthroughs.py` from `docs/walkthroughs.yaml`: the test renders each stack and looks
-up every resource. The full URN is `urn:pulumi:STACK::mesh-federation::`, then `mesh-federation:index:Federation$` for
-all but the federation itself, then the text below.
+Written by `tests/engine/components/test_walkthroughs.py` from `docs/walkthroughs.yaml`: the test renders each stack and
+looks up every resource. The full URN is `urn:pulumi:STACK::mesh-federation::`, then
+`mesh-federation:index:Federation$` for all but the federation itself, then the text below.
 """
 
 

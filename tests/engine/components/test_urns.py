@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.golden import Golden
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import STACKS, committed, multi_primary
 from tests.unit.components.recorder import Run
-from tests.unit.golden.conftest import Golden
 
 
 def tree(run: Run) -> str:
