@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmarks.product import Body
 from benchmarks.scratch import CHECKOUT, run
-from mesh_federation import jobs
+from mesh_federation.jobs import document
+from mesh_federation.jobs.job import ENTRY
 from mesh_federation.plan.federation import Plan
 from mesh_federation.toolchain.install import Toolchain
 
@@ -31,8 +32,8 @@ def execute(
 
     def make(cluster: str) -> None:
         provision = plan.clusters[cluster].provision
-        script = [sys.executable, "-m", jobs.ENTRY, provision.provider.name, "create"]
-        run(script, CHECKOUT, {**settings, "CLUSTER": provision.name}, provision.config)
+        job = [sys.executable, "-m", ENTRY, provision.provider.name, "create"]
+        run(job, CHECKOUT, {**settings, document.VARIABLE: document.write(provision.settings)}, provision.config)
 
     def fill(cluster: str) -> None:
         kubeconfig = folder / "clusters" / plan.clusters[cluster].provision.name / "kubeconfig"

@@ -1,6 +1,7 @@
 """A cluster: made by its provisioner's script, reached through one provider, identified by its creation."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,11 +11,15 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_command import local
 
-from mesh_federation import jobs
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters import kubectl
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.jobs import kubeconfig, ownership_check
+from mesh_federation.jobs.cluster import JOBS
+from mesh_federation.jobs.ownership_check import OwnershipCheckSettings
 from mesh_federation.plan import locality
 from mesh_federation.plan.provisioning import Provision
-from mesh_federation.resources.job import PRINTED
+from mesh_federation.resources.job import PRINTED, environment
 from mesh_federation.resources.objects import Body, ClusterTarget, patch
 
 OWNER_DIGITS = 16
@@ -31,7 +36,6 @@ class ClusterArgs:
         objects: everything that the stack will make in the cluster, where that is not ours; else nothing.
         adopt: objects of others are to be taken over, or at least looked at for that.
         adopted: those that are; `Kind namespace/name`.
-        unmarked: the cluster's objects are of an older release, which marked them with the stack's name alone.
     """
 
     provision: Provision
@@ -40,7 +44,6 @@ class ClusterArgs:
     objects: Sequence[Body] = ()
     adopt: bool = False
     adopted: Sequence[str] = ()
-    unmarked: bool = False
 
 
 class Cluster(pulumi.ComponentResource):
@@ -53,7 +56,7 @@ class Cluster(pulumi.ComponentResource):
 
     Attributes:
         name: its real name.
-        kubeconfig: secret, where the cluster is ours; else the name of the file that every run keeps (access.py).
+        kubeconfig: secret, where the cluster is ours; else the name of the file that every run keeps.
         uid: of a cluster that is not ours, which it is.
         provider: the only way into the cluster.
         target: where objects of this cluster are created.
@@ -76,25 +79,21 @@ class Cluster(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:Cluster", name, None, opts)
         made = args.provision
         self.name = made.name
+        job = JOBS[made.provider.name]
         create = local.Command(
             f"{name}-create",
-            create=jobs.command(made.provider.name, "create"),
+            create=job.command("create"),
             # A changed script must not touch a cluster that runs; one that is not ours is asked which one it is.
-            update="true" if made.provider.ours else jobs.command(made.provider.name, "update"),
-            delete=jobs.command(made.provider.name, "delete"),
-            environment={
-                "CLUSTER": made.name,
-                "STACK": args.stack,
-                **({} if made.provider.ours else {"CONTEXT": name}),
-                **made.environment,
-            },
+            update="true" if made.provider.ours else job.command("update"),
+            delete=job.command("delete"),
+            environment=environment(made.settings),
             stdin=made.config,
             triggers=[made.generation],
             add_previous_output_in_env=not made.provider.ours,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        read = self._read(name, made, create, args.stack) if made.provider.ours else None
-        reference = access.reference(made.name)
+        read = self._read(name, made, create) if made.provider.ours else None
+        reference = kubectl.reference(made.name)
         self.kubeconfig = pulumi.Output.secret(read.stdout) if read else create.id.apply(lambda _: reference)
         self.uid = None if made.provider.ours else create.stdout
         self.provider = kubernetes.Provider(
@@ -121,17 +120,17 @@ class Cluster(pulumi.ComponentResource):
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
 
-    def _read(self, name: str, made: Provision, create: local.Command, stack: str) -> local.Command:
+    def _read(self, name: str, made: Provision, create: local.Command) -> local.Command:
         """Read the kubeconfig of a cluster of ours; a replaced one is read again.
 
         Only a property says so to the engine: depends_on does not.
         """
         return local.Command(
             f"{name}-kubeconfig",
-            create=jobs.command("kubeconfig", "create"),
+            create=kubeconfig.JOB.command("create"),
             update="true",
-            delete=jobs.command("kubeconfig", "delete"),
-            environment={"CLUSTER": made.name, "CONTEXT": name, "STACK": stack},
+            delete=kubeconfig.JOB.command("delete"),
+            environment=environment(ClusterSettings(made.name, name, made.settings.stack)),
             triggers=[create.id],
             logging=local.Logging.NONE,
             add_previous_output_in_env=False,
@@ -142,9 +141,9 @@ class Cluster(pulumi.ComponentResource):
         """Wait until nodes are ready, while all that is no pod is made already."""
         return local.Command(
             f"{name}-nodes",
-            create=jobs.command(made.provider.name, "ready"),
+            create=JOBS[made.provider.name].command("ready"),
             update="true",
-            environment={"CLUSTER": made.name, **made.environment},
+            environment=environment(made.settings),
             triggers=[create.id],
             add_previous_output_in_env=False,
             # Scripts on one cluster wait for each other, and all that is no pod waits for the kubeconfig alone.
@@ -155,18 +154,21 @@ class Cluster(pulumi.ComponentResource):
         """Refuse to take over what others made, before anything is touched."""
         wanted = [{**_identity(body), **({"body": body} if args.adopt else {})} for body in args.objects]
         wanted.sort(key=lambda each: [str(each[key]) for key in ("apiVersion", "kind", "name", "namespace")])
+
+        def settings(known: Sequence[str]) -> OwnershipCheckSettings:
+            return OwnershipCheckSettings(
+                cluster=name,
+                stack=args.stack,
+                owner_id=known[0],
+                kubeconfig=known[1],
+                adopted=tuple(sorted(args.adopted)),
+            )
+
         return local.Command(
             f"{name}-claim",
-            create=jobs.command("ownership-check"),
+            create=ownership_check.JOB.command(),
             stdin=json.dumps(wanted, indent=1),
-            environment={
-                "CLUSTER": name,
-                "STACK": args.stack,
-                "OWNER_ID": owner,
-                "KUBECONFIG": self.kubeconfig,
-                "ADOPTED": json.dumps(sorted(args.adopted)),
-                "UNMARKED": "ours" if args.unmarked else "",
-            },
+            environment=environment(pulumi.Output.all(owner, self.kubeconfig).apply(settings)),
             logging=local.Logging.STDERR,
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=PRINTED),
@@ -184,7 +186,7 @@ def _owner(creation: str) -> str:
 
 def _file(reference: str) -> str:
     """Return the path of a kept kubeconfig, the same in every checkout whose own folder is in its usual place."""
-    file, here = workdir.home() / reference, Path.cwd()
+    file, here = Workdir.of(os.environ).home / reference, Path.cwd()
     return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
 
 

@@ -7,6 +7,8 @@ from functools import partial
 import pulumi
 from pulumi_command import local
 
+from mesh_federation.jobs import egress_ready
+from mesh_federation.jobs.egress_ready import EgressReadySettings
 from mesh_federation.plan import egress
 from mesh_federation.plan.istio_values import EGRESS_LABELS, NAMESPACE
 from mesh_federation.resources import job
@@ -72,17 +74,17 @@ class Exit(pulumi.ComponentResource):
 
     def _leads_there(self, args: ExitArgs, made: Sequence[pulumi.Resource]) -> local.Command:
         plan, target = args.plan, args.target
-        names = " ".join(route.server_names for route in plan.routes)
+        settings = EgressReadySettings(
+            namespace=NAMESPACE,
+            selector=",".join(f"{key}={value}" for key, value in EGRESS_LABELS.items()),
+            port=plan.port,
+            server_names=tuple(route.server_names for route in plan.routes),
+            upstream=plan.upstream,
+        )
         asking = JobArgs(
-            job="egress-ready",
-            environment={
-                "NAMESPACE": NAMESPACE,
-                "SELECTOR": ",".join(f"{key}={value}" for key, value in EGRESS_LABELS.items()),
-                "PORT": str(plan.port),
-                "SERVER_NAMES": names,
-                "UPSTREAM": plan.upstream,
-            },
-            triggers=[target.provider.id, str(plan.port), names, plan.upstream],
+            job=egress_ready.JOB,
+            settings=settings,
+            triggers=[target.provider.id, str(plan.port), " ".join(settings.server_names), plan.upstream],
             kubeconfig=args.kubeconfig,
             target=target,
             after=made,

@@ -1,12 +1,13 @@
 """An export: one service that other clusters may reach, and the policy that says who may call it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_command import local
 
+from mesh_federation.jobs import export_check
+from mesh_federation.jobs.export_check import ExportCheckSettings
 from mesh_federation.plan import routing
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -60,10 +61,9 @@ class Export(pulumi.ComponentResource):
 
     def _compared(self, name: str, args: ExportArgs) -> local.Command:
         """Stop before anything changes where the policy would cover other pods or ports than those that answer."""
-        declared = json.dumps(routing.declaration(args.plan), sort_keys=True)
         comparing = JobArgs(
-            job="export-check",
-            environment={"CLUSTER": args.target.cluster, "EXPORT": declared},
+            job=export_check.JOB,
+            settings=ExportCheckSettings(cluster=args.target.cluster, export=routing.declaration(args.plan)),
             triggers=[args.target.provider.id],
             kubeconfig=args.kubeconfig,
             target=args.target,

@@ -114,7 +114,6 @@ class Federation(pulumi.ComponentResource):
             objects=objects.all_of(plan) if declared.is_existing else [],
             adopt=declared.adopt or bool(declared.adopted),
             adopted=declared.adopted,
-            unmarked=was is not None and not was.uid,
         )
         if declared.is_existing and was:
             args = replace(args, provision=kept(plan.provision, was.name))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pulumi
 
 from components.certificate_authority import restarted_by
+from mesh_federation.jobs import load_balancer
+from mesh_federation.jobs.load_balancer import LoadBalancerSettings
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.istio_values import GATEWAY, NAMESPACE
 from mesh_federation.resources import job
@@ -96,8 +98,8 @@ class Gateway(pulumi.ComponentResource):
             return pulumi.Output.all(service.spec, service.observed).apply(lambda made: [made[0]["clusterIP"]])
         target = args.target
         waiting = JobArgs(
-            job="load-balancer",
-            environment={"NAMESPACE": NAMESPACE, "SERVICE": GATEWAY, "CLUSTER": target.cluster},
+            job=load_balancer.JOB,
+            settings=LoadBalancerSettings(cluster=target.cluster, namespace=NAMESPACE, service=GATEWAY),
             triggers=[target.provider.id, service.uid],
             kubeconfig=args.kubeconfig,
             target=target,

@@ -8,6 +8,8 @@ import pulumi
 from pulumi_command import local
 
 from components.certificate_authority import Material, restarted_by
+from mesh_federation.jobs import root_distribution
+from mesh_federation.jobs.root_distribution import RootDistributionSettings
 from mesh_federation.manifests import published
 from mesh_federation.plan import istio_values, routing
 from mesh_federation.resources import crds, job, namespaces, webhook
@@ -104,8 +106,8 @@ class IstioInstall(pulumi.ComponentResource):
         """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
         target, roots = args.target, args.material.told()
         waiting = JobArgs(
-            job="root-distribution",
-            environment={"ROOTS": roots},
+            job=root_distribution.JOB,
+            settings=roots.apply(RootDistributionSettings),
             triggers=[target.provider.id, roots],
             kubeconfig=args.kubeconfig,
             target=target,

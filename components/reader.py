@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
-from mesh_federation import jobs
+from mesh_federation.jobs.remote_reader import JOB, RemoteReaderSettings
 from mesh_federation.plan import discovery
-from mesh_federation.resources.job import PRINTED
+from mesh_federation.resources.job import PRINTED, environment
 from mesh_federation.resources.objects import ClusterTarget, create, create_all
 
 
@@ -53,16 +53,18 @@ class Reader(pulumi.ComponentResource):
         rights = create_all(discovery.rights(plan), target, self, [args.namespace])
         token = local.Command(
             f"{name}-token",
-            create=jobs.command("remote-reader"),
+            create=JOB.command(),
             stdin=args.kubeconfig,
-            environment={
-                "CLUSTER": plan.of,
-                "READER": plan.cluster,
-                "ACCOUNT": str(plan.account),
-                "HOURS": str(plan.hours),
-                "SERVER": plan.server,
-                "ISTIOD": "none" if plan.simulated else "pod",
-            },
+            environment=environment(
+                RemoteReaderSettings(
+                    cluster=plan.of,
+                    reader=plan.cluster,
+                    account=str(plan.account),
+                    hours=plan.hours,
+                    server=plan.server,
+                    from_pod=not plan.simulated,
+                )
+            ),
             triggers=[target.provider.id],
             logging=local.Logging.NONE,
             add_previous_output_in_env=False,

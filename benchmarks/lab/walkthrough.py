@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import inputs
 from benchmarks.lab.figures import Scripted
 from benchmarks.scratch import CHECKOUT, BenchError, run
+from mesh_federation.clusters.settings import ContainerClusterSettings
 from mesh_federation.manifests import charts, published
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan
@@ -47,12 +48,15 @@ def write(plan: Plan, folder: Path, toolchain: Toolchain) -> None:
 def execute(plan: Plan, folder: Path, toolchain: Toolchain, environment: Mapping[str, str]) -> Scripted:
     """Run the script in the folder that was written."""
     first = next(iter(plan.clusters.values()))
-    network = {key.removeprefix("LAB_"): value for key, value in first.provision.environment.items()}
-    settings = {**environment, **network, "CHARTS": str(_charts(plan, first, toolchain))}
-    settings |= {"HELM_CACHE_HOME": str(folder / "helm"), "HELM_CONFIG_HOME": str(folder / "helm")}
-    settings |= {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+    settings = first.provision.settings
+    assert isinstance(settings, ContainerClusterSettings)
+    lab = settings.network
+    network = {"NETWORK": lab.name, "SUBNET": lab.subnet, "NODE_RANGE": lab.node_range}
+    variables = {**environment, **network, "CHARTS": str(_charts(plan, first, toolchain))}
+    variables |= {"HELM_CACHE_HOME": str(folder / "helm"), "HELM_CONFIG_HOME": str(folder / "helm")}
+    variables |= {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
     begun = time.monotonic()
-    run(["bash", str(SCRIPT), *plan.clusters], folder, settings)
+    run(["bash", str(SCRIPT), *plan.clusters], folder, variables)
     seconds = time.monotonic() - begun
     return Scripted(seconds, durations((folder / "steps").read_text(encoding="utf-8").splitlines()))
 

@@ -389,12 +389,12 @@ def _declared(stack: str, overlay: Path | None) -> tuple[Workspace, "Federation"
 
 
 def _needed_to_remove(workspace: Workspace, stack: str) -> set[str]:
-    """Return what a stack's clusters are made by: those that it declares, and those that runs have noted."""
-    from mesh_federation.clusters.journal import notes
+    """Return what a stack's clusters are made by: those that it declares, and those in the journal."""
+    from mesh_federation.clusters import journal
 
-    noted = {note.job for note in notes(workspace.home, stack)}
+    recorded = {entry.job for entry in journal.entries(workspace.home, stack)}
     federation = _still_sound(workspace, stack)
-    return noted | (_providers(federation) if federation else set()) or {registry.DEFAULT}
+    return recorded | (_providers(federation) if federation else set()) or {registry.DEFAULT}
 
 
 def _still_sound(workspace: Workspace, stack: str) -> "Federation | None":

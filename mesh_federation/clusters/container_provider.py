@@ -1,14 +1,16 @@
-"""A program that makes clusters of containers, as kind and k3d do: all that their lifecycle asks of it."""
+"""A program that makes clusters of containers, as kind and k3d do: all that their lifecycle needs of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mesh_federation.clusters import docker
+from mesh_federation.clusters.local_cluster import ContainerCluster
+from mesh_federation.process import ProcessResult
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a stack file asks for, read from the configuration that the program is given.
+class ContainerConfig:
+    """The cluster that a stack file declares, read from the configuration for the program.
 
     Attributes:
         text: the configuration.
@@ -23,29 +25,29 @@ class Order:
 
 @dataclass(frozen=True)
 class ContainerProvider:
-    """Such a program. Where its functions take a string alone, that is the cluster's real name.
+    """Such a program. A function that takes a string alone takes the cluster's real name.
 
     Attributes:
-        program: its name, that of its script too.
-        order: reads a configuration.
-        make: makes a cluster, and a kubeconfig where place.py says.
+        program: its name, and that of its job.
+        config: reads a configuration.
+        make: makes a cluster, and its kubeconfig.
         remove: removes a cluster.
         kubeconfig: prints the kubeconfig of a cluster.
-        removal: what a person types to remove one.
+        removal: the command by which a person removes one.
         lasting: those containers of a cluster that stay, in the order in which they must start.
         members: those containers of a cluster that are its Kubernetes nodes.
-        kubectl: asks a cluster's API server from inside, whoever made it.
+        kubectl: runs kubectl on a cluster from inside, whoever made it.
         logs: where to look when a cluster does not come up.
-        taken: what it says where somebody has a cluster's name.
-        unpulled: what it says of an image that cannot be had, and why.
-        helpers: settings that name images of its own, by a part of the image's name.
+        taken: its error text if the name of the cluster is in use.
+        unpulled: pattern of its error text if it cannot get an image: the image, and why.
+        helpers: variables that name images of its own, by a part of the image's name.
     """
 
     program: str
-    order: Callable[[str], Order]
-    make: Callable[[str, str], docker.Done]
-    remove: Callable[[str], docker.Done]
-    kubeconfig: Callable[[str], docker.Done]
+    config: Callable[[str], ContainerConfig]
+    make: Callable[[ContainerCluster, str], ProcessResult]
+    remove: Callable[[ContainerCluster], ProcessResult]
+    kubeconfig: Callable[[ContainerCluster], ProcessResult]
     removal: Callable[[str], str]
     lasting: Callable[[str, list[docker.Node]], list[docker.Node]]
     members: Callable[[str, list[docker.Node]], list[docker.Node]]

@@ -1,12 +1,6 @@
-"""Docker for provisioners whose nodes are containers: running it, the nodes, and plain words for what fails.
+"""Docker for providers whose nodes are containers: running it, the nodes, and plain words for what fails."""
 
-Environment:
-    XDG_CACHE_HOME: locks lie below it, as all checkouts of a machine share one Docker.
-"""
-
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from mesh_federation.clusters import machine_limits, workdir
+from mesh_federation import process
+from mesh_federation.clusters import machine_limits
+from mesh_federation.clusters.workdir import Workdir, locked
+from mesh_federation.process import ProcessResult
 
 TIMEOUT = 120
 """Seconds for Docker to do one thing; one is usual."""
@@ -25,9 +22,6 @@ INSTALL = {
 }
 CLUSTER_LABELS = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
 """By which programs that make clusters know the containers of each."""
-
-Done = subprocess.CompletedProcess[str]
-"""A program that has ended, with what it said."""
 
 
 @dataclass(frozen=True)
@@ -78,30 +72,28 @@ class Node:
     running: bool
 
 
-def ask(*command: str, stdin: str = "", settings: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> Done:
-    """Run a program to its end, whatever that is; one that is missing or hangs is told with what to do."""
-    environment = {**os.environ, **(settings or {})}
+def run(
+    *command: str, stdin: str = "", variables: Mapping[str, str] | None = None, timeout: float = TIMEOUT
+) -> ProcessResult:
+    """Run a program to its end, whatever its exit status; the job ends if it is missing or hangs."""
     try:
-        return subprocess.run(
-            command, env=environment, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except FileNotFoundError:
+        return process.run(command, stdin=stdin, variables=variables, timeout=timeout)
+    except process.ProgramMissing:
         sys.exit(str(Trouble(f"{command[0]} is not on PATH", f"{INSTALL[command[0]]}; `./mesh doctor` tells more")))
-    except subprocess.TimeoutExpired:
-        what = f"`{' '.join(command)}` did not end within {timeout:g} s"
+    except process.ProgramTimeout as late:
         fix = "see whether `docker ps` answers and how busy the machine is, then run again: it goes on where it stopped"
-        sys.exit(str(Trouble(what, fix)))
+        sys.exit(str(Trouble(str(late), fix)))
 
 
-def run(*command: str) -> str:
-    """Run a program and return what it prints; one that fails ends the script in plain words."""
-    done = ask(*command)
+def output(*command: str) -> str:
+    """Run a program and return what it prints; the job ends in plain words if it fails."""
+    done = run(*command)
     if done.returncode:
         fail(done)
     return done.stdout
 
 
-def fail(done: Done) -> NoReturn:
+def fail(done: ProcessResult) -> NoReturn:
     """End with what a failed program means or, where nobody knows, with its own last words."""
     sys.exit(str(trouble(done.stderr) or last_words(done)))
 
@@ -111,7 +103,7 @@ def trouble(words: str) -> Trouble | None:
     return next((known for sign, known in KNOWN.items() if re.search(sign, words, re.IGNORECASE)), None)
 
 
-def last_words(done: Done) -> str:
+def last_words(done: ProcessResult) -> str:
     """Return the end of what was said, without colours. kind repeats Docker's command line with a proxy's password."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
     said = re.sub(r"://[^/\s@]+@", "://***@", plain)[-2000:]
@@ -119,21 +111,20 @@ def last_words(done: Done) -> str:
 
 
 @contextmanager
-def alone(cluster: str) -> Iterator[None]:
+def alone(cluster: str, workdir: Workdir) -> Iterator[None]:
     """Keep other checkouts from making or removing a cluster of this name: Docker has one of each name."""
-    with workdir.locked(locks() / f"cluster-{cluster}"):
+    with locked(locks(workdir) / f"cluster-{cluster}"):
         yield
 
 
 def nodes(label: str, cluster: str) -> list[Node]:
     """Return a cluster's containers, stopped ones too; the label is the one its maker knows it by."""
     columns = "{{.ID}} {{.Names}} {{.State}}"
-    listed = run("docker", "ps", "--all", "--no-trunc", f"--filter=label={label}={cluster}", f"--format={columns}")
+    listed = output("docker", "ps", "--all", "--no-trunc", f"--filter=label={label}={cluster}", f"--format={columns}")
     rows = (line.split() for line in listed.splitlines())
     return [Node(id, name, state == "running") for id, name, state in rows]
 
 
-def locks() -> Path:
-    """Return the folder for locks on what Docker has only one of, whichever checkout asks."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mesh-federation" / "locks"
+def locks(workdir: Workdir) -> Path:
+    """Return the folder for locks on what Docker has only one of: all checkouts of a user share it."""
+    return workdir.shared / "locks"

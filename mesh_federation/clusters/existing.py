@@ -1,66 +1,66 @@
-"""Takes a cluster that exists already: proves which one it is, and changes nothing.
+"""Clusters that exist already: a job proves which one it is, and changes nothing.
 
-usage: python3 -m mesh_federation.jobs existing create|update|start|delete
-
-Environment:
-    CLUSTER: the real name. CONTEXT: the logical name. STACK: the Pulumi stack. MESH_HOME: see place.py.
-    PULUMI_COMMAND_STDOUT: what the last create or update printed.
-Standard output of create and update: the UID of its namespace kube-system.
-
-The program keeps the cluster's kubeconfig in the cluster's folder, and reads it anew for every run.
+What create and update print is the UID of the namespace kube-system. The program keeps the cluster's kubeconfig in the
+cluster's folder, and writes it anew for every run.
 """
 
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from mesh_federation.clusters import identity, workdir
+from mesh_federation.clusters import identity, kubeconfigs
+from mesh_federation.clusters.local_cluster import AnyCluster
 from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
-from mesh_federation.jobs import kubeconfig
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
 
 
-def create(name: str) -> None:
+def create(cluster: AnyCluster) -> None:
     """Print which cluster it is."""
-    print(_found(name))
+    print(_uid(cluster))
 
 
-def update(name: str) -> None:
-    """Print which cluster it is, once it is certain that it is the one that it was."""
-    was, found = os.environ.get("PULUMI_COMMAND_STDOUT", "").strip(), _found(name)
-    if was and was != found:
-        logical = os.environ["CONTEXT"]
+def update(cluster: AnyCluster, previous: str) -> None:
+    """Print which cluster it is, once it is certain that it is the same one.
+
+    Args:
+        cluster: which.
+        previous: what the last create or update printed.
+    """
+    uid = _uid(cluster)
+    if previous and previous != uid:
+        logical = cluster.logical
         sys.exit(
-            f"the kubeconfig of {logical} leads to the cluster {found} (UID of its namespace kube-system); until now"
-            f" {logical} was {was}, where the stack's objects are\n"
-            f"-> name the kubeconfig and context of {was}, or give the other cluster a key of its own under clusters"
+            f"the kubeconfig of {logical} leads to the cluster {uid} (UID of its namespace kube-system); until now"
+            f" {logical} was {previous}, where the stack's objects are\n"
+            f"-> name the kubeconfig and context of {previous}, or give the other cluster a key of its own under"
+            " clusters"
         )
-    print(found)
+    print(uid)
 
 
-def _found(name: str) -> str:
+def _uid(cluster: AnyCluster) -> str:
     try:
-        return identity.ask(workdir.kubeconfig(name))
+        return identity.ask(cluster.kubeconfig)
     except identity.Silent as silent:
         print(
-            f"the API server of {os.environ['CONTEXT']} does not answer:\n{silent}\n"
-            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{os.environ['CONTEXT']}",
+            f"the API server of {cluster.logical} does not answer:\n{silent}\n"
+            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{cluster.logical}",
             file=sys.stderr,
         )
         sys.exit(identity.SILENT)
 
 
-def start(name: str) -> None:
+def start(cluster: AnyCluster) -> None:
     """Do nothing: starting it is not ours."""
 
 
-def delete(name: str) -> None:
+def delete(cluster: AnyCluster) -> None:
     """Forget how it is reached; the cluster stays."""
-    kubeconfig.delete(name)
-    shutil.rmtree(workdir.folder(name), ignore_errors=True)
+    home, settings = cluster.workdir.home, cluster.settings
+    kubeconfigs.remove(home / kubeconfigs.shown(settings.stack, settings.logical), settings.name)
+    shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
 class Existing(Provider):
@@ -91,8 +91,3 @@ class Existing(Provider):
     def api_server(self, cluster: "Cluster", name: str) -> str:
         """Return what the stack file declares."""
         return cluster.api_server or ""
-
-
-def main() -> None:
-    """Run the action that the command line names."""
-    workdir.run({"create": create, "update": update, "start": start, "delete": delete})

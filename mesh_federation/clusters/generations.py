@@ -1,29 +1,25 @@
-"""A cluster and its replacement side by side: the real name carries the generation (plan/provisioning.py).
-
-Environment:
-    STACK: the Pulumi stack, where it is known; else all stacks of the checkout are looked through.
-"""
+"""A cluster and its replacement side by side: the real name carries the generation (plan/provisioning.py)."""
 
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
 
-from mesh_federation.clusters import workdir
+from mesh_federation.clusters import kubeconfigs
+from mesh_federation.clusters.local_cluster import AnyCluster
 
 QUIET_SECONDS = 5
 """Without a call, until importers count as moved: istiod pushes a new endpoint within a second."""
 PAUSES = 12
 """Until a replaced cluster goes in spite of its callers, as some may be none of the stack's."""
 NAMESPACE, GATEWAY_LABEL = "istio-system", "istio=eastwestgateway"
-"""Where the gateway is (mesh_federation/plan/istio_values.py, of which scripts import nothing)."""
+"""Where the gateway is (mesh_federation/plan/istio_values.py, of which jobs import nothing)."""
 BY_SERVER_NAME = "outbound_."
 """How Istio begins the names of what a gateway passes on by server name; its own calls go by `outbound|`."""
 
 
 @dataclass(frozen=True)
-class Passed:
+class Connections:
     """Connections that other clusters made through a gateway.
 
     Attributes:
@@ -40,47 +36,43 @@ def logical(name: str) -> str:
     return name.rpartition("-")[0]
 
 
-def let_importers_move(name: str) -> None:
+def let_importers_move(cluster: AnyCluster) -> None:
     """Wait until nobody calls a cluster that was replaced, before it is removed.
 
     Its importers were told of the successor just now, and calls on their way still end here. A cluster that is removed
     for good has no successor, so nothing waits then.
     """
-    current = _current(logical(name))
-    if current and name not in current:
-        _wait_until_quiet(name)
+    current = kubeconfigs.current(cluster.workdir.home, cluster.settings.stack, cluster.logical)
+    if current not in ("", cluster.name):
+        _wait_until_quiet(cluster)
 
 
-def _wait_until_quiet(name: str) -> None:
+def _wait_until_quiet(cluster: AnyCluster) -> None:
     """Wait until no connection is open and none was made for a moment; a cluster that does not answer is quiet."""
-    before = _passed(name)
+    before = _connections(cluster)
     for _ in range(PAUSES):
         time.sleep(QUIET_SECONDS)
-        now = _passed(name)
+        now = _connections(cluster)
         if now.open == 0 and now.ever == before.ever:
             return
         before = now
-    what = f"cluster {name} was replaced and is still called after {PAUSES * QUIET_SECONDS} s"
+    what = f"cluster {cluster.name} was replaced and is still called after {PAUSES * QUIET_SECONDS} s"
     fix = "give callers that this stack does not know the address of the new gateway (`pulumi stack output clusters`)"
     print(f"{what} ({before.open} connections open): they are cut off\n  -> {fix}", file=sys.stderr)
 
 
-def _passed(name: str) -> Passed:
-    """Ask every pod of the cluster's gateway."""
-    kubectl = [
-        "kubectl",
-        f"--kubeconfig={workdir.kubeconfig(name)}",
-        f"--namespace={NAMESPACE}",
-        "--request-timeout=10s",
-    ]
-    pods = workdir.ask([*kubectl, "get", "pods", f"--selector={GATEWAY_LABEL}", "--output=name"]).stdout.split()
+def _connections(cluster: AnyCluster) -> Connections:
+    """Add up the counts of all pods of the cluster's gateway."""
+    options = (f"--namespace={NAMESPACE}", "--request-timeout=10s")
+    which = ("get", "pods", f"--selector={GATEWAY_LABEL}", "--output=name")
+    pods = cluster.kubectl.run(*options, *which).stdout.split()
     admin = ("--container=istio-proxy", "--", "pilot-agent", "request", "GET", "clusters?format=json")
-    told = [workdir.ask([*kubectl, "exec", pod, *admin]) for pod in pods]
-    counts = [_counts(done.stdout) for done in told if done.returncode == 0]
-    return Passed(sum(count.open for count in counts), sum(count.ever for count in counts))
+    answers = [cluster.kubectl.run(*options, "exec", pod, *admin) for pod in pods]
+    counts = [_counts(done.stdout) for done in answers if done.returncode == 0]
+    return Connections(sum(count.open for count in counts), sum(count.ever for count in counts))
 
 
-def _counts(clusters: str) -> Passed:
+def _counts(clusters: str) -> Connections:
     """Read what an Envoy counts of each endpoint; it leaves out what is 0."""
     stats = [
         stat
@@ -92,10 +84,4 @@ def _counts(clusters: str) -> Passed:
     total = {
         name: sum(int(s.get("value", 0)) for s in stats if s["name"] == name) for name in ("cx_active", "cx_total")
     }
-    return Passed(total["cx_active"], total["cx_total"])
-
-
-def _current(cluster: str) -> set[str]:
-    """Return the real names that a logical name has now, one a stack, as kubeconfig.py notes them."""
-    notes = (workdir.home() / "kubeconfigs").glob(f"{os.environ.get('STACK', '*')}/.{cluster}.of")
-    return {note.read_text(encoding="utf-8") for note in notes}
+    return Connections(total["cx_active"], total["cx_total"])

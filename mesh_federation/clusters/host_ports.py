@@ -3,6 +3,7 @@
 import re
 
 from mesh_federation.clusters import docker, generations
+from mesh_federation.clusters.local_cluster import AnyCluster
 
 TAKEN = (
     r"Bind for \S*?:(\d+) failed: port is already allocated",
@@ -18,17 +19,17 @@ def taken(words: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def conflict(cluster: str, port: int) -> docker.Trouble:
+def conflict(cluster: AnyCluster, port: int) -> docker.Trouble:
     """Say who has a port that a cluster was to publish, and what to do."""
-    refused = f"cluster {cluster} cannot publish port {port}"
-    elsewhere = f"set another clusters.{generations.logical(cluster)}.ports[].host"
+    refused = f"cluster {cluster.name} cannot publish port {port}"
+    elsewhere = f"set another clusters.{cluster.logical}.ports[].host"
     container, other = _holder(port)
     if not container:
         return docker.Trouble(
             f"{refused}: a program on this machine has it",
             f"see which with `ss --listening --processes 'sport = :{port}'` and end it, or {elsewhere}",
         )
-    if other and generations.logical(other) == generations.logical(cluster):
+    if other and generations.logical(other) == cluster.logical:
         return docker.Trouble(
             f"{refused}: {other} has it, which it replaces\n"
             "  The new cluster is made before the old one is removed, and only one of them can publish a port",
@@ -41,6 +42,6 @@ def conflict(cluster: str, port: int) -> docker.Trouble:
 def _holder(port: int) -> tuple[str, str]:
     """Return the container that publishes a port, and the cluster that it is a node of; empty where there is none."""
     columns = "{{.Names}} " + "".join(f'{{{{.Label "{label}"}}}}' for label in docker.CLUSTER_LABELS.values())
-    listed = docker.run("docker", "ps", f"--filter=publish={port}", f"--format={columns}")
+    listed = docker.output("docker", "ps", f"--filter=publish={port}", f"--format={columns}")
     container, _, cluster = listed.partition("\n")[0].partition(" ")
     return container, cluster

@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mesh_federation.clusters import workdir
+from mesh_federation.clusters.kubectl import Kubectl
 
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SECRETS = {"token", "password", "client-key-data", "client-certificate-data", "value"}
 """Keys of a kubeconfig whose values are never shown; `value` is what a plugin gets in its environment."""
 SILENT = 4
-"""Exit status by which a script says that its cluster does not answer."""
+"""Exit status by which a job says that its cluster does not answer."""
 SHORTEST = 6
 """Characters: shorter values are in ordinary words too."""
 
@@ -26,8 +26,8 @@ def ask(kubeconfig: Path, seconds: int = 20) -> str:
     Raises:
         Silent: it does not answer, or not to us.
     """
-    words = ["get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}", f"--request-timeout={seconds}s"]
-    done = workdir.ask(["kubectl", f"--kubeconfig={kubeconfig}", *words])
+    words = ("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}", f"--request-timeout={seconds}s")
+    done = Kubectl(kubeconfig).run(*words)
     if done.returncode:
         raise Silent(masked(done.stderr.strip(), kubeconfig))
     return done.stdout.strip()

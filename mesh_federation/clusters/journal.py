@@ -1,47 +1,55 @@
-"""Notes of the clusters that scripts began to make, each in the cluster's folder until that is deleted.
+"""Journal of the clusters that jobs began to make: an entry in each cluster's folder until that is deleted.
 
-The engine knows no cluster whose making was cut short, by Ctrl-C or a kill, so `./mesh` removes those by these notes.
+The engine does not know a cluster whose creation was cut short, by Ctrl-C or a kill, so `./mesh` deletes those by
+these entries.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mesh_federation.clusters import workdir
+from mesh_federation.clusters.local_cluster import AnyCluster
 
-LAB = "LAB_"
-"""How the names of settings begin that tell a script of the lab's Docker network."""
+FILE = "journal.json"
 
 
 @dataclass(frozen=True)
-class Note:
-    """What is needed to remove a cluster.
+class JournalEntry:
+    """What is needed to delete a cluster.
 
     Attributes:
-        name: the cluster's real name.
         job: that makes and deletes it.
-        environment: settings of the job, the stack's name among them.
+        settings: of the job, as its document has them.
     """
 
-    name: str
     job: str
-    environment: Mapping[str, str]
+    settings: Mapping[str, object]
+
+    @property
+    def name(self) -> str:
+        """The cluster's real name."""
+        return str(self.settings["name"])
 
 
-def note(name: str, job: str) -> None:
-    """Write down that a job begins to make a cluster."""
-    given = {key: value for key, value in os.environ.items() if key in ("CLUSTER", "STACK") or key.startswith(LAB)}
-    workdir.write(file(name), json.dumps(asdict(Note(name, job, given))))
+def record(cluster: AnyCluster, job: str) -> None:
+    """Record that a job begins to make a cluster."""
+    workdir.write(file(cluster), json.dumps({"job": job, "settings": asdict(cluster.settings)}, sort_keys=True))
 
 
-def file(name: str) -> Path:
-    """Return the file of a cluster's note."""
-    return workdir.folder(name) / "begun"
+def file(cluster: AnyCluster) -> Path:
+    """Return the file of a cluster's entry."""
+    return cluster.folder / FILE
 
 
-def notes(home: Path, stack: str) -> list[Note]:
-    """Return the notes of a stack's clusters."""
-    written = (Note(**json.loads(each.read_text(encoding="utf-8"))) for each in sorted(home.glob("clusters/*/begun")))
-    return [note for note in written if note.environment.get("STACK") == stack]
+def entries(home: Path, stack: str) -> list[JournalEntry]:
+    """Return the entries of a stack's clusters.
+
+    Args:
+        home: folder for everything that runs.
+        stack: name of the Pulumi stack.
+    """
+    files = sorted(home.glob(f"clusters/*/{FILE}"))
+    found = [JournalEntry(**json.loads(each.read_text(encoding="utf-8"))) for each in files]
+    return [entry for entry in found if entry.settings.get("stack") == stack]

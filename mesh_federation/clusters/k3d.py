@@ -1,23 +1,22 @@
-"""Makes, starts and removes a k3d cluster: k3s nodes in Docker containers, and a proxy in front of their API server.
+"""k3d clusters: k3s nodes in Docker containers, and a proxy in front of their API server.
 
-usage: python3 -m mesh_federation.jobs k3d create|ready|start|delete
-
-Environment and standard input: see containers.py; the configuration is k3d.io/v1alpha5 as JSON. Where the user has set
-them, K3D_IMAGE_LOADBALANCER and K3D_IMAGE_TOOLS name k3d's own images.
+k3d's configuration is k3d.io/v1alpha5 as JSON. Where the user has set them, k3d reads K3D_IMAGE_LOADBALANCER and
+K3D_IMAGE_TOOLS, which name its own images.
 
 The API server's port on this machine is chosen by k3d when it makes the cluster, and stays through restarts. In the
 lab's network it is k3d-NAME-serverlb:6443, which is in its certificate (pitfall 46).
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from mesh_federation.clusters import containers, docker, workdir
-from mesh_federation.clusters.container_provider import ContainerProvider, Order
+from mesh_federation.clusters import docker, workdir
+from mesh_federation.clusters.container_provider import ContainerConfig, ContainerProvider
 from mesh_federation.clusters.docker_provider import DockerProvider
+from mesh_federation.clusters.local_cluster import ContainerCluster
 from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer
+from mesh_federation.process import ProcessResult
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster
@@ -54,42 +53,42 @@ class _Config(TypedDict):
     ports: NotRequired[list[_Published]]
 
 
-def order(text: str) -> Order:
+def config(text: str) -> ContainerConfig:
     """Read k3d's configuration: labels are KEY=VALUE, ports ADDRESS:HOST:CONTAINER/PROTOCOL."""
-    config: _Config = json.loads(text)
-    labels = dict(each["label"].split("=", 1) for each in config["options"]["k3s"]["nodeLabels"])
-    return Order(text, labels, frozenset(int(each["port"].split(":")[1]) for each in config.get("ports", [])))
+    read: _Config = json.loads(text)
+    labels = dict(each["label"].split("=", 1) for each in read["options"]["k3s"]["nodeLabels"])
+    return ContainerConfig(text, labels, frozenset(int(each["port"].split(":")[1]) for each in read.get("ports", [])))
 
 
-def _make(name: str, text: str) -> docker.Done:
-    made = _k3d("cluster", "create", name, "--config=-", stdin=text)
+def _make(cluster: ContainerCluster, text: str) -> ProcessResult:
+    made = _k3d(cluster, "cluster", "create", "--config=-", stdin=text)
     if made.returncode:
         # It removes what it began, but for this where no node was made yet; Docker keeps one that is in use.
-        docker.ask("docker", "volume", "rm", "--force", f"k3d-{name}-images")
+        docker.run("docker", "volume", "rm", "--force", f"k3d-{cluster.name}-images")
         return made
-    asked = _k3d("kubeconfig", "get", name)
-    if asked.returncode:
-        return asked
-    workdir.write_secret(workdir.kubeconfig(name), asked.stdout)
-    return _registered(name)
+    read = _k3d(cluster, "kubeconfig", "get")
+    if read.returncode:
+        return read
+    workdir.write_secret(cluster.kubeconfig, read.stdout)
+    return _registered(cluster)
 
 
-def _registered(name: str) -> docker.Done:
+def _registered(cluster: ContainerCluster) -> ProcessResult:
     """Wait until the API server knows every node: k3d waits for the server alone, and nodes are labelled next."""
-    nodes = (f"node/{node.name}" for node in _parts(name, K3D.containers(name), NODES))
-    until = ("--for=create", f"--timeout={os.environ['READY_WITHIN']}s")
-    return workdir.ask(["kubectl", f"--kubeconfig={workdir.kubeconfig(name)}", "wait", *until, *nodes])
+    nodes = (f"node/{node.name}" for node in _parts(cluster.name, K3D.containers(cluster.name), NODES))
+    within = f"--timeout={cluster.settings.ready_within_seconds}s"
+    return cluster.kubectl.run("wait", "--for=create", within, *nodes)
 
 
-def _k3d(noun: str, verb: str, name: str, *options: str, stdin: str = "") -> docker.Done:
+def _k3d(cluster: ContainerCluster, noun: str, verb: str, *options: str, stdin: str = "") -> ProcessResult:
     """Run k3d with files of the cluster's own: it also cleans up kubeconfigs, by default the user's."""
-    settings = {
-        "KUBECONFIG": str(workdir.kubeconfig(name)),
-        "XDG_CONFIG_HOME": str(workdir.folder(name)),
-        "TMPDIR": str(workdir.folder(name)),  # it leaves a copy of the configuration there
+    variables = {
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "XDG_CONFIG_HOME": str(cluster.folder),
+        "TMPDIR": str(cluster.folder),  # it leaves a copy of the configuration there
         "LOG_LEVEL": "warning",  # what it logs below that goes to standard output, between the lines of a kubeconfig
     }
-    return docker.ask("k3d", noun, verb, name, *options, stdin=stdin, settings=settings, timeout=TIMEOUT)
+    return docker.run("k3d", noun, verb, cluster.name, *options, stdin=stdin, variables=variables, timeout=TIMEOUT)
 
 
 def _parts(name: str, nodes: list[docker.Node], wanted: tuple[str, ...]) -> list[docker.Node]:
@@ -101,10 +100,10 @@ def _parts(name: str, nodes: list[docker.Node], wanted: tuple[str, ...]) -> list
 
 K3D = ContainerProvider(
     program="k3d",
-    order=order,
+    config=config,
     make=_make,
-    remove=lambda name: _k3d("cluster", "delete", name),
-    kubeconfig=lambda name: _k3d("kubeconfig", "get", name),
+    remove=lambda cluster: _k3d(cluster, "cluster", "delete"),
+    kubeconfig=lambda cluster: _k3d(cluster, "kubeconfig", "get"),
     removal=lambda name: f"k3d cluster delete {name}",
     lasting=lambda name, nodes: _parts(name, nodes, STARTS),
     members=lambda name, nodes: _parts(name, nodes, NODES),
@@ -174,8 +173,3 @@ class K3dProvider(DockerProvider):
     def api_server(self, cluster: "Cluster", name: str) -> str:
         """Return the name of the proxy in front of the servers: it is in the certificate (5.4.8 on, pitfall 46)."""
         return f"https://k3d-{name}-serverlb:6443"
-
-
-def main() -> None:
-    """Run the action that the command line names."""
-    workdir.run(containers.actions(K3D))

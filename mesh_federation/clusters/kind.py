@@ -1,18 +1,15 @@
-"""Makes, starts and removes a kind cluster: real nodes in Docker containers.
-
-usage: python3 -m mesh_federation.jobs kind create|ready|start|delete
-
-Environment and standard input: see containers.py; the configuration is JSON.
-"""
+"""kind clusters: real nodes in Docker containers; kind's configuration is JSON."""
 
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from mesh_federation.clusters import containers, docker, network, workdir
-from mesh_federation.clusters.container_provider import ContainerProvider, Order
+from mesh_federation.clusters import docker
+from mesh_federation.clusters.container_provider import ContainerConfig, ContainerProvider
 from mesh_federation.clusters.docker_provider import DockerProvider
+from mesh_federation.clusters.local_cluster import ContainerCluster
 from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer
+from mesh_federation.process import ProcessResult
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster
@@ -38,18 +35,22 @@ class _Config(TypedDict):
     nodes: list[_ConfiguredNode]
 
 
-def order(text: str) -> Order:
+def config(text: str) -> ContainerConfig:
     """Read kind's configuration; all its nodes carry the same labels."""
-    config: _Config = json.loads(text)
-    mappings = [mapping for node in config["nodes"] for mapping in node.get("extraPortMappings", [])]
-    return Order(text, config["nodes"][0]["labels"], frozenset(mapping["hostPort"] for mapping in mappings))
+    read: _Config = json.loads(text)
+    mappings = [mapping for node in read["nodes"] for mapping in node.get("extraPortMappings", [])]
+    return ContainerConfig(text, read["nodes"][0]["labels"], frozenset(mapping["hostPort"] for mapping in mappings))
 
 
-def _kind(action: str, name: str, *options: str, stdin: str = "") -> docker.Done:
+def _kind(cluster: ContainerCluster, action: str, *options: str, stdin: str = "") -> ProcessResult:
     """Run kind with Docker, and with our kubeconfig instead of the user's."""
-    settings = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": network.name()}
-    command = ("kind", action, "cluster", f"--name={name}", f"--kubeconfig={workdir.kubeconfig(name)}", *options)
-    return docker.ask(*command, stdin=stdin, settings=settings, timeout=TIMEOUT)
+    variables = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": cluster.settings.network.name}
+    command = ("kind", action, "cluster", f"--name={cluster.name}", f"--kubeconfig={cluster.kubeconfig}", *options)
+    return docker.run(*command, stdin=stdin, variables=variables, timeout=TIMEOUT)
+
+
+def _kubeconfig(cluster: ContainerCluster) -> ProcessResult:
+    return docker.run("kind", "get", "kubeconfig", f"--name={cluster.name}", variables=DOCKER, timeout=TIMEOUT)
 
 
 def _logs(name: str) -> str:
@@ -59,10 +60,10 @@ def _logs(name: str) -> str:
 
 KIND = ContainerProvider(
     program="kind",
-    order=order,
-    make=lambda name, text: _kind("create", name, "--config=-", stdin=text),
-    remove=lambda name: _kind("delete", name),
-    kubeconfig=lambda name: docker.ask("kind", "get", "kubeconfig", f"--name={name}", settings=DOCKER, timeout=TIMEOUT),
+    config=config,
+    make=lambda cluster, text: _kind(cluster, "create", "--config=-", stdin=text),
+    remove=lambda cluster: _kind(cluster, "delete"),
+    kubeconfig=_kubeconfig,
     removal=lambda name: f"kind delete cluster --name={name}",
     lasting=lambda name, nodes: nodes,
     members=lambda name, nodes: nodes,
@@ -115,8 +116,3 @@ class Kind(DockerProvider):
         Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.
         """
         return f"https://{name}-control-plane:6443"
-
-
-def main() -> None:
-    """Run the action that the command line names."""
-    workdir.run(containers.actions(KIND))

@@ -1,11 +1,4 @@
-"""Makes and removes a simulated cluster: a real control plane whose nodes only exist on paper (kwok).
-
-usage: python3 -m mesh_federation.jobs kwok create|delete|start
-
-Environment:
-    CLUSTER: the real name.
-    MESH_HOME: folder for everything that runs; default .mesh below the working directory.
-Standard input of create: the cluster's config as JSON (mesh_federation/plan/provisioning.py).
+"""Simulated clusters: real control planes whose nodes only exist on paper (kwok).
 
 Every step can be repeated: create adopts a cluster that runs, starts one that stopped, and makes a half-made one anew.
 """
@@ -15,7 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -23,8 +15,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesh_federation import process
 from mesh_federation.clusters import journal, machine_limits, workdir
+from mesh_federation.clusters.local_cluster import AnyCluster
 from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
+from mesh_federation.clusters.workdir import Workdir
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
@@ -49,171 +44,162 @@ OWNERS_ONLY = 0o077
 """As umask: kwokctl writes the keys of a cluster for everybody to read."""
 
 
-def create(name: str, config: dict[str, object]) -> None:
-    """Bring the cluster up, whatever an earlier attempt left behind."""
-    folder = workdir.folder(name)
-    if _is_there(name):
-        start(name)
+def create(cluster: AnyCluster, text: str) -> None:
+    """Bring the cluster up, whatever an earlier attempt left behind.
+
+    Args:
+        cluster: which.
+        text: its configuration as JSON (mesh_federation/plan/provisioning.py).
+    """
+    config: dict[str, object] = json.loads(text)
+    if _is_there(cluster):
+        start(cluster)
         return
-    delete(name)
-    _refuse_what_cannot_work(name)
-    journal.note(name, "kwok")
-    with _reserved_ports(name) as ports:
-        balancer = folder / "load-balancer.json"
+    delete(cluster)
+    _refuse_what_cannot_work(cluster)
+    journal.record(cluster, "kwok")
+    with _reserved_ports(cluster) as ports:
+        balancer = cluster.folder / "load-balancer.json"
         balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
-        control_plane = folder / "control-plane.json"
-        control_plane.write_text(json.dumps(_control_plane(name, config, ports, balancer), indent=2), encoding="utf-8")
-        files = (f"--config={control_plane}", f"--kubeconfig={workdir.kubeconfig(name)}")
-        _kwokctl(name, "create", "cluster", "--wait=60s", *files)
-    _kwokctl(name, "scale", "node", f"--replicas={config['nodes']}")
-    _prove(name)
-    (folder / "made").touch()
+        written = json.dumps(_control_plane(cluster, config, ports, balancer), indent=2)
+        _control_plane_file(cluster).write_text(written, encoding="utf-8")
+        files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
+        _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
+    _kwokctl(cluster, "scale", "node", f"--replicas={config['nodes']}")
+    _prove(cluster)
+    (cluster.folder / "made").touch()
 
 
-def start(name: str) -> None:
+def start(cluster: AnyCluster) -> None:
     """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
-    if not _is_there(name):
-        workdir.gone(name)
-    _restore_kubeconfig(name)
-    if not workdir.answers(name):
-        _forget_strangers(name)
-        _kwokctl(name, "stop", "cluster")
-        _kwokctl(name, "start", "cluster", "--wait=60s")
-    _prove(name)
-    if _is_open(name):
-        print(
-            f"etcd of {name}, which an earlier release made, shows Secrets to every user of this machine:"
-            " `./mesh down` and `./mesh up` make it anew, closed",
-            file=sys.stderr,
-        )
+    if not _is_there(cluster):
+        cluster.exit_as_gone()
+    _restore_kubeconfig(cluster)
+    if not cluster.answers():
+        _forget_strangers(cluster)
+        _kwokctl(cluster, "stop", "cluster")
+        _kwokctl(cluster, "start", "cluster", "--wait=60s")
+    _prove(cluster)
 
 
-def _is_open(name: str) -> bool:
-    """Say whether etcd answers everybody: it did in earlier releases."""
-    with suppress(OSError):
-        return "client-cert-auth" not in _told(name)
-    return False
-
-
-def _refuse_what_cannot_work(name: str) -> None:
-    """End before anything is made where kwok cannot work; what it says of that itself names no cause."""
-    if odd := next((character for character in str(workdir.home()) if character in UNUSABLE), ""):
+def _refuse_what_cannot_work(cluster: AnyCluster) -> None:
+    """End before anything is made where kwok cannot work; its own error names no cause."""
+    home = cluster.workdir.home
+    if odd := next((character for character in str(home) if character in UNUSABLE), ""):
         sys.exit(
-            f"cluster {name} is not begun: kwok cannot work in {workdir.home()}, because of the {odd} in its name\n"
+            f"cluster {cluster.name} is not begun: kwok cannot work in {home}, because of the {odd} in its name\n"
             "  -> rename the folder, or set MESH_HOME to one without"
         )
-    workdir.home().mkdir(parents=True, exist_ok=True)
-    if shortage := machine_limits.disk(workdir.home()):
-        sys.exit(f"cluster {name} is not begun: {shortage.what}\n  -> {shortage.fix}")
+    home.mkdir(parents=True, exist_ok=True)
+    if shortage := machine_limits.disk(home):
+        sys.exit(f"cluster {cluster.name} is not begun: {shortage.what}\n  -> {shortage.fix}")
 
 
-def _restore_kubeconfig(name: str) -> None:
+def _restore_kubeconfig(cluster: AnyCluster) -> None:
     """Write the kubeconfig again as kwokctl has it: the file may be lost, or another cluster's by now."""
-    kept = _kept(name) / "kubeconfig.yaml"
+    kept = _kept(cluster) / "kubeconfig.yaml"
     if kept.exists():
-        workdir.write_secret(workdir.kubeconfig(name), kept.read_text(encoding="utf-8"))
+        workdir.write_secret(cluster.kubeconfig, kept.read_text(encoding="utf-8"))
 
 
-def _kept(name: str) -> Path:
+def _kept(cluster: AnyCluster) -> Path:
     """Return the folder in which kwokctl keeps a cluster."""
-    return workdir.home() / "kwok" / "clusters" / name
+    return cluster.workdir.home / "kwok" / "clusters" / cluster.name
 
 
-def _told(name: str) -> str:
-    """Return the configuration that kwokctl was given."""
-    return (workdir.folder(name) / "control-plane.json").read_text(encoding="utf-8")
+def _control_plane_file(cluster: AnyCluster) -> Path:
+    """Return the file with kwokctl's configuration."""
+    return cluster.folder / "control-plane.json"
 
 
-def _is_there(name: str) -> bool:
+def _is_there(cluster: AnyCluster) -> bool:
     """Say whether the cluster was made to its end and nobody has removed its files."""
-    return (workdir.folder(name) / "made").exists() and _kept(name).exists()
+    return (cluster.folder / "made").exists() and _kept(cluster).exists()
 
 
-def delete(name: str) -> None:
+def delete(cluster: AnyCluster) -> None:
     """Remove the cluster and what it wrote; one that is already gone is no error."""
-    if workdir.folder(name).exists():
-        _forget_strangers(name)
-        _kwokctl(name, "delete", "cluster")
-        _end_unnoted(name)
-        shutil.rmtree(workdir.folder(name))
-    with workdir.locked(_slots() / ".lock"):  # clusters are deleted side by side
-        for slot in _slots().glob("[0-9]*"):
-            if os.readlink(slot) == str(workdir.folder(name)):
+    if cluster.folder.exists():
+        _forget_strangers(cluster)
+        _kwokctl(cluster, "delete", "cluster")
+        _end_unrecorded(cluster)
+        shutil.rmtree(cluster.folder)
+    slots = _slots(cluster.workdir)
+    with workdir.locked(slots / ".lock"):  # clusters are deleted side by side
+        for slot in slots.glob("[0-9]*"):
+            if os.readlink(slot) == str(cluster.folder):
                 slot.unlink()
 
 
-def _end_unnoted(name: str) -> None:
-    """End what kwokctl started and does not know: it starts a process first and notes its number then, if it lives.
+def _end_unrecorded(cluster: AnyCluster) -> None:
+    """End what kwokctl started and does not know: it starts a process first and records its number then, if it lives.
 
     A pager or a backup that names the cluster's folder is none of ours: the program must be one of the control plane.
     """
-    for process in Path("/proc").glob("[0-9]*"):
-        if _is_of(name, process):
+    for entry in Path("/proc").glob("[0-9]*"):
+        if _is_of(cluster, entry):
             with suppress(OSError):  # processes come and go
-                os.kill(int(process.name), signal.SIGKILL)
+                os.kill(int(entry.name), signal.SIGKILL)
 
 
-def _forget_strangers(name: str) -> None:
-    """Drop kwokctl's notes of processes whose numbers are others' since, as after a reboot: it would end those."""
+def _forget_strangers(cluster: AnyCluster) -> None:
+    """Drop kwokctl's records of processes whose numbers are others' since, as after a reboot: it would end those."""
     if Path("/proc/self/exe").exists():
-        for note in (_kept(name) / "pids").glob("*.pid"):
-            if not _is_of(name, Path("/proc") / note.read_text(encoding="utf-8").strip()):
-                note.unlink()
+        for file in (_kept(cluster) / "pids").glob("*.pid"):
+            if not _is_of(cluster, Path("/proc") / file.read_text(encoding="utf-8").strip()):
+                file.unlink()
 
 
-def _is_of(name: str, process: Path) -> bool:
-    """Say whether a process is one of a cluster's control plane; those of others are not shown."""
+def _is_of(cluster: AnyCluster, entry: Path) -> bool:
+    """Say whether a process, by its folder in /proc, is one of a cluster's control plane; others' are not shown."""
     with suppress(OSError):
-        program = os.readlink(process / "exe").removesuffix(" (deleted)")
-        return program in _programs(name) and f"{_kept(name)}/" in (process / "cmdline").read_text(errors="replace")
+        program = os.readlink(entry / "exe").removesuffix(" (deleted)")
+        return program in _programs(cluster) and f"{_kept(cluster)}/" in (entry / "cmdline").read_text(errors="replace")
     return False
 
 
-def _programs(name: str) -> set[str]:
+def _programs(cluster: AnyCluster) -> set[str]:
     """Return the programs of a cluster's control plane, by their real paths; none where none was ever started."""
     try:
-        options = json.loads(_told(name))["options"]
+        options = json.loads(_control_plane_file(cluster).read_text(encoding="utf-8"))["options"]
     except (OSError, ValueError):  # killed before it was written
         return set()
     return {os.path.realpath(options[option]) for option in BINARIES}
 
 
-def _kwokctl(name: str, *arguments: str) -> None:
-    environment = {**os.environ, "KWOK_WORKDIR": str(workdir.home() / "kwok")}
-    command = ["kwokctl", f"--name={name}", *arguments]
+def _kwokctl(cluster: AnyCluster, *arguments: str) -> None:
+    folder = cluster.workdir.home / "kwok"
+    command = ["kwokctl", f"--name={cluster.name}", *arguments]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False,
-                              umask=OWNERS_ONLY)  # fmt: skip
-    except FileNotFoundError:
-        sys.exit('kwokctl is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
-    except subprocess.TimeoutExpired:
-        sys.exit(
-            f"{' '.join(command)} did not end within {TIMEOUT} s; its logs are below {workdir.home()}/kwok{_full()}"
-        )
+        done = process.run(command, variables={"KWOK_WORKDIR": str(folder)}, timeout=TIMEOUT, umask=OWNERS_ONLY)
+    except process.ProgramTimeout as late:
+        sys.exit(f"{late}; its logs are below {folder}{_full_disk(cluster)}")
     if done.returncode:
-        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}{_full()}")
+        sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}{_full_disk(cluster)}")
 
 
-def _prove(name: str) -> None:
-    if not workdir.answers(name):
-        logs = _kept(name) / "logs"
-        sys.exit(f"the control plane of {name} does not answer; its logs are in {logs}{_full()}")
+def _prove(cluster: AnyCluster) -> None:
+    if not cluster.answers():
+        logs = _kept(cluster) / "logs"
+        sys.exit(f"the control plane of {cluster.name} does not answer; its logs are in {logs}{_full_disk(cluster)}")
 
 
-def _full() -> str:
+def _full_disk(cluster: AnyCluster) -> str:
     """Name a full disk beside whatever it has led to; nothing where there is room."""
-    shortage = machine_limits.disk(workdir.home())
+    shortage = machine_limits.disk(cluster.workdir.home)
     return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
 
 
-def _control_plane(name: str, config: dict[str, object], ports: dict[str, int], balancer: Path) -> dict[str, object]:
+def _control_plane(
+    cluster: AnyCluster, config: dict[str, object], ports: dict[str, int], balancer: Path
+) -> dict[str, object]:
     """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller.
 
     kwokctl's etcd answers every user of the machine, in plain text, with each Secret of the cluster: here it asks for
     a certificate of the cluster's own authority, of which kwokctl makes one.
     """
     binaries = {option: shutil.which(program) or program for option, program in BINARIES.items()}
-    pki = _kept(name) / "pki"
+    pki = _kept(cluster) / "pki"
     own = {"ca": f"{pki}/ca.crt", "certificate": f"{pki}/admin.crt", "key": f"{pki}/admin.key"}
     clients, peers = (f"https://127.0.0.1:{ports[port]}" for port in ("etcdPort", "etcdPeerPort"))
     etcd = [
@@ -259,7 +245,7 @@ def _instead(options: dict[str, str]) -> list[dict[str, object]]:
 
 
 def _asks_for_certificates(whom: str, own: dict[str, str]) -> list[dict[str, object]]:
-    """Return etcd's options for one of its two doors."""
+    """Return etcd's options for one of its two listeners."""
     return [
         _extra(f"{whom}cert-file", own["certificate"]),
         _extra(f"{whom}key-file", own["key"]),
@@ -296,30 +282,30 @@ LOAD_BALANCER = {
 """Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""
 
 
-def _slots() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mesh-federation" / "ports"
+def _slots(workdir: Workdir) -> Path:
+    return workdir.shared / "ports"
 
 
 @contextmanager
-def _reserved_ports(name: str) -> Iterator[dict[str, int]]:
+def _reserved_ports(cluster: AnyCluster) -> Iterator[dict[str, int]]:
     """Reserve six free ports for as long as the cluster exists, against every other cluster of this user.
 
     A reservation is a link from the slot to the cluster's folder; it lapses when that folder is gone.
     """
-    _slots().mkdir(parents=True, exist_ok=True)
-    first = int(sha256(str(workdir.folder(name)).encode()).hexdigest()[:8], 16)
-    with workdir.locked(_slots() / ".lock"):
+    slots = _slots(cluster.workdir)
+    slots.mkdir(parents=True, exist_ok=True)
+    first = int(sha256(str(cluster.folder).encode()).hexdigest()[:8], 16)
+    with workdir.locked(slots / ".lock"):
         for slot in ((first + step) % SLOTS for step in range(SLOTS)):
-            link = _slots() / str(slot)
+            link = slots / str(slot)
             numbers = [FIRST_PORT + slot * len(PORTS) + place for place in range(len(PORTS))]
             if (link.is_symlink() and link.exists()) or not all(map(_is_free, numbers)):
                 continue
             link.unlink(missing_ok=True)
-            link.symlink_to(workdir.folder(name))
+            link.symlink_to(cluster.folder)
             break
         else:
-            sys.exit(f"no free ports between {FIRST_PORT} and {FIRST_PORT + SLOTS * len(PORTS)} for {name}")
+            sys.exit(f"no free ports between {FIRST_PORT} and {FIRST_PORT + SLOTS * len(PORTS)} for {cluster.name}")
     yield dict(zip(PORTS, numbers, strict=True))
 
 
@@ -367,8 +353,3 @@ class Kwok(Provider):
     def api_server(self, cluster: "Cluster", name: str) -> str:
         """Return none: it listens on this machine's loopback address alone, and no istiod reads it."""
         return ""
-
-
-def main() -> None:
-    """Run the action that the command line names."""
-    workdir.run({"create": lambda name: create(name, json.load(sys.stdin)), "start": start, "delete": delete})

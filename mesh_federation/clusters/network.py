@@ -1,12 +1,7 @@
-"""The lab's Docker network: made with declared addresses, shared by all clusters, removed with the last of them.
-
-Environment:
-    LAB_NETWORK, LAB_SUBNET, LAB_NODE_RANGE: its name and its addresses; nodes take theirs from the range.
-"""
+"""The lab's Docker network: made with declared addresses, shared by all clusters, removed with the last of them."""
 
 import fcntl
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -15,7 +10,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypedDict
 
-from mesh_federation.clusters import docker, workdir
+from mesh_federation.clusters import docker
+from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.workdir import Workdir, locked
 
 OURS = "mesh-federation"
 """Label on networks that we made, and so remove."""
@@ -33,45 +30,40 @@ class _Network(TypedDict):
     Labels: dict[str, str] | None
 
 
-def name() -> str:
-    """Return the network's name."""
-    return os.environ["LAB_NETWORK"]
-
-
 @contextmanager
-def in_use() -> Iterator[None]:
+def in_use(network: LabNetwork, workdir: Workdir) -> Iterator[None]:
     """Make the network if it is not there, and let nobody remove it while nodes are put into it."""
-    with _shared(_users()):
-        with workdir.locked(docker.locks() / f"network-{name()}.making"):
-            _make()
+    with locked(_users(network, workdir), fcntl.LOCK_SH):  # whoever removes it waits for all who use it
+        with locked(docker.locks(workdir) / f"network-{network.name}.making"):
+            _make(network)
         yield
 
 
-def remove() -> None:
+def remove(network: LabNetwork, workdir: Workdir) -> None:
     """Remove the network with its last cluster; one that we did not make stays."""
-    with workdir.locked(_users()):
-        network = _inspect()
-        if network is None or OURS not in (network["Labels"] or {}):
+    with locked(_users(network, workdir)):
+        present = _inspect(network)
+        if present is None or OURS not in (present["Labels"] or {}):
             return
         # Stopped clusters count: `docker network inspect` lists only containers that run.
-        if docker.run("docker", "ps", "--all", "--quiet", f"--filter=network={name()}").strip():
+        if docker.output("docker", "ps", "--all", "--quiet", f"--filter=network={network.name}").strip():
             return
-        removed = docker.ask("docker", "network", "rm", name())
+        removed = docker.run("docker", "network", "rm", network.name)
         if removed.returncode and not re.search("not found|no such network|active endpoints", removed.stderr, re.I):
             docker.fail(removed)
 
 
-def _make() -> None:
-    subnet = ip_network(os.environ["LAB_SUBNET"])
-    network = _inspect()
-    if network is not None:
-        if subnet not in _subnets(network):
-            sys.exit(str(_other_subnet(network, subnet)))
+def _make(network: LabNetwork) -> None:
+    subnet = ip_network(network.subnet)
+    present = _inspect(network)
+    if present is not None:
+        if subnet not in _subnets(present):
+            sys.exit(str(_other_subnet(present, subnet)))
         return
-    options = (f"--subnet={subnet}", f"--ip-range={os.environ['LAB_NODE_RANGE']}", f"--label={OURS}")
-    made = docker.ask("docker", "network", "create", *options, name())
+    options = (f"--subnet={subnet}", f"--ip-range={network.node_range}", f"--label={OURS}")
+    made = docker.run("docker", "network", "create", *options, network.name)
     if made.returncode and "overlap" in made.stderr.lower():
-        sys.exit(str(_overlap(subnet)))
+        sys.exit(str(_overlap(network.name, subnet)))
     if made.returncode:
         docker.fail(made)
 
@@ -82,16 +74,16 @@ Subnet = IPv4Network | IPv6Network
 def _other_subnet(network: _Network, subnet: Subnet) -> docker.Trouble:
     found = ", ".join(map(str, _subnets(network))) or "no subnet"
     return docker.Trouble(
-        f"Docker network {name()} (lab.network) has {found}, but lab.subnet is {subnet}:"
+        f"Docker network {network['Name']} (lab.network) has {found}, but lab.subnet is {subnet}:"
         " gateways' addresses are computed from lab.subnet, so nobody would reach them",
         "set lab.subnet to what the network has, or lab.network to another name, or remove it:"
-        f" docker network rm {name()}",
+        f" docker network rm {network['Name']}",
     )
 
 
-def _overlap(subnet: Subnet) -> docker.Trouble:
+def _overlap(name: str, subnet: Subnet) -> docker.Trouble:
     """Name the networks that already have part of the lab's subnet."""
-    refused = f"Docker network {name()} cannot have {subnet} (lab.subnet)"
+    refused = f"Docker network {name} cannot have {subnet} (lab.subnet)"
     others = {
         network["Name"]: taken for network in _inspect_all() for taken in _subnets(network) if _overlaps(taken, subnet)
     }
@@ -113,19 +105,19 @@ def _overlaps(one: Subnet, other: Subnet) -> bool:
     return isinstance(other, IPv6Network) and one.overlaps(other)
 
 
-def _inspect() -> _Network | None:
-    asked = docker.ask("docker", "network", "inspect", name())
-    if asked.returncode and re.search("not found|no such network", asked.stderr, re.I):
+def _inspect(network: LabNetwork) -> _Network | None:
+    done = docker.run("docker", "network", "inspect", network.name)
+    if done.returncode and re.search("not found|no such network", done.stderr, re.I):
         return None
-    if asked.returncode:
-        docker.fail(asked)
-    found: list[_Network] = json.loads(asked.stdout)
+    if done.returncode:
+        docker.fail(done)
+    found: list[_Network] = json.loads(done.stdout)
     return found[0]
 
 
 def _inspect_all() -> list[_Network]:
-    names = docker.run("docker", "network", "ls", "--format={{.Name}}").split()
-    found: list[_Network] = json.loads(docker.run("docker", "network", "inspect", *names))
+    names = docker.output("docker", "network", "ls", "--format={{.Name}}").split()
+    found: list[_Network] = json.loads(docker.output("docker", "network", "inspect", *names))
     return found
 
 
@@ -133,14 +125,5 @@ def _subnets(network: _Network) -> list[Subnet]:
     return [ip_network(pool["Subnet"], strict=False) for pool in network["IPAM"]["Config"] or [] if "Subnet" in pool]
 
 
-@contextmanager
-def _shared(path: Path) -> Iterator[None]:
-    """Hold a lock together with others: whoever wants it alone waits for all of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        yield
-
-
-def _users() -> Path:
-    return docker.locks() / f"network-{name()}"
+def _users(network: LabNetwork, workdir: Workdir) -> Path:
+    return docker.locks(workdir) / f"network-{network.name}"

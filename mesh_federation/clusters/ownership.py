@@ -1,7 +1,8 @@
 """Whose cluster has a name: Docker has one of each, and other checkouts and people use it too.
 
-What this checkout makes it knows by two files in the cluster's folder: `begun`, before anything is made, and `made`,
-with the ids of the containers, once the cluster is complete. Whatever else has the name is left alone.
+This checkout knows what it makes by two files in the cluster's folder: the entry in the journal, written before
+anything is made, and `made`, with the ids of the containers, once the cluster is complete. Whatever else has the name
+is left alone.
 """
 
 import json
@@ -11,6 +12,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from mesh_federation.clusters import docker, journal, workdir
+from mesh_federation.clusters.local_cluster import AnyCluster
 
 Addresses = Mapping[str, str]
 """A complete cluster's nodes: the address of each in the lab's network, by the container's id."""
@@ -23,53 +25,59 @@ class OwnershipState(Enum):
     OURS = auto()
     """Made by this checkout, and whole."""
     HALF = auto()
-    """Begun by this checkout, or made and then robbed of a node, which cannot be mended."""
+    """This checkout began to make it, or made it and it lost a node since, which cannot be mended."""
     FOREIGN = auto()
     """Another checkout's or a person's."""
 
 
-def standing(nodes: list[docker.Node], begun: bool, made: Addresses | None) -> OwnershipState:
+def decide(nodes: list[docker.Node], started: bool, made: Addresses | None) -> OwnershipState:
     """Decide whose the containers of a name are.
 
     A complete cluster is known by its containers' ids: one that was removed by hand, and then made again by somebody
     else, is not taken for ours.
+
+    Args:
+        nodes: the containers that are there.
+        started: the journal has an entry of the cluster.
+        made: its nodes when it was complete; None if it never was.
     """
     present = {node.id for node in nodes}
     if not present:
         return OwnershipState.NOT
     if made is None:
-        return OwnershipState.HALF if begun else OwnershipState.FOREIGN
+        return OwnershipState.HALF if started else OwnershipState.FOREIGN
     if not made.keys() & present:
         return OwnershipState.FOREIGN
     return OwnershipState.OURS if made.keys() <= present else OwnershipState.HALF
 
 
-def of(name: str, nodes: list[docker.Node]) -> OwnershipState:
-    """Say what is there, as far as this checkout remembers."""
-    return standing(nodes, journal.file(name).exists(), addresses(name) if _made(name).exists() else None)
+def of(cluster: AnyCluster, nodes: list[docker.Node]) -> OwnershipState:
+    """Say what is there, as far as this checkout has recorded it."""
+    made = addresses(cluster) if _made(cluster).exists() else None
+    return decide(nodes, journal.file(cluster).exists(), made)
 
 
-def addresses(name: str) -> Addresses:
+def addresses(cluster: AnyCluster) -> Addresses:
     """Return the addresses of the nodes of a complete cluster of ours."""
-    noted: dict[str, str] = json.loads(_made(name).read_text(encoding="utf-8"))
-    return noted
+    recorded: dict[str, str] = json.loads(_made(cluster).read_text(encoding="utf-8"))
+    return recorded
 
 
-def begin(name: str, job: str) -> None:
-    """Note that this checkout is about to make the cluster; its folder is empty then."""
-    forget(name)
-    journal.note(name, job)
+def begin(cluster: AnyCluster, job: str) -> None:
+    """Record that this checkout is about to make the cluster; its folder is empty then."""
+    forget(cluster)
+    journal.record(cluster, job)
 
 
-def complete(name: str, nodes: Addresses) -> None:
-    """Note that the cluster is complete."""
-    workdir.write(_made(name), json.dumps(nodes))
+def complete(cluster: AnyCluster, nodes: Addresses) -> None:
+    """Record that the cluster is complete."""
+    workdir.write(_made(cluster), json.dumps(nodes))
 
 
-def forget(name: str) -> None:
+def forget(cluster: AnyCluster) -> None:
     """Remove the cluster's folder; one that is not there is no error."""
-    shutil.rmtree(workdir.folder(name), ignore_errors=True)
+    shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
-def _made(name: str) -> Path:
-    return workdir.folder(name) / "made"
+def _made(cluster: AnyCluster) -> Path:
+    return cluster.folder / "made"

@@ -1,17 +1,13 @@
-"""Whether a cluster of containers is up: its API server answers, and every node is ready.
-
-Environment:
-    READY_WITHIN: seconds until that must be so.
-"""
+"""Whether a cluster of containers is up: its API server answers, and every node is ready."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
 from typing import TypedDict
 
-from mesh_federation.clusters import docker, generations, workdir
+from mesh_federation.clusters import docker
+from mesh_federation.clusters.local_cluster import AnyCluster, ContainerCluster
 
 
 class _Metadata(TypedDict):
@@ -30,27 +26,27 @@ class Member(TypedDict):
     status: _Status
 
 
-def wait(name: str, nodes: list[docker.Node], logs: str) -> None:
+def wait(cluster: ContainerCluster, nodes: list[docker.Node], logs: str) -> None:
     """Wait until the cluster is up, or end with what it lacks and where to look.
 
     Args:
-        name: the cluster's real name.
+        cluster: which.
         nodes: those that are to be ready.
         logs: commands that show why one is not.
     """
-    deadline = time.monotonic() + int(os.environ["READY_WITHIN"])
-    while lacking := _lacking(name, nodes):
+    deadline = time.monotonic() + cluster.settings.ready_within_seconds
+    while lacking := _lacking(cluster, nodes):
         left = deadline - time.monotonic()
         if left <= 0:
-            sys.exit(str(_late(name, nodes, lacking, logs)))
-        if not _watched(name, nodes, left):
+            sys.exit(str(_late(cluster, nodes, lacking, logs)))
+        if not _watched(cluster, nodes, left):
             time.sleep(0.5)
 
 
-def members(name: str) -> list[Member]:
+def members(cluster: AnyCluster) -> list[Member]:
     """Return the cluster's Node objects; none when it does not answer."""
     raw = ("--raw=/api/v1/nodes", "--request-timeout=3s")  # raw: kubectl would first read what the server can do
-    return parse(workdir.ask(["kubectl", f"--kubeconfig={workdir.kubeconfig(name)}", "get", *raw]).stdout)
+    return parse(cluster.kubectl.run("get", *raw).stdout)
 
 
 def parse(node_list: str) -> list[Member]:
@@ -64,30 +60,30 @@ def labels(member: Member, wanted: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in member["metadata"]["labels"].items() if key in wanted}
 
 
-def _lacking(name: str, nodes: list[docker.Node]) -> str:
+def _lacking(cluster: AnyCluster, nodes: list[docker.Node]) -> str:
     """Return what is still amiss; empty when the cluster is up."""
-    if not workdir.answers(name):
+    if not cluster.answers():
         return "its API server does not answer"
-    ready = {member["metadata"]["name"] for member in members(name) if _is_ready(member)}
+    ready = {member["metadata"]["name"] for member in members(cluster) if _is_ready(member)}
     missing = sorted({node.name for node in nodes} - ready)
     return f"not Ready: {', '.join(missing)}" if missing else ""
 
 
-def _watched(name: str, nodes: list[docker.Node], seconds: float) -> bool:
+def _watched(cluster: AnyCluster, nodes: list[docker.Node], seconds: float) -> bool:
     """Let the API server say when all nodes are ready: asking again and again takes processor time that they need."""
     until = ("--for=condition=Ready", f"--timeout={seconds:.0f}s", *(f"node/{node.name}" for node in nodes))
-    return workdir.ask(["kubectl", f"--kubeconfig={workdir.kubeconfig(name)}", "wait", *until]).returncode == 0
+    return cluster.kubectl.run("wait", *until).returncode == 0
 
 
 def _is_ready(member: Member) -> bool:
     return any(found["type"] == "Ready" and found["status"] == "True" for found in member["status"]["conditions"])
 
 
-def _late(name: str, nodes: list[docker.Node], lacking: str, logs: str) -> docker.Trouble:
+def _late(cluster: ContainerCluster, nodes: list[docker.Node], lacking: str, logs: str) -> docker.Trouble:
     all_nodes = " ".join(node.name for node in nodes)
     return docker.Trouble(
-        f"cluster {name} is not up after {os.environ['READY_WITHIN']} s: {lacking}",
+        f"cluster {cluster.name} is not up after {cluster.settings.ready_within_seconds} s: {lacking}",
         f"see {logs}; where the machine is only slow raise"
-        f" clusters.{generations.logical(name)}.readyWithinSeconds;"
+        f" clusters.{cluster.logical}.readyWithinSeconds;"
         f" to have it made anew: docker rm --force --volumes {all_nodes}",
     )

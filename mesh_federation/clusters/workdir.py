@@ -1,45 +1,43 @@
-"""Where a cluster's files are, and the rule that actions on one cluster never overlap: shared by all provisioners.
-
-Provisioners are scripts that Pulumi's Command resources run, so they import nothing but the standard library.
-"""
+"""The folders in which clusters are made, and how files in them are written."""
 
 import fcntl
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
-
-GONE = 3
-"""Exit status by which a script says that its cluster is no longer there."""
 
 
-def gone(name: str) -> NoReturn:
-    """End, saying that a cluster that should only be started is no longer there."""
-    print(f"cluster {name} is gone", file=sys.stderr)
-    sys.exit(GONE)
+@dataclass(frozen=True)
+class Workdir:
+    """The folders of one checkout, and of the user whom it belongs to.
 
+    Attributes:
+        home: everything that runs in this checkout; the user's choice is MESH_HOME.
+        shared: what all checkouts of this user must agree on: locks and reserved ports.
+    """
 
-def home() -> Path:
-    """Return the folder for everything that runs: MESH_HOME, or .mesh below the working directory."""
-    return Path(os.environ.get("MESH_HOME", ".mesh")).resolve()
+    home: Path
+    shared: Path
 
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Workdir":
+        """Read MESH_HOME (default `.mesh` in the working directory) and XDG_CACHE_HOME (default `~/.cache`)."""
+        cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cls(Path(environment.get("MESH_HOME", ".mesh")).resolve(), cache / "mesh-federation")
 
-def folder(name: str) -> Path:
-    """Return the folder of one cluster, by its real name."""
-    return home() / "clusters" / name
+    def folder(self, name: str) -> Path:
+        """Return the folder of one cluster, by its real name."""
+        return self.home / "clusters" / name
 
-
-def kubeconfig(name: str) -> Path:
-    """Return the kubeconfig file with which provisioners reach one cluster, by its real name."""
-    return folder(name) / "kubeconfig"
+    def kubeconfig(self, name: str) -> Path:
+        """Return the kubeconfig file with which this program reaches one cluster, by its real name."""
+        return self.folder(name) / "kubeconfig"
 
 
 def write(file: Path, text: str) -> None:
-    """Write a file in one step, its folder too: a script can be killed at any moment."""
+    """Write a file in one step, its folder too: a job can be killed at any moment."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.new")
     draft.write_text(text, encoding="utf-8")
@@ -56,48 +54,32 @@ def write_secret(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-def answers(name: str) -> bool:
-    """Say whether the cluster's API server is ready."""
-    command = ["kubectl", f"--kubeconfig={kubeconfig(name)}", "get", "--raw=/readyz", "--request-timeout=3s"]
-    return ask(command).returncode == 0
+def wait_until_complete(missing: Callable[[], str], seconds: float) -> None:
+    """Repeat a look until nothing is missing.
 
+    Args:
+        missing: looks, and describes what is missing; empty if nothing is.
+        seconds: for how long.
 
-def ask(command: Sequence[str], stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run a program of the toolchain to its end; one that is nowhere is told with what to do."""
-    try:
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        sys.exit(f'{command[0]} is not on PATH: run `./mesh doctor`, then `eval "$(./mesh env)"`')
-
-
-def until_whole(lacking: Callable[[], str], seconds: float) -> None:
-    """Ask what is lacking until nothing is; after so many seconds end with the last answer."""
+    Raises:
+        SystemExit: with the last description, after that time.
+    """
     deadline = time.monotonic() + seconds
-    while told := lacking():
+    while description := missing():
         if time.monotonic() > deadline:
-            sys.exit(told)
+            raise SystemExit(description)
         time.sleep(0.5)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; it lapses with the process, however that ends."""
+def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock file; it lapses with the process, however that ends.
+
+    Args:
+        path: the lock file.
+        kind: exclusive, or LOCK_SH to share it with others who do the same.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, kind)
         yield
-
-
-def run(actions: Mapping[str, Callable[[str], None]]) -> None:
-    """Run the action that the command line names on the cluster that CLUSTER names.
-
-    An engine that is killed leaves its script running: the next script on that cluster waits for it.
-    """
-    if len(sys.argv) != 2 or sys.argv[1] not in actions:
-        sys.exit(f"usage: {sys.argv[0]} {'|'.join(actions)}")
-    name = os.environ["CLUSTER"]
-    try:
-        with locked(home() / "locks" / name):
-            actions[sys.argv[1]](name)
-    except KeyboardInterrupt:
-        sys.exit(f"{sys.argv[1]} of {name} was interrupted; the next run goes on where it stopped")

@@ -1,16 +1,17 @@
 """Clusters between two runs: after a reboot the processes of simulated ones are gone, or somebody removed a cluster."""
 
 import json
-import subprocess
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from mesh_federation.clusters import access
+from mesh_federation.clusters import journal, kubeconfigs, kubectl
 from mesh_federation.clusters.identity import SILENT
-from mesh_federation.clusters.journal import notes
-from mesh_federation.clusters.workdir import GONE
+from mesh_federation.clusters.local_cluster import GONE
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.state_owner import lost
+from mesh_federation.jobs import kubeconfig
+from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.process import ProcessResult
 from mesh_federation.resources.existing import keep
 from mesh_federation.stack.config import Cluster, Federation
 from mesh_federation.stack.kubeconfig import Unusable
@@ -25,7 +26,7 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
     The kubeconfigs of the others are written again: a file may be lost, or another cluster's by now.
 
     Raises:
-        EngineError: the state does not know what runs; or a cluster that is there does not start: its script's words.
+        EngineError: the state does not know what runs; or a cluster that is there does not start: the error of its job.
     """
     clusters = engine.recorded_clusters()
     if trouble := lost(engine.workspace, engine.stack, frozenset(cluster.name for cluster in clusters)):
@@ -36,26 +37,19 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
     for cluster in gone:
         tell(f"cluster {cluster.name} is gone: it is made anew, with everything in it")
         engine.forget(cluster)
-        _unmark(engine, cluster)
+        kubeconfigs.forget(engine.workspace.home, engine.stack, cluster.name)
     reached = [each.kubeconfig for each in clusters if each.kubeconfig and each not in gone]
     with ThreadPoolExecutor() as pool:
-        for done in pool.map(lambda settings: engine.job(["kubeconfig", "create"], settings), reached):
+        for done in pool.map(lambda settings: engine.run_job(kubeconfig.JOB, "create", settings), reached):
             if done.returncode:
                 raise EngineError(done.stderr.strip())
-
-
-def _unmark(engine: Engine, cluster: RecordedCluster) -> None:
-    """Drop the mark that a cluster is reached from here: until it is made anew, the state does not know it."""
-    for mark in (engine.workspace.home / "kubeconfigs" / engine.stack).glob(".*.of"):
-        if mark.read_text(encoding="utf-8") == cluster.name:
-            mark.unlink()
 
 
 def sweep(
     engine: Engine, standing: Collection[str], tell: Callable[[str], None],
     why: str = "which an earlier run began and did not finish",
 ) -> None:  # fmt: skip
-    """Remove every cluster of the stack that the engine does not know, by the notes that its script left.
+    """Remove every cluster of the stack that the engine does not know, by the entries that its job left in the journal.
 
     Args:
         engine: of the stack.
@@ -64,14 +58,14 @@ def sweep(
         why: how it comes that the engine does not know it.
 
     Raises:
-        EngineError: a cluster cannot be removed; its script's own words.
+        EngineError: a cluster cannot be removed; the error of its job.
     """
-    for left in notes(engine.workspace.home, engine.stack):
-        if left.name not in standing:
-            done = engine.job([left.job, "delete"], left.environment)
+    for entry in journal.entries(engine.workspace.home, engine.stack):
+        if entry.name not in standing:
+            done = engine.run_job(JOBS[entry.job], "delete", JOBS[entry.job].read(json.dumps(entry.settings)))
             if done.returncode:
                 raise EngineError(done.stderr.strip())
-            tell(f"cluster {left.name}, {why}, is removed")
+            tell(f"cluster {entry.name}, {why}, is removed")
 
 
 def reach(engine: Engine, declared: Federation | None, tell: Callable[[str], None]) -> None:
@@ -111,19 +105,18 @@ def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, te
         keep(home, engine.stack, cluster.logical, cluster.name, written, context, engine.workspace.checkout)
     except Unusable as unusable:
         told = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
-        if not (home / access.reference(cluster.name)).exists():
+        if not (home / kubectl.reference(cluster.name)).exists():
             raise EngineError(f"{told}\n  -> {unusable.fix}") from None
         tell(f"{told}; {cluster.logical} is reached as at the last run")
 
 
-def _proven(engine: Engine, cluster: RecordedCluster) -> "subprocess.CompletedProcess[str]":
-    known = {"CLUSTER": cluster.name, "CONTEXT": cluster.logical, "STACK": engine.stack}
-    return engine.job([cluster.job, "update"], {**known, "PULUMI_COMMAND_STDOUT": cluster.printed})
+def _proven(engine: Engine, cluster: RecordedCluster) -> ProcessResult:
+    return engine.run_job(cluster.job, "update", cluster.settings, previous=cluster.printed)
 
 
 def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
     """Start a cluster and tell what had to be mended; says whether there was one to start."""
-    done = engine.job([cluster.job, "start"], cluster.environment, cluster.config)
+    done = engine.run_job(cluster.job, "start", cluster.settings, stdin=cluster.config)
     if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
     if done.returncode == GONE:

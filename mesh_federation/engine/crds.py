@@ -7,8 +7,9 @@ definitions stays out of the state.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from mesh_federation.clusters.workdir import GONE
+from mesh_federation.clusters.local_cluster import GONE
 from mesh_federation.engine.pulumi import Engine, RecordedDefinitions
+from mesh_federation.jobs import crds
 
 
 def restoring(engine: Engine, tell: Callable[[str], None]) -> list[str]:
@@ -25,13 +26,14 @@ def restoring(engine: Engine, tell: Callable[[str], None]) -> list[str]:
         lacking = list(pool.map(lambda each: _is_lacking(engine, each), recorded))
     gone = [each for each, lacks in zip(recorded, lacking, strict=True) if lacks]
     for each in gone:
-        tell(f"{each.cluster} lacks custom resource definitions of {each.release}: they are applied again")
+        settings = each.settings
+        tell(f"{settings.cluster} lacks custom resource definitions of {settings.release}: they are applied again")
     return [f"--replace={each.urn}" for each in gone]
 
 
 def _is_lacking(engine: Engine, recorded: RecordedDefinitions) -> bool:
-    file = engine.workspace.home / "kubeconfigs" / engine.stack / recorded.cluster
+    file = engine.workspace.home / "kubeconfigs" / engine.stack / recorded.settings.cluster
     if not file.exists():
         return False
-    done = engine.job(["crds", "look"], recorded.environment, file.read_text(encoding="utf-8"))
+    done = engine.run_job(crds.JOB, "look", recorded.settings, stdin=file.read_text(encoding="utf-8"))
     return done.returncode == GONE

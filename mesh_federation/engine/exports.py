@@ -4,12 +4,12 @@ The graph compares what it is about to change. A Service that came later, or tha
 look at the clusters can tell.
 """
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mesh_federation.engine.pulumi import Engine, EngineError
-from mesh_federation.jobs.export_check import DIFFERENT
+from mesh_federation.jobs import export_check
+from mesh_federation.jobs.export_check import DIFFERENT, ExportCheckSettings
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.routing import ExportPlan, declaration
 from mesh_federation.stack.config import Federation
@@ -38,6 +38,6 @@ def compare(engine: Engine, federation: Federation) -> None:
 
 
 def _differs(engine: Engine, cluster: str, offer: ExportPlan, kubeconfig: Path) -> str:
-    declared = {"CLUSTER": cluster, "EXPORT": json.dumps(declaration(offer))}
-    done = engine.job(["export-check"], declared, kubeconfig.read_text(encoding="utf-8"))
+    settings = ExportCheckSettings(cluster, declaration(offer))
+    done = engine.run_job(export_check.JOB, "", settings, stdin=kubeconfig.read_text(encoding="utf-8"))
     return done.stderr.strip() if done.returncode == DIFFERENT else ""

@@ -8,22 +8,33 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from mesh_federation import process
 from mesh_federation.clusters.registry import PROVIDERS
+from mesh_federation.clusters.settings import ClusterSettings
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
-from mesh_federation.jobs import ENTRY, job
+from mesh_federation.jobs import crds, document, kubeconfig, remote_reader
+from mesh_federation.jobs.cluster import JOBS
+from mesh_federation.jobs.crds import CrdsSettings
+from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, parse
+from mesh_federation.jobs.remote_reader import RemoteReaderSettings
+from mesh_federation.process import ProcessResult
 from mesh_federation.stack import files, yaml_reader
 from mesh_federation.toolchain.install import Toolchain
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 ANSWER_SECONDS = 300
 """For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
+Settings = TypeVar("Settings", bound="DataclassInstance")
 WORKERS = ("pulumi-resource-", "pulumi-language-")
 """How the names begin of what an engine starts and talks to."""
 
@@ -38,33 +49,36 @@ class RecordedCluster:
 
     Attributes:
         urn: of the command that made it.
-        name: the real name.
         job: that makes and starts it.
+        settings: of that job.
         config: what the job reads on standard input.
-        environment: settings of the job.
         outgoing: a newer generation has taken its place, and the next run deletes it.
-        kubeconfig: settings of the job that writes its kubeconfig for people; empty where a run was cut short.
-        printed: what the job said when it was last run; of an existing cluster, which one it is.
+        kubeconfig: settings of the job that writes its kubeconfig for people; None if a run was cut short.
+        printed: what the job printed when it was last run; of an existing cluster, which one it is.
     """
 
     urn: str
-    name: str
-    job: str
+    job: Job[Any]
+    settings: ClusterSettings
     config: str
-    environment: dict[str, str]
     outgoing: bool = False
-    kubeconfig: dict[str, str] = field(default_factory=dict)
+    kubeconfig: ClusterSettings | None = None
     printed: str = ""
+
+    @property
+    def name(self) -> str:
+        """The real name."""
+        return self.settings.name
 
     @property
     def logical(self) -> str:
         """The name under which people declared it."""
-        return self.environment.get("CONTEXT") or self.name.rpartition("-")[0]
+        return self.settings.logical
 
     @property
     def is_existing(self) -> bool:
         """Say whether somebody else made it."""
-        return not PROVIDERS[self.job].ours
+        return not PROVIDERS[self.job.name].ours
 
 
 @dataclass(frozen=True)
@@ -73,15 +87,11 @@ class RecordedDefinitions:
 
     Attributes:
         urn: of the command that applied them.
-        cluster: its logical name.
-        release: what they are, as a person calls it.
-        environment: settings of the job that applies them.
+        settings: of the job that applies them.
     """
 
     urn: str
-    cluster: str
-    release: str
-    environment: dict[str, str]
+    settings: CrdsSettings
 
 
 @dataclass(frozen=True)
@@ -90,16 +100,12 @@ class RecordedToken:
 
     Attributes:
         urn: of the command that asked for it.
-        cluster: which is read.
-        reader: whose istiod reads.
-        hours: its lifetime.
+        settings: of the job that requests it.
         made: when.
     """
 
     urn: str
-    cluster: str
-    reader: str
-    hours: int
+    settings: RemoteReaderSettings
     made: datetime
 
 
@@ -180,31 +186,31 @@ class Engine:
     def _answer(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
         command = ["pulumi", *arguments, "--non-interactive"]
         try:
-            done = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=ANSWER_SECONDS,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+            done = process.run(command, environment=environment, folder=folder, timeout=ANSWER_SECONDS)
+        except process.ProgramTimeout:
             raise EngineError(f"pulumi {arguments[0]} did not come to an end in {ANSWER_SECONDS} s") from None
         if done.returncode:
             raise EngineError((done.stderr.strip() or done.stdout.strip()).removeprefix("error: "))
         return done.stdout
 
-    def job(
-        self, words: Sequence[str], settings: Mapping[str, str], stdin: str = ""
-    ) -> "subprocess.CompletedProcess[str]":
+    def run_job(
+        self, job: Job[Settings], action: str, settings: Settings, stdin: str = "", previous: str = ""
+    ) -> ProcessResult:
         """Run a job as the engine's Commands do.
 
         Args:
-            words: its name, and an action where it has several.
-            settings: its environment, beside the engine's own.
-            stdin: what it reads.
+            job: which.
+            action: the word for what it is to do; empty for a job that does one thing.
+            settings: of the job.
+            stdin: its standard input.
+            previous: what it printed when it was last run.
         """
-        return subprocess.run(
-            [sys.executable, "-m", ENTRY, *words],
-            cwd=self.workspace.checkout, env={**self.environment, **settings}, input=stdin, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+        return process.run(
+            [sys.executable, "-m", ENTRY, job.name, *([action] if action else [])],
+            environment={**self.environment, document.VARIABLE: document.write(settings), PREVIOUS: previous},
+            folder=self.workspace.checkout,
+            stdin=stdin,
+        )
 
     def steps(self, *arguments: str) -> list[Step]:
         """Return what a preview of the stack would do, resource by resource; the stack must be open.
@@ -280,10 +286,10 @@ class Engine:
 
         A worker of an engine that lives, of this stack or another, has it among its parents.
         """
-        left = [process for process in psutil.process_iter() if _is_left(process, str(self.workspace.pulumi_home))]
-        for process in left:
+        left = [worker for worker in psutil.process_iter() if _is_left(worker, str(self.workspace.pulumi_home))]
+        for worker in left:
             with contextlib.suppress(psutil.Error):
-                process.kill()
+                worker.kill()
         psutil.wait_procs(left, timeout=ANSWER_SECONDS)
 
     def _holders(self) -> list[tuple[int, bool]]:
@@ -301,9 +307,10 @@ class Engine:
     def recorded_clusters(self) -> list[RecordedCluster]:
         """Return the clusters that the stack's state has, old generations among them."""
         commands = self._commands()
-        written = [command["inputs"]["environment"] for command in commands if _writes_kubeconfig(command)]
-        by_cluster = {settings["CLUSTER"]: settings for settings in written}
-        return [_recorded(command, by_cluster) for command in commands if _makes_cluster(command["inputs"])]
+        written = [_settings(kubeconfig.JOB, command) for command in commands if _writes_kubeconfig(command)]
+        by_cluster = {settings.name: settings for settings in written}
+        made = ((command, _cluster_job(command)) for command in commands)
+        return [_recorded(command, job, by_cluster) for command, job in made if job]
 
     def recorded_uids(self, namespace: str) -> dict[str, str]:
         """Return, by cluster, the UID of a namespace that the stack's state has."""
@@ -359,69 +366,56 @@ def _step(told: dict[str, Any]) -> Step:
     return Step(told["op"], told["urn"].rpartition("::")[2], tuple(fields))
 
 
-def _makes_cluster(inputs: dict[str, str]) -> bool:
-    return _creates(inputs) in [(provider, "create") for provider in PROVIDERS]
+def _cluster_job(command: dict[str, Any]) -> Job[Any] | None:
+    """Return the job by which a command makes a cluster; None if it makes none."""
+    name, action = _creates(command["inputs"])
+    return JOBS.get(name) if action == "create" else None
 
 
-def _creates(inputs: dict[str, str]) -> tuple[str, str] | None:
-    """Return the job and the action that a command runs when it is made."""
-    return job(str(inputs.get("create", "")))
+def _creates(inputs: dict[str, str]) -> tuple[str, str]:
+    """Return the job and the action that a command runs when it is made; empty if it runs no job."""
+    return parse(str(inputs.get("create", ""))) or ("", "")
+
+
+def _settings(job: Job[Settings], command: dict[str, Any]) -> Settings:
+    return job.read(command["inputs"]["environment"][document.VARIABLE])
 
 
 def _writes_kubeconfig(command: dict[str, Any]) -> bool:
     """A command of an old generation of its cluster would write where the new one has."""
-    return _creates(command["inputs"]) == ("kubeconfig", "create") and not command.get("delete")
+    return _creates(command["inputs"]) == (kubeconfig.JOB.name, "create") and not command.get("delete")
 
 
-def _recorded(command: dict[str, Any], kubeconfigs: Mapping[str, dict[str, str]]) -> RecordedCluster:
-    inputs = command["inputs"]
-    name, made_by = inputs["environment"]["CLUSTER"], _creates(inputs)
-    assert made_by  # _makes_cluster
+def _recorded(command: dict[str, Any], job: Job[Any], kubeconfigs: Mapping[str, ClusterSettings]) -> RecordedCluster:
+    settings: ClusterSettings = _settings(job, command)
     return RecordedCluster(
         urn=command["urn"],
-        name=name,
-        job=made_by[0],
-        config=inputs["stdin"],
-        environment=inputs["environment"],
+        job=job,
+        settings=settings,
+        config=command["inputs"]["stdin"],
         outgoing=bool(command.get("delete")),
-        kubeconfig=kubeconfigs.get(name, {}),
+        kubeconfig=kubeconfigs.get(settings.name),
         printed=str(command.get("outputs", {}).get("stdout") or ""),
     )
 
 
 def _asks_for_token(command: dict[str, Any]) -> bool:
     """A command of an old generation of its cluster goes by itself."""
-    return _creates(command["inputs"]) == ("remote-reader", "") and not command.get("delete")
+    return _creates(command["inputs"]) == (remote_reader.JOB.name, "") and not command.get("delete")
 
 
 def _applies_definitions(command: dict[str, Any]) -> bool:
-    """Those of releases before they told their cluster are left out; the next `up` makes them tell it."""
-    inputs = command["inputs"]
-    applies = _creates(inputs) == ("crds", "")
-    return applies and "CLUSTER" in inputs["environment"] and not command.get("delete")
+    return _creates(command["inputs"]) == (crds.JOB.name, "") and not command.get("delete")
 
 
 def _definitions(command: dict[str, Any]) -> RecordedDefinitions:
-    inputs = command["inputs"]
-    environment = inputs["environment"]
-    return RecordedDefinitions(
-        urn=command["urn"],
-        cluster=environment["CLUSTER"],
-        release=environment["RELEASE"].partition(" (")[0],
-        environment=environment,
-    )
+    return RecordedDefinitions(command["urn"], _settings(crds.JOB, command))
 
 
 def _token(command: dict[str, Any]) -> RecordedToken:
     """Read when it was last run: a changed lifetime asks for another token without a new resource."""
-    environment = command["inputs"]["environment"]
-    return RecordedToken(
-        urn=command["urn"],
-        cluster=environment["CLUSTER"],
-        reader=environment["READER"],
-        hours=int(environment["HOURS"]),
-        made=datetime.fromisoformat(command["modified"]),
-    )
+    made = datetime.fromisoformat(command["modified"])
+    return RecordedToken(command["urn"], _settings(remote_reader.JOB, command), made)
 
 
 def _holder(lock: Path) -> tuple[int, bool]:
@@ -433,17 +427,17 @@ def _holder(lock: Path) -> tuple[int, bool]:
         return pid, False
 
 
-def _is_left(process: psutil.Process, pulumi_home: str) -> bool:
+def _is_left(worker: psutil.Process, pulumi_home: str) -> bool:
     """Say whether a process works for an engine of that home which is gone.
 
     By its program, not by its words: an editor that shows a plugin is none.
     """
     try:
-        program, words = Path(process.exe()).name, process.cmdline()[1:5]
+        program, words = Path(worker.exe()).name, worker.cmdline()[1:5]
         in_python = program.startswith("python") and any(map(_is_worker, words))
-        if not (program.startswith(WORKERS) or in_python) or process.environ().get("PULUMI_HOME") != pulumi_home:
+        if not (program.startswith(WORKERS) or in_python) or worker.environ().get("PULUMI_HOME") != pulumi_home:
             return False
-        return not any(parent.name() == "pulumi" for parent in process.parents())
+        return not any(parent.name() == "pulumi" for parent in worker.parents())
     except (psutil.Error, OSError):  # it has just ended, or is another user's
         return False
 

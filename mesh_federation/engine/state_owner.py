@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh_federation.clusters.journal import notes
+from mesh_federation.clusters import journal, kubeconfigs
 from mesh_federation.engine.workspace import BACKEND, OWN_STATE, Workspace
 
 
@@ -97,18 +97,17 @@ def lost(workspace: Workspace, stack: str, recorded: frozenset[str] = frozenset(
 
 def standing(workspace: Workspace, stack: str) -> set[str]:
     """Return the real names of a stack's clusters of which this checkout has something."""
-    return {note.name for note in notes(workspace.home, stack)} | set(reached(workspace, stack).values())
+    return {entry.name for entry in journal.entries(workspace.home, stack)} | set(reached(workspace, stack).values())
 
 
 def reached(workspace: Workspace, stack: str) -> dict[str, str]:
     """Return the real names of the clusters whose kubeconfigs lie here, existing ones among them, by logical name."""
-    marks = (workspace.home / "kubeconfigs" / stack).glob(".*.of")
-    return {mark.name[1 : -len(".of")]: mark.read_text(encoding="utf-8") for mark in marks}
+    return kubeconfigs.reached(workspace.home, stack)
 
 
 def of_others(workspace: Workspace, stack: str) -> list[str]:
     """Return the logical names of the clusters that are reached from here and that this checkout did not make."""
-    made = {note.name for note in notes(workspace.home, stack)}
+    made = {entry.name for entry in journal.entries(workspace.home, stack)}
     return sorted(name for name, real in reached(workspace, stack).items() if real not in made)
 
 

@@ -19,13 +19,14 @@ def renewing(engine: Engine, tell: Callable[[str], None], now: datetime | None =
         now: left out: now.
     """
     moment = now or datetime.now(UTC)
-    old = [token for token in engine.recorded_tokens() if moment - token.made > timedelta(hours=token.hours) / 2]
+    old = [
+        token for token in engine.recorded_tokens() if moment - token.made > timedelta(hours=token.settings.hours) / 2
+    ]
     for token in old:
-        tell(
-            f"the token with which the istiod of {token.reader} reads {token.cluster} is renewed: {_age(token, moment)}"
-        )
+        reader, cluster = token.settings.reader, token.settings.cluster
+        tell(f"the token with which the istiod of {reader} reads {cluster} is renewed: {_age(token, moment)}")
     return [f"--replace={token.urn}" for token in old]
 
 
 def _age(token: RecordedToken, now: datetime) -> str:
-    return f"{int((now - token.made).total_seconds() // 3600)} of its {token.hours} hours are over"
+    return f"{int((now - token.made).total_seconds() // 3600)} of its {token.settings.hours} hours are over"

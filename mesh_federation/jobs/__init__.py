@@ -1,21 +1,7 @@
 """One-shot work on a cluster or inside it, run by Command resources with nothing but the standard library.
 
 Each job is run as `python3 -m mesh_federation.jobs JOB [ACTION]` in the project's folder, so that a checkout that moves
-changes nothing. These words are in the state of every stack: a job that moves to another module keeps its name.
+changes nothing. It reads its settings from one JSON document, the environment variable JOB, and often a kubeconfig from
+standard input. Command lines and documents are in the state of every stack: they change only with a new version of the
+contract (tests/unit/golden/test_contract.py).
 """
-
-ENTRY = "mesh_federation.jobs"
-"""Module that runs every job."""
-
-
-def command(job: str, action: str = "") -> str:
-    """Return the command line of a job, as Command resources have it."""
-    return " ".join(["python3", "-m", ENTRY, job, *([action] if action else [])])
-
-
-def job(line: str) -> tuple[str, str] | None:
-    """Return the job and the action of a command line; None where it runs no job."""
-    words = line.split()
-    if words[1:3] != ["-m", ENTRY] or len(words) not in (4, 5):
-        return None
-    return words[3], words[4] if len(words) == 5 else ""

@@ -1,38 +1,46 @@
-"""The entry of all jobs: `python3 -m mesh_federation.jobs JOB [ACTION]`."""
+"""The entry of all jobs: `python3 -m mesh_federation.jobs JOB [ACTION]`.
 
+It alone reads the environment: the document JOB, the folders, and PULUMI_COMMAND_STDOUT, what the Command printed last.
+"""
+
+import os
 import sys
-from importlib import import_module
+from typing import Any
 
-MODULES = {
-    "crds": "mesh_federation.jobs.crds",
-    "egress-ready": "mesh_federation.jobs.egress_ready",
-    "existing": "mesh_federation.clusters.existing",
-    "export-check": "mesh_federation.jobs.export_check",
-    "host-release": "mesh_federation.jobs.host_release",
-    "k3d": "mesh_federation.clusters.k3d",
-    "kind": "mesh_federation.clusters.kind",
-    "kubeconfig": "mesh_federation.jobs.kubeconfig",
-    "kwok": "mesh_federation.clusters.kwok",
-    "load-balancer": "mesh_federation.jobs.load_balancer",
-    "namespace": "mesh_federation.jobs.namespace",
-    "ownership-check": "mesh_federation.jobs.ownership_check",
-    "prerequisites": "mesh_federation.jobs.prerequisites",
-    "proxy-trust": "mesh_federation.jobs.proxy_trust",
-    "remote-reader": "mesh_federation.jobs.remote_reader",
-    "root-distribution": "mesh_federation.jobs.root_distribution",
-    "webhook": "mesh_federation.jobs.webhook",
-}
-"""Where each job is. The names are in users' states and never change; the modules may move."""
+from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.jobs.document import VARIABLE, DocumentError
+from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
+from mesh_federation.process import ProgramMissing, ProgramTimeout
+
+TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
+"""Variables that name folders of the toolchain."""
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Run the job that the command line names."""
-    _, name, *arguments = [*sys.argv, ""] if len(sys.argv) == 1 else sys.argv
-    if name not in MODULES:
-        sys.exit(f"usage: python3 -m mesh_federation.jobs {'|'.join(MODULES)} [action]")
-    sys.argv = [name, *arguments]
-    import_module(MODULES[name]).main()
+    job = JOBS.get(arguments[0]) if arguments else None
+    if job is None:
+        sys.exit(f"usage: python3 -m {ENTRY} {'|'.join(JOBS)} [ACTION]")
+    if len(arguments) > 2 or (action := "".join(arguments[1:])) not in job.actions:
+        sys.exit(f"usage: python3 -m {ENTRY} {job.name} {'|'.join(job.actions)}".rstrip())
+    try:
+        settings = job.read(os.environ.get(VARIABLE, ""))
+        job.actions[action](settings, _context(job))
+    except DocumentError as error:
+        sys.exit(f"job {job.name}: {error}")
+    except (ProgramMissing, ProgramTimeout) as error:
+        sys.exit(str(error))
+
+
+def _context(job: Job[Any]) -> JobContext:
+    return JobContext(
+        stdin=sys.stdin.read(),
+        workdir=Workdir.of(os.environ),
+        previous=os.environ.get(PREVIOUS, ""),
+        folders={name: os.environ[name] for name in TOOLCHAIN if name in os.environ},
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

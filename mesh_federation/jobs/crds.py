@@ -1,29 +1,23 @@
-"""Applies custom resource definitions: one server-side apply, as a megabyte a cluster stays out of the state.
+"""Applies custom resource definitions: one server-side apply, as a megabyte per cluster stays out of the state.
 
-usage: python3 -m mesh_federation.jobs crds [look]
-
-With `look` it changes nothing and ends with status 3 where they must be applied (again).
-
-Environment:
-    CLUSTER: the cluster's logical name.
-    CRDS: file with the definitions; variables in it are expanded, and its other objects are left out.
-    RELEASE: whose definitions they are, and what becomes of others', for people who read a preview.
-    NEEDED: kinds that definitions of others must serve, as `group/version Kind, ...`; empty: all of the file.
-Standard input: the cluster's kubeconfig.
+With the action `look` the job changes nothing and ends with status 3 if they must be applied (again).
 
 What others installed is theirs: another release or channel has fields that their objects use, and they upgrade it. So
-it is left alone where it serves what is needed, and else refused.
+it is left alone if it serves what is needed, and else refused.
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.local_cluster import GONE
+from mesh_federation.clusters.workdir import wait_until_complete
+from mesh_federation.jobs.job import Job, JobContext
 
 SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
 DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
@@ -81,46 +75,94 @@ Kind = tuple[str, str]
 """Name of a kind, and its group and version."""
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class CrdsSettings:
+    """Which definitions.
+
+    Attributes:
+        cluster: where, by the logical name.
+        folder: variable that names the toolchain's folder with the file; empty if the file needs none.
+        file: with the definitions, below that folder; its other objects are left out.
+        release: which release they are, as people call it.
+        note: how others' definitions are treated, for people who read a preview.
+        needed: kinds that definitions of others must serve, as `group/version Kind`; empty: all of the file.
+    """
+
+    cluster: str
+    folder: str
+    file: str
+    release: str
+    note: str
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Definitions:
+    """The definitions of a file, and those of a cluster."""
+
+    file: Path
+    wanted: list[str]
+    present: list[Definition]
+    others: list[Definition]
+    lacking: list[Kind]
+
+    @property
+    def text(self) -> str:
+        return "---".join(self.wanted)
+
+
+def apply(settings: CrdsSettings, context: JobContext, timeout: float = TIMEOUT) -> None:
     """Apply the definitions and wait until the API server serves them, unless others' are there."""
-    file = os.path.expandvars(os.environ["CRDS"])
-    wanted = _wanted(file)
-    definitions = "---".join(wanted)
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        there = _there(kubectl, definitions)
-        others = [each for each in there if _is_of_others(each)]
-        lacking = _lacking(there, _needed(kubectl, definitions)) if others else []
-        if sys.argv[1:] == ["look"]:
-            sys.exit(workdir.GONE if lacking or (not others and len(there) < len(wanted)) else 0)
-        if others:
-            _leave_alone(file, others, lacking)
+    with context.kubectl() as kubectl:
+        known = _compared(settings, context, kubectl)
+        if known.others:
+            _leave_alone(settings.cluster, known)
             return
-        if failure := _failure(kubectl, APPLY, file, definitions):
+        if failure := _failure(kubectl, APPLY, known):
             sys.exit(failure)
-        workdir.until_whole(lambda: _failure(kubectl, WAIT, file, definitions), TIMEOUT)
+        wait_until_complete(lambda: _failure(kubectl, WAIT, known), timeout)
 
 
-def _leave_alone(file: str, others: Sequence[Definition], lacking: Sequence[Kind]) -> None:
-    """Tell that nothing is changed, or end with what others' definitions lack."""
-    whose = f"{os.environ['CLUSTER']} has definitions that others made ({_described(others)})"
+def look(settings: CrdsSettings, context: JobContext) -> None:
+    """Exit with status GONE if the definitions must be applied (again)."""
+    with context.kubectl() as kubectl:
+        known = _compared(settings, context, kubectl)
+    if known.lacking or (not known.others and len(known.present) < len(known.wanted)):
+        sys.exit(GONE)
+
+
+def _compared(settings: CrdsSettings, context: JobContext, kubectl: Kubectl) -> _Definitions:
+    file = Path(context.folders[settings.folder] if settings.folder else "") / settings.file
+    wanted = _wanted(file)
+    text = "---".join(wanted)
+    present = _present(settings.cluster, kubectl, text)
+    others = [each for each in present if _is_of_others(each)]
+    lacking = _lacking(present, _needed(settings, kubectl, text)) if others else []
+    return _Definitions(file, wanted, present, others, lacking)
+
+
+def _leave_alone(cluster: str, known: _Definitions) -> None:
+    """Say that nothing is changed, or end with what others' definitions lack."""
+    others, lacking = known.others, known.lacking
+    whose = f"{cluster} has definitions that others made ({_described(others)})"
     if lacking:
         named = ", ".join(f"{kind} ({version})" for kind, version in lacking)
         sys.exit(
             f"{whose}, which this stack never changes; they do not serve what it needs: {named}\n"
-            f"-> bring them to a release that has that with what installed them; {file} has it all"
+            f"-> bring them to a release that has that with what installed them; {known.file} has it all"
         )
     print(f"{whose}: they serve what is needed, and are left alone", file=sys.stderr)
 
 
 def _described(others: Sequence[Definition]) -> str:
-    """Say which release they are, as far as they tell, or who applied them."""
-    told = set()
+    """Say which release they are, as far as they carry that, or who applied them."""
+    makers = set()
     for each in others:
         annotations = each["metadata"].get("annotations", {})
         by = ", ".join(sorted(_managers(each) - {MANAGER}))
         bundle = f"Gateway API {annotations.get(BUNDLE)}, {annotations.get(CHANNEL, 'unknown channel')}"
-        told.add(bundle if BUNDLE in annotations else f"by {by or 'an unknown client'}")
-    return "; ".join(sorted(told))
+        makers.add(bundle if BUNDLE in annotations else f"by {by or 'an unknown client'}")
+    return "; ".join(sorted(makers))
 
 
 def _is_of_others(definition: Definition) -> bool:
@@ -133,21 +175,21 @@ def _managers(definition: Definition) -> set[str]:
     return {fields["manager"] for fields in managed if "f:spec" in fields.get("fieldsV1", {})}
 
 
-def _lacking(there: Sequence[Definition], needed: Sequence[Kind]) -> list[Kind]:
+def _lacking(present: Sequence[Definition], needed: Sequence[Kind]) -> list[Kind]:
     served = {
         (each["spec"]["names"]["kind"], f"{each['spec']['group']}/{version['name']}")
-        for each in there
+        for each in present
         for version in each["spec"]["versions"]
         if version["served"]
     }
     return sorted(set(needed) - served)
 
 
-def _needed(kubectl: list[str], definitions: str) -> list[Kind]:
-    """Return what is asked for, else every kind of the file, each in the version that its programs read."""
-    if asked := os.environ["NEEDED"]:
-        return [(kind, version) for version, kind in (each.split() for each in asked.split(","))]
-    done = workdir.ask([*kubectl, *READ], definitions)
+def _needed(settings: CrdsSettings, kubectl: Kubectl, definitions: str) -> list[Kind]:
+    """Return what is declared as needed, else every kind of the file, each in the version that its programs read."""
+    if settings.needed:
+        return [(kind, version) for version, kind in (each.split() for each in settings.needed)]
+    done = kubectl.run(*READ, stdin=definitions)
     if done.returncode:
         sys.exit(f"kubectl cannot read the definitions:\n{done.stderr}")
     return [
@@ -170,25 +212,28 @@ def _documents(text: str) -> Iterator[Definition]:
         start = text.find("{", end)
 
 
-def _there(kubectl: list[str], definitions: str) -> list[Definition]:
-    done = workdir.ask([*kubectl, *GET], definitions)
+def _present(cluster: str, kubectl: Kubectl, definitions: str) -> list[Definition]:
+    done = kubectl.run(*GET, stdin=definitions)
     if done.returncode:
-        sys.exit(f"cannot look for definitions in {os.environ['CLUSTER']}:\n{done.stderr}")
+        sys.exit(f"cannot look for definitions in {cluster}:\n{done.stderr}")
     return list(_documents(done.stdout))
 
 
-def _failure(kubectl: list[str], step: tuple[str, ...], file: str, definitions: str) -> str:
-    done = workdir.ask([*kubectl, *step], definitions)
-    return f"{file}: kubectl {step[0]} failed\n{done.stderr}" if done.returncode else ""
+def _failure(kubectl: Kubectl, step: tuple[str, ...], known: _Definitions) -> str:
+    done = kubectl.run(*step, stdin=known.text)
+    return f"{known.file}: kubectl {step[0]} failed\n{done.stderr}" if done.returncode else ""
 
 
-def _wanted(file: str) -> list[str]:
+def _wanted(file: Path) -> list[str]:
     """Return the definitions of a file, each as text."""
     try:
-        documents = SEPARATOR.split(Path(file).read_text(encoding="utf-8"))
+        documents = SEPARATOR.split(file.read_text(encoding="utf-8"))
     except OSError as error:
         sys.exit(f"{file} cannot be read: {error.strerror}")
     found = [document for document in documents if DEFINITION.search(document)]
     if not found:
         sys.exit(f"{file} holds no CustomResourceDefinition")
     return found
+
+
+JOB = Job("crds", CrdsSettings, {"": apply, "look": look})

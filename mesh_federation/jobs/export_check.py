@@ -1,40 +1,49 @@
-"""Refuses an export that is not as the Service and its pods are: its policy would cover other pods, or other ports.
+"""Refuses an export that differs from the Service and its pods: its policy would cover other pods, or other ports.
 
-usage: python3 -m mesh_federation.jobs export-check
-
-Environment:
-    CLUSTER: the exporting cluster's logical name. EXPORT: what is declared, as JSON (`Declared`).
-Standard input: the cluster's kubeconfig.
-
-It runs before the policy and the gateway are touched. A Service that is not there yet is nothing to compare with, and
-nothing that the gateway could lead to: it is looked at by every later `./mesh up`, and by `mesh verify`.
+It runs before the policy and the gateway are touched. A Service that is not there yet cannot be compared, and the
+gateway could not lead to it: every later `./mesh up`, and `mesh verify`, look at it.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.jobs.job import Job, JobContext
 
 
-class Declared(TypedDict):
-    """What an export says of a Service and its pods.
+@dataclass(frozen=True)
+class DeclaredExport:
+    """What an export declares about a Service and its pods.
 
     Attributes:
         service: namespace/name.
         labels: by which the policy selects pods.
         account: ServiceAccount that callers pin.
         ports: of the pods, by port of the Service.
-        byService: the gateway leads to what the Service selects; else a global host selects pods by the labels.
+        by_service: the gateway leads to what the Service selects; else a global host selects pods by the labels.
     """
 
     service: str
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     account: str
-    ports: dict[str, int]
-    byService: bool
+    ports: Mapping[str, int]
+    by_service: bool
+
+
+@dataclass(frozen=True)
+class ExportCheckSettings:
+    """Which export.
+
+    Attributes:
+        cluster: the exporting cluster, by the logical name.
+        export: what is declared.
+    """
+
+    cluster: str
+    export: DeclaredExport
 
 
 class Metadata(TypedDict):
@@ -105,39 +114,39 @@ Difference = tuple[str, str]
 """What is not as the export says, and what to do."""
 
 DIFFERENT = 4
-"""Exit status by which the script says that something differs; with any other it could not look."""
+"""Exit status by which the job says that something differs; with any other it could not look."""
 ENDED = ("Succeeded", "Failed")
 
 
-def main() -> None:
+def run(settings: ExportCheckSettings, context: JobContext) -> None:
     """Compare, and end with everything that differs."""
-    declared: Declared = json.loads(os.environ["EXPORT"])
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        namespace, _, name = declared["service"].partition("/")
-        told = _ask(kubectl, "service", name, f"--namespace={namespace}", "--ignore-not-found")
-        if not told.strip():
-            print(f"there is no Service {declared['service']} yet")
+    cluster, declared = settings.cluster, settings.export
+    with context.kubectl() as kubectl:
+        namespace, _, name = declared.service.partition("/")
+        answer = _get(cluster, kubectl, "service", name, f"--namespace={namespace}", "--ignore-not-found")
+        if not answer.strip():
+            print(f"there is no Service {declared.service} yet")
             return
-        service: Service = json.loads(told)
+        service: Service = json.loads(answer)
         which = selector(declared, service)
-        pods = json.loads(_ask(kubectl, "pods", f"--namespace={namespace}", which))["items"] if which else []
+        pods = json.loads(_get(cluster, kubectl, "pods", f"--namespace={namespace}", which))["items"] if which else []
     if different := list(differences(declared, service, pods)):
         listed = "\n".join(f"  {problem}\n  -> {fix}" for problem, fix in different)
         print(
-            f"{os.environ['CLUSTER']} exports {declared['service']}, which is not as the export says; its policy and"
-            f" its gateway are left as they were:\n{listed}",
+            f"{cluster} exports {declared.service}, which is not as the export says; its policy and its gateway are"
+            f" left as they were:\n{listed}",
             file=sys.stderr,
         )
         sys.exit(DIFFERENT)
 
 
-def selector(declared: Declared, service: Service) -> str:
+def selector(declared: DeclaredExport, service: Service) -> str:
     """Return the option by which kubectl lists the pods that answer; empty where nothing tells which they are."""
-    labels = service["spec"].get("selector", {}) if declared["byService"] else declared["labels"]
-    return f"--selector={_told(labels)}" if labels else ""
+    labels = service["spec"].get("selector", {}) if declared.by_service else declared.labels
+    return f"--selector={_selector(labels)}" if labels else ""
 
 
-def differences(declared: Declared, service: Service, pods: Sequence[Pod]) -> Iterator[Difference]:
+def differences(declared: DeclaredExport, service: Service, pods: Sequence[Pod]) -> Iterator[Difference]:
     """Say what is not as the export says.
 
     Args:
@@ -146,14 +155,14 @@ def differences(declared: Declared, service: Service, pods: Sequence[Pod]) -> It
         pods: that answer; none where none is there yet.
     """
     there = [each for each in pods if _stays(each)]
-    if declared["byService"]:
-        yield from _uncovered(declared["labels"], service["spec"].get("selector", {}), there)
-        yield from _other_ports(declared["ports"], service["spec"].get("ports", []), there)
+    if declared.by_service:
+        yield from _uncovered(declared.labels, service["spec"].get("selector", {}), there)
+        yield from _other_ports(declared.ports, service["spec"].get("ports", []), there)
     accounts = sorted({each["spec"].get("serviceAccountName", "default") for each in there})
-    if accounts and accounts != [declared["account"]]:
+    if accounts and accounts != [declared.account]:
         fix = f"write serviceAccount: {accounts[0]} in the export" if len(accounts) == 1 else "let all run as one"
         yield (
-            f"its pods run as {' and '.join(accounts)}, and callers would expect {declared['account']} and refuse them",
+            f"its pods run as {' and '.join(accounts)}, and callers would expect {declared.account} and refuse them",
             fix,
         )
 
@@ -163,7 +172,7 @@ def _stays(pod: Pod) -> bool:
 
 
 def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Sequence[Pod]) -> Iterator[Difference]:
-    """Every pod that the Service selects must have the policy's labels, or the policy stands beside it."""
+    """Every pod that the Service selects must have the policy's labels, or the policy does not protect it."""
     if not selected:
         yield (
             "the Service has no selector, so nothing tells which pods the policy must cover",
@@ -178,7 +187,7 @@ def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Seq
     if bare or not pods:
         who = f"the policy would not cover {', '.join(sorted(bare)) or 'any pod of it'}"
         yield (
-            f"the Service selects {_told(selected)}, and the export {_told(labels)}: {who}",
+            f"the Service selects {_selector(selected)}, and the export {_selector(labels)}: {who}",
             f"write selector: {json.dumps(selected)} in the export",
         )
 
@@ -195,9 +204,9 @@ def _other_ports(ports: Mapping[str, int], served: Sequence[ServicePort], pods: 
             continue
         leads = _targets(known[number], pods)
         if leads and leads != {declared}:
-            told = " and ".join(map(str, sorted(leads)))
-            fix = f"write targetPort: {told} for it in the export" if len(leads) == 1 else "let all pods have it alike"
-            yield f"port {number} of the Service leads to port {told} of its pods, and the policy opens {declared}", fix
+            to = " and ".join(map(str, sorted(leads)))
+            fix = f"write targetPort: {to} for it in the export" if len(leads) == 1 else "let all pods have it alike"
+            yield f"port {number} of the Service leads to port {to} of its pods, and the policy opens {declared}", fix
 
 
 def _targets(port: ServicePort, pods: Sequence[Pod]) -> set[int]:
@@ -215,12 +224,15 @@ def _containers(pod: Pod) -> Iterator[Container]:
     yield from pod["spec"].get("initContainers", [])
 
 
-def _told(labels: Mapping[str, str]) -> str:
+def _selector(labels: Mapping[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
-def _ask(kubectl: list[str], *words: str) -> str:
-    done = workdir.ask([*kubectl, "get", *words, "--output=json", "--request-timeout=30s"])
+def _get(cluster: str, kubectl: Kubectl, *words: str) -> str:
+    done = kubectl.run("get", *words, "--output=json", "--request-timeout=30s")
     if done.returncode:
-        sys.exit(f"cannot look at what {os.environ['CLUSTER']} exports:\n{done.stderr}")
+        sys.exit(f"cannot look at what {cluster} exports:\n{done.stderr}")
     return done.stdout
+
+
+JOB = Job("export-check", ExportCheckSettings, {"": run})

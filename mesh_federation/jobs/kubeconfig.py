@@ -1,59 +1,19 @@
 """Prints a cluster's kubeconfig under its logical name, and keeps a file of it for people.
 
-usage: python3 -m mesh_federation.jobs kubeconfig create|delete
-
-Environment:
-    CLUSTER: the real name. CONTEXT: the logical name. STACK: the Pulumi stack. MESH_HOME: see place.py.
-
 Certificates are embedded: a kubeconfig that names files looks unchanged when they change.
 """
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from mesh_federation.clusters import workdir
+from mesh_federation.clusters import kubeconfigs
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.jobs.cluster import alone
+from mesh_federation.jobs.job import Job, JobContext
+from mesh_federation.process import run
 
-
-def create(name: str) -> None:
-    """Print the kubeconfig, and write it to kubeconfigs/STACK/CONTEXT, readable by its owner only."""
-    view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
-    done = workdir.ask([*view, f"--kubeconfig={workdir.kubeconfig(name)}"])
-    if done.returncode:
-        sys.exit(f"no kubeconfig for {name}:\n{done.stderr}")
-    text = json.dumps(_renamed(json.loads(done.stdout), os.environ["CONTEXT"]))
-    keep(file(), text, name)
-    print(text)
-
-
-def keep(kept: Path, text: str, name: str) -> None:
-    """Write a kubeconfig where people and scripts find it, and note whose it is."""
-    workdir.write_secret(kept, text)
-    _owner(kept).write_text(name, encoding="utf-8")
-
-
-def delete(name: str) -> None:
-    """Remove the file, unless it is already another generation's."""
-    owner = _owner(file())
-    if owner.exists() and owner.read_text(encoding="utf-8") == name:
-        file().unlink(missing_ok=True)
-        owner.unlink()
-
-
-def file() -> Path:
-    """Return the file of the cluster that the environment names."""
-    return workdir.home() / shown(os.environ["STACK"], os.environ["CONTEXT"])
-
-
-def shown(stack: str, cluster: str) -> str:
-    """Return how the file is called in which people find the kubeconfig of a cluster, by its logical name."""
-    return f"kubeconfigs/{stack}/{cluster}"
-
-
-def _owner(kept: Path) -> Path:
-    return kept.parent / f".{kept.name}.of"
+VIEW = ("kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json")
 
 
 class Named(TypedDict):
@@ -70,6 +30,25 @@ Minified = TypedDict(
 """A kubeconfig cut down to one context."""
 
 
+def create(settings: ClusterSettings, context: JobContext) -> None:
+    """Print the kubeconfig, and write it to kubeconfigs/STACK/CLUSTER, readable by its owner only."""
+    workdir = context.workdir
+    with alone(settings.name, "create", workdir):
+        done = run([*VIEW, f"--kubeconfig={workdir.kubeconfig(settings.name)}"])
+        if done.returncode:
+            sys.exit(f"no kubeconfig for {settings.name}:\n{done.stderr}")
+        text = json.dumps(_renamed(json.loads(done.stdout), settings.logical))
+        kubeconfigs.keep(workdir.home / kubeconfigs.shown(settings.stack, settings.logical), text, settings.name)
+    print(text)
+
+
+def delete(settings: ClusterSettings, context: JobContext) -> None:
+    """Remove the file, unless it is already another generation's."""
+    workdir = context.workdir
+    with alone(settings.name, "delete", workdir):
+        kubeconfigs.remove(workdir.home / kubeconfigs.shown(settings.stack, settings.logical), settings.name)
+
+
 def _renamed(config: Minified, context: str) -> Minified:
     """Give the one cluster, user and context the logical name."""
     for entry in (*config["clusters"], *config["users"], *config["contexts"]):
@@ -79,6 +58,4 @@ def _renamed(config: Minified, context: str) -> Minified:
     return {**config, "current-context": context}
 
 
-def main() -> None:
-    """Run the action that the command line names."""
-    workdir.run({"create": create, "delete": delete})
+JOB = Job("kubeconfig", ClusterSettings, {"create": create, "delete": delete})

@@ -1,31 +1,26 @@
 """Makes a namespace, and removes it when nobody else has anything in it.
 
-usage: python3 -m mesh_federation.jobs namespace create|delete
-
-Environment:
-    CLUSTER: the cluster's logical name. NAMESPACE: which one. STACK: the Pulumi stack.
-    LABELS: JSON of the labels by which its objects are known.
-Standard input: the cluster's kubeconfig.
-
 A namespace holds what others put into it, and deleting it deletes that. So the engine never does: it retains every
-Namespace, and this script, whose resource goes after all that the stack has in there, looks what is left. Who made the
-namespace stands on the namespace itself, written in the step that made it: a run may be killed at any moment.
+Namespace, and this job, whose resource is deleted after all that the stack has in there, looks at what is left. The
+namespace itself records who made it, in the step that made it: a run may be killed at any moment.
 """
 
 import json
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.workdir import wait_until_complete
+from mesh_federation.jobs.job import Job, JobContext
 
 MADE_BY = "mesh-federation/made-by"
 """Annotation on a namespace that was not there before."""
 ENGINE = "pulumi-kubernetes"
 """How the names begin under which the Kubernetes provider owns fields."""
-PASSING = frozenset(
+TRANSIENT = frozenset(
     {
         "endpoints",
         "endpointslices.discovery.k8s.io",
@@ -73,70 +68,92 @@ class Item(TypedDict):
     type: NotRequired[str]
 
 
-def main() -> None:
-    """Do what the command line says."""
-    actions = {"create": create, "delete": delete}
-    if len(sys.argv) != 2 or sys.argv[1] not in actions:
-        sys.exit(f"usage: {sys.argv[0]} {'|'.join(actions)}")
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        actions[sys.argv[1]](kubectl, os.environ["NAMESPACE"])
+@dataclass(frozen=True)
+class NamespaceSettings:
+    """Which namespace.
+
+    Attributes:
+        cluster: where, by the logical name.
+        namespace: its name.
+        maker: the annotation by which its maker is known: the stack, or in a cluster that is not ours its owner ID.
+        labels: of the namespace, by which its objects are known.
+    """
+
+    cluster: str
+    namespace: str
+    maker: str
+    labels: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Return it as people read it."""
+        return f"namespace {self.namespace} of {self.cluster}"
 
 
-def create(kubectl: list[str], name: str) -> None:
+def create(settings: NamespaceSettings, context: JobContext, timeout: float = REMOVAL) -> None:
     """Make the namespace, with the mark of its maker; one that is there is left as it is."""
     metadata = {
-        "name": name,
-        "labels": json.loads(os.environ["LABELS"]),
-        "annotations": {MADE_BY: os.environ["STACK"]},
+        "name": settings.namespace,
+        "labels": settings.labels,
+        "annotations": {MADE_BY: settings.maker},
     }
     body = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    workdir.until_whole(lambda: _lacking(kubectl, name, body), REMOVAL)
+    with context.kubectl() as kubectl:
+        wait_until_complete(lambda: _missing(settings, kubectl, body), timeout)
 
 
-def _lacking(kubectl: list[str], name: str, body: str) -> str:
-    made = workdir.ask([*kubectl, "create", "--filename=-"], body)
+def _missing(settings: NamespaceSettings, kubectl: Kubectl, body: str) -> str:
+    made = kubectl.run("create", "--filename=-", stdin=body)
     if made.returncode and "AlreadyExists" not in made.stderr:
-        sys.exit(f"{_told(name)} cannot be made:\n{made.stderr}")
-    going = made.returncode and "deletionTimestamp" in (_found(kubectl, name) or {"metadata": {}})["metadata"]
-    return f"{_told(name)} is being deleted, and does not come to an end" if going else ""
+        sys.exit(f"{settings} cannot be made:\n{made.stderr}")
+    going = made.returncode and "deletionTimestamp" in (_read(settings, kubectl) or {"metadata": {}})["metadata"]
+    return f"{settings} is being deleted, and does not come to an end" if going else ""
 
 
-def delete(kubectl: list[str], name: str) -> None:
-    """Remove the namespace if this stack made it and nothing is in it; else tell why it stays."""
-    found = _found(kubectl, name)
-    if found is None:
-        return
-    if found["metadata"].get("annotations", {}).get(MADE_BY) != os.environ["STACK"]:
-        _give_back(kubectl, found)
-        _tell(f"{_told(name)} stays: it was there before, or somebody has made it anew since")
-        return
-    try:
-        kept = left(kubectl, name)
-    except NotReadable as unseen:
-        _tell(f"{_told(name)} stays: what is in it cannot be seen: {unseen}")
-        return
-    if kept:
-        more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
-        _tell(f"{_told(name)} stays, with what is in it: {', '.join(kept[:SHOWN])}{more}")
-        return
-    removed = workdir.ask([*kubectl, "delete", "namespace", name, "--ignore-not-found", f"--timeout={REMOVAL}s"])
+def delete(settings: NamespaceSettings, context: JobContext) -> None:
+    """Remove the namespace if this stack made it and nothing is in it; else say why it stays."""
+    with context.kubectl() as kubectl:
+        found = _read(settings, kubectl)
+        if found is None:
+            return
+        if reason := _reason_to_stay(settings, kubectl, found):
+            print(f"{settings} stays{reason}", file=sys.stderr)
+            return
+        which = ("namespace", settings.namespace, "--ignore-not-found", f"--timeout={REMOVAL}s")
+        removed = kubectl.run("delete", *which)
     if removed.returncode:
-        sys.exit(f"{_told(name)} cannot be removed:\n{removed.stderr}")
+        sys.exit(f"{settings} cannot be removed:\n{removed.stderr}")
+
+
+def _reason_to_stay(settings: NamespaceSettings, kubectl: Kubectl, found: Item) -> str:
+    if found["metadata"].get("annotations", {}).get(MADE_BY) != settings.maker:
+        _give_back(settings, kubectl, found)
+        return ": it was there before, or somebody has made it anew since"
+    try:
+        kept = left(kubectl, settings.namespace)
+    except NotReadable as error:
+        return f": what is in it cannot be seen: {error}"
+    more = f" and {len(kept) - SHOWN} more" if len(kept) > SHOWN else ""
+    return f", with what is in it: {', '.join(kept[:SHOWN])}{more}" if kept else ""
 
 
 class NotReadable(Exception):
     """Not all that is in the namespace can be looked at."""
 
 
-def left(kubectl: list[str], namespace: str) -> list[str]:
+def left(kubectl: Kubectl, namespace: str, settling: float = SETTLING) -> list[str]:
     """Return what is in the namespace for anybody, once what belonged to removed objects had time to go.
 
+    Args:
+        kubectl: on its cluster.
+        namespace: its name.
+        settling: seconds which that may take.
+
     Raises:
-        Unseen: some of it cannot be looked at.
+        NotReadable: some of it cannot be looked at.
     """
-    deadline = time.monotonic() + SETTLING
+    deadline = time.monotonic() + settling
     while True:
-        items = [item for item in _items(kubectl, namespace) if not _is_passing(item)]
+        items = [item for item in _items(kubectl, namespace) if not _is_transient(item)]
         known = {item["metadata"]["uid"] for item in items}
         kept = [item for item in items if not item["metadata"].get("ownerReferences")]
         orphans = [item for item in items if item not in kept and not known & _owners(item)]
@@ -145,23 +162,22 @@ def left(kubectl: list[str], namespace: str) -> list[str]:
         time.sleep(0.5)
 
 
-def _items(kubectl: list[str], namespace: str) -> list[Item]:
-    known = _seen([*kubectl, "api-resources", "--verbs=list", "--namespaced", "--output=name"]).split()
-    kinds = ",".join(kind for kind in known if kind not in PASSING)
-    found: list[Item] = json.loads(_seen([*kubectl, "get", kinds, f"--namespace={namespace}", "--output=json"]))[
-        "items"
-    ]
-    return found
+def _items(kubectl: Kubectl, namespace: str) -> list[Item]:
+    known = _output(kubectl, "api-resources", "--verbs=list", "--namespaced", "--output=name").split()
+    kinds = ",".join(kind for kind in known if kind not in TRANSIENT)
+    listed = _output(kubectl, "get", kinds, f"--namespace={namespace}", "--output=json")
+    items: list[Item] = json.loads(listed)["items"]
+    return items
 
 
-def _seen(command: Sequence[str]) -> str:
-    done = workdir.ask(command)
+def _output(kubectl: Kubectl, *words: str) -> str:
+    done = kubectl.run(*words)
     if done.returncode:
         raise NotReadable(done.stderr.strip())
     return done.stdout
 
 
-def _is_passing(item: Item) -> bool:
+def _is_transient(item: Item) -> bool:
     metadata = item["metadata"]
     return (
         (item["kind"], metadata["name"]) in EVERYWHERE
@@ -175,29 +191,23 @@ def _owners(item: Item) -> set[str]:
     return {owner["uid"] for owner in item["metadata"].get("ownerReferences", [])}
 
 
-def _found(kubectl: list[str], name: str) -> Item | None:
-    which = ("get", "namespace", name, "--ignore-not-found", "--show-managed-fields", "--output=json")
-    done = workdir.ask([*kubectl, *which])
+def _read(settings: NamespaceSettings, kubectl: Kubectl) -> Item | None:
+    options = ("--ignore-not-found", "--show-managed-fields", "--output=json")
+    done = kubectl.run("get", "namespace", settings.namespace, *options)
     if done.returncode:
-        sys.exit(f"cannot look for {_told(name)}:\n{done.stderr}")
+        sys.exit(f"cannot look for {settings}:\n{done.stderr}")
     found: Item | None = json.loads(done.stdout) if done.stdout.strip() else None
     return found
 
 
-def _give_back(kubectl: list[str], found: Item) -> None:
+def _give_back(settings: NamespaceSettings, kubectl: Kubectl, found: Item) -> None:
     """Take back the labels that the engine alone put on it: a manager who declares nothing any more owns nothing."""
-    name = found["metadata"]["name"]
-    body = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    body = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": settings.namespace}})
     managers = {fields["manager"] for fields in found["metadata"].get("managedFields", [])}
     for manager in sorted(each for each in managers if each.startswith(ENGINE)):
-        done = workdir.ask([*kubectl, "apply", "--server-side", f"--field-manager={manager}", "--filename=-"], body)
+        done = kubectl.run("apply", "--server-side", f"--field-manager={manager}", "--filename=-", stdin=body)
         if done.returncode:
-            _tell(f"{_told(name)} keeps the labels that it was given: {done.stderr.strip()}")
+            print(f"{settings} keeps the labels that it was given: {done.stderr.strip()}", file=sys.stderr)
 
 
-def _told(name: str) -> str:
-    return f"namespace {name} of {os.environ['CLUSTER']}"
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+JOB = Job("namespace", NamespaceSettings, {"create": create, "delete": delete})

@@ -1,27 +1,22 @@
 """Refuses to take over objects of an existing cluster that this stack did not make.
 
-usage: python3 -m mesh_federation.jobs ownership-check
-
-Environment:
-    CLUSTER: the cluster's logical name. STACK: the Pulumi stack. OWNER_ID: whose objects are this stack's, in this
-    cluster. KUBECONFIG: how to reach the cluster (access.py).
-    ADOPTED: JSON list of the foreign objects that are taken over, as this script names them.
-    UNMARKED: `ours` where an older release made the stack, whose objects carry its name alone.
-Standard input: JSON list of the objects that the stack is about to make: apiVersion, kind, namespace, name; where
-they are looked at for that also `body`, the whole object.
+Standard input is a JSON list of the objects that the stack is about to make: apiVersion, kind, namespace, name; with
+`body`, the whole object, where changes in it are to be shown.
 
 The Kubernetes provider applies objects, so that a repeated run converges; without this check it would also take over,
 and one day delete, whatever had the same name before.
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters import kubectl as access
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.jobs.job import Job, JobContext
 
 OWNER = "mesh-federation/stack"
 """Label on every object of a stack."""
@@ -42,7 +37,7 @@ INJECTORS = ("get", "mutatingwebhookconfigurations", "--selector=app=sidecar-inj
 AUTHORITIES = ("get", "secrets", *(name for _, _, name in ISTIO), "--namespace=istio-system", "--ignore-not-found",
                "--output=json")  # fmt: skip
 APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=mesh-federation")
-UNTOLD = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
+SERVER_SET = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
 """Metadata that the API server keeps."""
 
 Found = Mapping[str, Any]
@@ -61,28 +56,50 @@ class Foreign(NamedTuple):
     body: Found | None
 
 
-def is_ours(found: Found) -> bool:
-    """Say whether this stack made an object."""
-    labels, owner = _labels(found), os.environ.get("OWNER_ID", "")
-    if not owner or (os.environ.get("UNMARKED") == "ours" and OWNER_ID not in labels):
-        return bool(labels.get(OWNER) == os.environ["STACK"])
-    return bool(labels.get(OWNER_ID) == owner)
+@dataclass(frozen=True)
+class OwnershipCheckSettings:
+    """Whose objects are whose.
+
+    Attributes:
+        cluster: where, by the logical name.
+        stack: name of the Pulumi stack.
+        owner_id: the label of this stack's objects in this cluster.
+        kubeconfig: of the cluster, as `clusters.kubectl` takes it.
+        adopted: objects of others that are taken over, as `named` writes them.
+    """
+
+    cluster: str
+    stack: str
+    owner_id: str
+    kubeconfig: str
+    adopted: tuple[str, ...]
 
 
-def main() -> None:
+def is_ours(found: Found, stack: str, owner_id: str) -> bool:
+    """Say whether this stack made an object.
+
+    Args:
+        found: the object.
+        stack: name of the stack.
+        owner_id: the label of its objects, in a cluster that is not ours; else empty.
+    """
+    labels = _labels(found)
+    return bool(labels.get(OWNER_ID) == owner_id if owner_id else labels.get(OWNER) == stack)
+
+
+def run(settings: OwnershipCheckSettings, context: JobContext) -> None:
     """Look every object up and end with a message that names all that are somebody else's."""
-    wanted = sorted(json.load(sys.stdin), key=_kind)
-    adopted = set(json.loads(os.environ.get("ADOPTED") or "[]"))
-    with access.kubectl(os.environ["KUBECONFIG"]) as kubectl:
-        _refuse_another_istio(kubectl)
-        foreign = [each for _, group in groupby(wanted, key=_kind) for each in _foreign(list(group), kubectl)]
-        refused = [each for each in foreign if not (_is_adoptable(each.found) and named(each.found) in adopted)]
+    wanted = sorted(json.loads(context.stdin), key=_kind)
+    with access.connected(settings.kubeconfig, context.workdir) as kubectl:
+        _refuse_another_istio(settings, kubectl)
+        foreign = [each for _, group in groupby(wanted, key=_kind) for each in _foreign(settings, list(group), kubectl)]
+        refused = [each for each in foreign if not _is_adopted(settings, each.found)]
         for each in refused or foreign:
             if each.body is not None and _is_adoptable(each.found):
                 print(_changes(each, kubectl), file=sys.stderr)
     if refused:
-        sys.exit(_refusal(refused))
-    print(os.environ.get("OWNER_ID", ""))
+        sys.exit(_refusal(settings, refused))
+    print(settings.owner_id)
 
 
 def named(found: Found) -> str:
@@ -96,62 +113,66 @@ def _labels(found: Found) -> Mapping[str, str]:
     return labels
 
 
+def _is_adopted(settings: OwnershipCheckSettings, found: Found) -> bool:
+    return _is_adoptable(found) and named(found) in settings.adopted
+
+
 def _is_adoptable(found: Found) -> bool:
     """What another stack made is that stack's; what it only adopted is not."""
     left = found["kind"] == "Namespace" or WAS_THERE in (found["metadata"].get("annotations") or {})
     return left or OWNER not in _labels(found)
 
 
-def _refusal(foreign: Sequence[Foreign]) -> str:
-    cluster, stack = os.environ["CLUSTER"], os.environ["STACK"]
-    listed = "\n".join(f"  {named(each.found)}{_maker(each.found)}" for each in foreign)
-    told = f"{cluster} already has objects that stack {stack} did not make:\n{listed}\n"
+def _refusal(settings: OwnershipCheckSettings, foreign: Sequence[Foreign]) -> str:
+    cluster, stack = settings.cluster, settings.stack
+    listed = "\n".join(f"  {named(each.found)}{_maker(settings, each.found)}" for each in foreign)
+    what = f"{cluster} already has objects that stack {stack} did not make:\n{listed}\n"
     free = [each for each in foreign if _is_adoptable(each.found)]
     if len(free) < len(foreign):
         return (
-            f"{told}Nothing was changed.\n-> take the other stack down where its state is, or federate another cluster"
+            f"{what}Nothing was changed.\n-> take the other stack down where its state is, or federate another cluster"
         )
     if any(each.body is None for each in free):
-        return f"{told}-> remove or rename them, or set clusters.{cluster}.adopt: true to see what would change in them"
+        return f"{what}-> remove or rename them, or set clusters.{cluster}.adopt: true to see what would change in them"
     names = json.dumps([named(each.found) for each in free])
     return (
-        f"{told}What would change in them is above; nothing was changed.\n-> to take them over, write"
+        f"{what}What would change in them is above; nothing was changed.\n-> to take them over, write"
         f" clusters.{cluster}.adopted: {names}; `down` leaves them in the cluster, as they are then"
     )
 
 
-def _maker(found: Found) -> str:
+def _maker(settings: OwnershipCheckSettings, found: Found) -> str:
     """Say which stack made an object, where one did."""
     stack, cluster = _labels(found).get(OWNER), _labels(found).get(CLUSTER)
     if not stack:
         return ""
-    if stack != os.environ["STACK"]:
+    if stack != settings.stack:
         return f": of stack {stack}"
-    if cluster and cluster != os.environ["CLUSTER"]:
+    if cluster and cluster != settings.cluster:
         return f": of stack {stack} too, which calls this cluster {cluster}; was it renamed, write {cluster} again"
     return f": of a stack {stack} too, but with another state"
 
 
-def _refuse_another_istio(kubectl: list[str]) -> None:
+def _refuse_another_istio(settings: OwnershipCheckSettings, kubectl: Kubectl) -> None:
     """An Istio that somebody else installed has a certificate authority and callers that this one would cut off."""
-    found = [f"{named(each)}, its control plane" for each in _listed(kubectl, ISTIOD)]
-    found += [f"{named(each)}, its sidecar injector" for each in _listed(kubectl, INJECTORS)]
-    for each in _listed(kubectl, AUTHORITIES):
+    found = [f"{named(each)}, its control plane" for each in _listed(settings, kubectl, ISTIOD)]
+    found += [f"{named(each)}, its sidecar injector" for each in _listed(settings, kubectl, INJECTORS)]
+    for each in _listed(settings, kubectl, AUTHORITIES):
         key = (each["kind"], str(each["metadata"].get("namespace")), each["metadata"]["name"])
         found += [f"{named(each)}, {ISTIO[key]}"] if key in ISTIO else []
     if found:
-        cluster, listed = os.environ["CLUSTER"], "\n".join(f"  {each}" for each in found)
+        cluster, listed = settings.cluster, "\n".join(f"  {each}" for each in found)
         sys.exit(
-            f"{cluster} has an Istio that stack {os.environ['STACK']} did not install:\n{listed}\n"
+            f"{cluster} has an Istio that stack {settings.stack} did not install:\n{listed}\n"
             "Its mesh would get another certificate authority and other settings, and calls in it would fail, so"
             " nothing was changed.\n-> take that Istio out of the cluster first, or federate another cluster"
         )
 
 
-def _listed(kubectl: list[str], get: Sequence[str]) -> list[Found]:
+def _listed(settings: OwnershipCheckSettings, kubectl: Kubectl, get: Sequence[str]) -> list[Found]:
     """Return the objects of an answer that no stack made."""
-    told = _ask([*kubectl, *get])
-    found = json.loads(told) if told.strip() else {"items": []}
+    answer = _kubectl(settings, kubectl, *get)
+    found = json.loads(answer) if answer.strip() else {"items": []}
     return [each for each in found.get("items", [found]) if OWNER not in _labels(each)]
 
 
@@ -159,7 +180,7 @@ def _kind(identity: Mapping[str, Any]) -> tuple[str, str]:
     return identity["apiVersion"], identity["kind"]
 
 
-def _foreign(wanted: list[Mapping[str, Any]], kubectl: list[str]) -> Iterator[Foreign]:
+def _foreign(settings: OwnershipCheckSettings, wanted: list[Mapping[str, Any]], kubectl: Kubectl) -> Iterator[Foreign]:
     """Return those of one kind that exist and carry another owner's label, or none."""
     manifests = [
         {
@@ -170,27 +191,28 @@ def _foreign(wanted: list[Mapping[str, Any]], kubectl: list[str]) -> Iterator[Fo
         for each in wanted
     ]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    told = _ask([*kubectl, "get", "--ignore-not-found", "--output=json", "--filename=-"], text)
-    found = json.loads(told) if told.strip() else {}
+    options = ("--ignore-not-found", "--output=json", "--filename=-")
+    answer = _kubectl(settings, kubectl, "get", *options, stdin=text)
+    found = json.loads(answer) if answer.strip() else {}
     bodies = {(each["namespace"], each["name"]): each.get("body") for each in wanted}
     for item in found.get("items", [found] if found else []):
-        if not is_ours(item):
+        if not is_ours(item, settings.stack, settings.owner_id):
             metadata = item["metadata"]
             yield Foreign(item, bodies.get((metadata.get("namespace", ""), metadata["name"])))
 
 
-def _ask(command: list[str], text: str = "") -> str:
-    done = workdir.ask(command, text)
+def _kubectl(settings: OwnershipCheckSettings, kubectl: Kubectl, *words: str, stdin: str = "") -> str:
+    done = kubectl.run(*words, stdin=stdin)
     if "no matches for kind" in done.stderr:  # its definition is not there yet, so no object is
         return ""
     if done.returncode:
-        sys.exit(f"cannot look for objects in {os.environ['CLUSTER']}:\n{done.stderr}")
+        sys.exit(f"cannot look for objects in {settings.cluster}:\n{done.stderr}")
     return done.stdout
 
 
-def _changes(foreign: Foreign, kubectl: list[str]) -> str:
-    """Tell every field of an object that the stack would change, before and after."""
-    done = workdir.ask([*kubectl, *APPLY, "--output=json", "--filename=-"], json.dumps(foreign.body))
+def _changes(foreign: Foreign, kubectl: Kubectl) -> str:
+    """List every field of an object that the stack would change, before and after."""
+    done = kubectl.run(*APPLY, "--output=json", "--filename=-", stdin=json.dumps(foreign.body))
     if done.returncode:
         return f"{named(foreign.found)} cannot become what the stack file declares:\n  {done.stderr.strip()}"
     hidden = foreign.found["kind"] == "Secret"
@@ -207,7 +229,9 @@ _ABSENT = object()
 def _differences(path: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
     """Yield the leaves that differ, with their paths."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in sorted({*before, *after} - (UNTOLD if path == ".metadata" else {"status"} if not path else set())):
+        for key in sorted(
+            {*before, *after} - (SERVER_SET if path == ".metadata" else {"status"} if not path else set())
+        ):
             yield from _differences(f"{path}.{key}", before.get(key, _ABSENT), after.get(key, _ABSENT))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -220,3 +244,6 @@ def _shown(path: str, value: object, hidden: bool) -> str:
     if value is _ABSENT:
         return "nothing"
     return "(not shown)" if hidden and path.startswith((".data", ".stringData")) else json.dumps(value, sort_keys=True)
+
+
+JOB = Job("ownership-check", OwnershipCheckSettings, {"": run})

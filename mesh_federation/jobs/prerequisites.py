@@ -1,23 +1,23 @@
-"""Looks for what others must have made in an existing cluster, before this stack makes anything.
-
-usage: python3 -m mesh_federation.jobs prerequisites
-
-Environment:
-    CLUSTER: the cluster's logical name.
-    NEEDED: JSON list of what must be there: kind, namespace and name, and the path in the stack file that speaks of it.
-Standard input: the cluster's kubeconfig.
-"""
+"""Checks for what others must have made in an existing cluster, before this stack makes anything."""
 
 import json
-import os
 import sys
-from typing import TypedDict
+from dataclasses import dataclass
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.jobs.job import Job, JobContext
 
 
-class Needed(TypedDict):
-    """One object of others."""
+@dataclass(frozen=True)
+class Prerequisite:
+    """An object that others make.
+
+    Attributes:
+        kind: Namespace or Service.
+        namespace: of the object; empty if it has none.
+        name: of the object.
+        path: in the stack file, where it is needed.
+    """
 
     kind: str
     namespace: str
@@ -25,45 +25,55 @@ class Needed(TypedDict):
     path: str
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class PrerequisitesSettings:
+    """What must be there.
+
+    Attributes:
+        cluster: where, by the logical name.
+        needed: the objects.
+    """
+
+    cluster: str
+    needed: tuple[Prerequisite, ...]
+
+
+def run(settings: PrerequisitesSettings, context: JobContext) -> None:
     """Look everything up at once and end with a message that names all that is missing."""
-    needed: list[Needed] = json.loads(os.environ["NEEDED"])
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        there = _there(kubectl, needed)
-    if missing := [each for each in needed if _identity(each) not in there]:
-        cluster = os.environ["CLUSTER"]
-        told = "\n".join(f"  {each['path']}: {what}\n    -> {fix}" for each in missing for what, fix in [_told(each)])
+    with context.kubectl() as kubectl:
+        present = _present(settings, kubectl)
+    if missing := [each for each in settings.needed if (each.kind, each.namespace, each.name) not in present]:
+        lines = [f"  {each.path}: {_problem(each)}\n    -> {_fix(settings.cluster, each)}" for each in missing]
         sys.exit(
-            f"{cluster} lacks what this stack puts objects of its own beside, and does not make there: nothing was"
-            f" changed\n{told}"
+            f"{settings.cluster} lacks objects that this stack needs and does not make there: nothing was changed\n"
+            + "\n".join(lines)
         )
 
 
-def _identity(each: Needed) -> tuple[str, str, str]:
-    return each["kind"], each["namespace"], each["name"]
-
-
-def _there(kubectl: list[str], needed: list[Needed]) -> set[tuple[str, str, str]]:
+def _present(settings: PrerequisitesSettings, kubectl: Kubectl) -> set[tuple[str, str, str]]:
     items = [
-        {"apiVersion": "v1", "kind": each["kind"], "metadata": {"name": each["name"], "namespace": each["namespace"]}}
-        for each in needed
+        {"apiVersion": "v1", "kind": each.kind, "metadata": {"name": each.name, "namespace": each.namespace}}
+        for each in settings.needed
     ]
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-    done = workdir.ask([*kubectl, "get", "--ignore-not-found", "--output=json", "--filename=-"], text)
+    done = kubectl.run("get", "--ignore-not-found", "--output=json", "--filename=-", stdin=text)
     if done.returncode:
-        sys.exit(f"cannot look for what must be in {os.environ['CLUSTER']}:\n{done.stderr}")
-    found = json.loads(done.stdout) if done.stdout.strip() else {}
-    listed = found.get("items", [found]) if found else []
+        sys.exit(f"cannot look for what must be in {settings.cluster}:\n{done.stderr}")
+    answer = json.loads(done.stdout) if done.stdout.strip() else {}
+    listed = answer.get("items", [answer]) if answer else []
     return {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in listed}
 
 
-def _told(each: Needed) -> tuple[str, str]:
-    """Say what is missing, and what to do."""
-    name = each["name"]
-    if each["kind"] == "Namespace":
-        create = f"kubectl --context {os.environ['CLUSTER']} create namespace {name}"
-        return f"there is no namespace {name}", f"{create}, and deploy the service there"
-    return (
-        f"there is no Service {each['namespace']}/{name}, so callers could not look its name up",
-        "deploy that Service (it needs no pods), or write `as: remote`",
-    )
+def _problem(missing: Prerequisite) -> str:
+    if missing.kind == "Namespace":
+        return f"there is no namespace {missing.name}"
+    return f"there is no Service {missing.namespace}/{missing.name}, so callers could not look its name up"
+
+
+def _fix(cluster: str, missing: Prerequisite) -> str:
+    if missing.kind == "Namespace":
+        return f"kubectl --context {cluster} create namespace {missing.name}, and deploy the service there"
+    return "deploy that Service (it needs no pods), or write `as: remote`"
+
+
+JOB = Job("prerequisites", PrerequisitesSettings, {"": run})

@@ -1,25 +1,20 @@
-"""Asks every proxy of a cluster whether it can go on when the authorities change, and ends with those that cannot.
+"""Checks that no proxy of a cluster is cut off when the authorities change, and ends with those that would be.
 
-usage: python3 -m mesh_federation.jobs proxy-trust
-
-Environment:
-    SIGNING: SHA-256 of the roots that workloads of any cluster will lead to, parted by blanks.
-    TRUSTED: SHA-256 of the roots that will be trusted, parted by blanks.
-Standard input: the cluster's kubeconfig.
-
-A proxy keeps its roots and its certificate for as long as that lives, a day: what Secrets say is not what is in use. A
-pod that ends is nobody's peer any more. Nothing is changed here.
+A proxy keeps its roots and its certificate as long as that lives, a day: Secrets do not show what is in use. A pod that
+ends has no callers any more. Nothing is changed here.
 """
 
 import base64
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.workdir import wait_until_complete
+from mesh_federation.jobs.job import Job, JobContext
 from mesh_federation.stack.pem import certificates, fingerprint
 
 TIMEOUT = 60
@@ -28,35 +23,48 @@ AT_ONCE = 6
 PROXY = "istio-proxy"
 
 GET = ("get", "pods", "--all-namespaces", "--field-selector=status.phase=Running", "--output=json")
-ASK = ("pilot-agent", "request", "GET", "config_dump?resource=dynamic_active_secrets")
+DUMP = ("pilot-agent", "request", "GET", "config_dump?resource=dynamic_active_secrets")
 
 
-def main() -> None:
-    """Look until nobody would be cut off, or end with who would, and why."""
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        workdir.until_whole(lambda: _told(kubectl), TIMEOUT)
+@dataclass(frozen=True)
+class ProxyTrustSettings:
+    """The authorities of the next step.
+
+    Attributes:
+        signing: SHA-256 of the roots that certificates of any cluster will lead to.
+        trusted: SHA-256 of the roots that will be trusted.
+    """
+
+    signing: tuple[str, ...]
+    trusted: tuple[str, ...]
 
 
-def _told(kubectl: list[str]) -> str:
-    behind = "\n".join(f"  {line}" for line in _behind(kubectl))
-    return behind and (
-        f"these workloads would be cut off by this step, so nothing was changed:\n{behind}\n"
+def run(settings: ProxyTrustSettings, context: JobContext, timeout: float = TIMEOUT) -> None:
+    """Look until no proxy would be cut off, or end with those that would be, and why."""
+    with context.kubectl() as kubectl:
+        wait_until_complete(lambda: _described(_cut_off(settings, kubectl)), timeout)
+
+
+def _described(cut_off: Sequence[str]) -> str:
+    lines = "\n".join(f"  {line}" for line in cut_off)
+    return lines and (
+        f"these workloads would be cut off by this step, so nothing was changed:\n{lines}\n"
         "start them anew (kubectl rollout restart), or wait until their certificates are renewed, within a day;"
         " then run it again"
     )
 
 
-def _behind(kubectl: list[str]) -> list[str]:
-    """Say what is in the way, pod by pod."""
+def _cut_off(settings: ProxyTrustSettings, kubectl: Kubectl) -> list[str]:
+    """Say which pods would be cut off, and why."""
     pods = _pods(kubectl)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda pod: _missing(kubectl, *pod), pods)
-    return [f"{namespace}/{name}: {told}" for (namespace, name), told in zip(pods, answers, strict=True) if told]
+        answers = pool.map(lambda pod: _obstacle(settings, kubectl, *pod), pods)
+    return [f"{namespace}/{name}: {why}" for (namespace, name), why in zip(pods, answers, strict=True) if why]
 
 
-def _pods(kubectl: list[str]) -> list[tuple[str, str]]:
+def _pods(kubectl: Kubectl) -> list[tuple[str, str]]:
     """Namespace and name of every pod with a proxy that is there to stay."""
-    done = workdir.ask([*kubectl, *GET])
+    done = kubectl.run(*GET)
     if done.returncode:
         sys.exit(f"cannot look for pods:\n{done.stderr}")
     meshed = (pod["metadata"] for pod in json.loads(done.stdout)["items"] if _is_meshed(pod))
@@ -68,20 +76,20 @@ def _is_meshed(pod: Mapping[str, Any]) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and any(each["name"] == PROXY for each in containers)
 
 
-def _missing(kubectl: list[str], namespace: str, pod: str) -> str:
-    """Say what one proxy lacks to go on; empty where it lacks nothing."""
-    done = workdir.ask([*kubectl, "exec", f"--namespace={namespace}", pod, f"--container={PROXY}", "--", *ASK])
+def _obstacle(settings: ProxyTrustSettings, kubectl: Kubectl, namespace: str, pod: str) -> str:
+    """Say why one proxy would be cut off; empty if it would not be."""
+    done = kubectl.run("exec", f"--namespace={namespace}", pod, f"--container={PROXY}", "--", *DUMP)
     if done.returncode:
-        return f"its proxy cannot be asked: {done.stderr.strip().rpartition(chr(10))[2]}"
+        return f"its proxy does not answer: {done.stderr.strip().rpartition(chr(10))[2]}"
     secrets = dict(_secrets(json.loads(done.stdout)))
     own, trusted = secrets.get("default", []), set(secrets.get("ROOTCA", []))
     if not own:
         return "its proxy has no certificate"
-    if unknown := sorted(set(os.environ["SIGNING"].split()) - trusted):
+    if unknown := sorted(set(settings.signing) - trusted):
         return f"does not trust {_short(unknown)} yet, which others are to sign under"
     # Istio's agent puts all trusted roots behind the chain: the first of them is the one that it leads to.
     leads_to = next((each for each in own if each in trusted), own[-1])
-    if leads_to not in os.environ["TRUSTED"].split():
+    if leads_to not in settings.trusted:
         return f"has a certificate of {_short([leads_to])}, which others would trust no longer"
     return ""
 
@@ -100,3 +108,6 @@ def _secrets(dump: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
 def _short(digests: Sequence[str]) -> str:
     return "root " + ", ".join(digest[:16] for digest in digests)
+
+
+JOB = Job("proxy-trust", ProxyTrustSettings, {"": run})

@@ -1,22 +1,18 @@
-"""Waits until istiod has told every namespace which roots are trusted now.
-
-usage: python3 -m mesh_federation.jobs root-distribution
-
-Environment:
-    ROOTS: SHA-256 of the bundle.
-Standard input: the cluster's kubeconfig.
+"""Waits until istiod has written the trusted roots of now into every namespace.
 
 A restarted istiod writes them a few seconds after it answers. A pod that starts before does not trust it, and hangs
-until the kubelet renews its files (44 s were seen). Namespaces that were told nothing yet do not count: their pods wait
-by themselves, and on simulated nodes there is nobody to tell them.
+until the kubelet renews its files (44 s were seen). Namespaces without these roots do not count: their pods wait by
+themselves, and on simulated nodes nothing reads them.
 """
 
 import json
-import os
 import sys
+from dataclasses import dataclass
 from hashlib import sha256
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.workdir import wait_until_complete
+from mesh_federation.jobs.job import Job, JobContext
 
 TIMEOUT = 120
 """Seconds; a few are usual."""
@@ -24,24 +20,38 @@ TIMEOUT = 120
 GET = ("get", "configmaps", "--all-namespaces", "--field-selector=metadata.name=istio-ca-root-cert", "--output=json")
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class RootDistributionSettings:
+    """What every namespace must have.
+
+    Attributes:
+        bundle: SHA-256 of the trusted roots.
+    """
+
+    bundle: str
+
+
+def run(settings: RootDistributionSettings, context: JobContext, timeout: float = TIMEOUT) -> None:
     """Look until no namespace has other roots, or end with the names of those that have."""
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        workdir.until_whole(lambda: _untold(kubectl), TIMEOUT)
+    with context.kubectl() as kubectl:
+        wait_until_complete(lambda: _described(_outdated(settings, kubectl)), timeout)
 
 
-def _untold(kubectl: list[str]) -> str:
-    outdated = ", ".join(_outdated(kubectl))
-    return outdated and f"istiod has not told these namespaces which roots are trusted now: {outdated}"
+def _described(outdated: list[str]) -> str:
+    names = ", ".join(outdated)
+    return names and f"istiod has not written the roots that are trusted now into these namespaces: {names}"
 
 
-def _outdated(kubectl: list[str]) -> list[str]:
-    done = workdir.ask([*kubectl, *GET])
+def _outdated(settings: RootDistributionSettings, kubectl: Kubectl) -> list[str]:
+    done = kubectl.run(*GET)
     if done.returncode:
         sys.exit(f"cannot look for istiod's ConfigMaps:\n{done.stderr}")
     maps = json.loads(done.stdout)["items"]
-    return sorted(each["metadata"]["namespace"] for each in maps if _hash(each["data"]) != os.environ["ROOTS"])
+    return sorted(each["metadata"]["namespace"] for each in maps if _hash(each["data"]) != settings.bundle)
 
 
 def _hash(data: dict[str, str]) -> str:
     return sha256(data.get("root-cert.pem", "").encode()).hexdigest()
+
+
+JOB = Job("root-distribution", RootDistributionSettings, {"": run})

@@ -1,30 +1,43 @@
 """Waits until an admission webhook answers: a ready Deployment is not yet an endpoint that the API server reaches.
 
-usage: python3 -m mesh_federation.jobs webhook
-
-Environment:
-    WHOSE: how people call the webhook's owner. PROBE: JSON of an object that the webhook admits.
-Standard input: the cluster's kubeconfig.
-
-Asks the API server to admit the object without keeping it. Where no webhook is registered (simulated nodes run none)
-the first answer is yes.
+The job asks the API server to admit an object without keeping it. Where no webhook is registered (simulated nodes run
+none) the first answer is yes.
 """
 
-import os
-import sys
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from mesh_federation.clusters import access, workdir
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.workdir import wait_until_complete
+from mesh_federation.jobs.job import Job, JobContext
 
 TIMEOUT = 180
 """Seconds; a few are usual."""
 
 
-def main() -> None:
-    """Ask until the answer is yes, or end with the API server's last words."""
-    with access.kubectl(sys.stdin.read()) as kubectl:
-        workdir.until_whole(lambda: _refusal(kubectl), TIMEOUT)
+@dataclass(frozen=True)
+class WebhookSettings:
+    """Which webhook.
+
+    Attributes:
+        owner: the program that answers, as people call it.
+        probe: an object that the webhook admits.
+    """
+
+    owner: str
+    probe: Mapping[str, object]
 
 
-def _refusal(kubectl: list[str]) -> str:
-    answer = workdir.ask([*kubectl, "create", "--dry-run=server", "--filename=-"], os.environ["PROBE"])
-    return f"{os.environ['WHOSE']}'s webhook does not answer:\n{answer.stderr}" if answer.returncode else ""
+def run(settings: WebhookSettings, context: JobContext, timeout: float = TIMEOUT) -> None:
+    """Ask until the answer is yes, or end with the API server's last error."""
+    with context.kubectl() as kubectl:
+        wait_until_complete(lambda: _refusal(settings, kubectl), timeout)
+
+
+def _refusal(settings: WebhookSettings, kubectl: Kubectl) -> str:
+    done = kubectl.run("create", "--dry-run=server", "--filename=-", stdin=json.dumps(settings.probe, sort_keys=True))
+    return f"{settings.owner}'s webhook does not answer:\n{done.stderr}" if done.returncode else ""
+
+
+JOB = Job("webhook", WebhookSettings, {"": run})

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from mesh_federation.clusters.provider import LabNetwork, Provider
+from mesh_federation.clusters.provider import ClusterSpec, LabNetwork, Provider
+from mesh_federation.clusters.settings import ClusterSettings, ContainerClusterSettings
 from mesh_federation.stack.config import Cluster, Federation
 
 GENERATION_DIGITS = 6
@@ -26,7 +27,7 @@ class Provision:
         provider: makes it.
         generation: hex digits; another value is another cluster.
         config: standard input of the provider's job.
-        environment: further settings of the job; others do not make another cluster.
+        settings: of the job; other settings do not make another cluster.
         nodes: names of the nodes that it will have; empty where they are not ours to label.
     """
 
@@ -35,7 +36,7 @@ class Provision:
     provider: Provider
     generation: str
     config: str
-    environment: dict[str, str]
+    settings: ClusterSettings
     nodes: tuple[str, ...]
 
 
@@ -43,7 +44,7 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
     """Decide the input of the cluster's job, and its real name."""
     provider = cluster.provider
     spec = provider.spec(federation, cluster)
-    network = _docker_network(spec.network) if spec.network else {}
+    network = _identity(spec.network) if spec.network else {}
     identity = json.dumps([stack, cluster.name, provider.name, provider.identity(spec), network], sort_keys=True)
     digest = sha256(identity.encode()).hexdigest()
     generation = digest[:GENERATION_DIGITS]
@@ -54,7 +55,7 @@ def provision(federation: Federation, cluster: Cluster, stack: str) -> Provision
         provider=provider,
         generation=generation,
         config=json.dumps(provider.input(spec, digest[:LABEL_DIGITS]), indent=2, sort_keys=True),
-        environment={**network, **({"READY_WITHIN": str(spec.ready_within_seconds)} if provider.boots else {})},
+        settings=_settings(ClusterSettings(name, cluster.name, stack), spec),
         nodes=provider.node_names(name, cluster.nodes),
     )
 
@@ -64,10 +65,18 @@ def kept(made: Provision, name: str) -> Provision:
 
     Args:
         made: of an existing cluster.
-        name: by which the stack's state has it; an older release derived it from the kubeconfig's path.
+        name: by which the stack's state has it.
     """
-    return replace(made, name=name, generation=name.rpartition("-")[2])
+    return replace(made, name=name, generation=name.rpartition("-")[2], settings=replace(made.settings, name=name))
 
 
-def _docker_network(network: LabNetwork) -> dict[str, str]:
+def _settings(settings: ClusterSettings, spec: ClusterSpec) -> ClusterSettings:
+    if not spec.network:
+        return settings
+    name, logical, stack = settings.name, settings.logical, settings.stack
+    return ContainerClusterSettings(name, logical, stack, spec.network, spec.ready_within_seconds)
+
+
+def _identity(network: LabNetwork) -> dict[str, str]:
+    """Return the part of a cluster's identity that its network is; other keys would replace every cluster."""
     return {"LAB_NETWORK": network.name, "LAB_SUBNET": network.subnet, "LAB_NODE_RANGE": network.node_range}

@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Literal
 
+from mesh_federation.jobs.export_check import DeclaredExport
 from mesh_federation.plan import gateway_addresses, gateway_api, local_endpoints
 from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE, exits
 from mesh_federation.plan.samples import SAMPLES, Sample
@@ -426,16 +427,16 @@ def passing_on(name: str, selector: Mapping[str, str], port: Spec, hosts: Sequen
     return manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": selector, "servers": [server]})
 
 
-def declaration(plan: ExportPlan) -> Body:
-    """Return what an export says of a Service and its pods, in the words of components/provisioners/exported."""
+def declaration(plan: ExportPlan) -> DeclaredExport:
+    """Return what an export declares about a Service and its pods, for the job that compares it with them."""
     numbers = (str(port.number) for port in plan.export.ports)
-    return {
-        "service": str(plan.export.service),
-        "labels": plan.export.workload_labels,
-        "account": plan.export.identity.name,
-        "ports": dict(zip(numbers, plan.targets, strict=True)),
-        "byService": plan.export.service.host in plan.hosts,
-    }
+    return DeclaredExport(
+        service=str(plan.export.service),
+        labels=plan.export.workload_labels,
+        account=plan.export.identity.name,
+        ports=dict(zip(numbers, plan.targets, strict=True)),
+        by_service=plan.export.service.host in plan.hosts,
+    )
 
 
 def authorization(plan: ExportPlan) -> Body:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
+from mesh_federation.jobs.crds import JOB, CrdsSettings
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
 from mesh_federation.resources.objects import ClusterTarget
@@ -49,14 +50,17 @@ def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Co
     others made are never changed; no preview knows whether there are any, so it says what would become of them.
     """
     version, target = sha256(args.file.read_bytes()).hexdigest()[:12], args.target
+    folder, file = _portable(args.file)
     applying = JobArgs(
-        job="crds",
-        environment={
-            "CLUSTER": target.cluster,
-            "CRDS": _portable(args.file),
-            "RELEASE": f"{args.release} ({OF_OTHERS})",
-            "NEEDED": ", ".join(args.needed),
-        },
+        job=JOB,
+        settings=CrdsSettings(
+            cluster=target.cluster,
+            folder=folder,
+            file=file,
+            release=args.release,
+            note=OF_OTHERS,
+            needed=tuple(args.needed),
+        ),
         triggers=[version, target.provider.id],
         kubeconfig=args.kubeconfig,
         target=target,
@@ -65,10 +69,10 @@ def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Co
     return job.run(name, applying, parent)
 
 
-def _portable(file: Path) -> str:
-    """Name a file of the toolchain by variable: the state must not differ from one machine to the next."""
+def _portable(file: Path) -> tuple[str, str]:
+    """Name a file by the variable of its folder: the state must not differ from one machine to the next."""
     for variable in OF_THE_TOOLCHAIN:
         folder = os.environ.get(variable)
         if folder and file.is_relative_to(folder):
-            return f"${variable}/{file.relative_to(folder)}"
-    return str(file)
+            return variable, str(file.relative_to(folder))
+    return "", str(file)

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import indent
 
-from mesh_federation.clusters import access, identity, workdir
+from mesh_federation.clusters import identity, kubeconfigs, kubectl, workdir
 from mesh_federation.clusters.registry import PROVIDERS
-from mesh_federation.jobs import kubeconfig
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.plan.federation import Plan
 from mesh_federation.plan.identity import Recorded, findings
 from mesh_federation.stack.kubeconfig import Unusable, cut, files
@@ -48,17 +48,18 @@ def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, pre
         InvalidModel: with everything that is wrong.
     """
     meant = {name: each for name, each in planned.clusters.items() if each.declared.is_existing}
-    reached, wrong = dict[str, str](), list[Problem]()
+    here = Workdir.of(os.environ)
+    reached, wrong = dict[str, Path](), list[Problem]()
     for name, each in meant.items():
         real = before[name].name if name in before else each.provision.name
         try:
             declared = each.declared
             written, context = declared.kubeconfig or "", declared.context or ""
-            keep(workdir.home(), stack, name, real, written, context, Path.cwd())
-            reached[name] = real
+            keep(here.home, stack, name, real, written, context, Path.cwd())
+            reached[name] = here.kubeconfig(real)
         except Unusable as unusable:
             wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
-            _placeholder(real)
+            _placeholder(here.kubeconfig(real))
     found = {}
     for name, answer in uids(reached, PREVIEW_SECONDS if preview else SECONDS).items():
         if isinstance(answer, str):
@@ -77,24 +78,24 @@ def _of_kubeconfig(name: str, rule: str, problem: str, fix: str) -> Problem:
     return Problem(f"clusters.{name}.kubeconfig", rule, problem, fix)
 
 
-def uids(names: Mapping[str, str], seconds: int) -> dict[str, str | identity.Silent]:
+def uids(kubeconfigs: Mapping[str, Path], seconds: int) -> dict[str, str | identity.Silent]:
     """Ask clusters which they are, by their kept kubeconfigs.
 
     Args:
-        names: their real names, by logical name.
+        kubeconfigs: the kept kubeconfigs, by logical name.
         seconds: for an answer.
     """
     if not shutil.which("kubectl"):
-        return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in names}
+        return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in kubeconfigs}
 
     def answer(name: str) -> str | identity.Silent:
         try:
-            return identity.ask(workdir.kubeconfig(names[name]), seconds)
+            return identity.ask(kubeconfigs[name], seconds)
         except identity.Silent as silent:
             return silent
 
     with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(answer, names), strict=True))
+        return dict(zip(kubeconfigs, pool.map(answer, kubeconfigs), strict=True))
 
 
 def keep(home: Path, stack: str, name: str, real: str, written: str, context: str, folder: Path) -> None:
@@ -113,11 +114,11 @@ def keep(home: Path, stack: str, name: str, real: str, written: str, context: st
         Unusable: they do not lead to a cluster.
     """
     text = json.dumps(cut(files(written, os.environ, folder), context, name))
-    workdir.write_secret(home / access.reference(real), text)
-    kubeconfig.keep(home / kubeconfig.shown(stack, name), text, real)
+    workdir.write_secret(home / kubectl.reference(real), text)
+    kubeconfigs.keep(home / kubeconfigs.shown(stack, name), text, real)
 
 
-def _placeholder(real: str) -> None:
+def _placeholder(file: Path) -> None:
     """Leave a kubeconfig that leads nowhere, where there is none: the provider of a preview refuses a missing file."""
-    if not workdir.kubeconfig(real).exists():
-        workdir.write_secret(workdir.kubeconfig(real), json.dumps({"apiVersion": "v1", "kind": "Config"}))
+    if not file.exists():
+        workdir.write_secret(file, json.dumps({"apiVersion": "v1", "kind": "Config"}))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import local
 
+from mesh_federation.jobs.host_release import JOB, HostReleaseSettings
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
 from mesh_federation.resources.objects import ClusterTarget
@@ -35,16 +36,20 @@ class OwnershipArgs:
 def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Command:
     """Take a host from whoever had it, at the last moment."""
     target = args.target
+
+    def settings(owner_id: str) -> HostReleaseSettings:
+        return HostReleaseSettings(
+            cluster=target.cluster,
+            stack=target.stack,
+            owner_id=owner_id,
+            host=args.host,
+            service=args.service or "",
+            owner=args.owner,
+        )
+
     freeing = JobArgs(
-        job="host-release",
-        environment={
-            "HOST": args.host,
-            "SERVICE": args.service or "",
-            "OWNER": args.owner,
-            "CLUSTER": target.cluster,
-            "STACK": target.stack,
-            **({"OWNER_ID": target.owner} if target.owner else {}),
-        },
+        job=JOB,
+        settings=target.owner.apply(settings) if target.owner else settings(""),
         triggers=[target.provider.id],
         kubeconfig=args.kubeconfig,
         target=target,

@@ -1,46 +1,53 @@
 """Jobs in a cluster that is there: each is a Command that reaches it by its kubeconfig."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import pulumi
 from pulumi_command import local
 
-from mesh_federation import jobs
+from mesh_federation.jobs import document
+from mesh_federation.jobs.job import Job
 from mesh_federation.resources.objects import ClusterTarget
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PRINTED = ["stdout", "stderr"]
 """Outputs of a Command that are secret because an input is: the official plugin keeps what it prints in plain text."""
 
+Settings = TypeVar("Settings", bound="DataclassInstance")
+
 
 @dataclass(frozen=True)
-class JobArgs:
+class JobArgs(Generic[Settings]):
     """What a job needs to run.
 
     Attributes:
-        job: its name (jobs/__main__.py).
-        environment: its settings.
+        job: which job.
+        settings: what its document says; an Output if some of it is known only when resources are made.
         triggers: values whose change makes it run again; the cluster's provider among them, as a new cluster is one.
         kubeconfig: of the cluster; secret.
         target: the cluster.
         after: what must exist before.
     """
 
-    job: str
-    environment: Mapping[str, pulumi.Input[str]]
+    job: Job[Settings]
+    settings: Settings | pulumi.Output[Settings]
     triggers: Sequence[pulumi.Input[str]]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
-def run(name: str, args: JobArgs, parent: pulumi.Resource) -> local.Command:
+def run(name: str, args: JobArgs[Settings], parent: pulumi.Resource) -> local.Command:
     """Run the job when its resource is made; nothing that it did is undone but by the end of the cluster."""
     return local.Command(
         name,
-        create=jobs.command(args.job),
+        create=args.job.command(),
         stdin=args.kubeconfig,
-        environment=args.environment,
+        environment=environment(args.settings),
         triggers=list(args.triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
@@ -51,3 +58,9 @@ def run(name: str, args: JobArgs, parent: pulumi.Resource) -> local.Command:
             additional_secret_outputs=PRINTED,
         ),
     )
+
+
+def environment(settings: Settings | pulumi.Output[Settings]) -> dict[str, pulumi.Input[str]]:
+    """Return the environment of a job's Command: its document."""
+    known = settings.apply(document.write) if isinstance(settings, pulumi.Output) else document.write(settings)
+    return {document.VARIABLE: known}

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_command import local
 
-from mesh_federation import jobs
-from mesh_federation.resources.job import PRINTED
+from mesh_federation.jobs.namespace import JOB, NamespaceSettings
+from mesh_federation.resources.job import PRINTED, environment
 from mesh_federation.resources.objects import Body, ClusterTarget, KubernetesObject, create, marks
 
 
@@ -40,18 +40,16 @@ def _keeper(
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
     first = [target.claim] if target.claim else []
+    name = str(metadata["name"])
+    known = pulumi.Output.all(marks=marks(target), maker=target.owner or target.stack)
+    settings = known.apply(lambda each: NamespaceSettings(target.cluster, name, each["maker"], each["marks"]))
     return local.Command(
         f"{target.cluster}:{metadata['name']}-namespace",
-        create=jobs.command("namespace", "create"),
+        create=JOB.command("create"),
         update="true",
-        delete=jobs.command("namespace", "delete"),
+        delete=JOB.command("delete"),
         stdin=kubeconfig,
-        environment={
-            "CLUSTER": target.cluster,
-            "NAMESPACE": metadata["name"],
-            "LABELS": pulumi.Output.json_dumps(marks(target)),
-            "STACK": target.owner or target.stack,
-        },
+        environment=environment(settings),
         triggers=[target.provider.id],
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -1,11 +1,10 @@
 """What others must have made in a cluster: looked for before anything of the stack is made there."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import pulumi
 
+from mesh_federation.jobs.prerequisites import JOB, Prerequisite, PrerequisitesSettings
 from mesh_federation.plan.namespaces import Needed
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -26,8 +25,11 @@ def looked_for(
     if not needed:
         return target
     looking = JobArgs(
-        job="prerequisites",
-        environment={"CLUSTER": target.cluster, "NEEDED": json.dumps([asdict(each) for each in needed])},
+        job=JOB,
+        settings=PrerequisitesSettings(
+            cluster=target.cluster,
+            needed=tuple(Prerequisite(each.kind, each.namespace, each.name, each.path) for each in needed),
+        ),
         triggers=[target.provider.id],
         kubeconfig=kubeconfig,
         target=target,

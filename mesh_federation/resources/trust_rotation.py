@@ -8,6 +8,8 @@ import pulumi
 from pulumi_command import local
 
 from components.certificate_authority import Material
+from mesh_federation.jobs import document
+from mesh_federation.jobs.proxy_trust import JOB, ProxyTrustSettings
 from mesh_federation.plan.rotation import TrustState
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -56,11 +58,11 @@ class TrustingArgs:
 def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
     """Ask all proxies of a cluster whether the next authorities cut them off; it fails, and nothing changes, if so."""
     known = pulumi.Output.all(*(material.fingerprints() for material in args.materials))
-    signing, trusted = known.apply(_signing), known.apply(_trusted)
+    settings = known.apply(_settings)
     asking = JobArgs(
-        job="proxy-trust",
-        environment={"SIGNING": signing, "TRUSTED": trusted},
-        triggers=[args.target.provider.id, signing, trusted],
+        job=JOB,
+        settings=settings,
+        triggers=[args.target.provider.id, settings.apply(document.write)],
         kubeconfig=args.kubeconfig,
         target=args.target,
         after=[],
@@ -68,9 +70,8 @@ def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
     return job.run(f"{args.target.cluster}-trusting", asking, parent)
 
 
-def _signing(known: Sequence[Fingerprints]) -> str:
-    return " ".join(sorted({each["root"] for each in known}))
-
-
-def _trusted(known: Sequence[Fingerprints]) -> str:
-    return " ".join(sorted({root for each in known for root in each["trusted"]}))
+def _settings(known: Sequence[Fingerprints]) -> ProxyTrustSettings:
+    return ProxyTrustSettings(
+        signing=tuple(sorted({each["root"] for each in known})),
+        trusted=tuple(sorted({root for each in known for root in each["trusted"]})),
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
-from mesh_federation.jobs.export_check import Declared, Service, differences, selector
+from mesh_federation.jobs.export_check import Service, differences, selector
 from mesh_federation.plan.routing import ExportPlan, declaration
 from mesh_federation.verify.cacerts import own_root
 from mesh_federation.verify.certificates import identities
@@ -48,7 +48,7 @@ def exported(export: ExportPlan) -> list[ServiceAddress]:
 
 def covered(cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     """Compare the declared export with its Service and pods."""
-    service, declared = export.export.service, Declared(**declaration(export))  # type: ignore[typeddict-item]
+    service, declared = export.export.service, declaration(export)
     namespace = f"--namespace={service.namespace}"
     output = cluster.kubectl.output("get", "service", service.name, namespace, "--ignore-not-found", "--output=json")
     if not output.strip():
@@ -60,7 +60,7 @@ def covered(cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     )
     if different := list(differences(declared, running, pods)):
         return failed("; ".join(each for each, _ in different), "; ".join(fix for _, fix in different))
-    return passed(f"{len(pods)} pods, account {declared['account']}", ports=", ".join(map(str, export.targets)))
+    return passed(f"{len(pods)} pods, account {declared.account}", ports=", ".join(map(str, export.targets)))
 
 
 def presented(cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:

@@ -3,13 +3,21 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+from mesh_federation.clusters.local_cluster import GONE
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.jobs import document
+from mesh_federation.jobs.crds import CrdsSettings
 from mesh_federation.stack.config import Cluster
 from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, Result, checkout
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 BUNDLE, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel"
@@ -19,7 +27,7 @@ GATEWAY: dict[str, object] = {
     "metadata": {"name": "public", "namespace": "default"},
     "spec": {"defaultScope": "All"},
 }
-GONE = 3
+BARE = ClusterSettings("bare", "bare", "test")
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +41,19 @@ def bare(toolchain: Toolchain) -> Iterator[Checkout]:
             "podSubnet": str(default.pod_subnet),
             "serviceSubnet": str(default.service_subnet),
         }
-        done = script(made, "kwok", "create", stdin=json.dumps(config), CLUSTER="bare")
+        done = script(made, "kwok", "create", stdin=json.dumps(config), settings=BARE)
         assert done.code == 0, done.text
         yield made
-        script(made, "kwok", "delete", CLUSTER="bare")
+        script(made, "kwok", "delete", settings=BARE)
 
 
-def script(one: Checkout, module: str, *action: str, stdin: str = "", **settings: str) -> Result:
-    """Run a script as a Command resource does."""
+def script(one: Checkout, module: str, *action: str, settings: "DataclassInstance", stdin: str = "") -> Result:
+    """Run a job as a Command resource does."""
     one.home.mkdir(exist_ok=True)
     file = one.home / "stdin"
     file.write_text(stdin, encoding="utf-8")
     command = " ".join([one.python, "-m", "mesh_federation.jobs", module, *action, "<", str(file)])
-    return one.run(["sh", "-c", command], one.environment() | settings)
+    return one.run(["sh", "-c", command], one.environment() | {document.VARIABLE: document.write(settings)})
 
 
 def kubeconfig(one: Checkout) -> Path:
@@ -56,11 +64,10 @@ def kubectl(one: Checkout, *arguments: str) -> Result:
     return one.kubectl("", *arguments, kubeconfig=kubeconfig(one))
 
 
-def definitions(
-    one: Checkout, *action: str, file: str = "$MESH_MANIFESTS/gateway-api.yaml", needed: str = ""
-) -> Result:
-    settings = {"CLUSTER": "bare", "CRDS": file, "NEEDED": needed}
-    return script(one, "crds", *action, stdin=kubeconfig(one).read_text(encoding="utf-8"), **settings)
+def definitions(one: Checkout, *action: str, file: str = "gateway-api.yaml", needed: str = "") -> Result:
+    kinds = tuple(needed.split(", ")) if needed else ()
+    settings = CrdsSettings("bare", "MESH_MANIFESTS", file, "Gateway API", "", kinds)
+    return script(one, "crds", *action, stdin=kubeconfig(one).read_text(encoding="utf-8"), settings=settings)
 
 
 def minimal(plural: str, kind: str, versions: list[str], release: str, channel: str) -> dict[str, object]:

@@ -10,6 +10,8 @@ from threading import Event
 import pytest
 import yaml
 
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.jobs import document
 from mesh_federation.stack.config import Cluster
 from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
@@ -55,7 +57,7 @@ def theirs(second: Checkout) -> dict[str, Path]:
         }
         stdin = second.folder / f"{name}.json"
         stdin.write_text(json.dumps(config), encoding="utf-8")
-        environment = second.environment() | {"CLUSTER": name}
+        environment = second.environment() | {document.VARIABLE: document.write(ClusterSettings(name, name, "theirs"))}
         script = f"{second.python} -m mesh_federation.jobs kwok create < {stdin}"
         done = second.run(["sh", "-c", script], environment)
         assert done.code == 0, done.text

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation.clusters.settings import ClusterSettings
 from mesh_federation.engine.workspace import Workspace
+from mesh_federation.jobs import document
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -39,7 +41,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
         "type": "command:local:Command",
         "inputs": {
             "create": "python3 -m mesh_federation.jobs existing create",
-            "environment": {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK},
+            "environment": {"JOB": document.write(ClusterSettings("east-1a2b3c", "east", STACK))},
             "stdin": json.dumps({"kubeconfig": "then", "context": ""}),
         },
         "outputs": {"stdout": UID},

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.engine import crds
+from mesh_federation.jobs import document
+from mesh_federation.jobs.crds import CrdsSettings
 from tests.unit.cli.conftest import CLUSTERS, STACK, Desk, Mesh
 
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::west-crds"
-RELEASE = "Istio 1.31.0 (definitions that others made are left alone)"
+SETTINGS = CrdsSettings("west", "", "/f", "Istio 1.31.0", "definitions that others made are left alone", ())
 CRDS = "python3 -m mesh_federation.jobs crds"
 
 
 def applied(**given: object) -> dict[str, object]:
-    environment = {"CLUSTER": "west", "RELEASE": RELEASE, "CRDS": "/f", "NEEDED": ""}
+    environment = {"JOB": document.write(SETTINGS)}
     return {
         "urn": URN,
         "type": "command:local:Command",
@@ -28,10 +30,11 @@ def asked(desk: Desk) -> Path:
     """A script of the checkout that records its look, and ends as the kubeconfig says."""
     desk.job(
         "crds",
-        "import os, sys\n"
+        "import json, os, sys\n"
+        "settings = json.loads(os.environ['JOB'])\n"
         "kubeconfig = sys.stdin.read()\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
-        "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {os.environ['CRDS']}\\n\")\n"
+        "    asked.write(f\"{sys.argv[1]} {settings['cluster']} {settings['file']}\\n\")\n"
         "sys.exit(int(kubeconfig))\n",
     )
     return desk.workspace.home / "asked"
@@ -67,11 +70,10 @@ def test_nothing_is_applied_again_without_need(desk: Desk, asked: Path, status: 
     "other",
     [
         applied(delete=True),
-        applied(inputs={"create": CRDS, "environment": {"CRDS": "/f"}}),
         applied(inputs={"create": f"{CRDS}.other", "environment": {}}),
         applied(type="kubernetes:core/v1:Secret"),
     ],
-    ids=["outgoing", "older-release", "another-script", "no-command"],
+    ids=["outgoing", "another-script", "no-command"],
 )
 def test_what_applies_no_definitions_now_is_not_asked(desk: Desk, asked: Path, other: dict[str, object]) -> None:
     assert restored(desk, 3, other) == ([], [])

@@ -6,16 +6,20 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import psutil
 import pytest
 
-from mesh_federation.clusters.journal import Note
+from mesh_federation.clusters import journal
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import clusters
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.step import Step
+from mesh_federation.jobs import document
+from mesh_federation.jobs.cluster import JOBS
 from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 
@@ -363,8 +367,11 @@ def test_engines_that_are_at_work_are_told_by_their_locks(desk: Desk, dead: int)
 # Clusters in the state.
 
 
-def command(create: str, **inputs: object) -> dict[str, object]:
-    environment = {"CLUSTER": "east-1a2b3c"}
+EAST, WEST = ClusterSettings("east-1a2b3c", "east", STACK), ClusterSettings("west-1", "west", STACK)
+
+
+def command(create: str, settings: ClusterSettings = EAST, **inputs: object) -> dict[str, object]:
+    environment = {"JOB": document.write(settings)}
     return {
         "urn": URN,
         "type": "command:local:Command",
@@ -393,10 +400,9 @@ def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: D
     assert recorded(desk, command(KWOK, stdin='{"nodes": 1}')) == [
         RecordedCluster(
             urn=URN,
-            name="east-1a2b3c",
-            job="kwok",
+            job=JOBS["kwok"],
+            settings=EAST,
             config='{"nodes": 1}',
-            environment={"CLUSTER": "east-1a2b3c"},
         )
     ]
     assert desk.calls() == [f"stack export --stack={STACK} --non-interactive"]
@@ -419,14 +425,13 @@ def test_what_makes_no_cluster_is_not_taken_for_one(desk: Desk, other: dict[str,
     assert recorded(desk, other) == []
 
 
-def kubeconfig(**settings: str) -> dict[str, object]:
-    environment = {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK, **settings}
-    return command(KUBECONFIG, environment=environment)
+def kubeconfig(settings: ClusterSettings = EAST) -> dict[str, object]:
+    return command(KUBECONFIG, settings)
 
 
 def test_a_cluster_is_recorded_with_what_writes_its_kubeconfig(desk: Desk) -> None:
-    [cluster] = recorded(desk, command(KWOK, stdin="a"), kubeconfig(), kubeconfig(CLUSTER="west-1"))
-    assert cluster.kubeconfig == {"CLUSTER": "east-1a2b3c", "CONTEXT": "east", "STACK": STACK}
+    [cluster] = recorded(desk, command(KWOK, stdin="a"), kubeconfig(), kubeconfig(WEST))
+    assert cluster.kubeconfig == EAST
 
 
 def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
@@ -458,14 +463,15 @@ def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
 
 @pytest.fixture
 def scripts(desk: Desk) -> Path:
-    """A provisioner of the checkout that records what it is asked for; it fails where FAIL is set."""
+    """A job that records its calls; the environment says which cluster is gone (GONE), and how it fails (FAIL)."""
     desk.job(
         "kwok",
-        "import os, sys\n"
+        "import json, os, sys\n"
+        "name = json.loads(os.environ['JOB'])['name']\n"
         "with open(os.path.join(os.environ['MESH_HOME'], 'asked'), 'a') as asked:\n"
-        "    asked.write(f\"{sys.argv[1]} {os.environ['CLUSTER']} {sys.stdin.read()}\\n\")\n"
+        '    asked.write(f"{sys.argv[1]} {name} {sys.stdin.read()}\\n")\n'
         "print(os.environ.get('MENDED', ''), end='', file=sys.stderr)\n"
-        "sys.exit(3 if 'GONE' in os.environ else os.environ.get('FAIL'))\n",
+        "sys.exit(3 if os.environ.get('GONE') == name else os.environ.get('FAIL'))\n",
     )
     return desk.workspace.home / "asked"
 
@@ -473,16 +479,16 @@ def scripts(desk: Desk) -> Path:
 # Those that the engine never heard of.
 
 
-def begun(desk: Desk, name: str, stack: str = STACK, **settings: str) -> None:
-    """Leave the note of a script that began to make a cluster."""
-    folder = desk.workspace.home / "clusters" / name
-    folder.mkdir(parents=True)
-    note = Note(name, "kwok", {"CLUSTER": name, "STACK": stack, **settings})
-    (folder / "begun").write_text(json.dumps(asdict(note)), encoding="utf-8")
+def started(desk: Desk, name: str, stack: str = STACK) -> None:
+    """Leave the journal of a job that began to make a cluster."""
+    cluster = LocalCluster(
+        ClusterSettings(name, name.partition("-")[0], stack), Workdir(desk.workspace.home, desk.root)
+    )
+    journal.record(cluster, "kwok")
 
 
 def test_a_cluster_whose_making_was_cut_short_is_removed_and_said_so(desk: Desk, scripts: Path) -> None:
-    begun(desk, "east-1a2b3c")
+    started(desk, "east-1a2b3c")
     said: list[str] = []
     clusters.sweep(desk.engine, (), said.append)
     assert scripts.read_text(encoding="utf-8") == "delete east-1a2b3c \n"
@@ -490,14 +496,15 @@ def test_a_cluster_whose_making_was_cut_short_is_removed_and_said_so(desk: Desk,
 
 
 def test_clusters_that_stand_and_those_of_other_stacks_are_not_swept(desk: Desk, scripts: Path) -> None:
-    begun(desk, "east-1a2b3c")
-    begun(desk, "west-1a2b3c", stack="another")
+    started(desk, "east-1a2b3c")
+    started(desk, "west-1a2b3c", stack="another")
     clusters.sweep(desk.engine, {"east-1a2b3c"}, told)
     assert not scripts.exists()
 
 
-def test_a_cluster_that_cannot_be_swept_is_told_in_its_scripts_words(desk: Desk, scripts: Path) -> None:
-    begun(desk, "east-1a2b3c", FAIL="Docker does not run")
+def test_a_cluster_that_cannot_be_swept_is_an_error_with_the_words_of_its_job(desk: Desk, scripts: Path) -> None:
+    desk = desk.ambient(FAIL="Docker does not run")
+    started(desk, "east-1a2b3c")
     with pytest.raises(EngineError, match="Docker does not run"):
         clusters.sweep(desk.engine, (), told)
 
@@ -516,12 +523,15 @@ def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) 
 def test_kubeconfigs_are_written_again_for_the_clusters_that_are_there(desk: Desk, scripts: Path) -> None:
     desk.job(
         "kubeconfig",
-        "import os; print('secret'); open(os.path.join(os.environ['MESH_HOME'], os.environ['CONTEXT']), 'w')",
+        "import json, os; print('secret')\n"
+        "open(os.path.join(os.environ['MESH_HOME'], json.loads(os.environ['JOB'])['logical']), 'w')",
     )
-    recorded(desk, command(KWOK, stdin="config"), kubeconfig(), gone(name="west-1"), kubeconfig(CLUSTER="west-1"))
+    desk = desk.ambient(GONE=WEST.name)
+    gone = command(KWOK, WEST, stdin="config")
+    recorded(desk, command(KWOK, stdin="config"), kubeconfig(), gone, kubeconfig(WEST))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
-    assert (desk.workspace.home / "east").exists()
+    assert (desk.workspace.home / "east").exists() and not (desk.workspace.home / "west").exists()
     assert "secret" not in "".join(said)
 
 
@@ -529,7 +539,8 @@ def test_a_cluster_that_is_gone_is_no_longer_marked_as_reached_until_it_is_made_
     mark = desk.workspace.home / "kubeconfigs" / STACK / ".east.of"
     mark.parent.mkdir(parents=True)
     mark.write_text("east-1a2b3c", encoding="utf-8")
-    recorded(desk, gone())
+    desk = desk.ambient(GONE=EAST.name)
+    recorded(desk, command(KWOK, stdin="config"))
     clusters.wake(desk.engine, told)
     assert not mark.exists()
 
@@ -545,26 +556,22 @@ def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(d
 
 
 def test_a_cluster_whose_making_was_cut_short_goes_on_being_made(desk: Desk, scripts: Path) -> None:
-    begun(desk, "west-1a2b3c")
+    started(desk, "west-1a2b3c")
     recorded(desk, command(KWOK, stdin="config"))
     clusters.wake(desk.engine, told)
 
 
 def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -> None:
-    environment = {"CLUSTER": "east-1a2b3c", "MENDED": "node-1 did not run: restarted\n"}
-    recorded(desk, command(KWOK, stdin="config", environment=environment))
+    desk = desk.ambient(MENDED="node-1 did not run: restarted\n")
+    recorded(desk, command(KWOK, stdin="config"))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
     assert said == ["node-1 did not run: restarted"]
 
 
-def gone(*, outgoing: bool = False, name: str = "east-1a2b3c") -> dict[str, object]:
-    environment = {"CLUSTER": name, "GONE": "1"}
-    return command(KWOK, stdin="config", environment=environment) | ({"delete": True} if outgoing else {})
-
-
 def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so(desk: Desk, scripts: Path) -> None:
-    recorded(desk, gone())
+    desk = desk.ambient(GONE=EAST.name)
+    recorded(desk, command(KWOK, stdin="config"))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
     assert said == ["cluster east-1a2b3c is gone: it is made anew, with everything in it"]
@@ -572,13 +579,14 @@ def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so
 
 
 def test_an_old_generation_that_is_gone_is_left_to_the_engine(desk: Desk, scripts: Path) -> None:
-    recorded(desk, gone(outgoing=True))
+    desk = desk.ambient(GONE=EAST.name)
+    recorded(desk, command(KWOK, stdin="config") | {"delete": True})
     clusters.wake(desk.engine, told)
     assert not [call for call in desk.calls() if call.startswith("state")]
 
 
 def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: Desk, scripts: Path) -> None:
-    environment = {"CLUSTER": "east-1a2b3c", "FAIL": "etcd: corrupt"}
-    recorded(desk, command(KWOK, stdin="config", environment=environment))
+    desk = desk.ambient(FAIL="etcd: corrupt")
+    recorded(desk, command(KWOK, stdin="config"))
     with pytest.raises(EngineError, match="^etcd: corrupt$"):
         clusters.wake(desk.engine, told)

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mesh_federation.engine import tokens
+from mesh_federation.jobs import document
+from mesh_federation.jobs.remote_reader import RemoteReaderSettings
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 MADE = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::west-read-by-east-token"
+SETTINGS = RemoteReaderSettings("west", "east", "istio-system/reader", 48, "", from_pod=True)
 READER = "python3 -m mesh_federation.jobs remote-reader"
 
 
@@ -19,7 +22,7 @@ def token(**given: object) -> dict[str, object]:
         "type": "command:local:Command",
         "created": "2025-01-01T00:00:00Z",
         "modified": "2026-03-01T12:00:00.123456789Z",
-        "inputs": {"create": READER, "environment": {"CLUSTER": "west", "READER": "east", "HOURS": "48"}},
+        "inputs": {"create": READER, "environment": {"JOB": document.write(SETTINGS)}},
         **given,
     }
 

@@ -1,12 +1,15 @@
 """Nothing is deleted, adopted or made anew before it is known whose state a stack's is, and that it can be read."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mesh_federation.clusters.journal import Note
+from mesh_federation.clusters import journal
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import state_owner
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 
@@ -15,14 +18,17 @@ ENGINES = ("up --yes", "preview", "verify", "down --yes")
 
 
 def noted(desk: Desk, name: str = "west-1a2b3c", provisioner: str = "kwok") -> Path:
-    """Leave what a cluster leaves that a script of this checkout made, and a script that removes it."""
-    folder = desk.workspace.home / "clusters" / name
-    folder.mkdir(parents=True)
-    note = Note(name, provisioner, {"CLUSTER": name, "STACK": STACK})
-    (folder / "begun").write_text(json.dumps(asdict(note)), encoding="utf-8")
-    script = "import os, shutil; shutil.rmtree(f\"{os.environ['MESH_HOME']}/clusters/{os.environ['CLUSTER']}\")\n"
-    desk.job(provisioner, script)
-    return folder
+    """Leave what a cluster leaves that a job of this checkout made, and a job that removes it."""
+    cluster = LocalCluster(
+        ClusterSettings(name, name.partition("-")[0], STACK), Workdir(desk.workspace.home, desk.root)
+    )
+    journal.record(cluster, provisioner)
+    desk.job(
+        provisioner,
+        "import json, os, shutil\n"
+        "shutil.rmtree(f\"{os.environ['MESH_HOME']}/clusters/{json.loads(os.environ['JOB'])['name']}\")\n",
+    )
+    return cluster.folder
 
 
 def reached(desk: Desk, logical: str = "west", name: str = "west-1a2b3c") -> Path:

@@ -17,7 +17,7 @@ class Side:
     """One of them, with a cluster of two nodes.
 
     Attributes:
-        maker: what is tested.
+        provider: the program.
         main: container and node of the control plane.
         worker: the other one.
         made: address of each container, by its id.
@@ -28,7 +28,7 @@ class Side:
         taken: what it says when somebody has the name.
     """
 
-    maker: ContainerProvider
+    provider: ContainerProvider
     main: str
     worker: str
     made: Mapping[str, str]
@@ -40,13 +40,13 @@ class Side:
 
     @property
     def program(self) -> str:
-        """Name of the program and of its script."""
-        return self.maker.program
+        """Name of the program and of its job."""
+        return self.provider.program
 
     @property
     def removal(self) -> str:
         """What a person types to remove the cluster."""
-        return self.maker.removal(NAME)
+        return self.provider.removal(NAME)
 
     def config(self, label: str = "abc", port: int = 8080) -> str:
         """Write the configuration of the cluster."""
@@ -77,7 +77,7 @@ def _k3d(label: str, port: int) -> str:
 
 
 KIND_SIDE = Side(
-    maker=KIND,
+    provider=KIND,
     main=f"{NAME}-control-plane",
     worker=f"{NAME}-worker",
     made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3"},
@@ -93,7 +93,7 @@ KIND_SIDE = Side(
 
 SERVER, AGENT, PROXY = (f"k3d-{NAME}-{part}" for part in ("server-0", "agent-0", "serverlb"))
 K3D_SIDE = Side(
-    maker=K3D,
+    provider=K3D,
     main=SERVER,
     worker=AGENT,
     made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3", "id-proxy": "172.30.0.4"},

@@ -7,9 +7,22 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.settings import ClusterSettings, ContainerClusterSettings
+from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.jobs import document
+from mesh_federation.jobs.job import ENTRY, PREVIOUS, JobContext
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE = 60
@@ -97,9 +110,31 @@ class Stand:
         return self.root / "home"
 
     @property
+    def workdir(self) -> Workdir:
+        """The folders of every job."""
+        return Workdir(self.home, self.root / "cache" / "mesh-federation")
+
+    @property
     def slots(self) -> Path:
         """Where ports are reserved."""
-        return self.root / "cache" / "mesh-federation" / "ports"
+        return self.workdir.shared / "ports"
+
+    def cluster(self, name: str) -> LocalCluster[ClusterSettings]:
+        """A cluster on this machine."""
+        return LocalCluster(named(name), self.workdir)
+
+    def of_containers(self, name: str, stack: str = "dev") -> LocalCluster[ContainerClusterSettings]:
+        """A cluster of containers on this machine."""
+        return LocalCluster(in_docker(name, stack=stack), self.workdir)
+
+    def context(self, stdin: str = "", previous: str = "") -> JobContext:
+        """What a job is given that runs in the process of the test."""
+        return JobContext(stdin, self.workdir, previous)
+
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the process of the test find the stubs, and nothing else."""
+        for key, value in self.environment.items():
+            monkeypatch.setenv(key, value)
 
     def folder(self, name: str) -> Path:
         """The folder of a cluster."""
@@ -169,12 +204,21 @@ class Stand:
             "TMPDIR": str(self.root / "tmp"),
         }
 
-    def begin(self, job: str, *arguments: str, stdin: str = "", **settings: str) -> subprocess.Popen[str]:
-        """Start a script as a Command resource does."""
+    def begin(
+        self,
+        job: str,
+        *arguments: str,
+        settings: "DataclassInstance",
+        stdin: str = "",
+        previous: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a job as a Command resource does."""
+        given = {document.VARIABLE: document.write(settings), PREVIOUS: previous}
         process = subprocess.Popen(
-            [sys.executable, "-m", "mesh_federation.jobs", job, *arguments],
+            [sys.executable, "-m", ENTRY, job, *arguments],
             cwd=CHECKOUT,
-            env={**self.environment, **settings},
+            env={**self.environment, **given, **(variables or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -186,14 +230,37 @@ class Stand:
         process.stdin = None
         return process
 
-    def run(self, job: str, *arguments: str, stdin: str = "", **settings: str) -> "Ended":
-        """Run a script to its end."""
-        return ended(self.begin(job, *arguments, stdin=stdin, **settings))
+    def run(
+        self,
+        job: str,
+        *arguments: str,
+        settings: "DataclassInstance",
+        stdin: str = "",
+        previous: str = "",
+        variables: Mapping[str, str] | None = None,
+    ) -> "Ended":
+        """Run a job to its end."""
+        running = self.begin(job, *arguments, settings=settings, stdin=stdin, previous=previous, variables=variables)
+        return ended(running)
+
+
+NETWORK = LabNetwork("mesh-lab", "172.30.0.0/16")
+"""The lab's network in all tests."""
+
+
+def in_docker(name: str, within: int = 300, stack: str = "dev") -> ContainerClusterSettings:
+    """Settings of a cluster of containers, by its real name."""
+    return ContainerClusterSettings(name, name.rpartition("-")[0], stack, NETWORK, within)
+
+
+def named(name: str, stack: str = "dev") -> ClusterSettings:
+    """Settings of a cluster, by its real name."""
+    return ClusterSettings(name, name.rpartition("-")[0], stack)
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A script that has ended.
+    """A job that has ended.
 
     Attributes:
         status: its exit status.

@@ -17,9 +17,7 @@ TAKEN = "Error response from daemon: Address already in use\n"
 @pytest.fixture(autouse=True)
 def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of stubs is where docker is looked for; the network is there, and time goes by at each look."""
-    lab = {"LAB_NETWORK": "mesh-lab", "LAB_SUBNET": "172.30.0.0/16", "LAB_NODE_RANGE": "172.30.0.0/17"}
-    for key, value in {**stand.environment, **lab}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     clock = count()
     monkeypatch.setattr(attachment, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: next(clock)))
     found = '[{"Name": "mesh-lab", "Labels": null, "IPAM": {"Config": [{"Subnet": "172.30.0.0/16"}]}}]'
@@ -44,7 +42,7 @@ def nodes(*, running: bool = True) -> list[Node]:
 
 def mended(stand: Stand, *, running: bool = True) -> list[str]:
     """What was done to containers; whether a node can move was only a question."""
-    attachment.mend(nodes(running=running), MADE_WITH)
+    attachment.mend(stand.of_containers("east-1a2b3c"), nodes(running=running), MADE_WITH)
     return [line for line in stand.lines() if "inspect" not in line and " cp " not in line]
 
 
@@ -129,7 +127,7 @@ def test_whoever_keeps_a_nodes_address_is_named_with_what_to_do(stand: Stand) ->
     stand.when("docker", "connect", status=1, err=TAKEN)
     stand.when("docker", "network", "inspect", "mesh-lab", out="172.30.0.22/16 other\n172.30.0.2/16 squatter\n")
     with pytest.raises(SystemExit) as ended:
-        attachment._rejoin(nodes()[0], "172.30.0.2")
+        attachment._rejoin("mesh-lab", nodes()[0], "172.30.0.2")
     assert str(ended.value) == (
         f"{MAIN} cannot start: its certificates are for address 172.30.0.2 in Docker network mesh-lab, which squatter"
         " has now\n  -> docker network disconnect mesh-lab squatter, then run this again"
@@ -148,10 +146,10 @@ def test_a_node_that_somebody_added_is_not_ours_to_mend(stand: Stand) -> None:
     have(stand)
     added = Node("id-added", "east-worker2", running=False)
     stand.when("docker", "inspect", "id-added", out="id-main 172.30.0.2\nid-worker 172.30.0.3\nid-added \n")
-    attachment.mend([*nodes(), added], MADE_WITH)
+    attachment.mend(stand.of_containers("east-1a2b3c"), [*nodes(), added], MADE_WITH)
     assert not any("connect" in line for line in stand.lines())
 
 
 def test_a_node_outside_the_network_has_no_address(stand: Stand) -> None:
     have(stand, worker="")
-    assert attachment.addresses(nodes()) == {"id-main": "172.30.0.2", "id-worker": ""}
+    assert attachment.addresses("mesh-lab", nodes()) == {"id-main": "172.30.0.2", "id-worker": ""}

@@ -1,27 +1,20 @@
-"""The scripts that make clusters of containers, kind's and k3d's, against a kind, a k3d and a docker that record."""
+"""The jobs that make clusters of containers, kind's and k3d's, against a kind, a k3d and a docker that record."""
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
 import pytest
 
-from mesh_federation.clusters import containers, generations, machine_limits, readiness
+from mesh_federation.clusters import containers, generations, journal, kubeconfigs, machine_limits, readiness
+from mesh_federation.clusters.local_cluster import GONE, ContainerCluster
 from mesh_federation.clusters.machine_limits import GIB, Limits
-from mesh_federation.clusters.workdir import GONE
 from tests.unit.clusters.sides import LABEL, NAME, SIDES, Side
-from tests.unit.clusters.stand import Ended, Held, Stand, ended, waits_for_lock
+from tests.unit.clusters.stand import Ended, Held, Stand, ended, in_docker, waits_for_lock
 
-SETTINGS = {
-    "CLUSTER": NAME,
-    "LAB_NETWORK": "mesh-lab",
-    "LAB_SUBNET": "172.30.0.0/16",
-    "LAB_NODE_RANGE": "172.30.0.0/17",
-    "READY_WITHIN": "300",
-}
+SETTINGS = in_docker(NAME)
 NOTHING = ""
-Here = Callable[..., None]
 
 
 @pytest.fixture(params=SIDES, ids=lambda side: side.program)
@@ -41,23 +34,28 @@ def machine(stand: Stand, side: Side, *listed: str, **ready: str) -> None:
 
 def finished(stand: Stand, side: Side) -> None:
     """Leave what a finished creation leaves."""
-    begun(stand)
+    started(stand)
     (stand.folder(NAME) / "made").write_text(json.dumps(side.made))
     (stand.folder(NAME) / "kubeconfig").touch()
 
 
-def begun(stand: Stand) -> None:
+def started(stand: Stand) -> None:
     """Leave what a killed creation leaves."""
-    stand.folder(NAME).mkdir(parents=True)
-    (stand.folder(NAME) / "begun").touch()
+    journal.record(stand.of_containers(NAME), "kind")
 
 
-def create(stand: Stand, side: Side, text: str | None = None, **settings: str) -> Ended:
-    return stand.run(side.program, "create", stdin=text or side.config(), **{**SETTINGS, **settings})
+def create(
+    stand: Stand, side: Side, text: str | None = None, within: int = 300, variables: Mapping[str, str] | None = None
+) -> Ended:
+    return stand.run(
+        side.program, "create", stdin=text or side.config(), settings=in_docker(NAME, within), variables=variables
+    )
 
 
-def other(stand: Stand, side: Side, action: str, **settings: str) -> Ended:
-    return stand.run(side.program, action, **{**SETTINGS, **settings})
+def other(
+    stand: Stand, side: Side, action: str, within: int = 300, variables: Mapping[str, str] | None = None
+) -> Ended:
+    return stand.run(side.program, action, settings=in_docker(NAME, within), variables=variables)
 
 
 def acts(stand: Stand, side: Side) -> list[str]:
@@ -74,14 +72,10 @@ def created(stand: Stand, side: Side) -> bool:
 
 
 @pytest.fixture
-def here(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Puts the test's own process on the machine of stubs."""
-
-    def enter(**settings: str) -> None:
-        for key, value in {**stand.environment, **SETTINGS, **settings}.items():
-            monkeypatch.setenv(key, value)
-
-    return enter
+def here(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> ContainerCluster:
+    """The cluster, for the process of the test, which is on the machine of stubs."""
+    stand.enter(monkeypatch)
+    return stand.of_containers(NAME)
 
 
 # create: a fresh cluster
@@ -101,7 +95,7 @@ def test_the_network_is_there_with_its_addresses_before_a_cluster_is_made(side: 
 
 def test_a_new_cluster_is_there_before_its_nodes_are_ready(side: Side, stand: Stand) -> None:
     machine(stand, side, NOTHING, side.running, worker="False")
-    assert create(stand, side, READY_WITHIN="0").status == 0
+    assert create(stand, side, within=0).status == 0
     assert not any("/api/v1/nodes" in line for line in stand.lines())
 
 
@@ -121,12 +115,12 @@ def test_what_another_generation_left_in_the_folder_is_dropped(side: Side, stand
 
 def test_nodes_that_are_ready_are_not_waited_for(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running)
-    assert other(stand, side, "ready", READY_WITHIN="0").status == 0
+    assert other(stand, side, "ready", within=0).status == 0
 
 
 def test_a_worker_that_does_not_get_ready_in_the_stack_files_time_is_named(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running, worker="False")
-    failed = other(stand, side, "ready", READY_WITHIN="0")
+    failed = other(stand, side, "ready", within=0)
     assert failed.status == 1
     assert failed.err.startswith(
         f"cluster {NAME} is not up after 0 s: not Ready: {side.worker}\n  -> see `docker logs {side.main}`"
@@ -134,30 +128,30 @@ def test_a_worker_that_does_not_get_ready_in_the_stack_files_time_is_named(side:
     assert "clusters.east.readyWithinSeconds" in failed.err
 
 
-def test_without_memory_nothing_is_begun(side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    here()
+def test_without_memory_nothing_is_begun(
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machine(stand, side, NOTHING, side.running)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(memory=GIB // 2))
     with pytest.raises(SystemExit, match=f"cluster {NAME} is not begun: 0.5 GiB of memory available"):
-        containers.create(side.maker, NAME, side.config())
+        containers.create(side.provider, here, side.config())
     assert not created(stand, side) and not stand.folder(NAME).exists()
     assert not any("network" in line for line in stand.lines())
 
 
 def test_a_machine_that_is_only_short_of_memory_gets_its_chance(
-    side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here()
     machine(stand, side, NOTHING, side.running)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(memory=GIB))
-    containers.create(side.maker, NAME, side.config())
+    containers.create(side.provider, here, side.config())
     assert created(stand, side)
 
 
 def test_other_checkouts_wait_while_a_cluster_of_the_name_is_made(side: Side, stand: Stand) -> None:
     machine(stand, side, NOTHING, side.running)
     lock = Held(stand.root / "cache" / "mesh-federation" / "locks" / f"cluster-{NAME}")
-    process = stand.begin(side.program, "create", stdin=side.config(), **SETTINGS)
+    process = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
     assert waits_for_lock(process)
     assert stand.calls() == []
     lock.release()
@@ -167,9 +161,9 @@ def test_other_checkouts_wait_while_a_cluster_of_the_name_is_made(side: Side, st
 def test_the_network_stays_while_a_cluster_is_put_into_it(side: Side, stand: Stand) -> None:
     gate = stand.when(side.program, "create", hold="create")
     machine(stand, side, NOTHING, side.running)
-    maker = stand.begin(side.program, "create", stdin=side.config(), **SETTINGS)
+    maker = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
     with gate.open("w") as opened:
-        remover = stand.begin(side.program, "delete", **{**SETTINGS, "CLUSTER": "west-4d5e6f"})
+        remover = stand.begin(side.program, "delete", settings=in_docker("west-4d5e6f"))
         assert waits_for_lock(remover)
         assert not any("network rm" in line for line in stand.lines())
         opened.write("go")
@@ -215,7 +209,7 @@ def test_a_cluster_without_the_label_is_from_another_configuration(side: Side, s
 
 def test_a_creation_that_was_killed_is_deleted_and_made_anew(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running)
-    begun(stand)
+    started(stand)
     assert create(stand, side).status == 0
     assert acts(stand, side) == ["delete", "create"]
     assert (stand.folder(NAME) / "made").exists()
@@ -231,10 +225,10 @@ def test_a_cluster_that_lost_a_node_is_made_anew(side: Side, stand: Stand) -> No
 def test_a_killed_script_leaves_its_mark_before_anything_is_made(side: Side, stand: Stand) -> None:
     gate = stand.when(side.program, "create", hold="create")
     machine(stand, side, NOTHING)
-    process = stand.begin(side.program, "create", stdin=side.config(), **SETTINGS)
+    process = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
     with gate.open("w") as opened:
-        noted = json.loads((stand.folder(NAME) / "begun").read_text())
-        assert noted["job"] == side.program  # by which `./mesh` removes it
+        [entry] = journal.entries(stand.home, "dev")
+        assert entry.job == side.program  # by which `./mesh` removes it
         assert not (stand.folder(NAME) / "made").exists()
         process.send_signal(signal.SIGKILL)
         opened.write("go")
@@ -298,7 +292,7 @@ def test_a_failure_that_left_nodes_is_cleared_away_by_the_next_run(side: Side, s
     machine(stand, side, NOTHING, side.running)
     stand.when(side.program, "create", status=[1, 0], err="ERROR: failed to create cluster: no\n")
     assert create(stand, side).status == 1
-    assert (stand.folder(NAME) / "begun").exists()
+    assert journal.entries(stand.home, "dev")
     assert create(stand, side).status == 0
     assert deleted(stand, side)
 
@@ -369,14 +363,13 @@ def test_what_keeps_docker_from_working_is_told_in_plain_words(side: Side, stand
 
 
 def test_a_failure_that_nobody_knows_is_told_with_what_the_machine_is_short_of(
-    side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here()
     machine(stand, side, NOTHING)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(instances=128))
     stand.when(side.program, "create", status=1, err='could not find a log line that matches "Reached target"\n')
     with pytest.raises(SystemExit) as ended:
-        containers.create(side.maker, NAME, side.config())
+        containers.create(side.provider, here, side.config())
     said = str(ended.value)
     assert "could not find a log line" in said
     assert "This may be why: fs.inotify.max_user_instances is 128, kind wants 512\n  -> sudo sysctl -w" in said
@@ -432,9 +425,8 @@ def test_start_makes_a_network_that_was_pruned(side: Side, stand: Stand) -> None
 
 
 def test_start_waits_until_the_cluster_answers_and_every_node_is_ready(
-    side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here()
     machine(stand, side, side.running)
     finished(stand, side)
     stand.when("kubectl", "--raw=/readyz", status=[1, 1, 0])
@@ -444,23 +436,22 @@ def test_start_waits_until_the_cluster_answers_and_every_node_is_ready(
         out=[side.members(worker="Unknown"), side.members(main="False"), side.members()],
     )
     monkeypatch.setattr(readiness, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: 0))
-    containers.start(side.maker, NAME)
+    containers.start(side.provider, here)
     asked = [call.argv[2] for call in stand.calls("kubectl")]
     assert asked.count("--raw=/readyz") == 5 and asked.count("--raw=/api/v1/nodes") == 3
 
 
 def test_nodes_that_are_not_ready_are_watched_and_asked_for_no_longer_than_the_stack_file_says(
-    side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here()
     machine(stand, side, side.running)
     finished(stand, side)
     stand.when("kubectl", "--raw=/api/v1/nodes", out=[side.members(main="False"), side.members()])
     slept: list[float] = []
     monkeypatch.setattr(readiness, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: 0))
-    containers.ready(side.maker, NAME)
+    containers.ready(side.provider, here)
     (watched,) = (call.argv[1:] for call in stand.calls("kubectl") if "wait" in call.argv)
-    within = f"--timeout={SETTINGS['READY_WITHIN']}s"
+    within = f"--timeout={SETTINGS.ready_within_seconds}s"
     assert watched == ["wait", "--for=condition=Ready", within, f"node/{side.main}", f"node/{side.worker}"]
     assert not slept
 
@@ -469,7 +460,7 @@ def test_start_of_a_cluster_that_never_answers_ends_with_where_to_look(side: Sid
     machine(stand, side, side.running)
     finished(stand, side)
     stand.when("kubectl", status=1)
-    failed = other(stand, side, "start", READY_WITHIN="0")
+    failed = other(stand, side, "start", within=0)
     assert failed.status == 1
     assert failed.err.startswith(
         f"cluster {NAME} is not up after 0 s: its API server does not answer\n  -> see `docker logs {side.main}`"
@@ -509,7 +500,7 @@ def test_delete_removes_the_cluster_and_its_folder(side: Side, stand: Stand) -> 
 
 def test_delete_removes_a_half_made_cluster(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running)
-    begun(stand)
+    started(stand)
     assert other(stand, side, "delete").status == 0
     assert deleted(stand, side) and not stand.folder(NAME).exists()
 
@@ -554,11 +545,9 @@ def test_delete_without_docker_says_so_and_keeps_what_it_knows(side: Side, stand
     assert (stand.folder(NAME) / "made").exists()
 
 
-def note(stand: Stand, stack: str, real: str) -> None:
-    """Leave what kubeconfig.py notes of the current generation."""
-    file = stand.home / "kubeconfigs" / stack / ".east.of"
-    file.parent.mkdir(parents=True)
-    file.write_text(real)
+def reach(stand: Stand, stack: str, real: str) -> None:
+    """Leave the kubeconfig of the current generation."""
+    kubeconfigs.keep(stand.home / kubeconfigs.shown(stack, "east"), "{}", real)
 
 
 def on_pause(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], None]) -> None:
@@ -567,42 +556,38 @@ def on_pause(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], None]) -> N
 
 
 @pytest.mark.parametrize(
-    ("notes", "settings", "pauses"),
+    ("current", "pauses"),
     [
-        ({"dev": "east-999999"}, {}, 1),
-        ({"dev": NAME}, {}, 0),
-        ({}, {}, 0),
-        ({"dev": "east-999999", "prod": NAME}, {}, 0),
-        ({"dev": "east-999999"}, {"STACK": "prod"}, 0),
-        ({"dev": "east-999999", "prod": NAME}, {"STACK": "dev"}, 1),
+        ({"dev": "east-999999"}, 1),
+        ({"dev": NAME}, 0),
+        ({}, 0),
+        ({"prod": "east-999999"}, 0),
+        ({"dev": "east-999999", "prod": NAME}, 1),
     ],
 )
 def test_only_a_cluster_that_was_replaced_gives_its_importers_a_moment(
     side: Side,
     stand: Stand,
-    here: Here,
+    here: ContainerCluster,
     monkeypatch: pytest.MonkeyPatch,
-    notes: dict[str, str],
-    settings: dict[str, str],
+    current: dict[str, str],
     pauses: int,
 ) -> None:
-    here(**settings)
     machine(stand, side, side.running)
     finished(stand, side)
-    for stack, real in notes.items():
-        note(stand, stack, real)
+    for stack, real in current.items():
+        reach(stand, stack, real)
     paused: list[bool] = []
     on_pause(monkeypatch, lambda _: paused.append(deleted(stand, side)))
-    containers.delete(side.maker, NAME)
+    containers.delete(side.provider, here)
     assert paused == [False] * pauses  # before the deletion, not after it
     assert deleted(stand, side)
 
 
 def test_nobody_waits_for_a_replaced_cluster_that_is_gone_already(
-    side: Side, stand: Stand, here: Here, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here()
     machine(stand, side, NOTHING)
-    note(stand, "dev", "east-999999")
+    reach(stand, "dev", "east-999999")
     on_pause(monkeypatch, lambda _: pytest.fail("waited"))
-    containers.delete(side.maker, NAME)
+    containers.delete(side.provider, here)

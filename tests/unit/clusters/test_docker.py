@@ -3,15 +3,15 @@
 import pytest
 
 from mesh_federation.clusters import docker
-from mesh_federation.clusters.docker import Done, Node
+from mesh_federation.clusters.docker import Node
+from mesh_federation.process import ProcessResult
 from tests.unit.clusters.stand import Stand
 
 
 @pytest.fixture(autouse=True)
 def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of stubs is where programs are looked for."""
-    for key, value in stand.environment.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_keeps_docker_from_working_is_recognized(stand: Stand, words: str, what: str, fix: str) -> None:
     stand.when("docker", status=1, err=f"{words}\n")
     with pytest.raises(SystemExit) as ended:
-        docker.run("docker", "ps")
+        docker.output("docker", "ps")
     told, mended = str(ended.value).split("\n  -> ")
     assert what in told and fix in mended
 
@@ -42,19 +42,19 @@ def test_what_keeps_docker_from_working_is_recognized(stand: Stand, words: str, 
 def test_what_nobody_knows_is_told_in_the_programs_own_words(stand: Stand) -> None:
     stand.when("docker", status=3, err="the moon is full\n")
     with pytest.raises(SystemExit) as ended:
-        docker.run("docker", "ps", "--all")
+        docker.output("docker", "ps", "--all")
     assert str(ended.value) == "`docker ps --all` failed (3):\nthe moon is full\n"
 
 
 def test_a_proxys_password_is_not_repeated() -> None:
     said = "docker run -e HTTPS_PROXY=http://anna:secret@proxy:3128 -e X=http://proxy:3128/a@b failed"
-    told = docker.last_words(Done(["kind"], 1, "", said))
+    told = docker.last_words(ProcessResult(["kind"], 1, "", said))
     assert "secret" not in told and "anna" not in told
     assert "http://***@proxy:3128 -e X=http://proxy:3128/a@b" in told
 
 
 def test_a_programs_last_words_are_told_without_its_colours() -> None:
-    told = docker.last_words(Done(["k3d"], 1, "", "\x1b[31mFATA\x1b[0m[0003] no\n"))
+    told = docker.last_words(ProcessResult(["k3d"], 1, "", "\x1b[31mFATA\x1b[0m[0003] no\n"))
     assert told == "`k3d` failed (1):\nFATA[0003] no\n"
 
 
@@ -69,7 +69,7 @@ def test_a_missing_program_is_named_with_where_to_get_it(stand: Stand, program: 
 def test_a_program_that_hangs_is_ended_and_named(stand: Stand) -> None:
     stand.when("docker", hold="forever")
     with pytest.raises(SystemExit, match=r"`docker ps` did not end within 0.2 s\n  -> "):
-        docker.ask("docker", "ps", timeout=0.2)
+        docker.run("docker", "ps", timeout=0.2)
 
 
 def test_a_node_runs_or_does_not(stand: Stand) -> None:
@@ -86,8 +86,5 @@ def test_a_cluster_that_is_nowhere_has_no_nodes() -> None:
     assert docker.nodes("maker", "east-1") == []
 
 
-def test_locks_are_shared_by_all_checkouts_of_a_user(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert docker.locks() == stand.root / "cache" / "mesh-federation" / "locks"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(stand.root))
-    assert docker.locks() == stand.root / ".cache" / "mesh-federation" / "locks"
+def test_locks_are_shared_by_all_checkouts_of_a_user(stand: Stand) -> None:
+    assert docker.locks(stand.workdir) == stand.root / "cache" / "mesh-federation" / "locks"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.clusters.identity import SILENT
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Ended, Stand, named
 
 NAME = "prod-1a2b3c"
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -25,8 +25,7 @@ def kubeconfig(stand: Stand) -> Path:
 
 
 def run(stand: Stand, action: str, printed: str = "") -> Ended:
-    settings = {"CLUSTER": NAME, "CONTEXT": "prod", "STACK": "dev", "PULUMI_COMMAND_STDOUT": printed}
-    return stand.run("existing", action, stdin="{}", **settings)
+    return stand.run("existing", action, stdin="{}", settings=named(NAME), previous=printed)
 
 
 @pytest.mark.parametrize("action", ["create", "update"])

@@ -14,9 +14,8 @@ OLD, NEW = "west-0a1b2c", "west-999999"
 
 @pytest.fixture
 def stand(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """A machine on which west was replaced, with the script running in this process."""
-    for name, value in stand.environment.items():
-        monkeypatch.setenv(name, value)
+    """A machine on which west was replaced, with the job running in this process."""
+    stand.enter(monkeypatch)
     stand.install("kubectl")
     note = stand.home / "kubeconfigs" / "dev" / ".west.of"
     note.parent.mkdir(parents=True)
@@ -58,26 +57,26 @@ Pauses = list[float]
 
 def test_a_cluster_without_callers_goes_after_one_pause(stand: Stand, pauses: Pauses) -> None:
     gateway(stand, (0, 3))
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert pauses == [QUIET_SECONDS]
 
 
 def test_an_open_connection_is_waited_for(stand: Stand, pauses: Pauses) -> None:
     gateway(stand, (2, 3), (2, 3), (1, 3), (0, 3))
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert len(pauses) == 3
 
 
 def test_connections_that_come_and_go_between_two_looks_are_callers_too(stand: Stand, pauses: Pauses) -> None:
     gateway(stand, (0, 3), (0, 40), (0, 41), (0, 41))
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert len(pauses) == 3
 
 
 def test_every_pod_of_the_gateway_is_asked(stand: Stand, pauses: Pauses) -> None:
     gateway(stand, (0, 3), pods="pod/gateway-1\npod/gateway-2\n")
     stand.when("kubectl", "exec", "pod/gateway-2", out=[clusters(1, 1), clusters(1, 1), clusters(0, 1)])
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert len(pauses) == 2
 
 
@@ -85,7 +84,7 @@ def test_callers_who_never_stop_are_cut_off_in_the_end_and_counted(
     stand: Stand, pauses: Pauses, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gateway(stand, (2, 3))
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert pauses == [QUIET_SECONDS] * PAUSES
     told = capsys.readouterr().err
     assert OLD in told and "2 connections open" in told and "60 s" in told
@@ -109,13 +108,13 @@ def test_a_cluster_that_cannot_tell_holds_nobody_up(
     stand: Stand, pauses: Pauses, state: Callable[[Stand], None]
 ) -> None:
     state(stand)
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     assert pauses == [QUIET_SECONDS]
 
 
 def test_the_gateway_that_is_asked_is_the_one_that_the_model_installs(stand: Stand, pauses: Pauses) -> None:
     gateway(stand, (0, 0))
-    let_importers_move(OLD)
+    let_importers_move(stand.cluster(OLD))
     asked = next(call for call in stand.calls("kubectl") if "pods" in call.argv)
     key, _, value = generations.GATEWAY_LABEL.partition("=")
     assert GATEWAY_LABELS[key] == value

@@ -1,4 +1,4 @@
-"""What only k3d's script does; test_containers.py has what it shares with kind's."""
+"""What only k3d's job does; test_containers.py has what it shares with kind's."""
 
 import json
 import stat
@@ -9,7 +9,7 @@ from mesh_federation.clusters.docker import Node
 from mesh_federation.clusters.k3d import K3D
 from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
 from tests.unit.clusters.stand import Call, Ended, Stand
-from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other
+from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other, started
 
 RUNNING = K3D_SIDE.running
 TOOLS = f"id-tools k3d-{NAME}-tools running\n"
@@ -53,7 +53,8 @@ def test_the_kubeconfig_is_kept_where_its_owner_alone_reads_it_and_is_in_no_outp
 
 def test_k3d_never_touches_the_users_files(stand: Stand) -> None:
     made(stand)
-    other(stand, K3D_SIDE, "delete", KUBECONFIG="/home/user/.kube/config", XDG_CONFIG_HOME="/home/user/.config")
+    users = {"KUBECONFIG": "/home/user/.kube/config", "XDG_CONFIG_HOME": "/home/user/.config"}
+    other(stand, K3D_SIDE, "delete", variables=users)
     calls = stand.calls("k3d")
     assert [call.argv[1] for call in calls] == ["create", "get", "delete"]
     assert all(is_of_its_own(stand, call) for call in calls)
@@ -61,7 +62,7 @@ def test_k3d_never_touches_the_users_files(stand: Stand) -> None:
 
 def test_k3d_logs_nothing_between_the_lines_of_a_kubeconfig(stand: Stand) -> None:
     machine(stand, K3D_SIDE, NOTHING, RUNNING)
-    create(stand, K3D_SIDE, LOG_LEVEL="trace")
+    create(stand, K3D_SIDE, variables={"LOG_LEVEL": "trace"})
     assert {call.env["LOG_LEVEL"] for call in stand.calls("k3d")} == {"warning"}
 
 
@@ -94,15 +95,14 @@ def test_the_proxy_is_a_part_of_the_cluster_and_k3ds_own_container_is_none(stand
 
 def test_a_creation_killed_before_any_node_was_there_is_cleared_away(stand: Stand) -> None:
     machine(stand, K3D_SIDE, TOOLS, RUNNING)
-    stand.folder(NAME).mkdir(parents=True)
-    (stand.folder(NAME) / "begun").touch()
+    started(stand)
     assert create(stand, K3D_SIDE).status == 0
     assert [call.argv[1] for call in stand.calls("k3d")] == ["delete", "create", "get"]
 
 
 def test_a_cluster_is_ready_without_its_proxy_being_a_node(stand: Stand) -> None:
     machine(stand, K3D_SIDE, RUNNING)
-    assert other(stand, K3D_SIDE, "ready", READY_WITHIN="0").status == 0
+    assert other(stand, K3D_SIDE, "ready", within=0).status == 0
 
 
 def test_what_stopped_starts_server_first_and_proxy_last_each_under_its_address(stand: Stand) -> None:
@@ -136,7 +136,7 @@ def test_a_cluster_that_lost_its_proxy_is_made_anew(stand: Stand) -> None:
 def test_a_cluster_that_does_not_come_up_names_the_logs_of_server_and_proxy(stand: Stand) -> None:
     machine(stand, K3D_SIDE, RUNNING)
     stand.when("kubectl", status=1)
-    failed = other(stand, K3D_SIDE, "ready", READY_WITHIN="0")
+    failed = other(stand, K3D_SIDE, "ready", within=0)
     assert f"see `docker logs {SERVER}` and `docker logs {PROXY}`; where the machine" in failed.err
     assert failed.err.endswith(f"docker rm --force --volumes {SERVER} {AGENT}\n")
 
@@ -167,5 +167,5 @@ def test_servers_come_before_agents_and_many_of_them_in_order() -> None:
 
 
 def test_a_configuration_without_ports_publishes_none() -> None:
-    order = K3D.order('{"options": {"k3s": {"nodeLabels": [{"label": "k=v"}]}}}')
-    assert (order.labels, order.published) == ({"k": "v"}, frozenset())
+    read = K3D.config('{"options": {"k3s": {"nodeLabels": [{"label": "k=v"}]}}}')
+    assert (read.labels, read.published) == ({"k": "v"}, frozenset())

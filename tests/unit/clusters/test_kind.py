@@ -1,4 +1,4 @@
-"""What only kind's script does; test_containers.py has what it shares with k3d's."""
+"""What only kind's job does; test_containers.py has what it shares with k3d's."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_cluster_is_made_in_the_labs_network_with_a_kubeconfig_of_its_own(stan
 
 def test_kind_uses_docker_where_it_would_take_podman(stand: Stand) -> None:
     machine(stand, KIND_SIDE, NOTHING, KIND_SIDE.running)
-    create(stand, KIND_SIDE, KIND_EXPERIMENTAL_PROVIDER="podman")
+    create(stand, KIND_SIDE, variables={"KIND_EXPERIMENTAL_PROVIDER": "podman"})
     assert stand.calls("kind")[0].env["KIND_EXPERIMENTAL_PROVIDER"] == "docker"
 
 
@@ -33,5 +33,5 @@ def test_the_users_kubeconfig_is_spared_when_a_cluster_is_removed(stand: Stand) 
 
 @pytest.mark.parametrize("more", ["", ', "extraPortMappings": []'])
 def test_a_configuration_without_ports_publishes_none(more: str) -> None:
-    order = KIND.order(f'{{"nodes": [{{"labels": {{"k": "v"}}{more}}}, {{"labels": {{"k": "v"}}}}]}}')
-    assert (order.labels, order.published) == ({"k": "v"}, frozenset())
+    read = KIND.config(f'{{"nodes": [{{"labels": {{"k": "v"}}{more}}}, {{"labels": {{"k": "v"}}}}]}}')
+    assert (read.labels, read.published) == ({"k": "v"}, frozenset())

@@ -1,4 +1,4 @@
-"""The script that makes simulated clusters, against a kwokctl that records and a kubectl that answers as told."""
+"""The job that makes simulated clusters, against a kwokctl that records and a kubectl that answers as told."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from mesh_federation.clusters import kwok
-from tests.unit.clusters.stand import Ended, Held, Stand, ended, numbers, waits_for_lock
+from tests.unit.clusters.stand import Ended, Held, Stand, ended, named, numbers, waits_for_lock
 
 CONFIG = {"kubernetesVersion": "1.34.4", "nodes": 3, "podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
 EAST = "east-1a2b3c"
@@ -27,7 +27,7 @@ def create(stand: Stand, name: str = EAST) -> Ended:
 
 
 def begin(stand: Stand, name: str = EAST) -> subprocess.Popen[str]:
-    return stand.begin("kwok", "create", stdin=json.dumps(CONFIG), CLUSTER=name)
+    return stand.begin("kwok", "create", stdin=json.dumps(CONFIG), settings=named(name))
 
 
 def made(stand: Stand, name: str = EAST) -> None:
@@ -130,21 +130,13 @@ def test_what_kwokctl_writes_is_its_owners_alone(stand: Stand) -> None:
     assert stat.S_IMODE((stand.home / "kwok.key").stat().st_mode) == 0o600
 
 
-def test_a_cluster_of_an_earlier_release_whose_etcd_is_open_is_told_when_it_is_started(stand: Stand) -> None:
-    made(stand)
-    (stand.folder(EAST) / "control-plane.json").write_text('{"options": {}}', encoding="utf-8")
-    started = stand.run("kwok", "start", CLUSTER=EAST)
-    assert started.status == 0
-    assert f"etcd of {EAST}" in started.err and "`./mesh down`" in started.err
-
-
 @pytest.mark.parametrize("text", ["", "server: of another cluster"])
 def test_a_kubeconfig_that_is_lost_or_another_clusters_is_written_again(stand: Stand, text: str) -> None:
     made(stand)
     (stand.home / "kwok" / "clusters" / EAST / "kubeconfig.yaml").write_text("server: east", encoding="utf-8")
     if text:
         (stand.folder(EAST) / "kubeconfig").write_text(text, encoding="utf-8")
-    assert stand.run("kwok", "start", CLUSTER=EAST).status == 0
+    assert stand.run("kwok", "start", settings=named(EAST)).status == 0
     assert (stand.folder(EAST) / "kubeconfig").read_text(encoding="utf-8") == "server: east"
     assert stat.S_IMODE((stand.folder(EAST) / "kubeconfig").stat().st_mode) == 0o600
 
@@ -152,7 +144,9 @@ def test_a_kubeconfig_that_is_lost_or_another_clusters_is_written_again(stand: S
 @pytest.mark.parametrize("odd", [",", '"'])
 def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand: Stand, odd: str) -> None:
     home = stand.root / f"a{odd}b"
-    failed = stand.run("kwok", "create", stdin=json.dumps(CONFIG), CLUSTER=EAST, MESH_HOME=str(home))
+    failed = stand.run(
+        "kwok", "create", stdin=json.dumps(CONFIG), settings=named(EAST), variables={"MESH_HOME": str(home)}
+    )
     assert failed.status == 1
     assert failed.err.startswith(f"cluster {EAST} is not begun: kwok cannot work in {home}, because of the {odd}")
     assert "-> rename the folder" in failed.err
@@ -161,23 +155,21 @@ def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand
 
 
 def test_a_full_disk_is_named_before_anything_is_made(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key, value in {**stand.environment, "CLUSTER": EAST}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**20))
     with pytest.raises(SystemExit, match=rf"{EAST} is not begun: 40 MiB are free on the disk of {stand.home}"):
-        kwok.create(EAST, dict(CONFIG))
+        kwok.create(stand.cluster(EAST), json.dumps(CONFIG))
     assert stand.calls() == []
 
 
 def test_a_disk_that_fills_up_while_a_cluster_is_made_is_named_beside_what_it_led_to(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for key, value in stand.environment.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=0))
     stand.when("kwokctl", status=1, err="etcd: exit status 1\n")
     with pytest.raises(SystemExit, match=r"etcd: exit status 1\n\n0 MiB are free"):
-        kwok._kwokctl(EAST, "start", "cluster")
+        kwok._kwokctl(stand.cluster(EAST), "start", "cluster")
 
 
 def test_a_running_cluster_is_adopted(stand: Stand) -> None:
@@ -198,7 +190,7 @@ def test_a_stopped_cluster_is_started_again_and_proven(stand: Stand) -> None:
 
 def test_start_leaves_a_running_cluster_alone(stand: Stand) -> None:
     made(stand)
-    assert stand.run("kwok", "start", CLUSTER=EAST).status == 0
+    assert stand.run("kwok", "start", settings=named(EAST)).status == 0
     assert stand.calls("kwokctl") == []
 
 
@@ -238,11 +230,10 @@ def test_a_creation_that_failed_succeeds_when_repeated(stand: Stand) -> None:
 
 def test_a_kwokctl_that_hangs_is_ended_and_named(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     stand.when("kwokctl", hold="forever")
-    for key, value in stand.environment.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     monkeypatch.setattr(kwok, "TIMEOUT", 0.2)
-    with pytest.raises(SystemExit, match=rf"start.* did not end within 0.2 s; its logs are below {stand.home}/kwok"):
-        kwok._kwokctl(EAST, "start", "cluster")
+    with pytest.raises(SystemExit, match=rf"start.*` did not end within 0.2 s; its logs are below {stand.home}/kwok"):
+        kwok._kwokctl(stand.cluster(EAST), "start", "cluster")
 
 
 def test_without_kwokctl_the_message_says_how_to_get_it(stand: Stand) -> None:
@@ -263,7 +254,7 @@ def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand) -> None:
 def test_delete_removes_the_cluster_its_folder_and_its_ports(stand: Stand) -> None:
     create(stand)
     assert list(stand.slots.glob("[0-9]*"))
-    assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+    assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
     assert actions(stand)[-1] == "delete cluster"
     assert not stand.folder(EAST).exists()
     assert not list(stand.slots.glob("[0-9]*"))
@@ -272,19 +263,19 @@ def test_delete_removes_the_cluster_its_folder_and_its_ports(stand: Stand) -> No
 def test_delete_keeps_the_ports_of_other_clusters(stand: Stand) -> None:
     create(stand)
     create(stand, "west-4d5e6f")
-    stand.run("kwok", "delete", CLUSTER=EAST)
+    stand.run("kwok", "delete", settings=named(EAST))
     assert [os.readlink(slot) for slot in stand.slots.glob("[0-9]*")] == [str(stand.folder("west-4d5e6f"))]
 
 
 def test_deleting_a_cluster_that_is_already_gone_is_no_error(stand: Stand) -> None:
-    assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+    assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
     assert stand.calls() == []
 
 
 def test_a_delete_that_fails_shows_the_words_of_kwokctl_and_keeps_the_folder(stand: Stand) -> None:
     made(stand)
     stand.when("kwokctl", "delete", status=1, err="cannot stop etcd\n")
-    failed = stand.run("kwok", "delete", CLUSTER=EAST)
+    failed = stand.run("kwok", "delete", settings=named(EAST))
     assert failed.status == 1
     assert "cannot stop etcd" in failed.err
     assert stand.folder(EAST).exists()
@@ -358,18 +349,10 @@ def test_when_every_port_is_reserved_the_message_names_the_range(stand: Stand) -
 def test_ports_are_given_back_under_the_lock_under_which_they_are_taken(stand: Stand) -> None:
     made(stand)
     lock = Held(stand.slots / ".lock")
-    deleting = stand.begin("kwok", "delete", CLUSTER=EAST)
+    deleting = stand.begin("kwok", "delete", settings=named(EAST))
     assert waits_for_lock(deleting)
     lock.release()
     assert ended(deleting).status == 0
-
-
-def test_without_a_cache_folder_of_their_own_ports_are_kept_below_the_users(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(stand.root))
-    assert kwok._slots() == stand.root / ".cache" / "mesh-federation" / "ports"
 
 
 def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
@@ -393,7 +376,7 @@ def control_plane(stand: Stand, name: str) -> "subprocess.Popen[bytes]":
 def test_deleting_ends_what_a_killed_kwokctl_had_started_and_not_noted(stand: Stand) -> None:
     made(stand)
     with control_plane(stand, EAST) as lost, control_plane(stand, f"{EAST}2") as neighbour:
-        assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+        assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert neighbour.poll() is None
         neighbour.kill()
@@ -405,7 +388,7 @@ def test_deleting_leaves_a_pager_that_shows_a_log_of_the_cluster_alone(stand: St
     log = stand.home / "kwok" / "clusters" / EAST / "etcd.log"
     log.touch()
     with control_plane(stand, EAST) as lost, subprocess.Popen(["tail", "-f", log], stdout=subprocess.DEVNULL) as pager:
-        assert stand.run("kwok", "delete", CLUSTER=EAST).status == 0
+        assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert pager.poll() is None
         pager.kill()
@@ -425,7 +408,7 @@ def test_a_process_that_has_the_number_of_one_before_the_reboot_is_not_kwokctls_
         try:
             for name, process in (("etcd", ours), ("kube-apiserver", stranger)):
                 (pids / f"{name}.pid").write_text(str(process.pid), encoding="utf-8")
-            running = stand.begin("kwok", action, CLUSTER=EAST)
+            running = stand.begin("kwok", action, settings=named(EAST))
             with (stand.root / "kwokctl.gate").open("w") as gate:
                 noted = [note.name for note in pids.iterdir()]
                 running.kill()

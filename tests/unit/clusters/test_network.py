@@ -7,9 +7,8 @@ import sys
 import pytest
 
 from mesh_federation.clusters import network
-from tests.unit.clusters.stand import CHECKOUT, Held, Stand, waits_for_lock
+from tests.unit.clusters.stand import CHECKOUT, NETWORK, Held, Stand, waits_for_lock
 
-LAB = {"LAB_NETWORK": "mesh-lab", "LAB_SUBNET": "172.30.0.0/16", "LAB_NODE_RANGE": "172.30.0.0/17"}
 CREATION = "docker network create --subnet=172.30.0.0/16 --ip-range=172.30.0.0/17 --label=mesh-federation mesh-lab"
 ABSENT = "Error response from daemon: network mesh-lab not found\n"
 
@@ -17,8 +16,7 @@ ABSENT = "Error response from daemon: network mesh-lab not found\n"
 @pytest.fixture(autouse=True)
 def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of stubs is where docker is looked for."""
-    for key, value in {**stand.environment, **LAB}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
 
 
 def there(stand: Stand, *subnets: str, ours: bool = True, name: str = "mesh-lab") -> None:
@@ -35,34 +33,34 @@ def absent(stand: Stand) -> None:
     stand.when("docker", "network", "inspect", "mesh-lab", status=1, err=ABSENT)
 
 
-def use() -> None:
-    with network.in_use():
+def use(stand: Stand) -> None:
+    with network.in_use(NETWORK, stand.workdir):
         pass
 
 
-def refusal() -> str:
+def refusal(stand: Stand) -> str:
     with pytest.raises(SystemExit) as ended:
-        use()
+        use(stand)
     return str(ended.value)
 
 
 def test_the_network_is_made_with_its_subnet_and_the_range_of_its_nodes(stand: Stand) -> None:
     absent(stand)
-    use()
+    use(stand)
     assert stand.lines()[-1] == CREATION
 
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_network_with_the_declared_subnet_is_used_whoever_made_it(stand: Stand, ours: bool) -> None:
     there(stand, "fc00::/64", "172.30.0.0/16", ours=ours)
-    use()
+    use(stand)
     assert stand.lines() == ["docker network inspect mesh-lab"]
 
 
 @pytest.mark.parametrize(("subnets", "told"), [(("172.18.0.0/16",), "172.18.0.0/16"), ((), "no subnet")])
 def test_a_network_with_another_subnet_is_refused_with_both(stand: Stand, subnets: tuple[str, ...], told: str) -> None:
     there(stand, *subnets)
-    said = refusal()
+    said = refusal(stand)
     assert said.startswith(f"Docker network mesh-lab (lab.network) has {told}, but lab.subnet is 172.30.0.0/16")
     assert "docker network rm mesh-lab" in said
     assert CREATION not in stand.lines()
@@ -78,7 +76,7 @@ def test_a_subnet_that_another_network_has_is_told_with_that_network(stand: Stan
         {"Name": "host", "Labels": None, "IPAM": {"Config": None}},
     ]
     stand.when("docker", "network", "inspect", "bridge", "other", "host", out=json.dumps(networks))
-    assert refusal() == (
+    assert refusal(stand) == (
         "Docker network mesh-lab cannot have 172.30.0.0/16 (lab.subnet): network other has 172.30.7.0/24, which"
         " overlaps\n  -> set lab.subnet to a free range, or remove what is in the way: docker network rm other"
     )
@@ -90,7 +88,7 @@ def test_a_subnet_that_the_machine_uses_elsewhere_is_told(stand: Stand) -> None:
     stand.when("docker", "network", "ls", out="bridge\n")
     bridge = {"Name": "bridge", "Labels": {}, "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}]}}
     stand.when("docker", "network", "inspect", "bridge", out=json.dumps([bridge]))
-    said = refusal()
+    said = refusal(stand)
     assert "172.30.0.0/16 (lab.subnet): this machine uses part of it elsewhere\n  -> " in said and "`ip route`" in said
 
 
@@ -98,28 +96,34 @@ def test_a_subnet_that_the_machine_uses_elsewhere_is_told(stand: Stand) -> None:
 def test_another_failure_is_told_in_dockers_words(stand: Stand, step: str) -> None:
     absent(stand)
     stand.when("docker", "network", step, status=1, err="the moon is full\n")
-    assert "the moon is full" in refusal()
+    assert "the moon is full" in refusal(stand)
+
+
+BEGINNING = f"""import os
+from mesh_federation.clusters import network
+from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.workdir import Workdir
+given = ({NETWORK}, Workdir.of(os.environ))
+"""
 
 
 def script(statement: str) -> subprocess.Popen[str]:
     """A process of its own that does something with the network, in the environment of this test."""
-    return subprocess.Popen(
-        [sys.executable, "-c", f"from mesh_federation.clusters import network\n{statement}"], cwd=CHECKOUT, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", f"{BEGINNING}{statement}"], cwd=CHECKOUT, text=True)
 
 
 def test_clusters_are_put_into_the_network_side_by_side(stand: Stand) -> None:
     there(stand, "172.30.0.0/16")
-    with network.in_use():
-        beside = script("with network.in_use(): pass")
+    with network.in_use(NETWORK, stand.workdir):
+        beside = script("with network.in_use(*given): pass")
         assert not waits_for_lock(beside)
     assert beside.wait() == 0
 
 
 def test_nobody_removes_the_network_while_a_cluster_is_put_into_it(stand: Stand) -> None:
     there(stand, "172.30.0.0/16")
-    with network.in_use():
-        remover = script("network.remove()")
+    with network.in_use(NETWORK, stand.workdir):
+        remover = script("network.remove(*given)")
         assert waits_for_lock(remover)
         assert "docker network rm mesh-lab" not in stand.lines()
     assert remover.wait() == 0
@@ -129,7 +133,7 @@ def test_nobody_removes_the_network_while_a_cluster_is_put_into_it(stand: Stand)
 def test_the_network_is_made_by_one_at_a_time(stand: Stand) -> None:
     absent(stand)
     lock = Held(stand.root / "cache" / "mesh-federation" / "locks" / "network-mesh-lab.making")
-    maker = script("with network.in_use(): pass")
+    maker = script("with network.in_use(*given): pass")
     assert waits_for_lock(maker)
     assert stand.calls() == []
     lock.release()
@@ -139,7 +143,7 @@ def test_the_network_is_made_by_one_at_a_time(stand: Stand) -> None:
 
 def test_the_network_goes_with_its_last_cluster(stand: Stand) -> None:
     there(stand, "172.30.0.0/16")
-    network.remove()
+    network.remove(NETWORK, stand.workdir)
     assert stand.lines()[-2:] == [
         "docker ps --all --quiet --filter=network=mesh-lab",
         "docker network rm mesh-lab",
@@ -149,19 +153,19 @@ def test_the_network_goes_with_its_last_cluster(stand: Stand) -> None:
 def test_a_network_that_another_cluster_is_in_stays_even_where_that_one_is_stopped(stand: Stand) -> None:
     there(stand, "172.30.0.0/16")
     stand.when("docker", "ps", "--all", out="4711\n")
-    network.remove()
+    network.remove(NETWORK, stand.workdir)
     assert "docker network rm mesh-lab" not in stand.lines()
 
 
 def test_a_network_that_is_not_ours_stays(stand: Stand) -> None:
     there(stand, "172.30.0.0/16", ours=False)
-    network.remove()
+    network.remove(NETWORK, stand.workdir)
     assert stand.lines() == ["docker network inspect mesh-lab"]
 
 
 def test_a_network_that_is_gone_is_no_error(stand: Stand) -> None:
     absent(stand)
-    network.remove()
+    network.remove(NETWORK, stand.workdir)
     assert stand.lines() == ["docker network inspect mesh-lab"]
 
 
@@ -169,11 +173,11 @@ def test_a_network_that_is_gone_is_no_error(stand: Stand) -> None:
 def test_a_network_that_others_removed_or_took_meanwhile_is_no_error(stand: Stand, said: str) -> None:
     there(stand, "172.30.0.0/16")
     stand.when("docker", "network", "rm", status=1, err=said)
-    network.remove()
+    network.remove(NETWORK, stand.workdir)
 
 
 def test_a_network_that_cannot_be_removed_is_told(stand: Stand) -> None:
     there(stand, "172.30.0.0/16")
     stand.when("docker", "network", "rm", status=1, err="the moon is full\n")
     with pytest.raises(SystemExit, match="the moon is full"):
-        network.remove()
+        network.remove(NETWORK, stand.workdir)

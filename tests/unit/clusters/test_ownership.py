@@ -6,7 +6,9 @@ import pytest
 
 from mesh_federation.clusters import ownership
 from mesh_federation.clusters.docker import Node
-from mesh_federation.clusters.ownership import OwnershipState, standing
+from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.ownership import OwnershipState, decide
+from tests.unit.clusters.stand import Stand
 
 SCRIPT = "kind"
 MADE = {"a": "172.30.0.2", "b": "172.30.0.3"}
@@ -17,7 +19,7 @@ def nodes(*ids: str) -> list[Node]:
 
 
 @pytest.mark.parametrize(
-    ("present", "begun", "made", "expected"),
+    ("present", "started", "made", "expected"),
     [
         ((), False, None, OwnershipState.NOT),
         ((), True, None, OwnershipState.NOT),
@@ -31,46 +33,48 @@ def nodes(*ids: str) -> list[Node]:
     ],
 )
 def test_a_cluster_is_ours_by_its_containers_and_half_made_ones_by_a_mark(
-    present: tuple[str, ...], begun: bool, made: dict[str, str] | None, expected: OwnershipState
+    present: tuple[str, ...], started: bool, made: dict[str, str] | None, expected: OwnershipState
 ) -> None:
-    assert standing(nodes(*present), begun, made) is expected
+    assert decide(nodes(*present), started, made) is expected
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Notes are taken in a checkout of the test's own."""
-    monkeypatch.setenv("MESH_HOME", str(tmp_path))
+@pytest.fixture
+def east(stand: Stand) -> AnyCluster:
+    """A cluster of a checkout of the test's own."""
+    return stand.cluster("east-1")
 
 
-def test_what_is_noted_is_remembered() -> None:
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.FOREIGN
-    ownership.begin("east-1", SCRIPT)
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.HALF
-    ownership.complete("east-1", MADE)
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.OURS
-    assert ownership.addresses("east-1") == MADE
-    ownership.forget("east-1")
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.FOREIGN
+def test_what_is_noted_is_remembered(east: AnyCluster) -> None:
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.FOREIGN
+    ownership.begin(east, SCRIPT)
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
+    ownership.complete(east, MADE)
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.OURS
+    assert ownership.addresses(east) == MADE
+    ownership.forget(east)
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.FOREIGN
 
 
-def test_a_new_beginning_forgets_the_cluster_before() -> None:
-    ownership.begin("east-1", SCRIPT)
-    ownership.complete("east-1", MADE)
-    ownership.begin("east-1", SCRIPT)
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.HALF
+def test_a_new_beginning_forgets_the_cluster_before(east: AnyCluster) -> None:
+    ownership.begin(east, SCRIPT)
+    ownership.complete(east, MADE)
+    ownership.begin(east, SCRIPT)
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
 
 
-def test_a_script_killed_while_it_notes_completion_has_completed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    ownership.begin("east-1", SCRIPT)
+def test_a_script_killed_while_it_notes_completion_has_completed_nothing(
+    east: AnyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ownership.begin(east, SCRIPT)
 
     def killed(self: Path, target: Path) -> Path:
         raise InterruptedError
 
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(InterruptedError):
-        ownership.complete("east-1", MADE)
-    assert ownership.of("east-1", nodes("a", "b")) is OwnershipState.HALF
+        ownership.complete(east, MADE)
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
 
 
-def test_forgetting_what_is_not_there_is_no_error() -> None:
-    ownership.forget("east-1")
+def test_forgetting_what_is_not_there_is_no_error(east: AnyCluster) -> None:
+    ownership.forget(east)

@@ -23,7 +23,7 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import Stack, wait_for_rpcs
 
-from mesh_federation import jobs
+from mesh_federation.jobs import document, job
 from mesh_federation.toolchain.standins import values
 from mesh_federation.toolchain.standins.plugin import Target
 from mesh_federation.toolchain.standins.tls import TlsProvider
@@ -92,6 +92,12 @@ class Registered:
         plain = values.plain(self.inputs)
         assert isinstance(plain, dict)
         return plain
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of a job, as its document has them."""
+        read: dict[str, Any] = json.loads(self.body["environment"][document.VARIABLE])
+        return read
 
     def unknown_paths(self) -> set[str]:
         """Which parts of the inputs are not known."""
@@ -217,7 +223,7 @@ class Recorder(mocks.MockMonitor):
         if one.type == "command:local:Command":
             if one.name.endswith("-gateway-address"):
                 return {"stdout": json.dumps(list(self._ingress)), "stderr": ""}
-            exists = one.body["create"] == jobs.command("existing", "create")
+            exists = job.parse(one.body["create"]) == ("existing", "create")
             return {"stdout": uid(one.name) if exists else kubeconfig(one.name), "stderr": ""}
         if one.kind == "Service":
             return {"spec": {"clusterIP": CLUSTER_ADDRESS, **one.body["spec"]}, "status": {"loadBalancer": {}}}

@@ -55,7 +55,7 @@ def test_remote_pods_join_only_once_callers_accept_them_and_the_exporter_offers_
 def test_the_service_takes_its_host_once_it_is_free_and_remote_pods_are_there(record: Record) -> None:
     run = record(as_local())
     freed, service = run.one("Command", "east-import-httpbin-httpbin-host"), run.one("Service", "east:httpbin/httpbin")
-    assert freed.body["environment"]["OWNER"] == "Service httpbin/httpbin"
+    assert freed.settings["owner"] == "Service httpbin/httpbin"
     assert freed.urn in service.dependencies
     assert {each.urn for each in entries(run)} <= run.before(freed)
 

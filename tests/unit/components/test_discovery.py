@@ -145,10 +145,10 @@ def test_the_first_preview_knows_all_but_tokens(record: Record) -> None:
 
 def test_a_kind_clusters_api_server_is_known_at_preview(record: Record) -> None:
     run = record(multi_primary("kind"), preview=True)
-    name = run.one("Command", "cluster-0-create").body["environment"]["CLUSTER"]
+    name = run.one("Command", "cluster-0-create").settings["name"]
     token = run.one("Command", "cluster-0-read-by-cluster-1-token")
-    assert token.body["environment"]["SERVER"] == f"https://{name}-control-plane:6443"
-    assert token.body["environment"]["ISTIOD"] == "pod"
+    assert token.settings["server"] == f"https://{name}-control-plane:6443"
+    assert token.settings["from_pod"]
 
 
 def test_objects_of_discovery_are_claimed_before_they_are_made_elsewhere(record: Record) -> None:

@@ -64,7 +64,7 @@ def test_callers_move_only_when_every_envoy_says_that_the_way_is_open(run: Run) 
     for each in named(run, "east:istio-system/egress-"):
         assert each.urn in before
     assert asked.urn in run.before(run.one(*ENTRY))
-    assert asked.body["environment"]["SERVER_NAMES"] == "*.httpbin.httpbin.svc.cluster.local"
+    assert asked.settings["server_names"] == ["*.httpbin.httpbin.svc.cluster.local"]
     assert secret(asked.inputs["stdin"])
 
 

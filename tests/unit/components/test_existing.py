@@ -82,7 +82,7 @@ def test_every_object_is_marked_with_what_the_state_alone_has(record: Record) ->
         owners[labels["mesh-federation/cluster"]].add(labels["mesh-federation/owner"])
     assert [len(each) for each in owners.values()] == [1, 1]
     for name, (owner,) in owners.items():
-        assert done.one("Command", f"{name}-claim").body["environment"]["OWNER_ID"] == owner
+        assert done.one("Command", f"{name}-claim").settings["owner_id"] == owner
         assert done.one("Command", f"{name}-create").urn in done.before(done.one("Command", f"{name}-claim"))
 
 
@@ -104,10 +104,10 @@ def test_only_what_the_stack_file_names_as_adopted_outlives_the_stack(tools: Too
     for each in owned:
         adopted = each.body["metadata"]["annotations"].get("mesh-federation/adopted") == "true"
         assert adopted == each.request.retainOnDelete, each.name
-    claims = {name: done.one("Command", f"{name}-claim").body for name in ("east", "west")}
-    assert json.loads(claims["west"]["environment"]["ADOPTED"]) == tree["clusters"]["west"]["adopted"]
-    assert all("body" in each for each in json.loads(claims["west"]["stdin"]))
-    assert not any("body" in each for each in json.loads(claims["east"]["stdin"]))
+    claims = {name: done.one("Command", f"{name}-claim") for name in ("east", "west")}
+    assert claims["west"].settings["adopted"] == tree["clusters"]["west"]["adopted"]
+    assert all("body" in each for each in json.loads(claims["west"].body["stdin"]))
+    assert not any("body" in each for each in json.loads(claims["east"].body["stdin"]))
 
 
 def left(**clusters: Mapping[str, str]) -> dict[str, object]:
@@ -153,15 +153,11 @@ def test_a_cluster_that_is_not_reached_stops_an_update_and_no_preview(tools: Too
     assert run(tree, environment=tools, preview=True, left=left(east=EAST, west=WEST)).objects
 
 
-def test_a_cluster_that_an_older_release_made_keeps_its_identity_and_gets_its_marks(tools: Tools) -> None:
-    older = {name: {"name": f"{name}-0a1b2c"} for name in ("east", "west")}
-    done = run(not_ours(), environment=tools, left=left(**older))
-    create = done.one("Command", "east-create").body
-    assert (create["triggers"], create["environment"]["CLUSTER"]) == (["0a1b2c"], "east-0a1b2c")
-    assert done.one("Command", "east-claim").body["environment"]["UNMARKED"] == "ours"
-    marked = run(not_ours(), environment=tools, left=left(east=EAST, west=WEST))
-    assert marked.one("Command", "east-claim").body["environment"]["UNMARKED"] == ""
-    assert {name: each["uid"] for name, each in marked.exports["clusters"].items()} == {
+def test_a_cluster_keeps_the_name_that_it_had(tools: Tools) -> None:
+    done = run(not_ours(), environment=tools, left=left(east=EAST, west=WEST))
+    create = done.one("Command", "east-create")
+    assert (create.body["triggers"], create.settings["name"]) == (["0a1b2c"], "east-0a1b2c")
+    assert {name: each["uid"] for name, each in done.exports["clusters"].items()} == {
         "east": "uid-of-east",
         "west": "uid-of-west",
     }

@@ -1,7 +1,5 @@
 """What stands in front of an export before its gateway opens."""
 
-import json
-
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import Tree, committed
 from tests.unit.components.recorder import Run
@@ -28,12 +26,12 @@ def test_an_export_is_compared_with_its_service_before_its_policy_and_its_gatewa
     policy = run.one("AuthorizationPolicy", POLICY)
     assert compared.urn in policy.dependencies
     assert compared.urn in run.at(offered(run)).dependencies
-    assert json.loads(compared.body["environment"]["EXPORT"]) == {
+    assert compared.settings["export"] == {
         "service": "httpbin/httpbin",
         "labels": {"app": "httpbin"},
         "account": "httpbin",
         "ports": {"8000": 8080},
-        "byService": True,
+        "by_service": True,
     }
     assert run.one("kubernetes", "west").urn in compared.dependencies_of("triggers"), "a new cluster is compared anew"
 

@@ -50,10 +50,10 @@ def test_a_declared_address_is_told_at_once_and_no_load_balancer_is_waited_for(r
 def test_an_address_that_must_be_read_is_waited_for_by_a_command_that_can_say_what_lacks(record: Record) -> None:
     done = record(not_ours())
     waiting = done.one("Command", WAITING)
-    assert waiting.body["environment"] == {
-        "NAMESPACE": "istio-system",
-        "SERVICE": "istio-eastwestgateway",
-        "CLUSTER": "west",
+    assert waiting.settings == {
+        "cluster": "west",
+        "namespace": "istio-system",
+        "service": "istio-eastwestgateway",
     }
     assert str(waiting.inputs["stdin"]).endswith("/kubeconfig"), "the name of the file that has the credentials"
     assert done.one(*SERVICE).urn in waiting.dependencies

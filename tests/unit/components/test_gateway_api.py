@@ -46,7 +46,7 @@ def test_the_definitions_are_there_before_istiod_and_equal_in_all_clusters(run: 
     for name in ("east", "west"):
         defined = run.one("Command", f"{name}-gateway-api-crds")
         assert defined.urn in run.one("Deployment", f"{name}:istio-system/istiod").dependencies
-        seen.add((defined.body["environment"]["CRDS"], defined.body["triggers"][0]))
+        seen.add((defined.settings["file"], defined.body["triggers"][0]))
     assert len(seen) == 1
     assert seen.pop()[0] == "$MESH_MANIFESTS/gateway-api.yaml"
 
@@ -90,9 +90,9 @@ def test_one_object_has_the_host_in_each_cluster(run: Run) -> None:
         entry = run.one("ServiceEntry", f"{name}:httpbin/global-httpbin-httpbin")
         freed = run.one("Command", f"{name}-global-httpbin-httpbin-host")
         assert freed.urn in entry.dependencies
-        settings = freed.body["environment"]
-        assert (settings["HOST"], settings["SERVICE"]) == ("httpbin.mesh.global", "")
-        assert settings["OWNER"] == "ServiceEntry httpbin/global-httpbin-httpbin"
+        settings = freed.settings
+        assert (settings["host"], settings["service"]) == ("httpbin.mesh.global", "")
+        assert settings["owner"] == "ServiceEntry httpbin/global-httpbin-httpbin"
 
 
 def test_commands_get_the_kubeconfig_as_a_secret(run: Run) -> None:
@@ -163,18 +163,17 @@ def test_definitions_of_the_users_own_are_applied(record: Record, tmp_path: Path
     own = tmp_path / "own.yaml"
     own.write_text("kind: CustomResourceDefinition\nmetadata: {name: gateways.gateway.networking.k8s.io}\n")
     run = record({**as_global(api="gateway"), "istio": {"gatewayApi": str(own)}})
-    assert run.one("Command", "east-gateway-api-crds").body["environment"]["CRDS"] == str(own)
+    assert run.one("Command", "east-gateway-api-crds").settings["file"] == str(own)
 
 
 def test_a_preview_tells_which_release_is_applied_and_what_becomes_of_that_of_others(run: Run) -> None:
-    settings = run.one("Command", "east-gateway-api-crds").body["environment"]
-    assert re.fullmatch(
-        r"Gateway API v\d+\.\d+\.\d+ standard \(definitions that others made are left alone.*\)", settings["RELEASE"]
-    )
+    settings = run.one("Command", "east-gateway-api-crds").settings
+    assert re.fullmatch(r"Gateway API v\d+\.\d+\.\d+ standard", settings["release"])
+    assert settings["note"].startswith("definitions that others made are left alone")
     used = {each.kind for each in run.of_type(API) if each.name.startswith("east:")} | {"Gateway"}
-    assert settings["NEEDED"] == ", ".join(f"gateway.networking.k8s.io/v1 {kind}" for kind in sorted(used))
-    istio = run.one("Command", "east-crds").body["environment"]
-    assert istio["RELEASE"].startswith("Istio 1.") and istio["NEEDED"] == ""
+    assert settings["needed"] == [f"gateway.networking.k8s.io/v1 {kind}" for kind in sorted(used)]
+    istio = run.one("Command", "east-crds").settings
+    assert istio["release"].startswith("Istio 1.") and istio["needed"] == []
 
 
 @pytest.mark.parametrize(

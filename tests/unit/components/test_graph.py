@@ -1,7 +1,5 @@
 """Which resources there are, in which cluster, after what, and what they go away with."""
 
-import json
-
 import pytest
 
 from tests.unit.components.conftest import Record
@@ -123,11 +121,11 @@ def test_a_kubeconfig_is_read_again_for_each_new_cluster(embedded: Run) -> None:
 
 def test_a_cluster_is_made_anew_for_each_generation_and_under_another_name(record: Record) -> None:
     tree = committed("embedded")
-    before = record(tree).one("Command", "east-create").body
+    before = record(tree).one("Command", "east-create")
     tree["clusters"]["east"]["podSubnet"] = "10.20.0.0/16"
-    after = record(tree).one("Command", "east-create").body
-    assert before["triggers"] != after["triggers"]
-    assert before["environment"]["CLUSTER"] != after["environment"]["CLUSTER"]
+    after = record(tree).one("Command", "east-create")
+    assert before.body["triggers"] != after.body["triggers"]
+    assert before.settings["name"] != after.settings["name"]
 
 
 def test_replacements_are_made_before_what_they_replace_is_deleted(embedded: Run) -> None:
@@ -195,7 +193,7 @@ def test_a_service_entry_takes_its_host_only_once_it_is_free(record: Record, tre
     for link in remote(tree):
         entry = run.one("ServiceEntry", f"{link['cluster']}:istio-system/import-{name_of(link)}")
         freed = run.one("Command", f"{link['cluster']}-import-{name_of(link)}-host")
-        assert freed.body["environment"]["OWNER"] == f"ServiceEntry istio-system/import-{name_of(link)}"
+        assert freed.settings["owner"] == f"ServiceEntry istio-system/import-{name_of(link)}"
         assert freed.urn in entry.dependencies
 
 
@@ -212,9 +210,7 @@ def test_namespaces_exist_before_what_is_in_them(record: Record, tree: Tree) -> 
 def test_what_others_must_have_made_is_looked_for_before_anything_is_made(record: Record) -> None:
     run = record({**not_ours(), "workloads": []})
     look = run.one("Command", "west-needs")
-    assert json.loads(look.body["environment"]["NEEDED"]) == [
-        {"kind": "Namespace", "namespace": "", "name": "httpbin", "path": "exports[0]"}
-    ]
+    assert look.settings["needed"] == [{"kind": "Namespace", "namespace": "", "name": "httpbin", "path": "exports[0]"}]
     assert run.one("Command", "west-claim").urn in look.dependencies
     changing = [*(each for each in run.objects if cluster_of(each) == "west"), run.one("Command", "west-crds")]
     assert not [each.name for each in changing if look.urn not in run.before(each)]
@@ -411,7 +407,7 @@ def test_metallb_serves_those_k3d_clusters_that_choose_it(record: Record) -> Non
 
 def test_every_node_of_a_k3d_cluster_knows_its_locality(record: Record) -> None:
     run = record(on_k3d())
-    name = run.one("Command", "east-create").body["environment"]["CLUSTER"]
+    name = run.one("Command", "east-create").settings["name"]
     patched = {each.body["metadata"]["name"] for each in run.objects if each.kind == "NodePatch"}
     assert {f"k3d-{name}-server-0", f"k3d-{name}-agent-0"} <= patched
 

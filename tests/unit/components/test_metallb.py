@@ -36,7 +36,7 @@ def test_a_pool_is_sent_only_when_metallbs_webhook_answers(balanced: Run) -> Non
 def test_metallb_starts_after_its_definitions(balanced: Run) -> None:
     for name in ("east", "west"):
         defined = balanced.one("Command", f"{name}-metallb-crds")
-        assert defined.body["environment"]["CRDS"] == "$MESH_MANIFESTS/metallb.yaml"
+        assert (defined.settings["folder"], defined.settings["file"]) == ("MESH_MANIFESTS", "metallb.yaml")
         for starting in (
             balanced.one("Deployment", f"{name}:metallb-system/controller"),
             balanced.one("DaemonSet", f"{name}:metallb-system/speaker"),

@@ -8,6 +8,8 @@ import pytest
 
 from mesh_federation.clusters.k3d import K3D
 from mesh_federation.clusters.kind import KIND
+from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.settings import ContainerClusterSettings
 from mesh_federation.loader import parse
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.provisioning import GENERATION_DIGITS, Provision, kept, provision
@@ -99,7 +101,7 @@ def test_an_existing_cluster_is_no_cluster_of_ours_of_the_same_name() -> None:
 
 
 def test_an_existing_cluster_keeps_the_real_name_that_the_state_has() -> None:
-    """An older release derived it from the kubeconfig's path; another one would be another cluster."""
+    """Another one would be another cluster."""
     before = kept(made("existing", kubeconfig="/k"), "east-0a1b2c")
     assert (before.name, before.generation) == ("east-0a1b2c", "0a1b2c")
 
@@ -154,7 +156,7 @@ def test_k3d_is_told_everything_that_follows_from_the_stack_file() -> None:
 
 
 def test_what_k3d_is_told_is_read_back_by_its_script() -> None:
-    order = K3D.order(made("k3d", ports=[{"container": 80, "host": 8080}, {"container": 443, "host": 8443}]).config)
+    order = K3D.config(made("k3d", ports=[{"container": 80, "host": 8080}, {"container": 443, "host": 8443}]).config)
     [(key, value)] = order.labels.items()
     assert (key, len(value)) == ("mesh-federation/config", 40)
     assert order.published == {8080, 8443}
@@ -199,13 +201,10 @@ def test_the_gateway_of_a_k3d_cluster_with_metallb_has_an_address_that_a_preview
 
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
 def test_nodes_of_docker_clusters_stay_below_the_pools(provisioner: str) -> None:
-    environment = made(provisioner).environment
-    assert environment == {
-        "LAB_NETWORK": "mesh-federation",
-        "LAB_SUBNET": "172.30.0.0/16",
-        "LAB_NODE_RANGE": "172.30.0.0/17",
-        "READY_WITHIN": "300",
-    }
+    settings = made(provisioner).settings
+    assert isinstance(settings, ContainerClusterSettings)
+    assert settings.network == LabNetwork("mesh-federation", "172.30.0.0/16")
+    assert settings.ready_within_seconds == 300
 
 
 def test_a_replaced_cluster_moves_to_another_gateway_address_in_its_pool() -> None:
@@ -241,7 +240,7 @@ def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
 def hashes(made: Provision) -> set[str]:
     """Hashes that the nodes carry, as the cluster's script reads them."""
     maker = {"kind": KIND, "k3d": K3D}[made.provider.name]
-    return set(maker.order(made.config).labels.values())
+    return set(maker.config(made.config).labels.values())
 
 
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
@@ -260,7 +259,8 @@ def test_all_nodes_of_a_kind_cluster_carry_the_same_hash() -> None:
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
 def test_how_long_a_cluster_may_take_makes_no_other_cluster(provisioner: str) -> None:
     assert made(provisioner).generation == made(provisioner, readyWithinSeconds=900).generation
-    assert made(provisioner, readyWithinSeconds=900).environment["READY_WITHIN"] == "900"
+    settings = made(provisioner, readyWithinSeconds=900).settings
+    assert isinstance(settings, ContainerClusterSettings) and settings.ready_within_seconds == 900
 
 
 def test_published_ports_are_on_the_first_node_and_on_this_machine_only() -> None:

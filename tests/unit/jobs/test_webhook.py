@@ -5,22 +5,23 @@ import json
 import pytest
 
 from mesh_federation.jobs import webhook
+from mesh_federation.jobs.webhook import WebhookSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 REFUSED = "failed calling webhook: connection refused"
-PROBE = json.dumps({"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "probe"}})
-ASKED = {"WHOSE": "istiod", "PROBE": PROBE}
+PROBE = {"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "probe"}}
+SETTINGS = WebhookSettings("istiod", PROBE)
 
 
 def waited(stand: Stand) -> Ended:
-    return stand.run("webhook", stdin="apiVersion: v1\n", **ASKED)
+    return stand.run("webhook", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 
 def test_a_webhook_that_answers_is_asked_once_and_nothing_is_kept(stand: Stand) -> None:
     assert waited(stand).status == 0
     [asked] = stand.calls()
     assert asked.argv[1:] == ["create", "--dry-run=server", "--filename=-"]
-    assert asked.stdin == PROBE
+    assert json.loads(asked.stdin) == PROBE
 
 
 def test_a_webhook_that_does_not_answer_yet_is_asked_again(stand: Stand) -> None:
@@ -33,9 +34,6 @@ def test_a_webhook_that_never_answers_ends_with_its_owner_and_the_servers_words(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.when("kubectl", "create", status=1, err=REFUSED)
-    monkeypatch.setattr(webhook, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, **ASKED}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     with pytest.raises(SystemExit, match=f"istiod's webhook does not answer:\n{REFUSED}"):
-        webhook.main()
+        webhook.run(SETTINGS, stand.context(), timeout=0)

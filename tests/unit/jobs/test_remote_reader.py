@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mesh_federation.jobs.remote_reader import RemoteReaderSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 ADMINS = {"server": "https://127.0.0.1:34567", "certificate-authority-data": "Q0E="}
@@ -19,9 +20,9 @@ def grants(stand: Stand, seconds: int = 48 * 3600) -> None:
     stand.when("kubectl", "token", out=json.dumps(request))
 
 
-def read(stand: Stand, given: object = GIVEN, server: str = WITHIN, istiod: str = "pod") -> Ended:
-    settings = {"CLUSTER": "west", "READER": "east", "ACCOUNT": "istio-system/istiod-of-east", "HOURS": "48"}
-    return stand.run("remote-reader", stdin=json.dumps(given), SERVER=server, ISTIOD=istiod, **settings)
+def read(stand: Stand, given: object = GIVEN, server: str = WITHIN, *, from_pod: bool = True) -> Ended:
+    settings = RemoteReaderSettings("west", "east", "istio-system/istiod-of-east", 48, server, from_pod)
+    return stand.run("remote-reader", stdin=json.dumps(given), settings=settings)
 
 
 def test_the_kubeconfig_has_the_readers_token_and_nothing_of_the_admins(stand: Stand) -> None:
@@ -70,7 +71,7 @@ def test_a_loopback_address_is_refused_for_an_istiod_in_a_pod(stand: Stand, host
 
 def test_a_simulated_istiod_takes_any_address(stand: Stand) -> None:
     grants(stand)
-    done = read(stand, server="", istiod="none")
+    done = read(stand, server="", from_pod=False)
     assert json.loads(done.out)["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:34567"
 
 
@@ -88,7 +89,7 @@ def test_a_token_that_would_end_sooner_than_declared_is_refused(stand: Stand) ->
     done = read(stand)
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith(
-        "west gives tokens for at most 24 hours; discovery of west by east asks for 48, and would end unnoticed\n"
+        "west gives tokens for at most 24 hours; discovery of west by east needs 48, and would end unnoticed\n"
         "-> write tokenHours: 24 there"
     )
     assert "READERS-TOKEN" not in done.err

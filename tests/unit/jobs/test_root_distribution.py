@@ -6,9 +6,11 @@ from hashlib import sha256
 import pytest
 
 from mesh_federation.jobs import root_distribution
+from mesh_federation.jobs.root_distribution import RootDistributionSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nnew\n-----END CERTIFICATE-----\n"
+SETTINGS = RootDistributionSettings(sha256(BUNDLE.encode()).hexdigest())
 
 
 def told(**texts: str) -> str:
@@ -18,7 +20,7 @@ def told(**texts: str) -> str:
 
 
 def waited(stand: Stand) -> Ended:
-    return stand.run("root-distribution", stdin="apiVersion: v1\n", ROOTS=sha256(BUNDLE.encode()).hexdigest())
+    return stand.run("root-distribution", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 
 def test_namespaces_that_know_the_roots_are_waited_for_no_longer(stand: Stand) -> None:
@@ -41,9 +43,6 @@ def test_a_cluster_that_does_not_answer_is_told_in_its_own_words(stand: Stand) -
 
 def test_a_namespace_that_never_learns_them_is_named(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     stand.when("kubectl", "get", out=told(sleep=BUNDLE, httpbin="old"))
-    monkeypatch.setattr(root_distribution, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, "ROOTS": sha256(BUNDLE.encode()).hexdigest()}.items():
-        monkeypatch.setenv(key, value)
-    with pytest.raises(SystemExit, match="namespaces which roots are trusted now: httpbin$"):
-        root_distribution.main()
+    stand.enter(monkeypatch)
+    with pytest.raises(SystemExit, match="trusted now into these namespaces: httpbin$"):
+        root_distribution.run(SETTINGS, stand.context(), timeout=0)

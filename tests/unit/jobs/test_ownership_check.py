@@ -1,10 +1,12 @@
 """The script that refuses to take over what others made on an existing cluster."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from mesh_federation.jobs.ownership_check import OwnershipCheckSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 WANTED = [
@@ -23,9 +25,9 @@ def kubeconfig(stand: Stand) -> Path:
     return file
 
 
-def claim(stand: Stand, wanted: object = WANTED, **given: str) -> Ended:
-    settings = {"CLUSTER": "prod", "STACK": "dev", "OWNER_ID": "1f", "KUBECONFIG": "clusters/prod-1a2b3c/kubeconfig"}
-    return stand.run("ownership-check", stdin=json.dumps(wanted), **{**settings, **given})
+def claim(stand: Stand, wanted: object = WANTED, cluster: str = "prod", adopted: Sequence[str] = ()) -> Ended:
+    settings = OwnershipCheckSettings(cluster, "dev", "1f", "clusters/prod-1a2b3c/kubeconfig", tuple(adopted))
+    return stand.run("ownership-check", stdin=json.dumps(wanted), settings=settings)
 
 
 def found(kind: str, name: str, namespace: str = "", stack: str = "", owner: str = "", **more: object) -> str:
@@ -52,8 +54,8 @@ def test_objects_of_this_stacks_state_are_its_own(stand: Stand) -> None:
 
 def test_a_stack_of_the_same_name_with_another_state_is_another_stack(stand: Stand) -> None:
     has(stand, found("ServiceAccount", "istiod", "istio-system", stack="dev", owner="2e"))
-    for given in ({}, {"ADOPTED": '["ServiceAccount istio-system/istiod"]'}):
-        refused = claim(stand, ISTIOD, **given)
+    for adopted in ((), ("ServiceAccount istio-system/istiod",)):
+        refused = claim(stand, ISTIOD, adopted=adopted)
         assert refused.status == 1
         assert "  ServiceAccount istio-system/istiod: of a stack dev too, but with another state\n" in refused.err
         assert "-> take the other stack down where its state is" in refused.err
@@ -61,17 +63,14 @@ def test_a_stack_of_the_same_name_with_another_state_is_another_stack(stand: Sta
 
 def test_the_same_cluster_under_another_key_is_told_to_get_its_key_again(stand: Stand) -> None:
     has(stand, found("ServiceAccount", "istiod", "istio-system", stack="dev", owner="2e"))
-    refused = claim(stand, ISTIOD, CLUSTER="prod-east")
+    refused = claim(stand, ISTIOD, cluster="prod-east")
     assert refused.status == 1
     assert "of stack dev too, which calls this cluster prod; was it renamed, write prod again" in refused.err
 
 
-def test_objects_of_an_older_release_are_its_own_where_the_state_says_that_it_made_them(stand: Stand) -> None:
+def test_objects_with_the_name_of_the_stack_alone_are_not_its_own(stand: Stand) -> None:
     has(stand, json.dumps({"kind": "Namespace", "metadata": {"name": "a", "labels": {"mesh-federation/stack": "dev"}}}))
     assert claim(stand, WANTED[:1]).status == 1
-    assert claim(stand, WANTED[:1], UNMARKED="ours").status == 0
-    has(stand, found("ServiceAccount", "istiod", "istio-system", stack="dev", owner="2e"))
-    assert claim(stand, ISTIOD, UNMARKED="ours").status == 1
 
 
 def test_objects_of_nobody_and_of_other_stacks_are_refused_and_all_named(stand: Stand) -> None:
@@ -122,7 +121,7 @@ def test_adopting_shows_every_field_before_and_after_and_asks_for_the_names(stan
     ]
     (dry,) = [call for call in stand.calls() if "apply" in call.argv]
     assert "--dry-run=server" in dry.argv and json.loads(dry.stdin) == BODY
-    taken = claim(stand, LOOKED_AT, ADOPTED='["ServiceAccount istio-system/istiod"]')
+    taken = claim(stand, LOOKED_AT, adopted=["ServiceAccount istio-system/istiod"])
     assert taken.status == 0 and "ServiceAccount istio-system/istiod would change:" in taken.err
 
 
@@ -144,7 +143,7 @@ def test_adopting_shows_no_content_of_secrets(stand: Stand) -> None:
 )
 def test_an_istio_of_others_is_never_taken_over(stand: Stand, where: str, kind: str, namespace: str, name: str) -> None:
     stand.when("kubectl", where, out=json.dumps({"items": [json.loads(found(kind, name, namespace))]}))
-    refused = claim(stand, LOOKED_AT, ADOPTED='["ServiceAccount istio-system/istiod"]')
+    refused = claim(stand, LOOKED_AT, adopted=["ServiceAccount istio-system/istiod"])
     assert refused.status == 1
     assert refused.err.startswith("prod has an Istio that stack dev did not install:\n")
     assert f"{kind} {namespace}/{name}".replace(" /", " ") in refused.err

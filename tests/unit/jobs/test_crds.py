@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.jobs import crds as script
+from mesh_federation.jobs import crds as job
+from mesh_federation.jobs.crds import CrdsSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
@@ -53,7 +54,11 @@ BUNDLE = {
 
 
 def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> Ended:
-    return stand.run("crds", *action, stdin=KUBECONFIG, CLUSTER="west", CRDS=str(crds), NEEDED=needed)
+    return stand.run("crds", *action, stdin=KUBECONFIG, settings=settings(crds, needed))
+
+
+def settings(crds: Path, needed: str = "") -> CrdsSettings:
+    return CrdsSettings("west", "", str(crds), "MetalLB", "", tuple(needed.split(", ")) if needed else ())
 
 
 def changes(stand: Stand) -> list[str]:
@@ -148,12 +153,9 @@ def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
     stand: Stand, crds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand.when("kubectl", "wait", status=1, err="timed out waiting\n")
-    monkeypatch.setattr(script, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, "CRDS": str(crds), "CLUSTER": "west", "NEEDED": ""}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
-        script.main()
+        job.apply(settings(crds), stand.context(), timeout=0)
 
 
 def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:

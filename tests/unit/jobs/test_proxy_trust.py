@@ -6,14 +6,14 @@ import json
 import pytest
 
 from mesh_federation.jobs import proxy_trust
+from mesh_federation.jobs.proxy_trust import ProxyTrustSettings
 from mesh_federation.stack.pem import fingerprint
 from tests.unit.clusters.stand import Stand
 from tests.unit.components.authorities import Issuer, authority, workload
 
 OLD, NEW = authority("root CA"), authority("root CA r2")
-EITHER = f"{fingerprint(OLD.pem)} {fingerprint(NEW.pem)}"
-SWITCH = {"SIGNING": fingerprint(NEW.pem), "TRUSTED": EITHER}
-DROP = {"SIGNING": fingerprint(NEW.pem), "TRUSTED": fingerprint(NEW.pem)}
+SWITCH = ProxyTrustSettings((fingerprint(NEW.pem),), (fingerprint(OLD.pem), fingerprint(NEW.pem)))
+DROP = ProxyTrustSettings((fingerprint(NEW.pem),), (fingerprint(NEW.pem),))
 KUBECONFIG = "apiVersion: v1\n"
 
 
@@ -47,35 +47,32 @@ def _encoded(*issuers: Issuer) -> str:
     return base64.b64encode("".join(issuer.pem for issuer in issuers).encode()).decode()
 
 
-def complaint(stand: Stand, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> str:
-    """What the script ends with when it has waited in vain."""
-    monkeypatch.setattr(proxy_trust, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, **environment}.items():
-        monkeypatch.setenv(key, value)
+def complaint(stand: Stand, monkeypatch: pytest.MonkeyPatch, settings: ProxyTrustSettings) -> str:
+    """What the job ends with when it has waited in vain."""
+    stand.enter(monkeypatch)
     with pytest.raises(SystemExit) as ended:
-        proxy_trust.main()
+        proxy_trust.run(settings, stand.context(), timeout=0)
     return str(ended.value)
 
 
 def test_a_proxy_that_trusts_both_roots_lets_clusters_switch(stand: Stand) -> None:
     pods(stand, pod("one", "httpbin", "istio-proxy"), pod("two", "istio-proxy", native=True))
     stand.when("kubectl", "exec", out=secrets(OLD, OLD, NEW))
-    assert stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH).status == 0
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, settings=SWITCH).status == 0
     asked = [call.argv for call in stand.calls("kubectl") if "exec" in call.argv]
     assert sorted(argv[3] for argv in asked) == ["one", "two"]
-    assert {tuple(argv[-4:]) for argv in asked} == {proxy_trust.ASK}
+    assert {tuple(argv[-4:]) for argv in asked} == {proxy_trust.DUMP}
 
 
 def test_pods_without_a_proxy_or_at_their_end_are_not_asked(stand: Stand) -> None:
     pods(stand, pod("plain", "app"), pod("going", "istio-proxy", ending=True))
-    assert stand.run("proxy-trust", stdin=KUBECONFIG, **DROP).status == 0
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, settings=DROP).status == 0
     assert not [call for call in stand.calls("kubectl") if "exec" in call.argv]
 
 
 def test_a_cluster_without_workloads_is_in_nobodys_way(stand: Stand) -> None:
     pods(stand)
-    assert stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH).status == 0
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, settings=SWITCH).status == 0
 
 
 def test_a_proxy_that_does_not_know_the_next_root_stops_the_switch(
@@ -104,14 +101,14 @@ def test_in_whichever_order_roots_are_told_the_one_that_a_chain_leads_to_counts(
 ) -> None:
     pods(stand, pod("one", "istio-proxy"))
     stand.when("kubectl", "exec", out=secrets(NEW, *trusted))
-    assert stand.run("proxy-trust", stdin=KUBECONFIG, **DROP).status == 0
+    assert stand.run("proxy-trust", stdin=KUBECONFIG, settings=DROP).status == 0
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
         ({"out": "{}"}, "its proxy has no certificate"),
-        ({"status": 1, "err": "no\nbroken pipe"}, "cannot be asked: broken pipe"),
+        ({"status": 1, "err": "no\nbroken pipe"}, "does not answer: broken pipe"),
     ],
 )
 def test_a_proxy_that_cannot_tell_stops_the_step(
@@ -124,6 +121,6 @@ def test_a_proxy_that_cannot_tell_stops_the_step(
 
 def test_a_cluster_that_does_not_answer_stops_the_step(stand: Stand) -> None:
     stand.when("kubectl", "get", status=1, err="connection refused")
-    ended = stand.run("proxy-trust", stdin=KUBECONFIG, **SWITCH)
+    ended = stand.run("proxy-trust", stdin=KUBECONFIG, settings=SWITCH)
     assert ended.status == 1
     assert "cannot look for pods" in ended.err

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mesh_federation.jobs.host_release import HostReleaseSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
@@ -26,9 +27,9 @@ def entry(labels: dict[str, str], name: str = "import-httpbin-httpbin", host: st
     return {"metadata": metadata, "spec": {"hosts": ["other.example.com", host]}}
 
 
-def free(stand: Stand, owner: str) -> Ended:
-    settings = {"HOST": HOST, "SERVICE": "httpbin/httpbin", "OWNER": owner, "CLUSTER": "east", "STACK": "lab"}
-    return stand.run("host-release", stdin=KUBECONFIG, **settings)
+def free(stand: Stand, owner: str, host: str = HOST, service: str = "httpbin/httpbin", owner_id: str = "") -> Ended:
+    settings = HostReleaseSettings("east", "lab", owner_id, host, service, owner)
+    return stand.run("host-release", stdin=KUBECONFIG, settings=settings)
 
 
 def deleted(stand: Stand) -> list[str]:
@@ -37,8 +38,7 @@ def deleted(stand: Stand) -> list[str]:
 
 def test_a_host_that_no_service_can_have_is_looked_up_among_entries_alone(stand: Stand) -> None:
     has(stand, service(THEIRS), entries=(entry(OURS, "old", "httpbin.mesh.global"),))
-    settings = {"HOST": "httpbin.mesh.global", "SERVICE": "", "OWNER": ENTRY, "CLUSTER": "east", "STACK": "lab"}
-    assert stand.run("host-release", stdin=KUBECONFIG, **settings).status == 0
+    assert free(stand, ENTRY, "httpbin.mesh.global", "").status == 0
     assert not [call for call in stand.calls() if "services" in call.argv]
     [gone] = deleted(stand)
     assert "delete serviceentries.networking.istio.io old --namespace=istio-system" in gone
@@ -120,9 +120,8 @@ def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: 
 def test_on_a_cluster_that_is_not_ours_the_name_of_the_stack_makes_no_object_ours(stand: Stand) -> None:
     """Another checkout's stack may have the same name."""
     has(stand, service(OURS))
-    settings = {"HOST": HOST, "SERVICE": "httpbin/httpbin", "OWNER": ENTRY, "CLUSTER": "east", "STACK": "lab"}
-    assert stand.run("host-release", stdin=KUBECONFIG, **settings, OWNER_ID="1f").status == 1
+    assert free(stand, ENTRY, owner_id="1f").status == 1
     assert deleted(stand) == []
     has(stand, service({**OURS, "mesh-federation/owner": "1f"}))
-    assert stand.run("host-release", stdin=KUBECONFIG, **settings, OWNER_ID="1f").status == 0
+    assert free(stand, ENTRY, owner_id="1f").status == 0
     assert len(deleted(stand)) == 1

@@ -5,18 +5,13 @@ import json
 import pytest
 
 from mesh_federation.jobs import egress_ready
+from mesh_federation.jobs.egress_ready import EgressReadySettings
 from tests.unit.clusters.stand import Ended, Stand
 
 UPSTREAM = "outbound|15443||ingress.west.mesh.global"
 HOST = "*.httpbin.httpbin.svc.cluster.local"
 KNOWN = f"{UPSTREAM}::172.30.255.1:15443::cx_active::0\n"
-SETTINGS = {
-    "NAMESPACE": "istio-system",
-    "SELECTOR": "app=istio-egressgateway",
-    "PORT": "16042",
-    "SERVER_NAMES": HOST,
-    "UPSTREAM": UPSTREAM,
-}
+SETTINGS = EgressReadySettings("istio-system", "app=istio-egressgateway", 16042, (HOST,), UPSTREAM)
 
 
 def pods(**phases: str) -> str:
@@ -44,17 +39,14 @@ def envoy(stand: Stand, listening: str, known: str) -> None:
 
 
 def waited(stand: Stand) -> Ended:
-    return stand.run("egress-ready", stdin="apiVersion: v1\n", **SETTINGS)
+    return stand.run("egress-ready", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 
 def missing(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the script says when it has waited in vain."""
-    monkeypatch.setattr(egress_ready, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, **SETTINGS}.items():
-        monkeypatch.setenv(key, value)
+    """What the job says when it has waited in vain."""
+    stand.enter(monkeypatch)
     with pytest.raises(SystemExit) as ended:
-        egress_ready.main()
+        egress_ready.run(SETTINGS, stand.context(), timeout=0)
     return str(ended.value)
 
 
@@ -79,9 +71,9 @@ def test_pods_that_start_or_end_get_no_calls_and_are_not_asked(stand: Stand) -> 
 @pytest.mark.parametrize(
     ("listening", "known", "lacks"),
     [
-        (listeners("*.other"), KNOWN, f"one does not take {HOST}"),
-        (listeners(HOST, port=16043), KNOWN, f"one does not take {HOST}"),
-        ("", KNOWN, f"one does not take {HOST}"),
+        (listeners("*.other"), KNOWN, f"one does not accept {HOST}"),
+        (listeners(HOST, port=16043), KNOWN, f"one does not accept {HOST}"),
+        ("", KNOWN, f"one does not accept {HOST}"),
         (listeners(HOST), f"{UPSTREAM}::default_priority::max_connections::1\n", f"one has no address of {UPSTREAM}"),
         (listeners(HOST), "", f"one has no address of {UPSTREAM}"),
     ],
@@ -92,7 +84,7 @@ def test_what_an_envoy_lacks_is_told(
 ) -> None:
     stand.when("kubectl", "get", out=pods(one="Running"))
     envoy(stand, listening, known)
-    assert missing(stand, monkeypatch) == f"the egress gateway does not lead out yet:\n{lacks}"
+    assert missing(stand, monkeypatch) == f"the egress gateway is not ready:\n{lacks}"
 
 
 def test_a_gateway_without_pods_leads_nowhere(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from mesh_federation.jobs import load_balancer
+from mesh_federation.jobs.load_balancer import LoadBalancerSettings
 from tests.unit.clusters.stand import Ended, Stand
 
-ASKED = {"NAMESPACE": "istio-system", "SERVICE": "istio-eastwestgateway", "CLUSTER": "west"}
+SETTINGS = LoadBalancerSettings("west", "istio-system", "istio-eastwestgateway")
 INGRESS = [{"ip": "203.0.113.7"}, {"ip": "2001:db8::16"}]
 
 
@@ -16,7 +17,7 @@ def service(*ingress: dict[str, str]) -> str:
 
 
 def waited(stand: Stand) -> Ended:
-    return stand.run("load-balancer", stdin="apiVersion: v1\n", **ASKED)
+    return stand.run("load-balancer", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 
 def test_what_the_load_balancer_gave_is_printed(stand: Stand) -> None:
@@ -30,12 +31,9 @@ def test_what_the_load_balancer_gave_is_printed(stand: Stand) -> None:
 
 def ending(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> str:
     """Its last words when time is up."""
-    monkeypatch.setattr(load_balancer, "TIMEOUT", 0)
-    monkeypatch.setattr("sys.stdin", (stand.root / "empty").open("w+"))
-    for key, value in {**stand.environment, **ASKED}.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     with pytest.raises(SystemExit) as ended:
-        load_balancer.main()
+        load_balancer.run(SETTINGS, stand.context(), timeout=0)
     return str(ended.value.code)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Ended, Stand, named
 
 SEEN = {
     "apiVersion": "v1",
@@ -28,11 +28,11 @@ def file(stand: Stand) -> Path:
 
 def create(stand: Stand, name: str = "east-1") -> Ended:
     stand.when("kubectl", "view", out=json.dumps(SEEN))
-    return stand.run("kubeconfig", "create", CLUSTER=name, CONTEXT="east", STACK="dev")
+    return stand.run("kubeconfig", "create", settings=named(name))
 
 
 def delete(stand: Stand, name: str = "east-1") -> Ended:
-    return stand.run("kubeconfig", "delete", CLUSTER=name, CONTEXT="east", STACK="dev")
+    return stand.run("kubeconfig", "delete", settings=named(name))
 
 
 def test_cluster_user_and_context_carry_the_logical_name(stand: Stand) -> None:
@@ -98,7 +98,7 @@ def test_deleting_a_file_that_is_already_gone_is_no_error(stand: Stand, file: Pa
 
 def test_a_cluster_without_kubeconfig_is_named_with_the_words_of_kubectl(stand: Stand, file: Path) -> None:
     stand.when("kubectl", status=1, err="error: current-context must exist in order to minify\n")
-    failed = stand.run("kubeconfig", "create", CLUSTER="east-1", CONTEXT="east", STACK="dev")
+    failed = stand.run("kubeconfig", "create", settings=named("east-1"))
     assert failed.status == 1
     assert failed.err.startswith("no kubeconfig for east-1:\nerror: current-context must exist")
     assert not file.exists()
@@ -106,6 +106,6 @@ def test_a_cluster_without_kubeconfig_is_named_with_the_words_of_kubectl(stand: 
 
 def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand) -> None:
     stand.remove("kubectl")
-    failed = stand.run("kubeconfig", "create", CLUSTER="east-1", CONTEXT="east", STACK="dev")
+    failed = stand.run("kubeconfig", "create", settings=named("east-1"))
     assert (failed.status, failed.out) == (1, "")
     assert failed.err.startswith("kubectl is not on PATH: run `./mesh doctor`")

@@ -2,16 +2,17 @@
 
 import json
 
+from mesh_federation.jobs.prerequisites import Prerequisite, PrerequisitesSettings
 from tests.unit.clusters.stand import Ended, Stand
 
-NEEDED = [
-    {"kind": "Namespace", "namespace": "", "name": "payments", "path": "exports[2]"},
-    {"kind": "Service", "namespace": "shop", "name": "web", "path": "imports[0]"},
-]
+NEEDED = (
+    Prerequisite(kind="Namespace", namespace="", name="payments", path="exports[2]"),
+    Prerequisite(kind="Service", namespace="shop", name="web", path="imports[0]"),
+)
 
 
 def look(stand: Stand) -> Ended:
-    return stand.run("prerequisites", stdin="users: SECRET", CLUSTER="prod", NEEDED=json.dumps(NEEDED))
+    return stand.run("prerequisites", stdin="users: SECRET", settings=PrerequisitesSettings("prod", NEEDED))
 
 
 def found(*items: tuple[str, str, str]) -> str:
@@ -35,7 +36,7 @@ def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(stand: Stand)
     missing = look(stand)
     assert missing.status == 1
     assert missing.err.splitlines() == [
-        "prod lacks what this stack puts objects of its own beside, and does not make there: nothing was changed",
+        "prod lacks objects that this stack needs and does not make there: nothing was changed",
         "  exports[2]: there is no namespace payments",
         "    -> kubectl --context prod create namespace payments, and deploy the service there",
         "  imports[0]: there is no Service shop/web, so callers could not look its name up",

@@ -1,23 +1,21 @@
 """The script that refuses an export which is not as the Service and its pods are."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mesh_federation.jobs.export_check import DeclaredExport, ExportCheckSettings
 from tests.unit.clusters.stand import Ended, Stand
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
 HELM = {"app.kubernetes.io/name": "checkout", "app.kubernetes.io/instance": "shop"}
 OURS = {"app": "checkout", "version": "v1"}
 BOTH = {**HELM, **OURS}
-DECLARED = {
-    "service": "shop/checkout",
-    "labels": {"app": "checkout"},
-    "account": "checkout",
-    "ports": {"5050": 5050},
-    "byService": True,
-}
+PORTS = {"5050": 5050}
+DECLARED = DeclaredExport("shop/checkout", {"app": "checkout"}, "checkout", PORTS, by_service=True)
 
 
 def service(**of_spec: object) -> dict[str, object]:
@@ -36,15 +34,20 @@ def pod(
     }
 
 
-def compared(stand: Stand, found: object, *pods: object, **declared: object) -> Ended:
+def compared(
+    stand: Stand, found: object, *pods: object, ports: Mapping[str, int] = PORTS, by_service: bool = True
+) -> Ended:
     stand.when("kubectl", "get", "service", out=json.dumps(found) if found else "")
     stand.when("kubectl", "get", "pods", out=json.dumps({"items": pods}))
-    return stand.run("export-check", stdin=KUBECONFIG, CLUSTER="two", EXPORT=json.dumps({**DECLARED, **declared}))
+    declared = replace(DECLARED, ports=ports, by_service=by_service)
+    return stand.run("export-check", stdin=KUBECONFIG, settings=ExportCheckSettings("two", declared))
 
 
-def refusal(stand: Stand, found: object, *pods: object, **declared: object) -> str:
+def refusal(
+    stand: Stand, found: object, *pods: object, ports: Mapping[str, int] = PORTS, by_service: bool = True
+) -> str:
     """What is wrong, without the sentence before it."""
-    ended = compared(stand, found, *pods, **declared)
+    ended = compared(stand, found, *pods, ports=ports, by_service=by_service)
     assert ended.status == 4
     first, _, listed = ended.err.partition("\n")
     assert first == (
@@ -137,10 +140,10 @@ def test_a_port_of_another_protocol_is_another_port(stand: Stand) -> None:
 
 
 def test_where_a_global_host_selects_the_pods_the_service_says_nothing_of_them(stand: Stand) -> None:
-    assert compared(stand, service(selector=HELM, ports=[]), pod(), byService=False).status == 0
+    assert compared(stand, service(selector=HELM, ports=[]), pod(), by_service=False).status == 0
     [asked] = [call.argv for call in stand.calls() if "pods" in call.argv]
     assert "--selector=app=checkout" in asked
-    assert "run as default" in refusal(stand, service(), pod(account="default"), byService=False)
+    assert "run as default" in refusal(stand, service(), pod(account="default"), by_service=False)
 
 
 def test_everything_that_differs_is_told_at_once(stand: Stand) -> None:
@@ -150,7 +153,7 @@ def test_everything_that_differs_is_told_at_once(stand: Stand) -> None:
 
 def test_a_cluster_that_does_not_answer_is_named_with_the_words_of_kubectl(stand: Stand) -> None:
     stand.when("kubectl", status=1, err="Unable to connect to the server\n")
-    ended = stand.run("export-check", stdin=KUBECONFIG, CLUSTER="two", EXPORT=json.dumps(DECLARED))
+    ended = stand.run("export-check", stdin=KUBECONFIG, settings=ExportCheckSettings("two", DECLARED))
     assert ended.status == 1
     assert ended.err.startswith("cannot look at what two exports:\nUnable to connect")
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from mesh_federation.jobs import namespace as script
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.jobs.namespace import NamespaceSettings, left
 from tests.unit.clusters.stand import Call, Ended, Stand
 
 KUBECONFIG = "users: SECRET"
@@ -23,8 +24,7 @@ PASSING = (
 
 
 def run(stand: Stand, action: str) -> Ended:
-    settings = {"CLUSTER": "west", "NAMESPACE": "shop", "STACK": "dev", "LABELS": json.dumps(LABELS)}
-    return stand.run("namespace", action, stdin=KUBECONFIG, **settings)
+    return stand.run("namespace", action, stdin=KUBECONFIG, settings=NamespaceSettings("west", "shop", "dev", LABELS))
 
 
 def there(stand: Stand, annotations: Mapping[str, str] = MADE, **given: object) -> None:
@@ -184,11 +184,9 @@ def test_what_is_left_of_a_removed_object_is_waited_for(stand: Stand) -> None:
 def test_what_keeps_its_removed_owner_too_long_keeps_the_namespace(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "SETTLING", 0)
-    for key, value in stand.environment.items():
-        monkeypatch.setenv(key, value)
+    stand.enter(monkeypatch)
     holds(stand, item("Pod", "web-1", ownerReferences=owned_by("a-node")))
-    assert script.left(["kubectl"], "shop") == ["Pod web-1"]
+    assert left(Kubectl(stand.root / "kubeconfig"), "shop", settling=0) == ["Pod web-1"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""A cluster as this machine knows it: its settings, its files, and its API server."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
+
+from mesh_federation.clusters.kubectl import Kubectl
+from mesh_federation.clusters.settings import ClusterSettings, ContainerClusterSettings
+from mesh_federation.clusters.workdir import Workdir
+
+GONE = 3
+"""Exit status by which a job says that its cluster is no longer there."""
+
+Settings = TypeVar("Settings", bound=ClusterSettings, covariant=True)
+
+
+@dataclass(frozen=True)
+class LocalCluster(Generic[Settings]):
+    """A cluster, and where its files are.
+
+    Attributes:
+        settings: which cluster it is.
+        workdir: where it is made.
+    """
+
+    settings: Settings
+    workdir: Workdir
+
+    @property
+    def name(self) -> str:
+        """Its real name."""
+        return self.settings.name
+
+    @property
+    def logical(self) -> str:
+        """The name under which people declared it."""
+        return self.settings.logical
+
+    @property
+    def folder(self) -> Path:
+        """Its files."""
+        return self.workdir.folder(self.name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """How this program reaches it."""
+        return self.workdir.kubeconfig(self.name)
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """Runs kubectl on it."""
+        return Kubectl(self.kubeconfig)
+
+    def answers(self) -> bool:
+        """Say whether its API server is ready."""
+        return self.kubectl.run("get", "--raw=/readyz", "--request-timeout=3s").returncode == 0
+
+    def exit_as_gone(self) -> NoReturn:
+        """End the job with status GONE: a cluster that should only be started is no longer there."""
+        print(f"cluster {self.name} is gone", file=sys.stderr)
+        sys.exit(GONE)
+
+
+AnyCluster = LocalCluster[ClusterSettings]
+ContainerCluster = LocalCluster[ContainerClusterSettings]

@@ -1,0 +1,81 @@
+"""The JSON document with the settings of a job: written from a dataclass, and validated against it when it is read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+VARIABLE = "JOB"
+"""The environment variable that holds the document."""
+NAMES: Mapping[object, str] = {str: "a string", int: "a whole number", bool: "true or false", NoneType: "null"}
+
+T = TypeVar("T")
+
+
+class DocumentError(ValueError):
+    """A document that is not what the job needs; the text says where and why."""
+
+
+def write(settings: "DataclassInstance") -> str:
+    """Return the document with the settings of a job; equal settings are equal texts."""
+    return json.dumps(asdict(settings), sort_keys=True)
+
+
+def read(kind: type[T], text: str) -> T:
+    """Read the settings of a job.
+
+    Args:
+        kind: the job's dataclass.
+        text: the document.
+
+    Raises:
+        DocumentError: the text is no JSON object, or lacks a key, or has one that the job does not know, or a value of
+            another type.
+    """
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise DocumentError(f"{VARIABLE} holds no JSON document: {error}") from None
+    settings = _value(kind, tree, VARIABLE)
+    assert isinstance(settings, kind)
+    return settings
+
+
+def _value(kind: object, tree: object, path: str) -> object:
+    """Convert a part of the document to the type that is declared for it."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is object:
+        return tree
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _record(kind, tree, path)
+    if origin is tuple:
+        if not isinstance(tree, list):
+            raise DocumentError(f"{path} must be a list")
+        return tuple(_value(arguments[0], item, f"{path}[{index}]") for index, item in enumerate(tree))
+    if origin is Mapping:
+        return {key: _value(arguments[1], value, f"{path}.{key}") for key, value in _object(tree, path).items()}
+    if origin in (Union, UnionType):
+        return None if tree is None else _value(arguments[0], tree, path)
+    if type(tree) is not kind:  # exactly: true is no number
+        raise DocumentError(f"{path} must be {NAMES[kind]}")
+    return tree
+
+
+def _record(kind: "type[DataclassInstance]", tree: object, path: str) -> "DataclassInstance":
+    entries = _object(tree, path)
+    types, names = get_type_hints(kind), [field.name for field in fields(kind)]
+    if missing := [name for name in names if name not in entries]:
+        raise DocumentError(f"{path} lacks {', '.join(missing)}")
+    if unknown := sorted(entries.keys() - set(names)):
+        raise DocumentError(f"{path} has {', '.join(unknown)}, which this job does not know")
+    return kind(**{name: _value(types[name], entries[name], f"{path}.{name}") for name in names})
+
+
+def _object(tree: object, path: str) -> dict[str, object]:
+    if not isinstance(tree, dict):
+        raise DocumentError(f"{path} must be an object")
+    return tree

@@ -1,0 +1,46 @@
+"""Jobs record what they begin to make before they make anything, so that what is cut short can be removed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mesh_federation.clusters import journal
+from mesh_federation.clusters.journal import JournalEntry
+from tests.unit.clusters.stand import Stand, named
+
+
+def test_an_entry_has_what_removing_the_cluster_needs_and_nothing_of_the_environment(stand: Stand) -> None:
+    journal.record(stand.cluster("east-1"), "kwok")
+    [entry] = journal.entries(stand.home, "dev")
+    assert entry == JournalEntry("kwok", {"name": "east-1", "logical": "east", "stack": "dev"})
+    assert entry.name == "east-1"
+
+
+def test_entries_of_other_stacks_are_not_ours(stand: Stand) -> None:
+    journal.record(stand.cluster("east-1"), "kwok")
+    assert journal.entries(stand.home, "prod") == []
+
+
+def test_a_job_killed_while_it_writes_has_begun_nothing(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: Path, target: Path) -> Path:
+        raise InterruptedError
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(InterruptedError):
+        journal.record(stand.cluster("east-1"), "kwok")
+    assert journal.entries(stand.home, "dev") == []
+
+
+def test_a_simulated_cluster_is_recorded_before_it_is_made_and_forgotten_with_it(stand: Stand) -> None:
+    gate = stand.when("kwokctl", "create", hold="create")
+    config = {"kubernetesVersion": "1.34.4", "nodes": 1, "podSubnet": "10.1.0.0/16", "serviceSubnet": "10.2.0.0/24"}
+    making = stand.begin("kwok", "create", stdin=json.dumps(config), settings=named("east-1"))
+    with gate.open("w") as opened:
+        assert [entry.name for entry in journal.entries(stand.home, "dev")] == ["east-1"]
+        making.kill()
+        making.communicate()
+        opened.write("go")
+    [left] = journal.entries(stand.home, "dev")
+    assert stand.run(left.job, "delete", settings=named(left.name)).status == 0
+    assert journal.entries(stand.home, "dev") == []
