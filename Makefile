@@ -58,11 +58,11 @@ lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint tools ## Check style and types, and run the tests of the tiers unit and engine
-	@.venv/bin/pytest tests/unit -n 2 --cov --cov-report=
+	@.venv/bin/pytest tests/unit -n 2 --dist loadfile --cov --cov-report=
 	@.venv/bin/pytest tests/engine -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
 
 unit: dev ## Tests that need nothing
-	@.venv/bin/pytest tests/unit
+	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
 
 lab-test: dev tools ## Tests on real clusters and real traffic; needs Docker
 	@.venv/bin/pytest tests/lab

@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from mesh_federation import rules
 from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import validation, yaml_reader
-from mesh_federation.stack.config import Federation, ProvidedAuthority
+from mesh_federation.stack.config import KEY, PROJECT, Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import Tree, additions, load, merged, resets, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
@@ -21,9 +21,6 @@ from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, ki
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
     from cryptography.x509 import Certificate
-
-PROJECT = "mesh-federation"
-KEY = f"{PROJECT}:federation"
 
 AUTHORITIES = (("trust", "provided"), ("trust", "rotation", "provided"))
 """Where authorities of the user's are declared: the places that take secrets."""

@@ -1,10 +1,9 @@
-"""`mesh call`: one real request for each import or discovery that a sample can use, with who called and who answered.
+"""`mesh call`: sends one real request for each import or discovered service that a sample may call.
 
-The identities are those that the server's own proxy saw (X-Forwarded-Client-Cert), not those that the model hopes for.
+It shows the identities of caller and server that the server's proxy saw (X-Forwarded-Client-Cert).
 """
 
 import json
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,23 +11,26 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mesh_federation import process
+from mesh_federation.cli import stacks
+from mesh_federation.engine import clusters
 from mesh_federation.plan.calls import Call, answering, calls
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.troubleshooting import remedy
 from mesh_federation.verify.xfcc import identities
 
 PATIENCE = 60
-"""Seconds until a call must succeed: proxies learn of a change within a few."""
+"""Seconds until a call must succeed: proxies receive a change within a few."""
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """What came back.
+    """The result of a call.
 
     Attributes:
-        status: of HTTP; 0 when there was none.
-        seconds: from the request to the answer's last byte.
-        body: of the answer, or the caller's complaint.
+        status: HTTP status; 0 if there was no response.
+        seconds: duration of the call.
+        body: body of the response, or the error of curl or kubectl.
     """
 
     status: int
@@ -36,24 +38,35 @@ class CallResult:
     body: str
 
 
+def call_stack(stack: str, overlay: Path | None) -> int:
+    """Make every possible call of a stack; returns the exit status of the command."""
+    workspace = stacks.checkout(stack, overlay)
+    federation = stacks.valid(workspace, stack)
+    tools = stacks.toolchain(stacks.providers(federation))
+    if any(cluster.is_existing for cluster in federation.clusters.values()):
+        clusters.reach(stacks.engine(workspace, stack, tools), federation, stacks.tell)
+    environment = {**workspace.ambient, **workspace.environment(tools)}
+    return call(federation, workspace.home / "kubeconfigs" / stack, environment, Console())
+
+
 def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, str], console: Console) -> int:
-    """Make every call that can be made and print what came of it.
+    """Make every possible call and print its result.
 
     Args:
-        federation: the model.
-        kubeconfigs: folder with a kubeconfig for each cluster.
-        environment: in which kubectl is found.
-        console: to print on.
+        federation: the declared federation.
+        kubeconfigs: folder with one kubeconfig for each cluster.
+        environment: environment variables of kubectl.
+        console: console for the results.
 
     Returns:
-        0 when every call was answered with 200, 1 when one was not, 2 when there was none to make.
+        0 if every call got status 200, 1 if one did not, 2 if no call is possible.
     """
     wanted = list(calls(federation))
     if not wanted:
         _say(
             console,
-            "nothing can be called: no import and no discovered service has a sample `sleep` that may use it, on a"
-            " cluster that runs pods",
+            "no call is possible: no import and no discovered service has a sample `sleep` that may call it,"
+            " on a cluster that runs pods",
         )
         return 2
     failed = 0
@@ -65,12 +78,12 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
 
 
 def report(made: Call, answer: CallResult, may_answer: Mapping[str, str]) -> str:
-    """Write what came of a call for a person.
+    """Describe the result of a call.
 
     Args:
         made: the call.
-        answer: what came back.
-        may_answer: clusters that may have answered, with their trust domains.
+        answer: its result.
+        may_answer: trust domains of the clusters that may have answered, by cluster.
     """
     head = f"{made.cluster}: {made.caller} calls {made.url}"
     if answer.status != 200:
@@ -87,7 +100,7 @@ def report(made: Call, answer: CallResult, may_answer: Mapping[str, str]) -> str
 
 
 def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], console: Console) -> CallResult:
-    """Call until it is answered with 200, or long enough."""
+    """Repeat a call until it gets status 200 or the time is over."""
     deadline = time.monotonic() + PATIENCE
     with console.status(f"{made.cluster} calls {made.source} ..."):
         while (answer := _request(made, kubeconfig, environment)).status != 200 and time.monotonic() < deadline:
@@ -98,12 +111,10 @@ def _settled(made: Call, kubeconfig: Path, environment: Mapping[str, str], conso
 def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> CallResult:
     pod = ["exec", f"--namespace={made.caller.namespace}", f"deployment/{made.caller.name}", "-c", made.caller.name]
     curl = ["curl", "--silent", "--show-error", "--max-time", "10", "--write-out", "\n%{json}", made.url]
+    command = ["kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=15s", *pod, "--", *curl]
     try:
-        done = subprocess.run(
-            ["kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=15s", *pod, "--", *curl],
-            env=dict(environment), capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        done = process.run(command, environment=environment, timeout=30)
+    except process.ProgramTimeout:
         return CallResult(0, 30, f"cluster {made.cluster} did not answer within 30 s")
     body, _, told = done.stdout.rpartition("\n")
     try:

@@ -1,8 +1,9 @@
-"""`mesh topology`: draws a federation from its model, and says where the picture is."""
+"""`mesh topology`: draws a declared federation."""
 
 import sys
 from pathlib import Path
 
+from mesh_federation.cli import stacks
 from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.formats import ENDINGS, Format, TrustFormat
 from mesh_federation.diagrams.graph import graph
@@ -12,25 +13,34 @@ from mesh_federation.plan.federation import plan
 from mesh_federation.stack.config import Federation
 
 
+def topology(stack: str, overlay: Path | None, format: Format | None, live: Path | None, output: Path | None) -> None:
+    """Draw a stack and write the picture."""
+    workspace, federation = stacks.declared(stack, overlay)
+    form = chosen(format, output)
+    file = put(draw(federation, stack, form, live), form, output, workspace.home / "topology", stack)
+    if file:
+        stacks.tell(f"the picture of {stack} is in {file}")
+
+
 def chosen(format: Format | None, output: Path | None) -> Format:
-    """Choose a format: the one that is asked for, else what the file's name says, else SVG.
+    """Return the requested format, or the format of the file's name, or SVG.
 
     Raises:
-        TopologyError: the name says nothing.
+        TopologyError: the name has the ending of no format.
     """
     if format or output is None:
         return format or Format.SVG
     if output.suffix not in ENDINGS:
         raise TopologyError(
             f"{output} cannot be written",
-            "its name does not end like that of any format",
-            f"end it in {', '.join(ENDINGS)}, or say which with --format",
+            "its name has the ending of no format",
+            f"use one of {', '.join(ENDINGS)}, or choose with --format",
         )
     return ENDINGS[output.suffix]
 
 
 def draw(federation: Federation, stack: str, format: Format, report: Path | None) -> bytes:
-    """Draw a federation, with a report of checks laid over it if there is one.
+    """Draw a federation, coloured by a verification report if there is one.
 
     Raises:
         TopologyError: the report cannot be used, or this machine cannot draw this format.
@@ -40,17 +50,17 @@ def draw(federation: Federation, stack: str, format: Format, report: Path | None
 
 
 def put(picture: bytes, format: Format | TrustFormat, output: Path | None, folder: Path, stack: str) -> Path | None:
-    """Write a picture: to its file, else to standard output; a terminal is spared what it cannot show.
+    """Write a picture to its file, or to standard output; a picture that a terminal cannot show goes to a folder.
 
     Args:
-        picture: what to write.
-        format: what it is.
-        output: its file; None where none was named.
-        folder: for pictures that a terminal cannot show.
-        stack: what it shows.
+        picture: the picture.
+        format: its format.
+        output: its file; None for standard output.
+        folder: folder for pictures that a terminal cannot show.
+        stack: name of the stack.
 
     Returns:
-        The file; None where there is none.
+        The file; None for standard output.
 
     Raises:
         TopologyError: the file cannot be written.

@@ -11,10 +11,13 @@ from rich.segment import Segment, Segments
 from rich.text import Text
 from rich.tree import Tree
 
-from mesh_federation.cli.topology import chosen as as_picture
+from mesh_federation.cli import stacks, topology
+from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
 from mesh_federation.diagrams.render import render_hierarchy
+from mesh_federation.engine import state_owner
 from mesh_federation.engine.pulumi import Engine, EngineError
+from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.hierarchy import (
     NOTHING,
     Certificate,
@@ -25,8 +28,11 @@ from mesh_federation.plan.hierarchy import (
     Record,
     Root,
     Rotation,
+    hierarchy,
 )
 from mesh_federation.stack.text import escape_unprintable
+from mesh_federation.toolchain import install
+from mesh_federation.toolchain.pins import Pins
 
 WIDTH = 120
 """Columns of a text that goes into a file."""
@@ -35,12 +41,34 @@ LONGEST = 10_000
 STYLES = {Change.STAYS: "bold", Change.COMES: "bold green", Change.GOES: "bold yellow"}
 
 
-class Outputs(BaseModel):
+class TrustOutputs(BaseModel):
     """What a stack that is up says of its trust; other outputs are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     trust: dict[str, Record]
+
+
+def trust(stack: str, overlay: Path | None, form: TrustFormat | None, output: Path | None) -> None:
+    """Explain the trust of a stack: print it, or write it to a file."""
+    workspace, federation = stacks.declared(stack, overlay)
+    chosen_form = chosen(form, output)
+    told = hierarchy(federation, stack, _made(workspace, stack))
+    if chosen_form is TrustFormat.TEXT and output is None:
+        show(told, Console())
+        return
+    file = topology.put(written(told, chosen_form), chosen_form, output, workspace.home / "trust", stack)
+    if file:
+        stacks.tell(f"the trust of {stack} is explained in {file}")
+
+
+def _made(workspace: Workspace, stack: str) -> Made:
+    """Read what a stack's last `up` made; a missing toolchain is not installed for that."""
+    tools = install.ready({registry.DEFAULT}, pieces=Pins.asking)
+    if isinstance(tools, install.Missing):
+        return Made({}, f"the state cannot be read without the engine ({tools}), so no fingerprints are shown")
+    kept = workspace.with_own_state() if state_owner.stays(workspace, stack) else workspace
+    return made(Engine(kept, tools, stack))
 
 
 def made(engine: Engine) -> Made:
@@ -52,7 +80,7 @@ def made(engine: Engine) -> Made:
         if not engine.exists():
             return NOTHING
         told = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
-        return Made(Outputs.model_validate_json(told).trust)
+        return Made(TrustOutputs.model_validate_json(told).trust)
     except EngineError as error:
         last = str(error).strip().splitlines()[-1:]
         return Made({}, f"the state cannot be read, so no fingerprints are shown: {''.join(last)}")
@@ -68,7 +96,7 @@ def chosen(form: TrustFormat | None, output: Path | None) -> TrustFormat:
     """
     if form or output is None or output.suffix == ".txt":
         return form or TrustFormat.TEXT
-    return TrustFormat(as_picture(None, output).value)
+    return TrustFormat(topology.chosen(None, output).value)
 
 
 def written(told: Hierarchy, form: TrustFormat) -> bytes:

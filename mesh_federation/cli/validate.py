@@ -1,41 +1,65 @@
-"""`mesh validate`: everything that is wrong with a stack file, with no engine and no cluster."""
+"""`mesh validate`: finds all problems of a stack file, without an engine and without a cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh_federation import loader
+from mesh_federation.cli.options import ProblemFormat
 from mesh_federation.plan.expiry import Ending, expiring
 from mesh_federation.stack.config import Federation
-from mesh_federation.stack.problem import InvalidModel, report
+from mesh_federation.stack.problem import (
+    InvalidModel,
+    JUnitCase,
+    JUnitSuite,
+    Problem,
+    json_report,
+    junit_report,
+    report,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def validate(stack_file: Path, console: Console, overlay: Path | None = None) -> int:
-    """Check a stack file, with an overlay laid over it, and print what is wrong.
+def validate(
+    stack_file: Path, console: Console, overlay: Path | None = None, form: ProblemFormat = ProblemFormat.TEXT
+) -> int:
+    """Check a stack file, with an overlay merged over it, and print the problems.
 
     Returns:
-        The exit code: 0 when nothing is wrong, else 1.
+        The exit status: 0 if the stack file is valid, else 1.
     """
     name = named(stack_file, overlay)
+    notes, problems = "", tuple[Problem, ...]()
     try:
         federation = read(stack_file, overlay)
-        text, code = "\n".join([summary(name, federation), *map(warning, expiring(federation))]), 0
+        notes = "\n".join([summary(name, federation), *map(warning, expiring(federation))])
     except InvalidModel as invalid:
-        text, code = report(name, invalid.problems), 1
-    # Neither wrapped nor coloured nor read as markup: `exports[0]` is a path, and people paste these lines.
+        problems = invalid.problems
+    if form is ProblemFormat.TEXT:
+        text = report(name, problems) if problems else notes
+    else:
+        text = (
+            json_report(name, problems) if form is ProblemFormat.JSON else junit_report(name, [_suite(name, problems)])
+        )
+    # Without wrapping, colours and markup: `exports[0]` is a path, and people paste these lines.
     console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-    return code
+    return 1 if problems else 0
+
+
+def _suite(name: str, problems: Sequence[Problem]) -> JUnitSuite:
+    failures = [JUnitCase(each.rule, each.where or name, "failure", each) for each in problems]
+    return JUnitSuite("validate", failures or [JUnitCase("validate", name)])
 
 
 def read(stack_file: Path, overlay: Path | None = None) -> Federation:
-    """Read a stack file that this program can bring up.
+    """Read a stack file.
 
     Raises:
-        InvalidModel: everything that is wrong with it and with the overlay.
+        InvalidModel: it or the overlay is invalid; with all problems.
     """
     layers = loader.declared(stack_file, overlay)
     with layers.checked():
@@ -44,17 +68,17 @@ def read(stack_file: Path, overlay: Path | None = None) -> Federation:
 
 
 def named(stack_file: Path, overlay: Path | None) -> str:
-    """Name what was read, so that nobody overlooks an overlay."""
+    """Name the files that were read, so that nobody overlooks an overlay."""
     return f"{stack_file.name} with {overlay}" if overlay else stack_file.name
 
 
 def warning(ending: Ending) -> str:
-    """Write what will go wrong by itself."""
-    return f"  warning: {ending.name} ends on {ending.date}, in {ending.days_left} days: give another in time\n"
+    """Describe a certificate that expires soon."""
+    return f"  warning: {ending.name} expires on {ending.date}, in {ending.days_left} days: renew it in time\n"
 
 
 def summary(name: str, federation: Federation) -> str:
-    """Write what a sound stack file declares."""
+    """Summarize a valid stack file."""
     counts = {
         "cluster": len(federation.clusters),
         "export": len(federation.exports),

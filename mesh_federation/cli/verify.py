@@ -4,17 +4,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from pathlib import Path
 
+import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from mesh_federation.cli import stacks
+from mesh_federation.cli.errors import NOT_RUN, CouldNotRun, Refused
+from mesh_federation.cli.options import ReportFormat
 from mesh_federation.engine.clusters import reach
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.engine.step import Step
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import Federation
+from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs
@@ -58,10 +63,42 @@ class VerifyOptions:
     """
 
     only: tuple[str, ...]
-    form: StrEnum
+    form: ReportFormat
     drill: bool
     watch: bool
     warning: timedelta
+
+
+def verify_stack(
+    stack: str, overlay: Path | None, only: tuple[str, ...], form: ReportFormat, drill: bool, watch: bool,
+    warning: timedelta | None,
+) -> int:  # fmt: skip
+    """Verify a stack; returns the exit status of the command.
+
+    Raises:
+        CouldNotRun: the verification could not start.
+    """
+    try:
+        workspace, federation = stacks.declared(stack, overlay)
+        engine = stacks.engine(workspace, stack, stacks.toolchain(stacks.providers(federation)))
+        stacks.refuse_without_state(engine)
+    except Refused as refused:
+        raise CouldNotRun(refused.problem) from None
+    except typer.Exit:
+        raise typer.Exit(NOT_RUN) from None
+    soon = timedelta(days=federation.trust.warn_days) if warning is None else warning
+    what = f"{stack} cannot be verified"
+    try:
+        return verify(
+            engine, federation, VerifyOptions(only, form, drill, watch, soon), Console(), Console(stderr=True)
+        )
+    except NotUp as reason:
+        problem = Problem("", "not-up", f"{what}: {reason}", f"./mesh up --stack {stack}")
+    except EngineError as error:
+        problem = Problem("", "engine-failed", f"{what}: {error}", "./mesh preview shows the error of the engine")
+    except UnknownChecks as unknown:
+        problem = Problem("", "unknown-check", str(unknown), f"choose one of: {', '.join(unknown.known)}")
+    raise CouldNotRun(problem)
 
 
 def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: Console, progress: Console) -> int:
@@ -83,7 +120,7 @@ def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: 
     """
     selected = checks(engine, observed(engine, federation), options)
     engine.open()
-    lines = out if options.form == "text" else progress
+    lines = out if options.form is ReportFormat.TEXT else progress
     made = _round(engine.stack, selected, lines)
     _write(made, federation, options.form, out)
     while options.watch:
@@ -174,12 +211,12 @@ def _run(selected: Sequence[Check]) -> Iterator[CheckResult]:
     yield from (run_one(check) for check in selected if check.group == "drill")
 
 
-def _write(made: VerificationReport, federation: Federation, form: StrEnum, out: Console) -> None:
-    if form == "text":
+def _write(made: VerificationReport, federation: Federation, form: ReportFormat, out: Console) -> None:
+    if form is ReportFormat.TEXT:
         text.close(made, out)
-    elif form == "json":
+    elif form is ReportFormat.JSON:
         out.file.write(made.model_dump_json(by_alias=True, indent=2) + "\n")
-    elif form == "junit":
+    elif form is ReportFormat.JUNIT:
         out.file.write(junit.write(made))
     else:
         out.file.write(page(made, federation))

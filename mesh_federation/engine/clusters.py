@@ -29,8 +29,8 @@ def wake(engine: Engine, tell: Callable[[str], None]) -> None:
         EngineError: the state does not know what runs; or a cluster that is there does not start: the error of its job.
     """
     clusters = engine.recorded_clusters()
-    if trouble := lost(engine.workspace, engine.stack, frozenset(cluster.name for cluster in clusters)):
-        raise EngineError(f"{trouble.what}\n  -> {trouble.fix}")
+    if problem := lost(engine.workspace, engine.stack, frozenset(cluster.name for cluster in clusters)):
+        raise EngineError(problem.what, problem.fix)
     with ThreadPoolExecutor() as pool:
         awake = list(pool.map(lambda cluster: _starts(engine, cluster, tell), clusters))
     gone = [cluster for cluster, runs in zip(clusters, awake, strict=True) if not runs and not cluster.outgoing]

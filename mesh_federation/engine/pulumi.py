@@ -27,6 +27,7 @@ from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, parse
 from mesh_federation.jobs.remote_reader import RemoteReaderSettings
 from mesh_federation.process import ProcessResult
 from mesh_federation.stack import files, yaml_reader
+from mesh_federation.stack.problem import Problem, ProblemError
 from mesh_federation.toolchain.install import Toolchain
 
 if TYPE_CHECKING:
@@ -39,8 +40,12 @@ WORKERS = ("pulumi-resource-", "pulumi-language-")
 """How the names begin of what an engine starts and talks to."""
 
 
-class EngineError(Exception):
-    """The engine could not do what it was asked for; its own words say why."""
+class EngineError(ProblemError):
+    """The engine failed."""
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        """Keep the error message of the engine, and what to do about it if that is known."""
+        super().__init__(Problem("", "engine-failed", what, fix))
 
 
 @dataclass(frozen=True)

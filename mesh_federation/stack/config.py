@@ -1,6 +1,6 @@
 """The stack file as types: every key that a user may write, its meaning and its default.
 
-Only shape is decided here (types, allowed words, unknown keys). Facts that span several entries are rules: model/rules.
+Only shape is decided here (types, allowed words, unknown keys). Facts that span several entries are rules.
 Every default is the safe one: nothing is exported unless declared, mTLS is STRICT, trust-domain aliases do not exist.
 """
 
@@ -28,6 +28,10 @@ from pydantic_core import CoreSchema
 
 from mesh_federation.clusters import registry
 from mesh_federation.clusters.provider import LoadBalancer, Provider
+
+PROJECT = "mesh-federation"
+KEY = f"{PROJECT}:federation"
+"""The key of a stack file below which a federation is declared."""
 
 
 @dataclass(frozen=True, order=True)

@@ -6,8 +6,7 @@ Run `python -m mesh_federation.stack.json_schema` after a change of config.py; a
 import json
 from pathlib import Path
 
-from mesh_federation.loader import KEY, PROJECT
-from mesh_federation.stack.config import Federation
+from mesh_federation.stack.config import KEY, PROJECT, Federation
 
 FILE = Path(__file__).with_name("federation.schema.json")
 

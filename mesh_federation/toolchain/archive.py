@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from mesh_federation.toolchain.errors import MOVED, ToolchainError, Unreachable, from_os
+from mesh_federation.toolchain.errors import MOVED, DownloadFailed, ToolchainError, from_os
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def take_programs(source: Path, names: tuple[str, ...], folder: Path) -> None:
         with _members(source) as members:
             found = {member.path.name: member for member in members if member.is_file}
             if missing := [name for name in names if name not in found]:
-                raise Unreachable(
+                raise DownloadFailed(
                     f"{source.name} does not hold {', '.join(missing)}",
                     "its publisher arranges it otherwise than mesh_federation/toolchain/pins.toml says",
                     MOVED,
@@ -51,7 +51,7 @@ def take_folder(source: Path, name: str, folder: Path) -> None:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     _place(member.open(), target, 0o644)
         if not scratch.exists():
-            raise Unreachable(
+            raise DownloadFailed(
                 f"{source.name} does not hold a folder {name}",
                 "its publisher arranges it otherwise than mesh_federation/toolchain/pins.toml says",
                 MOVED,

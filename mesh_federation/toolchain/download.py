@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from mesh_federation.toolchain.errors import MOVED, ToolchainError, Unreachable, from_os
+from mesh_federation.toolchain.errors import MOVED, DownloadFailed, ToolchainError, from_os
 from mesh_federation.toolchain.host import Patience
 from mesh_federation.toolchain.pins import Official
 
@@ -50,16 +50,16 @@ def site_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def unreached(url: str) -> Unreachable:
+def unreached(url: str) -> DownloadFailed:
     """A site that gave no answer at all."""
-    return Unreachable(f"{site_of(url)} cannot be reached", "no answer", _NETWORK)
+    return DownloadFailed(f"{site_of(url)} cannot be reached", "no answer", _NETWORK)
 
 
 def fetch(official: Official, folder: Path, recorded: str | None, patience: Patience) -> tuple[Path, str]:
     """Get the file into the folder; returns it with its SHA-256.
 
     Raises:
-        Unreachable: the publisher did not deliver, or lists no SHA-256 of the file; what came so far is kept.
+        DownloadFailed: the publisher did not deliver, or lists no SHA-256 of the file; what came so far is kept.
         ToolchainError: the checksum is wrong or the disk is full.
     """
     name = urlsplit(official.url).path.rsplit("/", 1)[-1]
@@ -135,7 +135,7 @@ def _publisher_checksum(checksums: str, name: str, patience: Patience) -> str:
         found = None
     if found is None or not _SHA256.fullmatch(found):
         named = name in text or _DIGEST.fullmatch(text.strip())
-        raise Unreachable(
+        raise DownloadFailed(
             f"no checksum for {name}",
             f"{checksums} {'lists it without a SHA-256 checksum' if named else 'does not list it'}",
             MOVED,
@@ -182,7 +182,7 @@ def _complete(url: str, partial: Path, patience: Patience) -> str:
             break
         except _Broken as error:
             if attempt == patience.attempts:
-                raise Unreachable(
+                raise DownloadFailed(
                     f"the download of {url} broke off {attempt} times",
                     str(error),
                     "run it again: it goes on where it stopped",
@@ -269,20 +269,20 @@ def _explained(url: str) -> Iterator[None]:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        raise Unreachable(
+        raise DownloadFailed(
             f"{url} is not to be had",
             f"its server answers {error.code} {error.reason}",
             MOVED if error.code in (401, 403, 404, 410) else "try again later",
         ) from error
     except TimeoutError as error:
-        raise Unreachable(
+        raise DownloadFailed(
             f"{url} is too slow",
             "nothing came for the time that is waited",
             "run it again: it goes on where it stopped",
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
-        raise Unreachable(f"{url} cannot be reached", f"{reason}", _NETWORK) from error
+        raise DownloadFailed(f"{url} cannot be reached", f"{reason}", _NETWORK) from error
 
 
 def _sha256(path: Path) -> str:

@@ -1,48 +1,43 @@
-"""The one error of the toolchain: what failed, why, and what to do about it."""
+"""The error of the toolchain: what failed, why, and what to do about it."""
 
 import errno
 import shutil
 from pathlib import Path
 
+from mesh_federation.stack.problem import Problem, ProblemError
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class ToolchainError(Exception):
-    """Something could not be got; says what the user can do.
-
-    Attributes:
-        what: what failed, in a line.
-        why: the reason, as far as it is known.
-        fix: what to do.
-    """
+class ToolchainError(ProblemError):
+    """A program could not be installed."""
 
     def __init__(self, what: str, why: str, fix: str) -> None:
-        """Keep the three parts apart, so that each can be shown in its own way."""
-        super().__init__(f"{what}\n  {why}\n  -> {fix}")
-        self.what = what
-        self.why = why
-        self.fix = fix
+        """Build the problem from what failed, the cause and the fix."""
+        super().__init__(Problem("", "not-installed", what, fix, why))
 
 
-class Unreachable(ToolchainError):
-    """A publisher did not deliver what is pinned. Another route may still do; a wrong checksum is never this."""
+class DownloadFailed(ToolchainError):
+    """A publisher did not deliver the pinned version; another route may work. Never used for a wrong checksum."""
 
 
 MOVED = (
-    "see whether a proxy stands between, and whether that version was released for this machine; if its publisher "
-    "moved it, correct its lines in mesh_federation/toolchain/pins.toml"
+    "check for a proxy, and that this version was released for this platform; if its publisher moved it, update"
+    " mesh_federation/toolchain/pins.toml"
 )
-"""What to do where a publisher answers and does not have what is asked for."""
+"""Fix if a publisher responds but does not have the file."""
 
 
 def from_os(what: str, folder: Path, error: OSError) -> ToolchainError:
-    """Say what a failed write means, a full disk above all."""
+    """Return the error for a failed write, for example on a full disk."""
     if error.errno in _FULL:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(nearest).free // 2**20
         return ToolchainError(
             what,
             f"no space left in {folder} ({free} MiB free)",
-            "free some space (about 4 GiB are needed) or point MESH_CACHE at a larger disk, then run it again",
+            "free some space (about 4 GiB are needed) or set MESH_CACHE to another disk, then run it again",
         )
-    return ToolchainError(what, f"{folder}: {error.strerror or error}", "see that the folder exists and is writable")
+    return ToolchainError(
+        what, f"{folder}: {error.strerror or error}", "make sure that the folder exists and is writable"
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mesh_federation.toolchain import archive, build, download, launchers, pins
-from mesh_federation.toolchain.errors import ToolchainError, Unreachable, from_os
+from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.locate import (
     Entry,
@@ -34,7 +34,9 @@ from mesh_federation.toolchain.locate import (
 from mesh_federation.toolchain.pins import Official, Piece, Pins, checked
 
 _PARALLEL_DOWNLOADS = 4
-_NOT_OFFERED = Unreachable("no official release", "its publisher offers none for this machine", "use another machine")
+_NOT_OFFERED = DownloadFailed(
+    "no official release", "its publisher offers none for this machine", "use another machine"
+)
 
 
 @dataclass(frozen=True)
@@ -264,7 +266,7 @@ class _Installation:
         self._store.remember(str(found), ask(piece, found, self._host))
         return on_path(piece, self._store.entries(), self._host)
 
-    def _download(self, pieces: Collection[Piece]) -> dict[str, Unreachable]:
+    def _download(self, pieces: Collection[Piece]) -> dict[str, DownloadFailed]:
         """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
         unreached = {piece.name: _NOT_OFFERED for piece in pieces}
         by_file: dict[Official, list[Piece]] = {}
@@ -287,7 +289,7 @@ class _Installation:
                     for piece in jobs[job]:
                         self._unpack(piece, path, sha256, begun)
                         unreached.pop(piece.name)
-                except Unreachable as error:
+                except DownloadFailed as error:
                     left = [piece for piece in jobs[job] if piece.name in unreached]
                     unreached.update({piece.name: error for piece in left})
                 except ToolchainError as error:
@@ -326,9 +328,9 @@ class _Installation:
             return f"checksum not recorded in {self._host.checksums}: {error.strerror}"
         return ""
 
-    def _without_publisher(self, piece: Piece, refused: Unreachable) -> None:
+    def _without_publisher(self, piece: Piece, refused: DownloadFailed) -> None:
         """Take the next route, and tell why."""
-        begun, why = time.monotonic(), f"{refused.what}: {refused.why}"
+        begun, why = time.monotonic(), f"{refused.problem.what}: {refused.problem.why}"
         if piece.program or piece.source:
             self._report(Progress(piece.name, piece.version, "begins", "module", note=why))
             with _told(why):
@@ -342,7 +344,7 @@ class _Installation:
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
-            raise ToolchainError(f"{piece.name} cannot be got", why, refused.fix)
+            raise ToolchainError(f"{piece.name} cannot be got", why, refused.problem.fix)
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch
@@ -373,4 +375,6 @@ def _told(why: str) -> Iterator[None]:
     try:
         yield
     except ToolchainError as error:
-        raise ToolchainError(error.what, f"{error.why} (its Go module is used because {why})", error.fix) from error
+        raise ToolchainError(
+            error.problem.what, f"{error.problem.why} (its Go module is used because {why})", error.problem.fix
+        ) from error

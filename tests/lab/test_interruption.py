@@ -58,7 +58,7 @@ def test_ctrl_c_says_that_the_next_up_goes_on_and_it_does(bare: Checkout) -> Non
     with interrupted(bare, CLUSTERS) as run:
         await_containers(bare)
         interrupt(run.process)
-    assert "it goes on where it stopped" in run.said
+    assert "run it again to continue" in run.said
     with interrupted(bare, GATEWAYS) as run:
         interrupt(run.process)
     assert_converges(bare)

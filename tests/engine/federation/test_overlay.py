@@ -48,7 +48,7 @@ def test_up_with_an_overlay_makes_it_so_and_up_without_takes_it_back(running: Ch
     before = requested(running.get("east", "deployment", "istio-eastwestgateway"))
     done = running.up("--overlay", str(overlay))
     assert done.changes()["updated"] == len(GATEWAYS)
-    assert f"with {overlay} laid over" in done.stdout
+    assert f"with {overlay} merged over" in done.stdout
     assert requested(running.get("east", "deployment", "istio-eastwestgateway")) == CPU
     assert set(running.up(MESH_OVERLAY=str(overlay)).changes()) == {"unchanged"}
     assert running.git_status() == ""

@@ -54,7 +54,7 @@ def test_clusters_that_ctrl_c_left_half_made_are_removed(fresh: Checkout) -> Non
     with interrupted(fresh, begun("west-create")) as run:
         eventually(lambda: bool(fresh.control_planes()))
         interrupt(run.process)
-    assert "it goes on where it stopped" in run.said
+    assert "run it again to continue" in run.said
     fresh.down()
     assert_nothing_is_left(fresh)
 

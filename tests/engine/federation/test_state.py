@@ -69,7 +69,7 @@ def test_clusters_whose_state_is_gone_keep_their_authorities(fresh: Checkout) ->
     state, away = fresh.home / "state", fresh.home / "state-of-before"
     state.rename(away)
     refused = fresh.mesh("up", "--yes")
-    assert (refused.code, f"put {state} back" in refused.stderr) == (1, True), refused.text
+    assert (refused.code, f"restore {state}" in refused.stderr) == (1, True), refused.text
     assert root(fresh, "west") == before
     shutil.rmtree(state)
     away.rename(state)
@@ -114,7 +114,7 @@ def test_a_damaged_state_is_mended_by_the_command_that_is_named_and_lost_kubecon
     assert peoples.stat().st_mode & 0o077 == 0
     (fresh.home / "passphrase").unlink()
     refused = fresh.mesh("up", "--yes")
-    assert (refused.code, "passphrase is gone" in refused.stderr) == (1, True), refused.text
+    assert (refused.code, "passphrase is missing" in refused.stderr) == (1, True), refused.text
     fresh.down()
     assert_nothing_is_left(fresh)
 
@@ -124,6 +124,6 @@ def test_an_engine_that_outlives_its_run_is_named(fresh: Checkout) -> None:
         run.process.kill()
         [engine] = fresh.engines()
         refused = fresh.mesh("up", "--yes")
-        assert f"an engine is at work on {fresh.stack}: process {engine.pid}" in refused.stderr, refused.text
+        assert f"another engine is changing {fresh.stack}: process {engine.pid}" in refused.stderr, refused.text
     eventually(lambda: not fresh.engines(), 300)
     fresh.up()

@@ -66,13 +66,13 @@ def test_an_expired_kubeconfig_could_not_run_and_says_what_to_renew(running: Che
 def test_nothing_that_is_up_cannot_be_verified_and_says_how_to_bring_it_up(fresh: Checkout) -> None:
     done = fresh.mesh("verify")
     assert (done.code, done.stdout) == (2, "")
-    assert "embedded cannot be verified: nothing of it is up\n  -> ./mesh up --stack embedded" in done.stderr
+    assert "embedded cannot be verified: it is not up\n  -> ./mesh up --stack embedded" in done.stderr
 
 
 def test_a_check_that_there_is_not_is_told_with_those_that_there_are(running: Checkout) -> None:
     done = running.mesh("verify", "--only=trsut")
     assert done.code == 2
-    assert "no check goes by trsut" in done.stderr and "trust.cacerts" in done.stderr
+    assert "no check matches trsut" in done.stderr and "trust.cacerts" in done.stderr
 
 
 def test_ctrl_c_ends_it_at_once_without_a_traceback(running: Checkout) -> None:

@@ -138,16 +138,16 @@ def test_a_refusal_is_told_with_the_servers_words_and_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("RBAC: access denied", "west refuses sleep/sleep: name it under `to` of the export"),
+        ("RBAC: access denied", "west refuses sleep/sleep: add it under `to` of the export"),
         ("upstream connect error ... TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
          "east and west do not accept each other's certificates"),
         ("curl: (6) Could not resolve host: httpbin", "east does not know the host"),
-        ("upstream connect error or disconnect/reset before headers", "east does not reach the gateway of west"),
-        ("no healthy upstream", "east does not reach the gateway of west"),
-        ("curl: (28) Operation timed out after 10000 milliseconds", "east does not reach the gateway of west"),
-        ("Unable to connect to the server: EOF", "cluster east does not answer: ./mesh up starts what stopped"),
+        ("upstream connect error or disconnect/reset before headers", "east cannot reach the gateway of west"),
+        ("no healthy upstream", "east cannot reach the gateway of west"),
+        ("curl: (28) Operation timed out after 10000 milliseconds", "east cannot reach the gateway of west"),
+        ("Unable to connect to the server: EOF", "cluster east does not answer: ./mesh up starts stopped clusters"),
         ("cluster east did not answer within 30 s", "cluster east does not answer"),
-        ("the moon is full", "./mesh up --refresh puts back what somebody removed or changed; ./mesh doctor"),
+        ("the moon is full", "./mesh up --refresh restores what was removed or changed; ./mesh doctor"),
     ],
 )  # fmt: skip
 def test_a_call_that_fails_is_told_with_what_it_means(said: str, told: str) -> None:
@@ -201,4 +201,4 @@ def test_a_call_that_is_not_answered_fails(kubectl: Path, answer: str, said: str
 def test_where_nothing_can_be_called_that_is_said_and_not_passed_over(kubectl: Path) -> None:
     status, text = made(kubectl, federation("kwok"), "")
     assert status == 2
-    assert text.startswith("nothing can be called")
+    assert text.startswith("no call is possible")

@@ -110,7 +110,7 @@ def test_a_lock_of_a_killed_run_is_cleared_and_said_so(
 ) -> None:
     monkeypatch.setattr("mesh_federation.engine.pulumi.Engine.clear_stale_lock", lambda _: [4711])
     done = mesh("preview", "--stack", STACK)
-    assert done.err == f"a run that was killed (process 4711) still held the lock of {STACK}: cleared\n"
+    assert done.err == f"removed the lock of {STACK} that a killed run (process 4711) left\n"
 
 
 def test_what_the_engine_refuses_is_told_in_its_words(mesh: Mesh, desk: Desk) -> None:
@@ -127,7 +127,7 @@ def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, m
     monkeypatch.setattr(install, "install", fails)
     done = mesh("up", "--yes", "--stack", STACK)
     assert done.status == 1
-    assert done.err.startswith("Getting what the toolchain lacks")
+    assert done.err.startswith("Installing missing programs")
     assert done.err.endswith("error: etcd cannot be built\n  no Go on this machine\n  -> install Go 1.26\n")
     assert desk.calls() == []
 
@@ -155,7 +155,7 @@ def test_who_stops_it_is_told_that_it_goes_on_where_it_stopped(mesh: Mesh, monke
     monkeypatch.setattr(install, "ready", stopped)
     done = mesh("preview", "--stack", STACK)
     assert done.status == 130
-    assert done.err == "stopped; run it again: it goes on where it stopped\n"
+    assert done.err == "stopped; run it again to continue\n"
 
 
 def test_an_option_that_does_not_exist_is_a_usage_error(mesh: Mesh) -> None:

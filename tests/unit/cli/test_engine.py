@@ -550,7 +550,7 @@ def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(d
     mark.parent.mkdir(parents=True)
     mark.write_text("west-9", encoding="utf-8")
     recorded(desk, command(KWOK, stdin="config"))
-    with pytest.raises(EngineError, match="dev made west-9 in this checkout, and this checkout's own state does not"):
+    with pytest.raises(EngineError, match="dev made west-9 in this checkout, but this checkout's own state does not"):
         clusters.wake(desk.engine, told)
     assert not scripts.exists()
 

@@ -57,12 +57,12 @@ def test_the_environment_names_an_overlay_and_the_option_wins(
         done = mesh("preview", "--stack", STACK, *words)
         assert done.status == 0
         assert seen.read_text(encoding="utf-8") == f"{used}\n"
-        assert done.err == f"{used} is laid over Pulumi.{STACK}.yaml\n"
+        assert done.err == f"{used} is merged over Pulumi.{STACK}.yaml\n"
 
 
 def test_up_ends_by_saying_which_overlay_was_laid_over(mesh: Mesh, answering: Desk, overlay: Path) -> None:
     done = mesh("up", "--yes", "--stack", STACK, "--overlay", str(overlay))
-    assert f"{STACK} is up with {overlay} laid over its stack file\n" in done.out
+    assert f"{STACK} is up with {overlay} merged over its stack file\n" in done.out
     assert "laid over" not in mesh("up", "--yes", "--stack", STACK).out
 
 

@@ -31,7 +31,7 @@ def test_what_a_terminal_cannot_show_becomes_a_file(mesh: Mesh, desk: Desk, monk
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     done = mesh("topology", "--stack", STACK)
     file = desk.workspace.home / "topology" / f"{STACK}.svg"
-    assert (done.status, done.out, done.err) == (0, "", f"{STACK} is drawn in {file}\n")
+    assert (done.status, done.out, done.err) == (0, "", f"the picture of {STACK} is in {file}\n")
     assert file.read_text(encoding="utf-8").startswith("<svg ")
     assert mesh("topology", "--stack", STACK, "--format", "mermaid").out.startswith("flowchart LR\n")
 
@@ -42,7 +42,7 @@ def test_what_a_terminal_cannot_show_becomes_a_file(mesh: Mesh, desk: Desk, monk
 )
 def test_a_files_name_says_its_format(mesh: Mesh, tmp_path: Path, name: str, starts: bytes) -> None:
     done = mesh("topology", "--stack", STACK, "--output", str(tmp_path / name))
-    assert (done.status, done.out, done.err) == (0, "", f"{STACK} is drawn in {tmp_path / name}\n")
+    assert (done.status, done.out, done.err) == (0, "", f"the picture of {STACK} is in {tmp_path / name}\n")
     assert (tmp_path / name).read_bytes().startswith(starts)
 
 
@@ -69,7 +69,7 @@ def test_an_overlay_is_drawn_too(mesh: Mesh, tmp_path: Path) -> None:
     overlay.write_text("clusters: {west: {istioVersion: 1.30.2}}\n", encoding="utf-8")
     done = mesh("topology", "--stack", STACK, "--overlay", str(overlay), "--format", "json")
     assert [each["istio"] for each in json.loads(done.out)["clusters"]] == ["1.31.0", "1.30.2"]
-    assert f"{overlay} is laid over" in done.err
+    assert f"{overlay} is merged over" in done.err
 
 
 def test_a_stack_that_is_not_sound_is_not_drawn(mesh: Mesh, desk: Desk) -> None:

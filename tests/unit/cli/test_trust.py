@@ -124,7 +124,7 @@ def test_a_rotation_is_told_with_what_to_write_next(mesh: Mesh, tmp_path: Path) 
     done = mesh("trust", "--stack", STACK, "--overlay", str(overlay))
     assert "Rotation, phase switch" in done.out and "restarts in east: istiod, east-west gateway" in done.out
     assert "      rotation:\n        phase: drop\n        root: r2\n" in done.out
-    assert f"{overlay} is laid over" in done.err
+    assert f"{overlay} is merged over" in done.err
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_rotation_is_told_with_what_to_write_next(mesh: Mesh, tmp_path: Path) 
 )
 def test_a_files_name_says_its_format(mesh: Mesh, tmp_path: Path, name: str, starts: bytes) -> None:
     done = mesh("trust", "--stack", STACK, "--output", str(tmp_path / name))
-    assert (done.status, done.out, done.err) == (0, "", f"the trust of {STACK} is told in {tmp_path / name}\n")
+    assert (done.status, done.out, done.err) == (0, "", f"the trust of {STACK} is explained in {tmp_path / name}\n")
     assert (tmp_path / name).read_bytes().startswith(starts)
 
 
@@ -159,7 +159,7 @@ def test_what_a_terminal_cannot_show_becomes_a_file(mesh: Mesh, desk: Desk, monk
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     file = desk.workspace.home / "trust" / f"{STACK}.svg"
     done = mesh("trust", "--stack", STACK, "--format", "svg")
-    assert (done.status, done.out, done.err) == (0, "", f"the trust of {STACK} is told in {file}\n")
+    assert (done.status, done.out, done.err) == (0, "", f"the trust of {STACK} is explained in {file}\n")
     assert ElementTree.parse(file).getroot().tag.endswith("svg")
 
 

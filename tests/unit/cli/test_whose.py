@@ -53,7 +53,7 @@ def test_a_login_that_another_project_made_is_not_for_a_stack_of_the_checkouts_o
 ) -> None:
     answering.log_in()
     done = mesh(*words.split(), "--stack", STACK)
-    assert f"{STACK} is kept in this checkout's own state" in done.err
+    assert f"{STACK} is in this checkout's own state" in done.err
     assert not [call for call in answering.calls() if "stack ls" in call or "stack init" in call]
 
 
@@ -72,8 +72,8 @@ def test_another_backend_that_is_named_is_refused_while_the_own_state_knows_the_
     monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: other.workspace)
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
-    assert f"{STACK} is kept in this checkout's own state" in done.err
-    assert "PULUMI_BACKEND_URL leads to postgres://states/db" in done.err and "-> unset it" in done.err
+    assert f"the state of {STACK} is in this checkout's own state" in done.err
+    assert "PULUMI_BACKEND_URL selects postgres://states/db" in done.err and "-> unset it" in done.err
     assert "secret" not in done.err
     assert answering.calls() == []
     assert answering.workspace.own_state(STACK)
@@ -88,7 +88,7 @@ def test_a_checkout_that_is_logged_out_says_where_the_state_of_its_clusters_is(
     desk.workspace.backend_note(STACK).write_text("https://api.example.org", encoding="utf-8")
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status == 1
-    assert f"{STACK} is kept in https://api.example.org" in done.err and "`pulumi login` there" in done.err
+    assert f"the state of {STACK} is in https://api.example.org" in done.err and "`pulumi login` there" in done.err
     assert desk.calls() == []
 
 
@@ -117,8 +117,8 @@ def test_where_the_state_is_gone_and_clusters_stand_nothing_is_made_over_them(
     noted(desk)
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
-    assert f"{STACK} made west-1a2b3c in this checkout, and this checkout's own state does not know it" in done.err
-    assert f"-> put {desk.workspace.state()} back, or `./mesh down --stack dev`" in done.err
+    assert f"{STACK} made west-1a2b3c in this checkout, but this checkout's own state does not know it" in done.err
+    assert f"-> restore {desk.workspace.state()}, or run `./mesh down --stack dev`" in done.err
     assert desk.calls() == []
 
 
@@ -137,7 +137,7 @@ def test_down_without_a_state_says_what_stays_in_clusters_of_others(mesh: Mesh, 
     kubeconfigs = reached(desk, "prod", "prod-9")
     done = mesh("down", "--yes", "--stack", STACK)
     assert (done.status, done.out) == (1, "")
-    assert f"what {STACK} made in prod stays" in done.err
+    assert f"the objects of {STACK} in prod stay" in done.err
     assert not folder.exists() and kubeconfigs.exists()
 
 
@@ -159,8 +159,8 @@ def test_a_damaged_state_is_named_with_the_whole_copy_beside_it(
     copy = answering.keep_state(ending=".json.bak")
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
-    assert f"the state of {STACK}, {file}, is empty or ends in the middle" in done.err
-    assert f"-> its copy of the run before is whole, put it back: cp {copy} {file}\n" in done.err
+    assert f"the state of {STACK}, {file}, is empty or truncated" in done.err
+    assert f"-> restore the backup of the run before: cp {copy} {file}\n" in done.err
     assert answering.calls() == []
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_copy_is_not_offered_and_down_removes_what_the_notes_name(mesh
     assert (refused.status, "cp " in refused.err, "`./mesh down --stack dev`" in refused.err) == (1, False, True)
     done = mesh("down", "--yes", "--stack", STACK)
     assert (done.status, done.out) == (0, f"{STACK}: nothing is left\n")
-    assert f"{file}, is empty or ends in the middle" in done.err
+    assert f"{file}, is empty or truncated" in done.err
     assert not folder.exists() and not file.exists()
 
 
@@ -183,7 +183,7 @@ def test_a_passphrase_is_never_made_where_a_stack_needs_the_one_that_is_lost(mes
     for words in ("up --yes", "preview", "verify"):
         done = mesh(*words.split(), "--stack", STACK)
         assert done.status in (1, 2)
-        assert f"{answering.workspace.passphrase()} is gone" in done.err and "-> put it back" in done.err
+        assert f"{answering.workspace.passphrase()} is missing" in done.err and "-> restore it" in done.err
     assert not answering.workspace.passphrase().exists()
     assert answering.calls() == []
 
@@ -211,7 +211,7 @@ def test_down_without_the_passphrase_removes_what_the_notes_name(mesh: Mesh, ans
     answering.workspace.passphrase().unlink()
     done = mesh("down", "--yes", "--stack", STACK)
     assert (done.status, done.out) == (0, f"{STACK}: nothing is left\n")
-    assert "passphrase is gone" in done.err
+    assert "passphrase is missing" in done.err
     assert not folder.exists() and not answering.workspace.own_state(STACK)
     assert changes(answering) == []
 
@@ -263,8 +263,8 @@ def test_an_engine_that_is_at_work_is_named_and_its_lock_left_alone(
     monkeypatch.setattr("mesh_federation.engine.pulumi.Engine.at_work", lambda _: [4711])
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status == 1
-    assert done.err.startswith(f"error: an engine is at work on {STACK}: process 4711")
-    assert "-> wait until it has ended, or stop it in order: kill -INT 4711" in done.err
+    assert done.err.startswith(f"error: another engine is changing {STACK}: process 4711")
+    assert "-> wait until it ends, or stop it: kill -INT 4711" in done.err
     assert answering.calls() == []
 
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from mesh_federation import loader
 from mesh_federation.stack.certificates import unfit
+from mesh_federation.stack.config import KEY
 from mesh_federation.stack.problem import InvalidModel, Problem
 
 Authority = dict[str, object]
@@ -149,7 +150,7 @@ def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -
             authority[name] = f"{cluster}-{name}.pem"
     tree = _tree(files["east"], files["west"])
     assert _findings(tree, tmp_path) == ()
-    config = {"config": {loader.KEY: tree}}
+    config = {"config": {KEY: tree}}
     (tmp_path / "Pulumi.test.yaml").write_text(json.dumps(config))
     assert loader.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
 

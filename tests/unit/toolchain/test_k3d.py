@@ -48,8 +48,8 @@ def test_where_nobody_delivers_k3d_both_routes_are_named(k3d_host: Host, publish
     publish_all(publisher)
     with pytest.raises(ToolchainError) as failed:
         install({"k3d"}, lambda _: None, k3d_host)
-    assert failed.value.what == "k3d cannot be built"
-    assert "no Go on this machine" in failed.value.why and "404" in failed.value.why
+    assert failed.value.problem.what == "k3d cannot be built"
+    assert "no Go on this machine" in failed.value.problem.why and "404" in failed.value.problem.why
 
 
 def test_a_preview_needs_no_k3d(k3d_host: Host, publisher: Publisher) -> None:

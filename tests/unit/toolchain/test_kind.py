@@ -78,9 +78,9 @@ def test_a_manifest_of_another_checksum_than_the_pinned_one_is_refused_and_throw
     go_with_manifest(kind_host, tmp_path)  # never a way around a wrong checksum
     with pytest.raises(ToolchainError) as refused:
         install({"kind"}, lambda _: None, kind_host)
-    assert "wrong checksum" in refused.value.what and METALLB in refused.value.what
-    assert "[checksums] in mesh_federation/toolchain/pins.toml lists" in refused.value.why
-    assert "do not go on" in refused.value.fix and "changed that line" in refused.value.fix
+    assert "wrong checksum" in refused.value.problem.what and METALLB in refused.value.problem.what
+    assert "[checksums] in mesh_federation/toolchain/pins.toml lists" in refused.value.problem.why
+    assert "do not go on" in refused.value.problem.fix and "changed that line" in refused.value.problem.fix
     assert not [path for path in kind_host.cache.rglob("metallb*") if path.is_file()]
 
 
@@ -92,8 +92,8 @@ def test_a_manifest_without_a_pinned_checksum_is_refused_before_it_is_fetched(
     kind_host.pins.write_text("".join(line for line in lines if METALLB not in line))
     with pytest.raises(ToolchainError) as refused:
         install({"kind"}, lambda _: None, kind_host)
-    assert f"no checksum for {publisher.url}{METALLB}" in refused.value.what
-    assert "[checksums] in mesh_federation/toolchain/pins.toml" in refused.value.fix
+    assert f"no checksum for {publisher.url}{METALLB}" in refused.value.problem.what
+    assert "[checksums] in mesh_federation/toolchain/pins.toml" in refused.value.problem.fix
     assert publisher.asked(METALLB) == []
 
 
@@ -104,7 +104,7 @@ def test_a_program_of_another_checksum_than_its_publisher_lists_is_refused(
     publisher.files[KIND] = b"another kind"
     with pytest.raises(ToolchainError, match="wrong checksum") as refused:
         install({"kind"}, lambda _: None, kind_host)
-    assert KIND in refused.value.what and "its publisher lists" in refused.value.why
+    assert KIND in refused.value.problem.what and "its publisher lists" in refused.value.problem.why
     assert not [path for path in kind_host.cache.rglob("kind*") if path.is_file()]
 
 
@@ -143,7 +143,7 @@ def test_a_manifest_that_nobody_delivers_names_both_routes(kind_host: Host, publ
     del publisher.files[METALLB]
     with pytest.raises(ToolchainError) as failed:
         install({"kind"}, lambda _: None, kind_host)
-    assert "no Go on this machine" in failed.value.why and "404" in failed.value.why
+    assert "no Go on this machine" in failed.value.problem.why and "404" in failed.value.problem.why
 
 
 def test_a_manifest_that_changed_in_the_cache_is_got_again(kind_host: Host, publisher: Publisher) -> None:

@@ -43,8 +43,8 @@ def failing(text: str, status: int = 1) -> str:
 def test_a_machine_without_go_is_told_which_go_to_install(host: Host, tmp_path: Path) -> None:
     with pytest.raises(ToolchainError) as missing:
         built(host, tmp_path)
-    assert "no Go on this machine; 1.21.0 or newer" in missing.value.why
-    assert "https://go.dev/dl" in missing.value.fix
+    assert "no Go on this machine; 1.21.0 or newer" in missing.value.problem.why
+    assert "https://go.dev/dl" in missing.value.problem.fix
 
 
 @pytest.mark.parametrize(("version", "toolchain"), [("1.20.7", "auto"), ("1.20", "local")])
@@ -86,8 +86,8 @@ def test_what_go_says_is_sorted_by_what_to_do(host: Host, tmp_path: Path, said: 
     go(host, otherwise=failing(said))
     with pytest.raises(ToolchainError) as failed:
         built(host, tmp_path)
-    assert why in failed.value.why
-    assert fix in failed.value.fix
+    assert why in failed.value.problem.why
+    assert fix in failed.value.problem.fix
     assert not (tmp_path / "bin" / "pulumi").exists()
 
 
@@ -171,8 +171,11 @@ def test_a_manifest_of_other_bytes_than_the_publishers_is_refused(
 ) -> None:
     with pytest.raises(ToolchainError) as refused:
         copied("0" * 64)
-    assert "0" * 64 in refused.value.why and hashlib.sha256(b"kind: Namespace\n").hexdigest() in refused.value.why
-    assert "mesh_federation/toolchain/modules/metallb" in refused.value.fix
+    assert (
+        "0" * 64 in refused.value.problem.why
+        and hashlib.sha256(b"kind: Namespace\n").hexdigest() in refused.value.problem.why
+    )
+    assert "mesh_federation/toolchain/modules/metallb" in refused.value.problem.fix
     assert not (tmp_path / "manifests").exists()
 
 

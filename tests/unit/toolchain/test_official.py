@@ -13,7 +13,7 @@ import pytest
 from mesh_federation.toolchain import download, pins
 from mesh_federation.toolchain.archive import take_folder, take_programs
 from mesh_federation.toolchain.download import fetch, listed, reachable
-from mesh_federation.toolchain.errors import ToolchainError, Unreachable
+from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError
 from mesh_federation.toolchain.host import Host, Patience
 from mesh_federation.toolchain.install import Progress, Toolchain, install, ready
 from mesh_federation.toolchain.pins import Official
@@ -115,8 +115,8 @@ def test_a_corrupt_file_is_refused_and_thrown_away(host: Host, publisher: Publis
     publisher.files[KUBECTL] = b"something else"
     with pytest.raises(ToolchainError) as refused:
         install({"kwok"}, lambda _: None, host)
-    assert "wrong checksum" in refused.value.what and KUBECTL in refused.value.what
-    assert "do not go on" in refused.value.fix
+    assert "wrong checksum" in refused.value.problem.what and KUBECTL in refused.value.problem.what
+    assert "do not go on" in refused.value.problem.fix
     assert not [path for path in host.cache.rglob("kubectl*") if path.is_file()]
 
 
@@ -132,9 +132,9 @@ def test_a_truncated_file_is_taken_up_where_it_stopped(get: Get, publisher: Publ
     content = os.urandom(500_000)
     publisher.offer("/file", content)
     publisher.answers["/file"] = truncated(200_000)
-    with pytest.raises(Unreachable) as broken:
+    with pytest.raises(DownloadFailed) as broken:
         get()
-    assert "goes on where it stopped" in broken.value.fix
+    assert "goes on where it stopped" in broken.value.problem.fix
     del publisher.answers["/file"]
     path = get()
     assert path.read_bytes() == content
@@ -172,8 +172,8 @@ def test_a_missing_file_names_its_address_and_what_to_do(host: Host, publisher: 
     del publisher.files[KUBECTL]
     with pytest.raises(ToolchainError) as missing:
         install({"kwok"}, lambda _: None, host)
-    assert "404" in missing.value.why and KUBECTL in missing.value.why
-    assert missing.value.fix
+    assert "404" in missing.value.problem.why and KUBECTL in missing.value.problem.why
+    assert missing.value.problem.fix
 
 
 def test_a_piece_with_another_route_does_without_a_missing_file(host: Host, publisher: Publisher) -> None:
@@ -186,9 +186,9 @@ def test_a_piece_with_another_route_does_without_a_missing_file(host: Host, publ
 def test_a_publisher_that_stalls_is_not_waited_for(get: Get, tmp_path: Path, publisher: Publisher) -> None:
     publisher.offer("/file", b"x" * 1000)
     publisher.answers["/file"] = held(publisher, after=100)
-    with pytest.raises(Unreachable) as slow:
+    with pytest.raises(DownloadFailed) as slow:
         get(Patience(stall=0.2, attempts=1))
-    assert "too slow" in slow.value.what
+    assert "too slow" in slow.value.problem.what
     assert (tmp_path / "file.part").stat().st_size == 100
 
 
@@ -218,8 +218,8 @@ def test_a_file_that_changed_upstream_after_its_first_use_is_refused(host: Host,
     host.pins.write_text(host.pins.read_text().replace('istio = "1.29.3"', 'istio = "1.29.4"'))
     with pytest.raises(ToolchainError) as refused:
         install({"kwok"}, lambda _: None, host)
-    assert "is not the file that it was" in refused.value.what
-    assert "checksums.txt in the cache folder" in refused.value.fix
+    assert "is not the file that it was" in refused.value.problem.what
+    assert "checksums.txt in the cache folder" in refused.value.problem.fix
 
 
 def test_a_record_that_cannot_be_written_is_said_and_no_error(

@@ -150,8 +150,8 @@ def test_what_a_publisher_moved_is_built_and_told(
     why = moved(name, move, publisher)
     with pytest.raises(ToolchainError, match="there is no Go on this machine") as failed:
         got(name, host, told)
-    assert why in failed.value.why
-    assert "install it from https://go.dev/dl" in failed.value.fix
+    assert why in failed.value.problem.why
+    assert "install it from https://go.dev/dl" in failed.value.problem.fix
 
 
 def test_what_has_no_other_route_is_an_error_with_what_to_do(
@@ -161,8 +161,8 @@ def test_what_has_no_other_route_is_an_error_with_what_to_do(
     host.pins.write_text(host.pins.read_text().replace('standin = "mesh_federation.toolchain.standins.tls"', ""))
     with pytest.raises(ToolchainError, match="pulumi-resource-tls cannot be got") as failed:
         got("pulumi-resource-tls", host, told)
-    assert why in failed.value.why
-    assert "correct its lines in mesh_federation/toolchain/pins.toml" in failed.value.fix
+    assert why in failed.value.problem.why
+    assert "update mesh_federation/toolchain/pins.toml" in failed.value.problem.fix
 
 
 def test_a_publisher_that_lists_another_checksum_is_no_reason_for_another_route(

@@ -55,8 +55,11 @@ def test_an_unreachable_publisher_is_asked_once_for_all_its_pieces(
     host.pins.write_text(host.pins.read_text().replace(publisher.url, "http://127.0.0.1:9"))
     with pytest.raises(ToolchainError) as failed:
         install({"kwok"}, told.append, host)
-    assert "pulumi cannot be built" in failed.value.what
-    assert "no Go on this machine" in failed.value.why and "http://127.0.0.1:9 cannot be reached" in failed.value.why
+    assert "pulumi cannot be built" in failed.value.problem.what
+    assert (
+        "no Go on this machine" in failed.value.problem.why
+        and "http://127.0.0.1:9 cannot be reached" in failed.value.problem.why
+    )
     assert publisher.requests == []
 
 
@@ -320,7 +323,7 @@ def test_a_line_of_progress_names_the_piece_its_route_and_its_seconds() -> None:
 def test_an_error_on_the_command_line_has_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["minikube"]) == 1
     output = capsys.readouterr()
-    assert output.err.startswith("error: unknown provisioner minikube")
+    assert output.err.startswith("error: unknown provider minikube")
     assert "Traceback" not in output.err
 
 

@@ -147,7 +147,7 @@ def test_a_full_disk_says_what_to_free_and_leaves_nothing_half_done(
     publish_all(publisher)
     with pytest.raises(ToolchainError) as full:
         install({"kwok"}, lambda _: None, Host(**{**vars(host), "cache": small_disk / "cache"}))
-    assert "no space left" in full.value.why
-    assert "free some space" in full.value.fix
+    assert "no space left" in full.value.problem.why
+    assert "free some space" in full.value.problem.fix
     assert not list(small_disk.glob("cache/*/bin/kubectl"))
     install({"kwok"}, lambda _: None, host)  # elsewhere there is room

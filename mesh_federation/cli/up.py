@@ -1,0 +1,38 @@
+"""`mesh up` and `mesh preview`: run the engine on a stack."""
+
+import sys
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from mesh_federation.cli import stacks, summary
+from mesh_federation.cli.stacks import tell
+from mesh_federation.engine import clusters, crds, exports, tokens
+from mesh_federation.toolchain.pins import Pins
+
+
+def up(stack: str, overlay: Path | None, refresh: bool, yes: bool) -> None:
+    """Bring a stack to what its stack file declares, and print its clusters."""
+    workspace, federation = stacks.declared(stack, overlay)
+    engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
+    clusters.wake(engine, tell)
+    exports.compare(engine, federation)
+    flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
+    renewed = tokens.renewing(engine, tell) if federation.discovery else []
+    refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
+    if status := engine.stream("up", *flags, *refreshed, *renewed):
+        raise typer.Exit(status)
+    if engine.workspace.overlay:
+        print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
+    running = summary.running(engine)
+    clusters.sweep(engine, {cluster["name"] for cluster in running.values()}, tell)
+    summary.summarize(engine, running, Console())
+
+
+def preview(stack: str, overlay: Path | None, refresh: bool, diff: bool) -> int:
+    """Show what would change; returns the engine's exit status."""
+    workspace, federation = stacks.declared(stack, overlay)
+    engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation), Pins.previewed))
+    refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
+    return engine.stream("preview", *(["--diff"] if diff else []), *refreshed)
