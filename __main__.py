@@ -6,7 +6,7 @@ import signal
 import pulumi
 
 from components.federation import Federation, FederationArgs
-from mesh_federation.loader import lay, parse
+from mesh_federation.loader import parse, with_overlay
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.rotation import standing, step
 from mesh_federation.resources import existing
@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # Pulumi's wor
 
 stack = pulumi.get_stack()
 try:
-    layers = lay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
+    layers = with_overlay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
     with layers.checked():
         planned = plan(parse(layers.tree), stack)
         step(last(stack), standing(planned.trust))

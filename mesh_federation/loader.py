@@ -1,4 +1,4 @@
-"""From a stack file, or what Pulumi made of it, to a Federation that is known to be sound."""
+"""Loads a stack file, or the configuration that Pulumi read from it, as a Federation that satisfies all rules."""
 
 import json
 import re
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from mesh_federation import rules
-from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import validation, yaml_reader
-from mesh_federation.stack.config import KEY, PROJECT, Federation, ProvidedAuthority
-from mesh_federation.stack.overlay import Tree, additions, load, merged, resets, without
+from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Federation, ProvidedAuthority
+from mesh_federation.stack.overlay import Tree, additions, load, merged, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
 from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
@@ -23,68 +22,71 @@ if TYPE_CHECKING:  # cryptography takes longer to load than all checks together:
     from cryptography.x509 import Certificate
 
 AUTHORITIES = (("trust", "provided"), ("trust", "rotation", "provided"))
-"""Where authorities of the user's are declared: the places that take secrets."""
+"""The key paths of provided authorities, whose values may be encrypted."""
 
 _EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
 
 
 @dataclass(frozen=True)
-class Layers:
-    """What a stack file declares, with the overlay in use laid over it.
+class Layered:
+    """An unchecked federation: a stack file, with an overlay merged over it.
 
     Attributes:
         tree: the federation.
         stack_file: name of the stack file.
-        overlay: name of the overlay's file; empty where none is used.
-        above: paths of the values that only the overlay has set.
-        findings: what is wrong with the files, whatever federation they declare.
+        overlay: name of the overlay's file; empty if there is none.
+        from_overlay: key paths of the values that only the overlay sets.
+        problems: problems of the files themselves.
     """
 
     tree: object
     stack_file: str
     overlay: str = ""
-    above: frozenset[str] = frozenset()
-    findings: tuple[Problem, ...] = ()
+    from_overlay: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
 
     @contextmanager
     def checked(self) -> Iterator[None]:
-        """Add what is wrong with the files to what is found inside, and say which file each finding is about.
+        """Add the problems of the files to those that the block raises, and name the file of each problem.
 
         Raises:
-            InvalidModel: with all findings; those of the stack file come first.
+            InvalidModel: with all problems; those of the stack file come first.
         """
-        found: tuple[Problem, ...] = ()
+        raised: tuple[Problem, ...] = ()
         try:
             yield
         except InvalidModel as invalid:
-            found = invalid.problems
-        if findings := rules.ordered([*self.findings, *found]):
-            below = [finding for finding in findings if not self._is_above(finding)]
-            above = [finding for finding in findings if self._is_above(finding)]
-            raise _invalid(self.stack_file, below, self.overlay, above)
+            raised = invalid.problems
+        if problems := rules.ordered([*self.problems, *raised]):
+            of_stack_file = [each for each in problems if not self._is_of_overlay(each)]
+            of_overlay = [each for each in problems if self._is_of_overlay(each)]
+            raise _invalid(self.stack_file, of_stack_file, self.overlay, of_overlay)
 
-    def _is_above(self, finding: Problem) -> bool:
-        ends = [part.start() for part in re.finditer(r"[.[]|$", finding.where)]
-        return any(finding.where[:end] in self.above for end in ends)
+    def _is_of_overlay(self, problem: Problem) -> bool:
+        ends = [part.start() for part in re.finditer(r"[.[]|$", problem.where)]
+        return any(problem.where[:end] in self.from_overlay for end in ends)
 
 
-def _invalid(stack_file: str, below: Iterable[Problem], overlay: str, above: Iterable[Problem]) -> InvalidModel:
-    """Name the file of each finding, where there are two."""
+def _invalid(
+    stack_file: str, of_stack_file: Iterable[Problem], overlay: str, of_overlay: Iterable[Problem]
+) -> InvalidModel:
+    """Name the file of each problem if there are two files."""
     if not overlay:
-        return InvalidModel(tuple(below))
-    return InvalidModel((*(_in(stack_file, finding) for finding in below), *(_in(overlay, f) for f in above)))
+        return InvalidModel(tuple(of_stack_file))
+    named = [_with_file(stack_file, each) for each in of_stack_file], [_with_file(overlay, each) for each in of_overlay]
+    return InvalidModel((*named[0], *named[1]))
 
 
-def _in(file: str, finding: Problem) -> Problem:
+def _with_file(file: str, problem: Problem) -> Problem:
     name = escape_unprintable(file)
-    return replace(finding, where=f"{name}: {finding.where}" if finding.where else name)
+    return replace(problem, where=f"{name}: {problem.where}" if problem.where else name)
 
 
 def read(path: Path, overlay: Path | None = None) -> Federation:
-    """Read a stack file, `Pulumi.<stack>.yaml`, and check everything that can be known without an engine.
+    """Read a stack file, `Pulumi.<stack>.yaml`, and check everything that can be checked without an engine.
 
     Raises:
-        InvalidModel: with all findings.
+        InvalidModel: with all problems.
     """
     layers = declared(path, overlay)
     with layers.checked():
@@ -92,97 +94,99 @@ def read(path: Path, overlay: Path | None = None) -> Federation:
     return federation
 
 
-def declared(path: Path, overlay: Path | None = None) -> Layers:
-    """Read a stack file's federation and lay an overlay over it, unchecked.
+def declared(path: Path, overlay: Path | None = None) -> Layered:
+    """Read a stack file's federation and merge an overlay over it, without checking the result.
 
     Raises:
-        InvalidModel: a file cannot be read as what it is; with all findings about both.
+        InvalidModel: a file cannot be read; with all problems of both files.
     """
-    federation, findings = _load(path)
-    layers = lay(federation, path.name, overlay, findings)
-    return replace(layers, findings=(*layers.findings, *_open_keys(layers.tree)))
+    federation, problems = _load(path)
+    layers = with_overlay(federation, path.name, overlay, problems)
+    return replace(layers, problems=(*layers.problems, *_plain_text_keys(layers.tree)))
 
 
-def _open_keys(tree: object) -> Iterator[Problem]:
-    """Find private keys that stand in a file as they are; what the engine gives to a program no longer shows it."""
+def _plain_text_keys(tree: object) -> Iterator[Problem]:
+    """Yield private keys in plain text; the configuration that the engine gives to a program does not show them."""
     for path in AUTHORITIES:
-        for name, authority in _below(tree, path).items():
+        for name, authority in _mapping_at(tree, path).items():
             key = authority.get("key") if isinstance(authority, Mapping) else None
             if isinstance(key, str) and "-----BEGIN " in key:
-                place = key_path(key_path(".".join(path), name), "key")
+                at = key_path(key_path(".".join(path), name), "key")
                 yield Problem(
-                    place,
+                    at,
                     FormRule.PLAIN_TEXT_KEY,
-                    "the private key stands here in plain text: the engine would write it into the history of the"
-                    " stack's state like that, for all who read that backend",
-                    f"give the path of a file, or encrypt it: pulumi config set --secret --path '{KEY}.{place}'"
-                    " < key.pem. Who may have read it by now has it: consider another",
+                    "the private key is in plain text: the engine would write it unencrypted into the history of the"
+                    " stack's state, where everybody with access to the backend can read it",
+                    f"write the path of a file, or encrypt the key: pulumi config set --secret --path '{KEY}.{at}'"
+                    " < key.pem. If others could read it before, use a new key",
                 )
 
 
-def _below(tree: object, path: Sequence[str]) -> Mapping[str, object]:
-    """Return the mapping at a place of a tree; an empty one where there is none."""
+def _mapping_at(tree: object, path: Sequence[str]) -> Mapping[str, object]:
+    """Return the mapping at a key path of a tree; an empty one if there is none."""
     for key in path:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
     return tree if isinstance(tree, Mapping) else {}
 
 
-def lay(federation: object, stack_file: str, overlay: Path | None, findings: Sequence[Problem] = ()) -> Layers:
-    """Lay an overlay over the federation that a stack file declares.
+def with_overlay(
+    federation: object, stack_file: str, overlay: Path | None, problems: Sequence[Problem] = ()
+) -> Layered:
+    """Merge an overlay over the federation of a stack file.
 
     Args:
-        federation: as in the file; None where the findings say why there is none.
+        federation: as in the file; None if the problems say why there is none.
         stack_file: name of the stack file.
         overlay: the overlay's file; None for none.
-        findings: what is wrong with the stack file.
+        problems: problems of the stack file.
 
     Raises:
-        InvalidModel: with all findings about both files.
+        InvalidModel: with all problems of both files.
     """
-    above, unread = load(overlay) if overlay else ({}, [])
+    upper, unread = load(overlay) if overlay else ({}, [])
     name = overlay.name if overlay else ""
-    unread = unread or _whole_stack_file(above)
-    if unread or (federation is None and findings):
-        raise _invalid(stack_file, rules.ordered(findings), name, rules.ordered(unread))
+    unread = unread or _whole_stack_file(upper)
+    if unread or (federation is None and problems):
+        raise _invalid(stack_file, rules.ordered(problems), name, rules.ordered(unread))
     if not isinstance(federation, Mapping):
-        return Layers(federation, stack_file, name, findings=tuple(findings))
-    known, unknown = _without_unknown_clusters(above, federation)
-    places = frozenset([*additions(federation, known), *(finding.where for finding in unknown)])
-    return Layers(_laid(federation, known), stack_file, name, places, (*findings, *unknown))
+        return Layered(federation, stack_file, name, problems=tuple(problems))
+    known, unknown = _without_unknown_clusters(upper, federation)
+    from_overlay = frozenset([*additions(federation, known), *(each.where for each in unknown)])
+    return Layered(_merged(federation, known), stack_file, name, from_overlay, (*problems, *unknown))
 
 
-def _laid(federation: Tree, above: Tree) -> Tree:
-    """Lay an overlay over a federation; a null in it takes a key away that need not be there."""
-    tree: Tree = {**federation, **{key: merged(federation.get(key), value) for key, value in above.items()}}
-    for place in filter(validation.may_be_left_out, resets(above)):
-        tree = without(tree, place)
+def _merged(federation: Tree, upper: Tree) -> Tree:
+    """Merge an overlay over a federation; a null in the overlay removes an optional key."""
+    tree: Tree = {**federation, **{key: merged(federation.get(key), value) for key, value in upper.items()}}
+    for path in filter(validation.may_be_left_out, nulls(upper)):
+        tree = without(tree, path)
     return tree
 
 
-def _without_unknown_clusters(above: Tree, federation: Tree) -> tuple[Tree, list[Problem]]:
-    """Leave out the clusters that the stack does not have: an overlay changes clusters, and makes none."""
-    named, stack = above.get("clusters"), federation.get("clusters")
+def _without_unknown_clusters(upper: Tree, federation: Tree) -> tuple[Tree, list[Problem]]:
+    """Remove the clusters that the stack file does not have, because an overlay cannot add clusters."""
+    named, stack = upper.get("clusters"), federation.get("clusters")
     if not isinstance(named, Mapping):
-        return above, []
+        return upper, []
     names = list(stack) if isinstance(stack, Mapping) else []
     known = {name: cluster for name, cluster in named.items() if name in names}
-    rest = {key: value for key, value in above.items() if key != "clusters"}
-    findings = [_unknown_cluster(name, names) for name in named if name not in known]
-    return {**rest, "clusters": known} if known else rest, findings
+    rest = {key: value for key, value in upper.items() if key != "clusters"}
+    problems = [_unknown_cluster(name, names) for name in named if name not in known]
+    return {**rest, "clusters": known} if known else rest, problems
 
 
 def _unknown_cluster(name: str, names: list[str]) -> Problem:
     meant = nearest(name, names)
-    problem = f"the stack has no cluster {excerpt(name)}, and an overlay makes none"
-    fix = f"write {excerpt(meant)}" if meant else "declare it in the stack file, or remove it here"
+    problem = f"the stack file has no cluster {excerpt(name)}, and an overlay cannot add clusters"
+    fix = f"write {excerpt(meant)}" if meant else "declare the cluster in the stack file, or remove it here"
     return Problem(key_path("clusters", name), FederationRule.UNKNOWN_CLUSTER, problem, fix)
 
 
-def _whole_stack_file(above: Tree) -> list[Problem]:
-    """Find out that an overlay is written like a stack file: it starts one level too high."""
-    problem = f"an overlay is laid over what stands below {KEY}, and holds only that"
-    fix = "start with keys such as images, istio or clusters, at the margin"
-    return [Problem(key, FormRule.WHOLE_STACK_FILE, problem, fix) for key in ("config", KEY) if key in above]
+def _whole_stack_file(upper: Tree) -> list[Problem]:
+    """Report an overlay that is written like a stack file, with the keys around the federation."""
+    problem = f"an overlay holds only what a stack file has below {KEY}"
+    fix = "start with keys such as images, istio or clusters, without indentation"
+    return [Problem(key, FormRule.WHOLE_STACK_FILE, problem, fix) for key in ("config", KEY) if key in upper]
 
 
 def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federation:
@@ -190,22 +194,22 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
 
     Args:
         tree: mappings, lists and scalars.
-        where: what findings about the whole tree call it.
-        base: the folder that paths in the tree are relative to; the working directory, which Pulumi sets to the
-            project's folder, when left out.
+        where: the key path for problems of the whole tree.
+        base: the folder that paths in the tree are relative to; default: the working directory, which Pulumi sets to
+            the project's folder.
 
     Raises:
-        InvalidModel: with all findings; those of the rules only when the shape is right.
+        InvalidModel: with all problems; rules are checked only if all types are right.
     """
-    federation = _shaped(tree, where)
-    findings = rules.check(federation, base or Path())
-    if findings:
-        raise InvalidModel(findings)
-    return _with_material_written(federation, base or Path())
+    federation = _typed(tree, where)
+    problems = rules.check(federation, base or Path())
+    if problems:
+        raise InvalidModel(problems)
+    return _with_material(federation, base or Path())
 
 
-def _with_material_written(federation: Federation, base: Path) -> Federation:
-    """Put certificates and keys in the place of what stands for them; the rules have found all of it readable."""
+def _with_material(federation: Federation, base: Path) -> Federation:
+    """Replace paths and PEM texts of provided authorities by normalized PEM, which the rules have found readable."""
 
     def written(provided: Mapping[str, ProvidedAuthority]) -> dict[str, ProvidedAuthority]:
         return {name: _written(given, base) for name, given in provided.items()}
@@ -214,123 +218,131 @@ def _with_material_written(federation: Federation, base: Path) -> Federation:
     rotation = trust.rotation
     if rotation and rotation.provided:
         rotation = rotation.model_copy(update={"provided": written(rotation.provided)})
-    opened = trust.model_copy(update={"provided": written(trust.provided), "rotation": rotation})
-    return federation.model_copy(update={"trust": opened})
+    loaded = trust.model_copy(update={"provided": written(trust.provided), "rotation": rotation})
+    return federation.model_copy(update={"trust": loaded})
 
 
 def _written(given: ProvidedAuthority, base: Path) -> ProvidedAuthority:
-    """Write an authority anew: under `chain` is what lies between the intermediate and the root, nearest first."""
+    """Normalize an authority: `chain` holds the certificates between intermediate and root, in this order."""
     from mesh_federation.stack import key_material
 
     def read(value: str) -> list["Certificate"]:
-        return [] if value in ("", SEALED) else key_material.certificates(key_material.content(value, base))
+        return [] if value in ("", ENCRYPTED) else key_material.certificates(key_material.content(value, base))
 
     certificate, root = read(given.certificate), read(given.root)
     between = [each for each in read(given.chain) if each not in (*certificate, *root)]
     if certificate:
-        way = key_material.path(certificate[0], between, root[0] if root else None)
-        between = [*[each for each in way if each in between], *[each for each in between if each not in way]]
+        found = key_material.path(certificate[0], between, root[0] if root else None)
+        between = [*[each for each in found if each in between], *[each for each in between if each not in found]]
     key = given.key.get_secret_value()
-    if key != SEALED:
+    if key != ENCRYPTED:
         key = key_material.written_key(key_material.private_key(key_material.content(key, base, shows_path=False)))
     return ProvidedAuthority(
-        certificate=key_material.written(certificate) or SEALED,
+        certificate=key_material.written(certificate) or ENCRYPTED,
         key=SecretStr(key),
-        chain=SEALED if given.chain == SEALED else key_material.written(between),
-        root=key_material.written(root) or SEALED,
+        chain=ENCRYPTED if given.chain == ENCRYPTED else key_material.written(between),
+        root=key_material.written(root) or ENCRYPTED,
     )
 
 
 def _load(path: Path) -> tuple[object, list[Problem]]:
-    """Read the federation of a stack file; None where there is none."""
+    """Read the federation of a stack file; None if there is none."""
     try:
-        tree = yaml_reader.load(path, "name an existing stack: its file is Pulumi.<stack>.yaml")
+        tree = yaml_reader.load(path, "use the name of an existing stack, whose file is Pulumi.<stack>.yaml")
     except yaml_reader.Unreadable as unreadable:
-        return None, list(dict.fromkeys(_unprefixed(finding) for finding in unreadable.findings))
+        return None, list(dict.fromkeys(map(_without_prefix, unreadable.problems)))
     return _federation_of(tree)
 
 
-def _unprefixed(finding: Problem) -> Problem:
-    """Name places below the federation as all other findings do: without the keys that lead to it."""
-    path = finding.where.removeprefix(f"config.{KEY}").removeprefix(".")
-    return Problem(path, finding.rule, finding.what, finding.fix)
+def _without_prefix(problem: Problem) -> Problem:
+    """Shorten a key path inside the federation, as in all other problems."""
+    path = problem.where.removeprefix(f"config.{KEY}").removeprefix(".")
+    return Problem(path, problem.rule, problem.what, problem.fix)
 
 
 def _federation_of(tree: object) -> tuple[object, list[Problem]]:
-    """Pick the federation out of a whole stack file; None where there is none."""
+    """Return the federation of a whole stack file; None if there is none."""
     if tree is None:
         return None, [Problem("", FormRule.EMPTY_FILE, "the file declares nothing", f"write at least {_EXAMPLE}")]
     if not isinstance(tree, Mapping):
         return None, [
-            Problem("", FormRule.NOT_A_MAPPING, f"the file holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")
+            Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not a mapping", f"write {_EXAMPLE}")
         ]
     config = tree.get("config")
     if config is None:
         near = None if "config" in tree else nearest("config", [str(key) for key in tree])
         problem = f"the file has no `config`{f', but it has `{excerpt(near)}`' if near else ''}"
         if "config" in tree:
-            problem = "config is empty: there is no federation to build"
+            problem = "config is empty, so there is no federation"
         return None, [Problem("config", FormRule.MISSING_CONFIG, problem, f"add {_EXAMPLE}")]
     if not isinstance(config, Mapping):
         return None, [
-            Problem("config", FormRule.NOT_A_MAPPING, f"config is {kind_of(config)}, not keys", f"write {_EXAMPLE}")
+            Problem(
+                "config", FormRule.NOT_A_MAPPING, f"config is {kind_of(config)}, not a mapping", f"write {_EXAMPLE}"
+            )
         ]
-    findings = [_unknown_config(key) for key in config if key.startswith(f"{PROJECT}:") and key != KEY]
+    problems = [_unknown_config(key) for key in config if key.startswith(f"{PROJECT}:") and key != KEY]
     if config.get(KEY) is None:
-        problem = f"config has no `{KEY}`: there is no federation to build"
-        return None, [*findings, Problem("config", FormRule.MISSING_FEDERATION, problem, f"add {_EXAMPLE}")]
+        problem = f"config has no `{KEY}`, so there is no federation"
+        return None, [*problems, Problem("config", FormRule.MISSING_FEDERATION, problem, f"add {_EXAMPLE}")]
     federation = config[KEY]
-    if _is_sealed(federation):
-        problem = "the whole federation is encrypted, so that nobody can review or check it"
+    if _is_encrypted(federation):
+        problem = "the whole federation is encrypted, so it can be neither reviewed nor checked"
         return None, [
-            *findings,
-            Problem(KEY, FormRule.ENCRYPTED_VALUE, problem, "encrypt only keys under trust.provided"),
+            *problems,
+            Problem(KEY, FormRule.ENCRYPTED_VALUE, problem, "encrypt only values under trust.provided"),
         ]
-    return federation, findings
+    return federation, problems
 
 
 def _unknown_config(key: str) -> Problem:
-    problem = f"this program reads no `{excerpt(key)}`; all of its configuration is under {KEY}"
+    problem = f"this program does not read `{excerpt(key)}`; all of its configuration is under {KEY}"
     return Problem(f"config.{excerpt(key)}", FormRule.UNKNOWN_CONFIG, problem, f"move it below {KEY}, or remove it")
 
 
-def _is_sealed(value: object) -> bool:
+def _is_encrypted(value: object) -> bool:
     return isinstance(value, Mapping) and list(value) == ["secure"] and isinstance(value["secure"], str)
 
 
-def _shaped(tree: object, where: str) -> Federation:
+def _typed(tree: object, where: str) -> Federation:
     if not isinstance(tree, Mapping):
         fix = "write {clusters: {east: {}, west: {}}}"
-        raise InvalidModel((Problem(where, FormRule.NOT_A_MAPPING, f"it is {kind_of(tree)}, not a mapping", fix),))
-    try:
-        text = json.dumps(_unsealed(tree), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        problem = f"it cannot be written as JSON: {excerpt(error)}"
         raise InvalidModel(
-            (Problem(where, FormRule.NOT_PLAIN_DATA, problem, "use text, numbers, lists, mappings"),)
+            (Problem(where, FormRule.NOT_A_MAPPING, f"the federation is {kind_of(tree)}, not a mapping", fix),)
+        )
+    try:
+        text = json.dumps(_with_placeholders(tree), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"the federation cannot be written as JSON: {excerpt(error)}"
+        raise InvalidModel(
+            (
+                Problem(
+                    where, FormRule.NOT_PLAIN_DATA, problem, "use only text, numbers, truth values, lists and mappings"
+                ),
+            )
         ) from None
     try:
         return Federation.model_validate_json(text, strict=True)
     except ValidationError as invalid:
-        raise InvalidModel(rules.ordered(validation.findings(invalid.errors(include_url=False)))) from None
+        raise InvalidModel(rules.ordered(validation.problems(invalid.errors(include_url=False)))) from None
 
 
-def _unsealed(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Put a placeholder wherever an encrypted value stands in a place that takes secrets."""
+def _with_placeholders(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Replace encrypted values of provided authorities by a placeholder."""
     for path in AUTHORITIES:
-        tree = _within(tree, path)
+        tree = _with_placeholders_at(tree, path)
     return tree
 
 
-def _within(tree: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
-    """Unseal the authorities at a place of a tree; the same tree where there are none."""
+def _with_placeholders_at(tree: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    """Replace encrypted values of the authorities at a key path of a tree."""
     if not path:
-        return {name: _opened(authority) for name, authority in tree.items()}
+        return {name: _without_encrypted(authority) for name, authority in tree.items()}
     below = tree.get(path[0])
-    return {**tree, path[0]: _within(below, path[1:])} if isinstance(below, Mapping) else tree
+    return {**tree, path[0]: _with_placeholders_at(below, path[1:])} if isinstance(below, Mapping) else tree
 
 
-def _opened(authority: object) -> object:
+def _without_encrypted(authority: object) -> object:
     if not isinstance(authority, Mapping):
         return authority
-    return {key: SEALED if _is_sealed(value) else value for key, value in authority.items()}
+    return {key: ENCRYPTED if _is_encrypted(value) else value for key, value in authority.items()}

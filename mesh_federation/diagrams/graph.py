@@ -10,8 +10,8 @@ from typing import Literal
 from mesh_federation.plan import istio_values, trust
 from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.plan.routing import ExportPlan
-from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import config
+from mesh_federation.stack.config import ENCRYPTED
 
 Mode = Literal["remote", "local", "global"]
 
@@ -236,7 +236,7 @@ def _roots(planned: trust.TrustPlan) -> Iterator[Root]:
     for cluster, given in sorted(planned.provided.items()):
         provided.setdefault(_subject(cluster, given.root), []).append(cluster)
     for root in planned.given:
-        if root != SEALED:
+        if root != ENCRYPTED:
             provided.setdefault(_subject("", root), [])  # trusted while a rotation lasts, and signs nothing
     for subject, clusters in provided.items():
         yield Root(subject, tuple(clusters))
@@ -244,7 +244,7 @@ def _roots(planned: trust.TrustPlan) -> Iterator[Root]:
 
 def _subject(cluster: str, root: str) -> str:
     """Return the subject of a provided root; in a valid model no two roots share one."""
-    if root == SEALED:
+    if root == ENCRYPTED:
         return f"encrypted root of {cluster}"
     from cryptography import x509  # takes longer to load than all else here
 

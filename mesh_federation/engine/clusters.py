@@ -14,7 +14,7 @@ from mesh_federation.jobs.catalog import JOBS
 from mesh_federation.process import ProcessResult
 from mesh_federation.resources.existing import keep
 from mesh_federation.stack.config import Cluster, Federation
-from mesh_federation.stack.kubeconfig import Unusable
+from mesh_federation.stack.kubeconfig import UnusableKubeconfig
 
 GONE_FOR_GOOD = "PULUMI_K8S_DELETE_UNREACHABLE"
 """The Kubernetes provider's own switch: what was in a cluster that does not answer counts as deleted."""
@@ -103,7 +103,7 @@ def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, te
     home = engine.workspace.home
     try:
         keep(home, engine.stack, cluster.logical, cluster.name, written, context, engine.workspace.checkout)
-    except Unusable as unusable:
+    except UnusableKubeconfig as unusable:
         told = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
         if not (home / kubectl.reference(cluster.name)).exists():
             raise EngineError(f"{told}\n  -> {unusable.fix}") from None

@@ -20,9 +20,8 @@ from mesh_federation.plan import rotation_steps, trust_limits
 from mesh_federation.plan import trust as trusting
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.plan.trust import TrustPlan
-from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import pem
-from mesh_federation.stack.config import Federation, Key, Trust, TrustModel
+from mesh_federation.stack.config import ENCRYPTED, Federation, Key, Trust, TrustModel
 from mesh_federation.stack.text import escape_unprintable
 
 CURVES = {"secp256r1": "P256", "secp384r1": "P384"}
@@ -269,7 +268,7 @@ def _provided(trust: Trust, encrypted: str) -> dict[str, str]:
 
 
 def _text(text: str, whose: str) -> str:
-    return whose if text == SEALED else pem.chain(text)
+    return whose if text == ENCRYPTED else pem.chain(text)
 
 
 def _standing(was: bool, will_be: bool) -> Change:
@@ -323,7 +322,7 @@ def _links(planned: TrustPlan, cluster: str) -> list[Certificate]:
     if cluster in planned.provided:
         given = planned.provided[cluster]
         first = _text(given.certificate, f"encrypted intermediate of {cluster}")
-        rest = [f"encrypted chain of {cluster}"] if given.chain == SEALED else pem.certificates(given.chain)
+        rest = [f"encrypted chain of {cluster}"] if given.chain == ENCRYPTED else pem.certificates(given.chain)
         return [_read(text) for text in (first, *rest)]
     own = next(each for each in planned.intermediates if each.cluster == cluster)
     return [
@@ -409,7 +408,7 @@ def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> It
     phase = federation.trust.rotation.phase if federation.trust.rotation else None
     before = trusting.plan(rotation_steps.at(federation, rotation_steps.BEFORE[phase] if phase else None))
     after = trusting.plan(federation)
-    is_known = SEALED not in (*before.given, *after.given)
+    is_known = ENCRYPTED not in (*before.given, *after.given)
     for name, planned in clusters.items():
         same = (before.accepted, before.issuers[name]) == (after.accepted, after.issuers[name])
         if not (is_known and same):

@@ -7,9 +7,8 @@ Secret `cacerts` has what istiod signs with.
 
 from collections.abc import Iterator
 
-from mesh_federation.rules.provided import SEALED
 from mesh_federation.stack import pem
-from mesh_federation.stack.config import Federation, Trust
+from mesh_federation.stack.config import ENCRYPTED, Federation, Trust
 
 ONE_ROOT = (
     "Clusters share a root: whoever has its key, or that of any intermediate under it, can mint any identity of any"
@@ -68,8 +67,8 @@ def _of_roots(trust: Trust, clusters: int) -> Iterator[str]:
     if trust.model != "provided":
         yield SEVERAL_ROOTS if trust.model == "separate" and clusters > 1 else ONE_ROOT
         return
-    roots = [each.root if each.root == SEALED else pem.chain(each.root) for each in trust.provided.values()]
-    if SEALED in roots:
+    roots = [each.root if each.root == ENCRYPTED else pem.chain(each.root) for each in trust.provided.values()]
+    if ENCRYPTED in roots:
         yield UNKNOWN_ROOTS
         return
     if clusters == 1 or len(set(roots)) < len(roots):

@@ -17,7 +17,7 @@ from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.plan.federation import Plan
 from mesh_federation.plan.identity import Recorded, findings
-from mesh_federation.stack.kubeconfig import Unusable, cut, files
+from mesh_federation.stack.kubeconfig import UnusableKubeconfig, extract, files
 from mesh_federation.stack.problem import InvalidModel, Problem
 
 SECONDS = 20
@@ -57,7 +57,7 @@ def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, pre
             written, context = declared.kubeconfig or "", declared.context or ""
             keep(here.home, stack, name, real, written, context, Path.cwd())
             reached[name] = here.kubeconfig(real)
-        except Unusable as unusable:
+        except UnusableKubeconfig as unusable:
             wrong.append(_of_kubeconfig(name, "unusable-kubeconfig", str(unusable), unusable.fix))
             _placeholder(here.kubeconfig(real))
     found = {}
@@ -111,9 +111,9 @@ def keep(home: Path, stack: str, name: str, real: str, written: str, context: st
         folder: what relative paths are relative to.
 
     Raises:
-        Unusable: they do not lead to a cluster.
+        UnusableKubeconfig: they do not lead to a cluster.
     """
-    text = json.dumps(cut(files(written, os.environ, folder), context, name))
+    text = json.dumps(extract(files(written, os.environ, folder), context, name))
     workdir.write_secret(home / kubectl.reference(real), text)
     kubeconfigs.keep(home / kubeconfigs.shown(stack, name), text, real)
 

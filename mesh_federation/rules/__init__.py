@@ -1,4 +1,4 @@
-"""Facts that span several entries of a stack file. A rule is a generator of findings; all rules run, all are shown."""
+"""The rules of a stack file. A rule is a generator of problems; all rules run, and all problems are shown."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -48,27 +48,27 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ...]:
-    """Run every rule and return all findings, in the order of their places in the stack file, each once.
+    """Run every rule and return all problems, each once, sorted by key path.
 
     Args:
-        federation: a model of the right shape.
-        base: the folder that paths of certificate files are relative to; the working directory when left out.
+        federation: the federation, with the right types.
+        base: the folder that paths of certificate files are relative to; default: the working directory.
     """
-    found = [finding for rule in RULES for finding in rule(federation)]
+    found = [problem for rule in RULES for problem in rule(federation)]
     found.extend(provided.check(federation, base or Path()))
     return ordered(found)
 
 
-def ordered(findings: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Sort findings by place, `exports[2]` before `exports[10]`, drop repetitions and what steers a terminal."""
-    return tuple(sorted(dict.fromkeys(map(_inert, findings)), key=_place))
+def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Sort problems by key path, `exports[2]` before `exports[10]`, drop duplicates and escape unprintable text."""
+    return tuple(sorted(dict.fromkeys(map(_printable, problems)), key=_sort_key))
 
 
-def _inert(finding: Problem) -> Problem:
-    texts = (finding.where, finding.rule, finding.what, finding.fix)
-    return finding if all(map(str.isprintable, texts)) else Problem(*(escape_unprintable(text) for text in texts))
+def _printable(problem: Problem) -> Problem:
+    texts = (problem.where, problem.rule, problem.what, problem.fix)
+    return problem if all(map(str.isprintable, texts)) else Problem(*(escape_unprintable(text) for text in texts))
 
 
-def _place(finding: Problem) -> tuple[list[tuple[int, int, str]], str, str]:
-    parts = re.split(r"(\d+)", finding.where)
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], finding.rule, finding.what
+def _sort_key(problem: Problem) -> tuple[list[tuple[int, int, str]], str, str]:
+    parts = re.split(r"(\d+)", problem.where)
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts], problem.rule, problem.what

@@ -28,7 +28,7 @@ _EXAMPLES = {"podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
 
 
 def _subnets(cluster: Cluster) -> tuple[tuple[str, IPv4Network], ...]:
-    """Return a cluster's subnets; those that nobody declared stand for nothing where the cluster is there already."""
+    """Return a cluster's subnets. Of an existing cluster, only the declared ones are known."""
     known = {
         "pod_subnet": ("podSubnet", cluster.pod_subnet),
         "service_subnet": ("serviceSubnet", cluster.service_subnet),
@@ -43,12 +43,12 @@ def subnets_are_usable(federation: Federation) -> Iterator[Problem]:
         places += [(f"{cluster.path}.{key}", network) for key, network in _subnets(cluster)]
     for path, network in places:
         if network.prefixlen == 32:
-            problem = f"{network} is a single address: the prefix length is missing or wrong"
+            problem = f"{network} is a single address, not a subnet: its prefix length is missing or wrong"
             wider = IPv4Network((network.network_address, 16), strict=False)
             yield Problem(path, FederationRule.SINGLE_ADDRESS, problem, f"write a subnet, for example {wider}")
         for kind, unusable in _UNUSABLE.items():
             if network.overlaps(unusable):
-                problem = f"{network} contains {kind} addresses ({unusable}), which cannot be given to pods or nodes"
+                problem = f"{network} contains {kind} addresses ({unusable}), which pods and nodes cannot have"
                 yield Problem(
                     path, FederationRule.UNUSABLE_SUBNET, problem, "use private addresses, for example 10.10.0.0/16"
                 )
@@ -64,34 +64,35 @@ def subnets_have_the_right_size(federation: Federation) -> Iterator[Problem]:
         room = 2 ** (_NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= _NODE_PREFIX else 0
         if room < cluster.nodes and pods.prefixlen < 32:
             widest = _NODE_PREFIX - (cluster.nodes - 1).bit_length()
-            has = f"{pods} has {'no' if room == 0 else f'only {room}'}" if room != 1 else f"{pods} has only one"
+            count = "no" if room == 0 else "only one" if room == 1 else f"only {room}"
             nodes = "1 node" if cluster.nodes == 1 else f"{cluster.nodes} nodes"
             yield Problem(
                 f"{cluster.path}.podSubnet",
                 FederationRule.SUBNET_SIZE,
-                f"{has} /{_NODE_PREFIX} for the {nodes} of {cluster.name}; every node takes one for its pods",
+                f"{pods} has {count} /{_NODE_PREFIX} for the {nodes} of {cluster.name}, and Kubernetes gives every"
+                " node one",
                 f"use a /{widest} or larger",
             )
         if not _WIDEST_SERVICES <= services.prefixlen <= _NARROWEST_SERVICES and services.prefixlen < 32:
             yield Problem(
                 f"{cluster.path}.serviceSubnet",
                 FederationRule.SUBNET_SIZE,
-                f"the services of {cluster.name} cannot live in {services}: API servers take /{_WIDEST_SERVICES} at"
-                f" most, and less than a /{_NARROWEST_SERVICES} has no room for the cluster's own services",
+                f"{services} cannot hold the Services of {cluster.name}: API servers accept a /{_WIDEST_SERVICES} or"
+                f" smaller, and less than a /{_NARROWEST_SERVICES} has no room for the cluster's own Services",
                 f"use a prefix from /{_WIDEST_SERVICES} to /{_NARROWEST_SERVICES}",
             )
 
 
 def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Problem]:
-    """An address is a pod's, a service's or a node's, never two of them."""
+    """An address belongs to a pod, a Service or a node, to one of them only."""
     for cluster in federation.clusters.values():
         if len(_subnets(cluster)) == 2 and cluster.pod_subnet.overlaps(cluster.service_subnet):
             yield Problem(
                 f"{cluster.path}.serviceSubnet",
                 FederationRule.SUBNETS_OVERLAP,
-                f"{cluster.service_subnet} overlaps podSubnet {cluster.pod_subnet} of {cluster.name} itself: a pod's"
-                " address could be taken for a service's",
-                "use disjoint subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for services",
+                f"{cluster.service_subnet} overlaps {cluster.pod_subnet}, the podSubnet of {cluster.name} itself: a"
+                " pod and a Service could get the same address",
+                "use separate subnets, for example 10.10.0.0/16 for pods and 10.255.10.0/24 for Services",
             )
         if not cluster.provider.ours:
             continue
@@ -100,14 +101,14 @@ def subnets_of_a_cluster_are_disjoint(federation: Federation) -> Iterator[Proble
                 yield Problem(
                     f"{cluster.path}.{key}",
                     FederationRule.SUBNET_OVERLAPS_LAB,
-                    f"{network} overlaps lab.subnet {federation.lab.subnet}, in which the nodes and gateways live:"
+                    f"{network} overlaps lab.subnet {federation.lab.subnet}, the network of the nodes and gateways:"
                     f" {cluster.name} could not reach them",
-                    f"move {key} or lab.subnet, for example {key} to {_EXAMPLES[key]}",
+                    f"change one of the two, for example {key}: {_EXAMPLES[key]}",
                 )
 
 
 def subnets_on_one_network_are_disjoint(federation: Federation) -> Iterator[Problem]:
-    """On one Istio network pods call each other directly, so an address must name one pod."""
+    """On one Istio network, pods call each other directly, so an address must belong to one pod."""
     groups: dict[str, list[Cluster]] = defaultdict(list)
     for cluster in federation.clusters.values():
         groups[cluster.network].append(cluster)
@@ -124,14 +125,15 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
                 yield Problem(
                     f"{later.path}.{key}",
                     FederationRule.SUBNETS_OVERLAP,
-                    f"{network} overlaps {other} {taken} of cluster {earlier.name}, and both are on the Istio network"
-                    f' "{name}", where pods call each other by address: calls would end in the wrong cluster',
-                    f"use another subnet for {later.name}, or give it a network of its own",
+                    f"{network} overlaps {other} {taken} of cluster {earlier.name}. Both clusters are on the Istio"
+                    " network"
+                    f' "{name}", where pods call each other by address, so calls would reach the wrong cluster',
+                    f"use another subnet for {later.name}, or give it its own network",
                 )
 
 
 def lab_has_room(federation: Federation) -> Iterator[Problem]:
-    """The lab's subnet must have an address pool for each cluster beside the nodes' addresses."""
+    """The lab's subnet holds the addresses of the nodes, and an address pool for each cluster."""
     lab = federation.lab.subnet
     clusters = sum(cluster.provider.ours for cluster in federation.clusters.values())
     if not clusters or lab.prefixlen == 32:
@@ -140,8 +142,8 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             "lab.subnet",
             FederationRule.LAB_TOO_SMALL,
-            f"{clusters} clusters live in the lab network; it has address pools for {MOST_CLUSTERS} at most",
-            "move clusters to other machines with provisioner existing, or to another stack",
+            f"the lab network has address pools for at most {MOST_CLUSTERS} clusters, and {clusters} clusters need one",
+            "move clusters to another stack, or run them on other machines with provisioner existing",
         )
         return
     room = capacity(lab) if lab.prefixlen <= SMALLEST_LAB else 0
@@ -151,18 +153,18 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             "lab.subnet",
             FederationRule.LAB_TOO_SMALL,
-            f"{lab} must hold the nodes and an address pool for each of {clusters} clusters; a /{lab.prefixlen} has"
-            f" {f'pools for {room}' if room else 'no room for pools'}",
+            f"{lab} must hold the nodes, and an address pool for each of {clusters} clusters; a /{lab.prefixlen} has"
+            f" {f'only {room} pools' if room else 'no room for pools'}",
             f"use a /{needed} or larger, for example {example}",
         )
     elif lab.prefixlen < LARGEST_LAB:
-        problem = f"{lab} is larger than a /{LARGEST_LAB}, the largest network that the lab cuts into pools"
+        problem = f"{lab} is larger than a /{LARGEST_LAB}, the largest network that the lab can divide into pools"
         fix = f"use a /{LARGEST_LAB}, for example {IPv4Network((lab.network_address, LARGEST_LAB), strict=False)}"
         yield Problem("lab.subnet", FederationRule.LAB_TOO_LARGE, problem, fix)
 
 
 def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
-    """A gateway is reached by addresses or by host names: Istio resolves an entry in one way."""
+    """A gateway has addresses or host names: Istio resolves the endpoints of an entry in one way."""
     for cluster in federation.clusters.values():
         path = f"{cluster.path}.gateway.addresses"
         addresses = [value for value in cluster.gateway.addresses if is_address(value)]
@@ -172,16 +174,16 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
                 problem = f'"{host}" is neither an IP address nor a lower-case host name'
                 yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
         for address in addresses:
-            if why := _nowhere(ip_address(address)):
-                problem = f"{address} {why}: other clusters cannot reach the gateway of {cluster.name} there"
+            if why := _unreachable(ip_address(address)):
+                problem = f"{address} {why}: other clusters cannot reach the gateway of {cluster.name} at it"
                 yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
         if addresses and hosts:
             yield Problem(
                 path,
                 FederationRule.MIXED_ADDRESSES,
-                f"the gateway of {cluster.name} has the address {addresses[0]} and the host name {hosts[0]}; a"
-                " ServiceEntry resolves its endpoints in one way, STATIC or DNS, so one of the two would never work",
-                "list addresses only, or host names only",
+                f"the gateway of {cluster.name} has the address {addresses[0]} and the host name {hosts[0]}. A"
+                " ServiceEntry resolves its endpoints as STATIC or as DNS, so one of the two would never work",
+                "list only addresses, or only host names",
             )
         if cluster.provider.ours and cluster.load_balancer is not LoadBalancer.SERVICELB:
             yield from _inside_lab(federation, cluster, addresses)
@@ -190,26 +192,26 @@ def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
 _WRITTEN = "write it as 203.0.113.10, 2001:db8::10 or gateway.example.com"
 
 
-def _nowhere(address: IPv4Address | IPv6Address) -> str:
-    """Say why an address leads to no gateway from elsewhere; empty where it may."""
+def _unreachable(address: IPv4Address | IPv6Address) -> str:
+    """Say why other machines cannot reach a gateway at an address; empty if they can."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        return f"is the IPv4 address {address.ipv4_mapped} in the form of an IPv6 one"
+        return f"is the IPv4 address {address.ipv4_mapped} in IPv6 form"
     kinds = {
-        "is every machine's own address": address.is_loopback,
-        "stands for no address": address.is_unspecified,
+        "is a loopback address": address.is_loopback,
+        "is the unspecified address": address.is_unspecified,
         "is a link-local address": address.is_link_local,
         "is a multicast address": address.is_multicast,
     }
-    return next((told for told, holds in kinds.items() if holds), "")
+    return next((kind for kind, holds in kinds.items() if holds), "")
 
 
 def external_ips_fit(federation: Federation) -> Iterator[Problem]:
-    """Kubernetes takes IP addresses there, and others must reach them."""
+    """Kubernetes accepts IP addresses as external IPs, and other clusters must reach them."""
     for place, value in enumerate(gateway_addresses.external_ips(federation.istio)):
         path = f"istio.gatewayValues.service.externalIPs[{place}]"
-        why = _nowhere(ip_address(value)) if is_address(value) else "is no IP address"
+        why = _unreachable(ip_address(value)) if is_address(value) else "is not an IP address"
         if why:
-            problem = f"{value} {why}: other clusters cannot reach a gateway there"
+            problem = f"{value} {why}: other clusters cannot reach a gateway at it"
             yield Problem(path, FederationRule.BAD_EXTERNAL_IP, problem, "write it as 203.0.113.10 or 2001:db8::10")
 
 
@@ -223,14 +225,14 @@ def _inside_lab(federation: Federation, cluster: Cluster, addresses: list[str]) 
             yield Problem(
                 f"{cluster.path}.gateway.addresses",
                 FederationRule.GATEWAY_OUTSIDE_LAB,
-                f"{value} is not in {upper}, the half of lab.subnet {lab} that load balancers take: nodes of other"
-                f" clusters could not reach the gateway of {cluster.name}, or a node could get the same address",
-                "leave gateway.addresses out, so that it is computed, or use an address of that half",
+                f"{value} is not in {upper}, the half of lab.subnet {lab} for load balancers: other clusters could not"
+                f" reach the gateway of {cluster.name}, or a node could get the same address",
+                "remove gateway.addresses, so that the address is computed, or use an address of that half",
             )
 
 
 def gateway_addresses_differ(federation: Federation) -> Iterator[Problem]:
-    """Two gateways with one address cannot both be reached."""
+    """Of two gateways with one address and port, only one can be reached."""
     seen: dict[tuple[str, int], str] = {}
     for cluster in federation.clusters.values():
         for address in gateway_addresses.declared(cluster, federation.istio):
@@ -239,9 +241,9 @@ def gateway_addresses_differ(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{cluster.path}.gateway.addresses",
                     FederationRule.GATEWAY_ADDRESS_TAKEN,
-                    f"{gateway_addresses.with_port(address, cluster.gateway.port)} is the gateway of cluster {first}"
-                    f" too: calls for {cluster.name} would arrive in {first}",
-                    "give each gateway its own address",
+                    f"{gateway_addresses.with_port(address, cluster.gateway.port)} is also the address of the"
+                    f" gateway of {first}: calls to {cluster.name} would arrive in {first}",
+                    "give each gateway its own address or port",
                 )
 
 

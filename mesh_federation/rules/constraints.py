@@ -1,8 +1,8 @@
-"""Names in certificates: whether they can be read, and whether an authority may vouch for those that a mesh needs.
+"""Names in certificates: whether istiod can read them, and whether name constraints permit those of a mesh.
 
-Source: RFC 5280, 4.2.1.10, as the two programs read it that decide. A name passes where both let it pass: Go
-(crypto/x509) takes `corp.example` for itself and all below it, BoringSSL (crypto/x509/v3_ncons.c) takes it, in
-constraints of URIs, for itself alone; with a dot in front both mean only what is below it.
+Source: RFC 5280, 4.2.1.10, as Go (crypto/x509) and BoringSSL (crypto/x509/v3_ncons.c) implement it; a name must pass
+in both. For Go, `corp.example` covers itself and all subdomains; for BoringSSL, in constraints of URIs, only itself.
+With a leading dot, both cover only subdomains.
 """
 
 import re
@@ -32,7 +32,7 @@ from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import AuthorityRule
 
 SERVERS = ("istiod", "istiod-remote", "istio-pilot")
-"""What istiod serves as, in its namespace (getDNSNames in Istio's pilot/pkg/bootstrap/server.go)."""
+"""Names of istiod's Services (getDNSNames in Istio's pilot/pkg/bootstrap/server.go)."""
 _LABELS = r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*"
 _TEXTS = {
     "UTF8String": re.compile(".*", re.DOTALL),
@@ -42,7 +42,7 @@ _TEXTS = {
     "PrintableString": re.compile(r"[A-Za-z0-9 '()+,./:=?*&-]*"),
     "NumericString": re.compile("[0-9 ]*"),
 }
-"""Kinds of text that Go reads in a subject, and what may be in each."""
+"""String types that Go reads in a subject, with the characters that each may hold."""
 _NAMES: dict[type[GeneralName], re.Pattern[str]] = {
     Uri: re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:(//({_LABELS}|\[[0-9a-fA-F:.]+\])?(:[0-9]*)?(/[!-~]*)?|[!-.0-~][!-~]*)"),
     DNSName: re.compile("[!-~]*"),
@@ -53,16 +53,16 @@ _SUBTREES: dict[type[GeneralName], re.Pattern[str]] = {
     DNSName: re.compile(rf"(\.?{_LABELS})?"),
     RFC822Name: re.compile(rf"([!-?A-~]+@)?(\.?{_LABELS})?"),
 }
-FIX = "issue it without nameConstraints, or so that they permit this name"
+FIX = "issue it without nameConstraints, or with nameConstraints that permit this name"
 
 
 @dataclass(frozen=True)
 class _Need:
-    """A name that some certificate below an authority has.
+    """A name of a certificate that an authority signs.
 
     Attributes:
-        name: itself.
-        whose: the certificate's, in words.
+        name: the name.
+        whose: a description of the certificate.
     """
 
     name: GeneralName
@@ -70,7 +70,7 @@ class _Need:
 
 
 def unreadable(certificate: Certificate) -> str:
-    """Return a name in a certificate that Go refuses to read; empty where there is none."""
+    """Return a name in a certificate that Go cannot read; empty if there is none."""
     for attribute in (*certificate.subject, *certificate.issuer):
         pattern, value = _TEXTS.get(attribute._type.name), attribute.value
         if pattern is None or not isinstance(value, str) or not pattern.fullmatch(value):
@@ -85,8 +85,8 @@ def unreadable(certificate: Certificate) -> str:
     return ""
 
 
-def of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
-    """Name what one cluster's istiod signs: its own certificate, and those of workloads."""
+def names_of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
+    """Yield the names that one cluster's istiod signs: those of workloads and its own."""
     domain = federation.clusters[cluster].trust_domain
     workload = f"spiffe://{domain}/ns/default/sa/default"
     yield _Need(Uri(workload), f"every workload (spiffe://{domain}/...)")
@@ -96,45 +96,45 @@ def of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
         yield _Need(DNSName(f"{server}.istio-system.svc"), f"istiod ({server}.istio-system.svc)")
 
 
-def faults(way: Sequence[tuple[str, Certificate]], needed: Sequence[_Need]) -> Iterator[Problem]:
-    """Say which certificate keeps what is below it from its names; the first such name of each.
+def problems(path_up: Sequence[tuple[str, Certificate]], needed: Sequence[_Need]) -> Iterator[Problem]:
+    """Yield a problem for each certificate whose constraints exclude a name below it.
 
     Args:
-        way: from the intermediate to the root, each with its place in the stack file.
-        needed: what istiod signs.
+        path_up: from the intermediate to the root, each with its key path.
+        needed: the names that istiod signs.
     """
     below = list(needed)
-    for path, certificate in way:
+    for path, certificate in path_up:
         constraints = _constraints(certificate)
         if constraints is not None:
             refusals = (_refusal(constraints.value, need) for need in below)
             if problem := _unknown(constraints) or next(filter(None, refusals), ""):
-                told = f"nameConstraints of {title(certificate)} {problem}"
-                yield Problem(path, AuthorityRule.PROVIDED_NAME_CONSTRAINTS, told, FIX)
+                what = f"nameConstraints of {title(certificate)} {problem}"
+                yield Problem(path, AuthorityRule.PROVIDED_NAME_CONSTRAINTS, what, FIX)
         below += [_Need(name, title(certificate)) for name in _names(certificate)]
 
 
 def _unknown(constraints: Extension[NameConstraints]) -> str:
-    """Say which kind of constraint Go does not know: it refuses the certificate where the extension is critical."""
+    """Describe a constraint that Go does not know; it refuses the certificate if the extension is critical."""
     subtrees = [*(constraints.value.permitted_subtrees or []), *(constraints.value.excluded_subtrees or [])]
     unknown = [each for each in subtrees if not isinstance(each, DNSName | IPAddress | RFC822Name | Uri)]
     if not (constraints.critical and unknown):
         return ""
     kind = _KINDS.get(type(unknown[0]), "names of another kind")
-    return f"are critical and speak of {kind}: Go does not know those, so istiod refuses the certificate"
+    return f"are critical and constrain {kind}, which Go does not support, so istiod refuses the certificate"
 
 
 def _refusal(constraints: NameConstraints, need: _Need) -> str:
-    """Say why a name does not pass; empty where it does."""
+    """Say why the constraints exclude a name; empty if they permit it."""
     permitted = [each for each in constraints.permitted_subtrees or [] if type(each) is type(need.name)]
     excluded = [each for each in constraints.excluded_subtrees or [] if type(each) is type(need.name)]
     kind = _KINDS.get(type(need.name), "names")
     if permitted and not any(_holds(each, need.name, widely=False) for each in permitted):
-        told = ", ".join(_shown(each) for each in permitted)
-        return f"permit {kind} of {told} alone: the certificate of {need.whose} is refused"
+        shown = ", ".join(_shown(each) for each in permitted)
+        return f"permit only {kind} of {shown}, so the certificate of {need.whose} is refused"
     for each in excluded:
         if _holds(each, need.name, widely=True):
-            return f"exclude {kind} of {_shown(each)}: the certificate of {need.whose} is refused"
+            return f"exclude {kind} of {_shown(each)}, so the certificate of {need.whose} is refused"
     return ""
 
 
@@ -153,12 +153,12 @@ def _shown(constraint: GeneralName) -> str:
 
 
 def _holds(constraint: GeneralName, name: GeneralName, widely: bool) -> bool:
-    """Say whether a name lies in a subtree.
+    """Say whether a name is in a subtree.
 
     Args:
         constraint: the subtree.
         name: of the same kind.
-        widely: whether it counts that one of the two programs says so; else both must.
+        widely: whether one of Go and BoringSSL suffices; otherwise both must agree.
     """
     match constraint.value, name.value:
         case str(base), str(value) if isinstance(name, Uri):
@@ -187,7 +187,7 @@ def _constraints(certificate: Certificate) -> Extension[NameConstraints] | None:
 
 
 def _names(certificate: Certificate) -> Iterator[GeneralName]:
-    """Names of an authority itself: those above it constrain them too."""
+    """Yield the names of an authority itself, which the authorities above it constrain too."""
     if certificate.subject.rdns:
         yield DirectoryName(certificate.subject)
     try:

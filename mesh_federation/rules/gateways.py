@@ -1,4 +1,4 @@
-"""Gateways: free ports, Services that other clusters reach, and values of the shape that they are laid over."""
+"""East-west gateways: their ports, the Services that other clusters reach, and the Helm values for both."""
 
 from collections.abc import Iterator, Mapping
 
@@ -25,39 +25,43 @@ LISTS = {
 
 
 def gateway_ports_are_free(federation: Federation) -> Iterator[Problem]:
-    """The gateway is a proxy of Istio's, which listens on ports of its own."""
+    """The gateway is an Istio proxy, which uses some ports itself."""
     for cluster in federation.clusters.values():
         port = cluster.gateway.port
         if port in OWN_PORTS:
-            what = "its own status port" if port == 15021 else "a port that Istio and Envoy keep for themselves"
+            what = (
+                "the gateway's status port"
+                if port == 15021
+                else f"reserved for Istio and Envoy ({OWN_PORTS[0]} to {OWN_PORTS[-1]})"
+            )
             yield Problem(
                 f"{cluster.path}.gateway.port",
                 FederationRule.PORT_OF_ISTIO,
-                f"{port} is {what} ({OWN_PORTS[0]} to {OWN_PORTS[-1]}): the gateway of {cluster.name} could not take"
-                " calls of other clusters there",
+                f"port {port} is {what}: the gateway of {cluster.name} could not accept"
+                " calls from other clusters on it",
                 "use another port, for example 15443",
             )
 
 
 def lists_are_lists(federation: Federation) -> Iterator[Problem]:
-    """Lists are laid over those of this program."""
+    """This program adds items to some lists of the values."""
     istio = federation.istio
     given = {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
     for key, values in given.items():
         for path in LISTS[key]:
             *above, last = path.split(".")
-            parent = _at(values, above)
+            parent = _value_at(values, above)
             if isinstance(parent, dict) and last in parent and not isinstance(parent[last], list):
                 yield Problem(
                     f"istio.{key}.{path}",
                     FederationRule.VALUES_NOT_A_LIST,
-                    f"{kind_of(parent[last])} stands where Istio's chart takes a list, of which this program sets"
-                    " some items",
-                    "write a list there, or remove the key",
+                    f"the value is {kind_of(parent[last])}, but Istio's chart takes a list, to which this program adds"
+                    " items",
+                    "write a list, or remove the key",
                 )
 
 
-def _at(values: Mapping[str, object], keys: list[str]) -> object:
+def _value_at(values: Mapping[str, object], keys: list[str]) -> object:
     found: object = values
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
@@ -65,21 +69,21 @@ def _at(values: Mapping[str, object], keys: list[str]) -> object:
 
 
 def services_have_a_type(federation: Federation) -> Iterator[Problem]:
-    """Importers and istiods find a gateway by its Service."""
+    """Importing clusters and istiods read the addresses of a gateway from its Service."""
     istio = federation.istio
     for key, values in (("gatewayValues", istio.gateway_values), ("egressValues", istio.egress_values)):
-        service = _at(values, ["service"])
+        service = _value_at(values, ["service"])
         if isinstance(service, dict) and "type" in service and service["type"] not in TYPES:
             yield Problem(
                 f"istio.{key}.service.type",
                 FederationRule.GATEWAY_SERVICE_TYPE,
-                f'"{service["type"]}" makes no Service by which a gateway is found',
+                f'a gateway cannot be reached by a Service of type "{service["type"]}"',
                 f"write {', '.join(TYPES[:-1])} or {TYPES[-1]}, or remove the key",
             )
 
 
 def services_are_reached(federation: Federation) -> Iterator[Problem]:
-    """Without a load balancer, nobody gives a gateway an address that other clusters reach: the stack file has to."""
+    """Without a load balancer, the stack file declares the address at which other clusters reach a gateway."""
     kind = gateway_addresses.service_type(federation.istio)
     if kind not in TYPES or kind == "LoadBalancer":
         return
@@ -88,17 +92,17 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{_SERVICE}.type",
                 FederationRule.GATEWAY_NOT_BALANCED,
-                f"{kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives addresses to"
-                " Services of type LoadBalancer alone: its gateway would have none",
+                f"the type is {kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives"
+                " addresses only to Services of type LoadBalancer: its gateway would have none",
                 f"remove service.type, or set loadBalancer: none in {cluster.name}",
             )
         elif not gateway_addresses.declared(cluster, federation.istio):
-            where = "inside its cluster alone" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
+            where = "only from inside its cluster" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
             yield Problem(
                 f"{cluster.path}.gateway.addresses",
                 FederationRule.GATEWAY_WITHOUT_ADDRESS,
-                f"{_SERVICE}.type is {kind}: such a Service is reached {where}, and nothing says where other clusters"
-                f" reach the gateway of {cluster.name}",
+                f"{_SERVICE}.type is {kind}: such a Service is reachable {where}, and the stack file does not say where"
+                f" other clusters reach the gateway of {cluster.name}",
                 f"list its addresses under {cluster.path}.gateway.addresses, or set {_SERVICE}.externalIPs, or remove"
                 " service.type",
             )
@@ -112,14 +116,14 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
                 f"{cluster.path}.gateway.port",
                 FederationRule.NO_NODE_PORT,
                 f"other clusters call the gateway of {cluster.name} at {called}, but {_SERVICE}.type is NodePort, and"
-                f" nodes serve ports {gateway_addresses.NODE_PORTS[0]} to {gateway_addresses.NODE_PORTS[-1]}",
-                "write a free one of those, for example 31443: the Service then asks for it; with a load balancer of"
-                " your own in front, remove service.type: a Service of type LoadBalancer has node ports too",
+                f" nodes serve only ports {gateway_addresses.NODE_PORTS[0]} to {gateway_addresses.NODE_PORTS[-1]}",
+                "use a free port of that range, for example 31443, which the Service then requests; or, with your own"
+                " load balancer in front, remove service.type: a Service of type LoadBalancer has node ports too",
             )
 
 
 def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
-    """A list of ports replaces the one of this program, and is one for all clusters."""
+    """A list of ports replaces the one of this program, in all clusters."""
     ports = gateway_addresses.service(federation.istio).get("ports")
     if not isinstance(ports, list):
         return
@@ -129,14 +133,14 @@ def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{_SERVICE}.ports",
                 FederationRule.GATEWAY_PORT_NOT_SERVED,
-                f"no entry has {lacking}, which other clusters call at the gateway of {cluster.name}"
+                f"no entry has {lacking}, where other clusters call the gateway of {cluster.name}"
                 f" ({cluster.path}.gateway.port)",
-                "add such an entry, or remove the list: the ports that are needed are set without it",
+                "add such an entry, or remove the list: the needed ports are set without it",
             )
 
 
 def _lacking(cluster: Cluster, federation: Federation, ports: list[dict[str, object]]) -> str:
-    """Say what entry a list of ports lacks for other clusters to reach a gateway; empty where it has all."""
+    """Return the entry that other clusters need and a list of ports lacks; empty if it lacks none."""
     port = cluster.gateway.port
     served = [each for each in ports if each.get("port") == port]
     by_node = gateway_addresses.service_type(federation.istio) == "NodePort" and cluster.gateway.addresses

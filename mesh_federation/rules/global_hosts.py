@@ -1,4 +1,4 @@
-"""Global hosts and the Gateway API: one host, one meaning in every cluster, and gateways that are found by network."""
+"""Global hosts and the Gateway API: hosts with one meaning, and gateways that Istio looks up by network."""
 
 from collections.abc import Iterator
 
@@ -14,19 +14,19 @@ _MOST_ADDRESSES = 16
 
 
 def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
-    """<name>.mesh.global has no namespace in it, neither where it is imported nor where it is offered."""
+    """<name>.mesh.global does not contain the namespace, so services of two namespaces can collide."""
     seen: dict[tuple[str, str], Import] = {}
     for link in federation.imports:
         if link.mode != "global":
             continue
-        for cluster, verb in ((link.cluster, "imports"), (link.source, "offers")):
+        for cluster, verb in ((link.cluster, "imports"), (link.source, "exports")):
             first = seen.setdefault((cluster, link.host), link)
             if first.service != link.service:
                 yield Problem(
                     link.path,
                     FederationRule.GLOBAL_HOST_TAKEN,
-                    f"{link.service} would be {link.host} in {cluster}, but {first.path} {verb} {first.service} under"
-                    " that host: calls would end in either",
+                    f"{link.service} would have the host {link.host} in {cluster}, but {first.path} {verb}"
+                    f" {first.service} under that host: calls could reach either service",
                     "import one of them `as: remote`, or rename its Service",
                 )
                 break
@@ -39,18 +39,18 @@ def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:
         if not here or not there or here is there or not (link.mode == "global" or link.api == "gateway"):
             continue
         if here.network == there.network:
-            asked = "`as: global`" if link.mode == "global" else "`api: gateway`"
+            option = "`as: global`" if link.mode == "global" else "`api: gateway`"
             yield Problem(
                 link.path,
                 FederationRule.GLOBAL_ON_ONE_NETWORK,
-                f"{link.cluster} and {link.source} are both on the network {here.network}; {asked} finds the"
-                " gateway by the name of another network (pitfall 30)",
-                f"give {link.source} a network of its own, or write `as: remote` and `api: istio`",
+                f"{link.cluster} and {link.source} are both on the network {here.network}, but with {option} Istio"
+                " looks up the gateway of another network (pitfall 30)",
+                f"give {link.source} its own network, or write `as: remote` and `api: istio`",
             )
 
 
 def hosts_have_one_api(federation: Federation) -> Iterator[Problem]:
-    """Either every endpoint of a host has an address, or istiod looks for all of them by network."""
+    """All endpoints of a host have an address, or istiod looks up the gateway of each by network."""
     seen: dict[tuple[str, str, str], Import] = {}
     for link in federation.imports:
         first = seen.setdefault((link.cluster, link.host, link.mode), link)
@@ -58,14 +58,14 @@ def hosts_have_one_api(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{link.path}.api",
                 FederationRule.API_DIFFERS,
-                f"{first.path} imports {link.service} into {link.cluster} with api {first.api}, this one with"
-                f" {link.api}: its endpoints would have addresses in part",
-                "write the same api in both",
+                f"{first.path} imports {link.service} into {link.cluster} with api {first.api}, and this import with"
+                f" {link.api}: only some endpoints of the host would have addresses",
+                "use the same api in both",
             )
 
 
 def remote_networks_have_one_cluster(federation: Federation) -> Iterator[Problem]:
-    """A remote gateway is that of a whole network: Istio sends every call for that network to it (pitfall 12)."""
+    """Istio sends every call to a network to the remote gateway of that network (pitfall 12)."""
     known: dict[tuple[str, str], Import] = {}
     for link in federation.imports:
         source = federation.clusters.get(link.source)
@@ -78,16 +78,16 @@ def remote_networks_have_one_cluster(federation: Federation) -> Iterator[Problem
             yield Problem(
                 link.path,
                 FederationRule.REMOTE_NETWORK_SHARED,
-                f"{first.path} has `api: gateway`, so {link.cluster} sends every call for the network {source.network}"
-                f" to the gateway of {first.source}; {link.source} is on that network too, and calls of"
-                f" {link.service} would end there (pitfall 12)",
-                f"give {link.source} a network of its own, or write `api: istio` wherever {link.cluster} imports from"
+                f"{first.path} has `api: gateway`, so {link.cluster} sends every call to the network {source.network}"
+                f" to the gateway of {first.source}. {link.source} is on that network too, so calls to"
+                f" {link.service} would reach the wrong gateway (pitfall 12)",
+                f"give {link.source} its own network, or write `api: istio` in all imports of {link.cluster} from"
                 f" {first.source}",
             )
 
 
 def entries_have_addresses(federation: Federation) -> Iterator[Problem]:
-    """The entries of a global host are IP addresses, unless istiod looks for the gateway (pitfall 29)."""
+    """Endpoints of a global host have IP addresses, unless istiod looks up the gateway (pitfall 29)."""
     for link, named in behind_host_names(federation, "global"):
         yield Problem(
             link.path,
@@ -107,14 +107,14 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{source.path}.gateway.addresses",
                 FederationRule.TOO_MANY_ADDRESSES,
-                f"{len(called)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
-                f" Gateway API holds {_MOST_ADDRESSES} at most",
-                f"list {_MOST_ADDRESSES} of them, or write `api: istio`",
+                f"the gateway has {len(called)} addresses; {link.path} has `api: gateway`, and a Gateway of the"
+                f" Gateway API holds at most {_MOST_ADDRESSES}",
+                f"list at most {_MOST_ADDRESSES}, or write `api: istio`",
             )
 
 
-def offered_samples_have_their_target_ports(federation: Federation) -> Iterator[Problem]:
-    """A global host finds the exporter's pods by the container's port: no Service translates it (pitfall 27)."""
+def exported_samples_have_their_target_ports(federation: Federation) -> Iterator[Problem]:
+    """A global host sends calls to the container's port, because no Service translates it (pitfall 27)."""
     running = {(w.cluster, w.reference): w for w in federation.workloads}
     for export in federation.exports:
         workload = running.get((export.cluster, export.service))
@@ -126,7 +126,7 @@ def offered_samples_have_their_target_ports(federation: Federation) -> Iterator[
                 yield Problem(
                     f"{export.path}.ports[{index}].targetPort",
                     FederationRule.GLOBAL_TARGET_PORT,
-                    f"{export.service.global_host} would lead to port {_target(port)} of the pods of {workload.path},"
+                    f"{export.service.global_host} would call port {_target(port)} of the pods of {workload.path},"
                     f" which listen on {target} (pitfall 27)",
                     f"write targetPort: {target}",
                 )
@@ -138,7 +138,7 @@ def _has_global_host(federation: Federation, export: Export) -> bool:
 
 
 def global_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
-    """Pods of the importing cluster answer a global host on its ports, as the identity that callers pin."""
+    """Pods of the importing cluster serve the ports of a global host, under the identity that callers pin."""
     running = {(w.cluster, w.reference): w for w in federation.workloads}
     exports = exports_by_service(federation)
     for link in federation.imports:
@@ -155,13 +155,13 @@ def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple
     for port in link.ports or export.ports:
         if (port.name, port.number) != ("http", sample.port):
             yield (
-                f"the sample has the port http {sample.port} alone, not {port.name} {port.number}: its share of those"
+                f"the sample has only the port http {sample.port}, not {port.name} {port.number}: its share of those"
                 " calls would fail",
-                f"import the port http {sample.port} alone, or remove {workload.path}",
+                f"import only the port http {sample.port}, or remove {workload.path}",
             )
         elif _target(port) != sample.target:
             yield (
-                f"its pods listen on {sample.target}, and {export.path} says targetPort {_target(port)}: its share of"
+                f"its pods listen on {sample.target}, and {export.path} has targetPort {_target(port)}: its share of"
                 " the calls would fail (pitfall 27)",
                 f"write targetPort: {sample.target} in {export.path}, or remove {workload.path}",
             )
@@ -179,14 +179,14 @@ def both_sides_of_a_global_host_have_equal_ports(federation: Federation) -> Iter
             yield Problem(
                 link.path,
                 FederationRule.GLOBAL_PORTS_DIFFER,
-                f"{link.cluster} exports {link.service} with {_told(own.ports)} ({own.path}) and imports it `as:"
-                f" global` with {_told(link.ports or other.ports)}: one host has one list of ports",
+                f"{link.cluster} exports {link.service} with {_listed(own.ports)} ({own.path}) and imports it `as:"
+                f" global` with {_listed(link.ports or other.ports)}: a host has one list of ports",
                 "give both the same ports; only their targetPort may differ",
             )
 
 
 def pods_of_a_global_host_have_a_name(federation: Federation) -> Iterator[Problem]:
-    """Entries join pods by their canonical name, and by nothing that the pods' Service selects (pitfall 28)."""
+    """Endpoints of other clusters join local pods by canonical name, not by the Service's selector (pitfall 28)."""
     exports = exports_by_service(federation)
     seen: set[tuple[str, NamespacedName]] = set()
     for link in federation.imports:
@@ -200,8 +200,8 @@ def pods_of_a_global_host_have_a_name(federation: Federation) -> Iterator[Proble
             yield Problem(
                 f"{own.path}.selector",
                 FederationRule.GLOBAL_WITHOUT_NAME,
-                f"{link.path} adds instances of other clusters to the pods of {link.service} in {link.cluster}, by the"
-                " canonical name that Istio takes from their label app, and that their Service must not select by; the"
+                f"{link.path} adds endpoints of other clusters to the pods of {link.service} in {link.cluster} by their"
+                " canonical name, which Istio takes from the label app and which the Service must not select by; the"
                 f" selector has {', '.join(sorted(labels))} (pitfall 28)",
                 f"write a selector with app, for example app: {link.service.name}, or import it `as: local`",
             )
@@ -215,7 +215,7 @@ def _facts(ports: tuple[Port, ...]) -> set[tuple[str, int, str]]:
     return {(port.name, port.number, port.protocol.value) for port in ports}
 
 
-def _told(ports: tuple[Port, ...]) -> str:
+def _listed(ports: tuple[Port, ...]) -> str:
     return ", ".join(f"port {port.name} {port.number}/{port.protocol.value}" for port in ports)
 
 
@@ -226,7 +226,7 @@ RULES = (
     remote_networks_have_one_cluster,
     entries_have_addresses,
     remote_gateways_have_room,
-    offered_samples_have_their_target_ports,
+    exported_samples_have_their_target_ports,
     global_imports_fit_the_sample,
     both_sides_of_a_global_host_have_equal_ports,
     pods_of_a_global_host_have_a_name,

@@ -1,4 +1,4 @@
-"""Exports and imports: both sides must agree, and no host may mean two things."""
+"""Exports and imports: both sides agree, and each host has one definition."""
 
 import re
 from collections import defaultdict
@@ -15,7 +15,7 @@ from mesh_federation.stack.text import nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
-"""Nodes carry each part as a label."""
+"""Each part is a label of nodes."""
 
 
 def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName], Export]:
@@ -27,35 +27,37 @@ def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName
 
 
 def links_have_two_ends(federation: Federation) -> Iterator[Problem]:
-    """A cluster is no foreign cluster of its own."""
+    """A cluster neither exports to itself nor imports from itself."""
     for export in federation.exports:
         for index, consumer in enumerate(export.to):
             if consumer.cluster == export.cluster:
                 yield Problem(
                     f"{export.path}.to[{index}].cluster",
                     FederationRule.SELF_EXPORT,
-                    f"{export.cluster} exports {export.service} to itself; its own workloads reach it anyway",
-                    f"remove {export.cluster} from `to`, or name the cluster that shall call it",
+                    f"{export.cluster} exports {export.service} to itself, but its own workloads reach the service"
+                    " anyway",
+                    f"remove {export.cluster} from `to`, or name the cluster that calls the service",
                 )
     for link in federation.imports:
         if link.cluster == link.source:
             yield Problem(
                 link.path,
                 FederationRule.SELF_IMPORT,
-                f"{link.cluster} imports {link.service} from itself; a second entry for its host would hide it",
+                f"{link.cluster} imports {link.service} from itself: a second definition of its host would hide the"
+                " service",
                 "name the exporting cluster under `from`, or remove the import",
             )
 
 
 def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
-    """`to` says who may call; nobody may call otherwise, so an empty list is a mistake."""
+    """Only the callers under `to` may call, so an empty list is a mistake."""
     for export in federation.exports:
         if not export.to:
             yield Problem(
                 f"{export.path}.to",
                 FederationRule.EMPTY_CONSUMERS,
-                f"{export.cluster} exports {export.service}, but `to` is empty: nobody may call it",
-                "name the clusters that may, for example to: [{cluster: ...}], or remove the export",
+                f"{export.cluster} exports {export.service}, but `to` is empty, so no cluster may call it",
+                "name the consumers, for example to: [{cluster: ...}], or remove the export",
             )
         seen: set[str] = set()
         for index, consumer in enumerate(export.to):
@@ -65,22 +67,22 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
                     f"{path}.serviceAccounts",
                     FederationRule.EMPTY_CONSUMERS,
                     f"{export.cluster} exports {export.service} to {consumer.cluster}, but to none of its service"
-                    " accounts: nobody there may call it",
+                    " accounts, so no workload there may call it",
                     "name the callers as namespace/serviceAccount, or remove the key to admit every workload there",
                 )
             if consumer.cluster in seen:
                 yield Problem(
                     path,
                     FederationRule.DUPLICATE_CONSUMER,
-                    f"{export.path} names {consumer.cluster} twice as consumer of {export.service}: which service"
-                    " accounts may call would depend on the order",
-                    "put all service accounts of that cluster into one entry",
+                    f"{export.path} names {consumer.cluster} twice as a consumer of {export.service}, so it is unclear"
+                    " which service accounts may call",
+                    "list all service accounts of that cluster in one entry",
                 )
             seen.add(consumer.cluster)
 
 
 def exports_are_declared_once(federation: Federation) -> Iterator[Problem]:
-    """All that is offered of a service stands in one export."""
+    """A service is exported once per cluster."""
     index = exports_by_service(federation)
     for export in federation.exports:
         first = index[export.cluster, export.service]
@@ -88,13 +90,14 @@ def exports_are_declared_once(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 export.path,
                 FederationRule.DUPLICATE_EXPORT,
-                f"{export.cluster} exports {export.service} in {first.path} already; both would own the same objects",
+                f"{first.path} already exports {export.service} of {export.cluster}, and both would own the same"
+                " objects",
                 f"merge its ports and consumers into {first.path}",
             )
 
 
 def exports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
-    """What guards a sample's pods selects them, and callers pin the account that they run as."""
+    """The policy of an export selects the sample's pods, and callers pin the account that they run as."""
     running = {(w.cluster, w.reference): w for w in federation.workloads}
     for export in federation.exports:
         workload = running.get((export.cluster, export.service))
@@ -106,22 +109,22 @@ def exports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{export.path}.selector",
                 FederationRule.SELECTOR_MISSES_SAMPLE,
-                f"no pod of {workload.path} has {_told(strange)}, so the policy of {export.path} would cover none of"
-                f" them, and refuse nobody; they have {_told(has)}",
-                "remove the selector, or write labels that those pods have",
+                f"no pod of {workload.path} has {_labels(strange)}, so the policy of {export.path} would protect none"
+                f" of them; they have {_labels(has)}",
+                "remove the selector, or use labels of those pods",
             )
         if export.identity.name != workload.reference.name:
             yield Problem(
                 f"{export.path}.serviceAccount",
                 FederationRule.ACCOUNT_OF_NOBODY,
-                f"the pods of {workload.path} run as {workload.reference.name}, not {export.identity.name}: callers pin"
-                " the account that the export names, and would refuse them",
-                f"remove it, or write {workload.reference.name}",
+                f"the pods of {workload.path} run as {workload.reference.name}, not as {export.identity.name}: callers"
+                " pin the account of the export, so they would refuse these pods",
+                f"remove the key, or write {workload.reference.name}",
             )
 
 
 def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Problem]:
-    """Policies of all exports of a pod stand in front of it, and each refuses what it does not know."""
+    """The policies of all exports of a pod apply to it, and each refuses callers that it does not name."""
     beside: dict[tuple[str, str], list[Export]] = defaultdict(list)
     for export in federation.exports:
         beside[export.cluster, export.service.namespace].append(export)
@@ -136,11 +139,11 @@ def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Pr
                 yield Problem(
                     f"{other.path}.selector",
                     FederationRule.SELECTORS_OVERLAP,
-                    f"pods with {_told(other.workload_labels)} are exported by {export.path} too, which selects"
-                    f" {_told(export.workload_labels)}, with other ports or callers: the policy of each would refuse"
-                    " callers of the other",
-                    "write the same selector in both, which admits the callers of each on its ports, or labels that"
-                    " no pod of the other has",
+                    f"pods with {_labels(other.workload_labels)} are also exported by {export.path}, which selects"
+                    f" {_labels(export.workload_labels)} and has other ports or callers: the policy of each export"
+                    " would refuse the callers of the other",
+                    "use the same selector in both, which admits the callers of each on its ports, or labels that no"
+                    " pod of the other export has",
                 )
 
 
@@ -150,36 +153,36 @@ def _consumers(export: Export) -> Iterator[tuple[str, str]]:
         yield from ((consumer.cluster, account) for account in accounts)
 
 
-def _told(selector: Mapping[str, str]) -> str:
+def _labels(selector: Mapping[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
 
 
 def imports_are_consented(federation: Federation) -> Iterator[Problem]:
     """An import needs an export of that service whose `to` names the importing cluster."""
     index = exports_by_service(federation)
-    offered: dict[str, list[str]] = defaultdict(list)
+    exported: dict[str, list[str]] = defaultdict(list)
     for cluster, service in index:
-        offered[cluster].append(str(service))
+        exported[cluster].append(str(service))
     for link in federation.imports:
         known = link.cluster in federation.clusters and link.source in federation.clusters
         if not known or link.cluster == link.source:
             continue
         export = index.get((link.source, link.service))
         if export is None:
-            meant = nearest(str(link.service), offered[link.source])
+            meant = nearest(str(link.service), exported[link.source])
             yield Problem(
                 link.path,
                 FederationRule.IMPORT_WITHOUT_EXPORT,
-                f"{link.cluster} imports {link.service} from {link.source}, which does not export it",
+                f"{link.cluster} imports {link.service} from {link.source}, but {link.source} does not export it",
                 f"write {meant}, which {link.source} exports"
                 if meant
-                else f"add an export of {link.service} to cluster {link.source}, or remove the import",
+                else f"export {link.service} from {link.source}, or remove the import",
             )
         elif link.cluster not in export.consumers:
             yield Problem(
                 link.path,
                 FederationRule.IMPORT_WITHOUT_CONSENT,
-                f"{link.source} exports {link.service} but not to {link.cluster}",
+                f"{link.source} exports {link.service}, but not to {link.cluster}",
                 f"add {link.cluster} under `to` of {export.path}",
             )
 
@@ -193,13 +196,13 @@ def imports_are_declared_once(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 link.path,
                 FederationRule.DUPLICATE_IMPORT,
-                f"{link.cluster} imports {link.service} from {link.source} as {link.mode} in {first.path} already",
+                f"{first.path} already imports {link.service} from {link.source} into {link.cluster} as {link.mode}",
                 "remove one of the two",
             )
 
 
 def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
-    """A host that is both a local Service and a ServiceEntry is undefined in Istio (pitfall 14)."""
+    """A host that is both a Service and a ServiceEntry is undefined in Istio (pitfall 14)."""
     running = {(w.cluster, w.reference): w.path for w in federation.workloads}
     exported = exports_by_service(federation)
     circular = {edge for cycle in _cycles(federation) for edge in cycle}
@@ -218,27 +221,27 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
                 later.path,
                 FederationRule.DUPLICATE_HOST,
                 f"{remote.path} imports {service} as remote and {local.path} as local, both in {cluster}:"
-                f" {service.host} would be a ServiceEntry and a Service at once, undefined in Istio (pitfall 14)",
+                f" {service.host} would be a ServiceEntry and a Service, which Istio leaves undefined (pitfall 14)",
                 f"use `as: local` for both where {cluster} runs the service, else `as: remote`",
             )
             continue
         if (cluster, service) in running:
-            here = f"{cluster} runs it too ({running[cluster, service]})"
+            here = f"{cluster} runs it itself ({running[cluster, service]})"
         elif (cluster, service) in exported and (cluster, service) not in circular:
-            here = f"{cluster} exports it too ({exported[cluster, service].path})"
+            here = f"{cluster} exports it itself ({exported[cluster, service].path})"
         else:
             continue
         yield Problem(
             remote.path,
             FederationRule.DUPLICATE_HOST,
-            f"{cluster} imports {service} as remote, but {here}: {service.host} would be a ServiceEntry and a Service"
-            " at once, which Istio leaves undefined (pitfall 14)",
-            "write `as: local`, so that calls go to the pods of both, or `as: global` for a host of its own",
+            f"{cluster} imports {service} as remote, but {here}: {service.host} would be a ServiceEntry and a"
+            " Service, which Istio leaves undefined (pitfall 14)",
+            "write `as: local` to call the pods of both clusters, or `as: global` for a separate host",
         )
 
 
 def services_do_not_go_in_circles(federation: Federation) -> Iterator[Problem]:
-    """A cluster that imports what it exports passes calls on; a circle of such clusters has nobody who answers."""
+    """A cluster that imports what it exports forwards calls; in a circle of such clusters, none answers."""
     links: dict[tuple[str, str, NamespacedName], Import] = {}
     for link in federation.imports:
         if link.mode == "remote":
@@ -247,18 +250,18 @@ def services_do_not_go_in_circles(federation: Federation) -> Iterator[Problem]:
         service = cycle[0][1]
         names = [cluster for cluster, _ in cycle]
         hops = list(zip(names, names[1:] + names[:1], strict=True))
-        told = ", ".join(f"{a} from {b} ({links[a, b, service].path})" for a, b in hops)
+        path = ", ".join(f"{a} from {b} ({links[a, b, service].path})" for a, b in hops)
         first = min((links[a, b, service] for a, b in hops), key=lambda link: link._index)
         yield Problem(
             first.path,
             FederationRule.RE_EXPORT_CYCLE,
-            f"{service} goes in a circle: {told}; each exports it again as its own, so calls would never arrive",
+            f"{service} is imported in a circle: {path}. Each cluster exports it again, so no call would reach a pod",
             "in the cluster that runs it, remove the import or write `as: local`",
         )
 
 
 def _cycles(federation: Federation) -> list[list[tuple[str, NamespacedName]]]:
-    """Find circles of clusters that import a service as remote and export it: each starts at its least name."""
+    """Find circles of clusters that import a service as remote and export it; each starts at its first name."""
     exported = exports_by_service(federation)
     graph: dict[tuple[str, NamespacedName], set[tuple[str, NamespacedName]]] = defaultdict(set)
     for link in federation.imports:
@@ -286,10 +289,10 @@ def _cycle(
 
 
 def behind_host_names(federation: Federation, mode: str) -> Iterator[tuple[Import, str]]:
-    """Find imports of a mode whose entries must be IP addresses, though the gateway has a host name.
+    """Find imports of a mode that need the gateway's IP addresses, although it has a host name.
 
     Returns:
-        each with what there is to say: where the host name stands, and the name.
+        each import, with a sentence that names the host name and its key.
     """
     for link in federation.imports:
         source = federation.clusters.get(link.source)
@@ -299,7 +302,7 @@ def behind_host_names(federation: Federation, mode: str) -> Iterator[tuple[Impor
 
 
 def local_imports_have_addresses(federation: Federation) -> Iterator[Problem]:
-    """`as: local` adds a WorkloadEntry to a Service's endpoints: endpoints are IP addresses (pitfall 15)."""
+    """`as: local` adds a WorkloadEntry to the endpoints of a Service, which are IP addresses (pitfall 15)."""
     for link, named in behind_host_names(federation, "local"):
         yield Problem(
             link.path,
@@ -311,7 +314,7 @@ def local_imports_have_addresses(federation: Federation) -> Iterator[Problem]:
 
 
 def local_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
-    """`as: local` joins a Service by its port names and selector, and callers pin its ServiceAccount (pitfall 15)."""
+    """`as: local` joins a Service by port names and selector, and callers pin its ServiceAccount (pitfall 15)."""
     running = {(w.cluster, w.reference): w for w in federation.workloads}
     exports = exports_by_service(federation)
     for link in federation.imports:
@@ -320,8 +323,8 @@ def local_imports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
         if link.mode != "local" or workload is None or export is None:
             continue
         for problem, fix in _misfits(link, export, workload):
-            told = f"{link.cluster} imports {link.service} `as: local` beside its sample {workload.path}, but {problem}"
-            yield Problem(link.path, FederationRule.LOCAL_SAMPLE_DIFFERS, told, fix)
+            beside = f"{link.cluster} imports {link.service} `as: local` beside its sample {workload.path}"
+            yield Problem(link.path, FederationRule.LOCAL_SAMPLE_DIFFERS, f"{beside}, but {problem}", fix)
 
 
 def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
@@ -331,37 +334,37 @@ def _misfits(link: Import, export: Export, workload: Workload) -> Iterator[tuple
         yield (
             f"the Service of the sample has port http {port}, not {strange[0].name} {strange[0].number}: no call would"
             " reach the remote pods",
-            f"import the port http {port} alone, or remove {workload.path}",
+            f"import only the port http {port}, or remove {workload.path}",
         )
     if export.workload_labels.get("app") != workload.sample:
         yield (
-            f"the Service of the sample selects app={workload.sample}, which the labels of {export.path} lack: the"
-            " remote pods would never join it",
+            f"the Service of the sample selects app={workload.sample}, which the labels of {export.path} do not"
+            " include: the remote pods would not become its endpoints",
             f"add app: {workload.sample} to the selector of {export.path}, or remove {workload.path}",
         )
     yield from other_accounts(link, export, workload)
 
 
 def other_accounts(link: Import, export: Export, workload: Workload) -> Iterator[tuple[str, str]]:
-    """Tell where callers would pin another ServiceAccount than a sample's pods run as, and what to do."""
+    """Yield the problem and the fix if callers would pin another ServiceAccount than the sample's pods have."""
     account = link.service_account or export.identity.name
     if account != workload.sample:
         yield (
-            f"its pods run as {workload.sample}, and callers would expect {account}: they would refuse the local pods",
+            f"its pods run as {workload.sample}, and callers pin {account}, so they would refuse the local pods",
             f"add serviceAccount: {workload.sample} to {link.path}",
         )
 
 
-def local_keys_stand_on_local_imports(federation: Federation) -> Iterator[Problem]:
-    """Only an import beside pods of its own cluster has any of those behind the host."""
+def service_accounts_are_of_local_pods(federation: Federation) -> Iterator[Problem]:
+    """`serviceAccount` of an import names the account of local pods, which only some imports have."""
     for link in federation.imports:
         if link.service_account is not None and not local_endpoints.answer(federation, link):
             yield Problem(
                 f"{link.path}.serviceAccount",
                 FederationRule.KEY_WITHOUT_EFFECT,
-                f"{link.service_account} has no effect: {link.cluster} imports {link.service} as {link.mode}, and"
-                " `serviceAccount` names that of local pods",
-                f"remove it; that of the remote pods is `serviceAccount` of {link.source}'s export",
+                f"{link.service_account} has no effect: `serviceAccount` is that of local pods, and {link.cluster} has"
+                f" none behind {link.service}, which it imports as {link.mode}",
+                f"remove it; the export of {link.source} has the `serviceAccount` of the remote pods",
             )
 
 
@@ -374,7 +377,7 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 path,
                 FederationRule.BAD_LOCALITY,
-                f'"{locality}" is no locality: Istio compares region, zone and subzone, parted by slashes',
+                f'"{locality}" is not a locality: Istio compares region, zone and subzone, separated by slashes',
                 "write it as region, region/zone or region/zone/subzone, for example eu/west-1",
             )
     for link in federation.imports:
@@ -383,8 +386,8 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{link.path}.failover.to",
                 FederationRule.BAD_LOCALITY,
-                f'"{region}" is no region; Istio fails over between regions, not zones',
-                f"write the region alone, for example {region.split('/')[0] or 'west'}",
+                f'"{region}" is not a region, and Istio fails over between regions only',
+                f"write only the region, for example {region.split('/')[0] or 'west'}",
             )
 
 
@@ -400,6 +403,6 @@ RULES = (
     services_do_not_go_in_circles,
     local_imports_have_addresses,
     local_imports_fit_the_sample,
-    local_keys_stand_on_local_imports,
+    service_accounts_are_of_local_pods,
     localities_are_paths,
 )

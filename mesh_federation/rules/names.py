@@ -1,4 +1,4 @@
-"""Names become Kubernetes objects, labels, host names and files: they must be fit for all of them, and unique."""
+"""Names: they become Kubernetes objects, labels, host names and files, so they must be valid in all of them."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _RFC1123 = "lower-case letters, digits and dashes, starting and ending with a le
 
 
 def cluster_names_fit(federation: Federation) -> Iterator[Problem]:
-    """A cluster's name is part of host names and of the names of objects; everything wrong with it is told at once."""
+    """A cluster's name is part of host names and of the names of objects."""
     for name, cluster in federation.clusters.items():
         own = f", and write context: {name}" if cluster.is_existing and not cluster.context else ""
         longest, what = (EXISTING_LENGTH, "objects") if cluster.is_existing else (CLUSTER_LENGTH, "nodes and objects")
@@ -45,33 +45,33 @@ def cluster_names_fit(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 cluster.path,
                 FederationRule.INVALID_NAME,
-                f'the cluster name "{name}" is no host name label: its {what} could not be named after it',
+                f'the cluster name "{name}" is not a valid host name label, so its {what} could not be named after it',
                 f"use {_RFC1123}{_suggestion(name[:longest])}{own}",
             )
 
 
 def _limit(cluster: Cluster) -> str:
     if cluster.is_existing:
-        return f"its network, {cluster.name}-network, must stay below {LABEL_LENGTH + 1}, as Istio has it in labels"
+        return f"its network, {cluster.name}-network, becomes a label value, which has at most {LABEL_LENGTH}"
     return (
-        f"its node's host name, {cluster.name}-xxxxxx-control-plane, must stay below {LABEL_LENGTH + 1}, and names of"
-        " other objects are longer still"
+        f"the host name of its node, {cluster.name}-xxxxxx-control-plane, may have at most {LABEL_LENGTH}, and names of"
+        " other objects are even longer"
     )
 
 
 def from_name(cluster: Cluster, value: str) -> bool:
-    """Say whether a value was filled in from the cluster's name: what is wrong with it is wrong with the name."""
+    """Say whether a value was derived from the cluster's name, so that a problem with it is reported for the name."""
     name = cluster.name
     return value in (name, f"{name}-network", f"{name}-mesh", f"{name}.local")
 
 
 def fitting(name: str) -> str:
-    """Turn a name into a label that could stand in its place."""
+    """Turn a name into a valid label, as a suggestion."""
     return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")
 
 
 def cluster_names_differ(federation: Federation) -> Iterator[Problem]:
-    """Host names ignore case, so names that differ only in case are one name."""
+    """Host names ignore case, so names that differ only in case are the same name."""
     seen: dict[str, str] = {}
     for name, cluster in federation.clusters.items():
         first = seen.setdefault(name.lower(), name)
@@ -90,7 +90,7 @@ def _suggestion(name: str) -> str:
 
 
 def services_fit(federation: Federation) -> Iterator[Problem]:
-    """A service's name and namespace are labels of its host name."""
+    """The name and namespace of a service are labels of its host name."""
     entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
     for entry in entries:
         yield from _service(f"{entry.path}.service", entry.service)
@@ -112,14 +112,14 @@ def _service(path: str, service: NamespacedName) -> Iterator[Problem]:
         yield Problem(
             path,
             FederationRule.SINGLE_POD,
-            f"{service.name} is a pod of the StatefulSet {single['set']}: clusters export Services, and no single pods",
-            f"export {service.namespace}/{single['service']}, or give the pod a Service of its own",
+            f"{service.name} is a pod of the StatefulSet {single['set']}; clusters export Services, not single pods",
+            f"export {service.namespace}/{single['service']}, or create a Service for the pod",
         )
     elif not SERVICE.fullmatch(service.name):
         yield Problem(
             path,
             FederationRule.INVALID_NAME,
-            f'the service name "{service.name}" cannot exist: Kubernetes makes it a host name label (RFC 1035)',
+            f'"{service.name}" cannot be the name of a Service: Kubernetes accepts host name labels only (RFC 1035)',
             f"use lower-case letters, digits and dashes, starting with a letter{_suggestion(service.name)}",
         )
 
@@ -128,7 +128,7 @@ def _label(path: str, what: str, value: str) -> Iterator[Problem]:
     if len(value) > LABEL_LENGTH:
         yield _too_long(path, what, value)
     elif not LABEL.fullmatch(value):
-        problem = f'the {what} "{value}" cannot exist: Kubernetes takes host name labels only'
+        problem = f'"{value}" cannot be the name of a {what}: Kubernetes accepts host name labels only'
         yield Problem(path, FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(value)}")
 
 
@@ -136,17 +136,17 @@ def _account(path: str, value: str) -> Iterator[Problem]:
     if len(value) > 253:
         yield _too_long(path, "service account", value, 253)
     elif not SUBDOMAIN.fullmatch(value):
-        problem = f'the service account "{value}" cannot exist: no certificate would carry it, so no call would match'
+        problem = f'"{value}" cannot be the name of a service account, so no caller would ever match'
         yield Problem(path, FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(value)}")
 
 
 def _too_long(path: str, what: str, value: str, limit: int = LABEL_LENGTH) -> Problem:
-    problem = f"the {what} {value[:20]}... has {len(value)} characters; Kubernetes takes at most {limit}"
+    problem = f"the {what} {value[:20]}... has {len(value)} characters; Kubernetes accepts at most {limit}"
     return Problem(path, FederationRule.NAME_TOO_LONG, problem, f"use a name of at most {limit} characters")
 
 
 def label_values_fit(federation: Federation) -> Iterator[Problem]:
-    """Istio networks and pod selectors are label values."""
+    """Istio networks, mesh IDs and pod selectors become label values."""
     for cluster in federation.clusters.values():
         if cluster.network and not from_name(cluster, cluster.network):
             yield from _label_value(f"{cluster.path}.network", "network", cluster.network)
@@ -156,9 +156,9 @@ def label_values_fit(federation: Federation) -> Iterator[Problem]:
         for key, value in export.selector.items():
             path = f"{export.path}.selector"
             if not LABEL_KEY.fullmatch(key):
-                problem = f'"{key}" is no key of a Kubernetes label: no pod can carry it, so nothing would be selected'
+                problem = f'"{key}" cannot be the key of a Kubernetes label, so the selector would match no pod'
                 yield Problem(
-                    path, FederationRule.INVALID_NAME, problem, "use the key as it stands in the pods' labels"
+                    path, FederationRule.INVALID_NAME, problem, "write the key as the labels of the pods have it"
                 )
             if value:
                 yield from _label_value(f"{path}.{key}", "label value", value)
@@ -166,10 +166,12 @@ def label_values_fit(federation: Federation) -> Iterator[Problem]:
 
 def _label_value(path: str, what: str, value: str) -> Iterator[Problem]:
     if len(value) > LABEL_LENGTH:
-        problem = f"the {what} {value[:20]}... has {len(value)} characters; it becomes a label value, at most 63 long"
+        problem = (
+            f"the {what} {value[:20]}... has {len(value)} characters; it becomes a label value, which has at most 63"
+        )
         yield Problem(path, FederationRule.NAME_TOO_LONG, problem, "use a name of at most 63 characters")
     elif not LABEL_VALUE.fullmatch(value):
-        problem = f'the {what} "{value}" is no label value, which Kubernetes would refuse'
+        problem = f'the {what} "{value}" is not a valid label value, so Kubernetes would refuse it'
         fix = "use letters, digits, dashes, dots and underscores, starting and ending with a letter or digit"
         yield Problem(path, FederationRule.INVALID_NAME, problem, fix)
 
@@ -183,14 +185,14 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{workload.path}.namespace",
                 FederationRule.RESERVED_NAMESPACE,
-                f"{namespace} belongs to {RESERVED[namespace]}: it gets no"
+                f"{namespace} belongs to {RESERVED[namespace]} and gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
-                f"use a namespace of its own, for example {workload.sample}",
+                f"use another namespace, for example {workload.sample}",
             )
 
 
 def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Problem]:
-    """What is exported, and who may call it, is in the mesh; Istio's own namespace speaks for all of it."""
+    """Exported services and their callers are in the mesh; policies in Istio's root namespace apply to all of it."""
     for export in federation.exports:
         namespace = export.service.namespace
         if namespace in RESERVED:
@@ -206,26 +208,26 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
                     yield Problem(
                         f"{export.path}.to[{index}].serviceAccounts[{place}]",
                         FederationRule.RESERVED_NAMESPACE,
-                        f"{account.namespace} belongs to {RESERVED[account.namespace]}: it gets no sidecars, so no pod"
-                        f" there has the identity {account}",
-                        "name an account of a namespace that is in the mesh, or remove this one",
+                        f"{account.namespace} belongs to {RESERVED[account.namespace]} and gets no sidecars, so no pod"
+                        f" has the identity {account}",
+                        "name a service account of a namespace in the mesh, or remove this one",
                     )
 
 
 def _why_reserved(service: NamespacedName) -> str:
     if service.namespace == NAMESPACE:
         return (
-            f"{NAMESPACE} is Istio's root namespace: the policy that guards the export of {service.name} would hold for"
-            " pods of every namespace that its selector matches"
+            f"{NAMESPACE} is Istio's root namespace: the policy that protects {service.name} would apply to matching"
+            " pods of every namespace"
         )
     return (
-        f"{service.namespace} belongs to {RESERVED[service.namespace]}: it gets no sidecars, so nothing would check who"
-        f" calls {service.name}"
+        f"{service.namespace} belongs to {RESERVED[service.namespace]} and gets no sidecars, so nothing would check the"
+        f" callers of {service.name}"
     )
 
 
 def workloads_differ(federation: Federation) -> Iterator[Problem]:
-    """A sample is declared once in a namespace of a cluster."""
+    """A sample is declared once per namespace of a cluster."""
     seen: dict[tuple[str, NamespacedName], str] = {}
     for workload in federation.workloads:
         first = seen.setdefault((workload.cluster, workload.reference), workload.path)
@@ -233,26 +235,27 @@ def workloads_differ(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 workload.path,
                 FederationRule.DUPLICATE_WORKLOAD,
-                f"{workload.reference} in {workload.cluster} is declared by {first} too: both are one Deployment",
-                "remove one of them, or give it another namespace",
+                f"{first} declares {workload.reference} in {workload.cluster} too, and both would be the same"
+                " Deployment",
+                "remove one of them, or change its namespace",
             )
 
 
 def lab_network_fits(federation: Federation) -> Iterator[Problem]:
-    """The lab's network is a Docker network, and one of its own."""
+    """The lab creates a Docker network, so it cannot use one of Docker's predefined networks."""
     if federation.lab.network in _OF_DOCKER:
-        problem = f"{federation.lab.network} is a network of Docker's own: it has no addresses that could be given out"
+        problem = f"{federation.lab.network} is a predefined network of Docker, which gives no fixed addresses"
         yield Problem(
             "lab.network", FederationRule.RESERVED_NETWORK, problem, "use another name, for example mesh-federation"
         )
     elif not DOCKER_NETWORK.fullmatch(federation.lab.network):
-        problem = f'"{federation.lab.network}" is no name that Docker gives to a network'
+        problem = f'"{federation.lab.network}" is not a valid name of a Docker network'
         fix = "use letters, digits, dots, dashes and underscores, starting with a letter or digit"
         yield Problem("lab.network", FederationRule.INVALID_NAME, problem, fix)
 
 
 def images_fit(federation: Federation) -> Iterator[Problem]:
-    """What is no reference of an image is an option, or nothing at all, to the program that gets it."""
+    """Programs would read an invalid image reference as an option, or fail late."""
     images, istio = federation.images, federation.istio
     given = {f"images.{key}": value for key, value in images.model_dump().items()}
     given |= {f"{cluster.path}.image": cluster.image for cluster in federation.clusters.values()}
@@ -261,13 +264,13 @@ def images_fit(federation: Federation) -> Iterator[Problem]:
     for path, value in given.items():
         form = TAG if path == "istio.tag" else IMAGE
         if value is not None and not form.fullmatch(value):
-            told = f'"{excerpt(value)}" is no {"tag" if form is TAG else "name"} of an image'
+            problem = f'"{excerpt(value)}" is not a valid image {"tag" if form is TAG else "name"}'
             example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
-            yield Problem(path, FederationRule.BAD_IMAGE, told, f"write it as {example}; or leave it out")
+            yield Problem(path, FederationRule.BAD_IMAGE, problem, f"write it as {example}; or remove the key")
 
 
 def paths_fit(federation: Federation) -> Iterator[Problem]:
-    """An empty path is the folder in which somebody happens to be; one that starts with a dash is an option."""
+    """An empty path would mean the working directory, and one that starts with a dash an option."""
     given = {
         "istio.charts": federation.istio.charts,
         "istio.gatewayApi": federation.istio.gateway_api,
@@ -275,17 +278,20 @@ def paths_fit(federation: Federation) -> Iterator[Problem]:
     }
     for path, value in given.items():
         if not value.strip() or value.startswith("-") or not value.isprintable():
-            problem = f'"{excerpt(value)}" is no path of a file or folder'
+            problem = f'"{excerpt(value)}" is not the path of a file or folder'
             yield Problem(
-                path, FederationRule.BAD_PATH, problem, "write a path, or leave it out, to take what the toolchain pins"
+                path,
+                FederationRule.BAD_PATH,
+                problem,
+                "write a path, or remove the key to use the release that the toolchain pins",
             )
 
 
 def revision_fits(federation: Federation) -> Iterator[Problem]:
-    """Istio's revision is part of names of objects and a label value."""
+    """Istio's revision is a label value and part of the names of objects."""
     revision = federation.istio.revision
     if revision and not LABEL.fullmatch(revision):
-        problem = f'the revision "{revision}" is no host name label; istiod-<revision> is the name of a Service'
+        problem = f'the revision "{revision}" cannot be part of the name of a Service, istiod-<revision>'
         yield Problem("istio.revision", FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(revision)}")
 
 

@@ -1,4 +1,4 @@
-"""Ports: named, unique, of the protocol that their name says, and the same on both sides of an import."""
+"""Ports: they have unique names, the protocol that Istio reads, and agree on both sides of an import."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ _PREFIXES = {
     "mysql": "TCP",
     "udp": "UDP",
 }
-"""Istio reads a port's protocol from its appProtocol, or else its name, up to the first dash: one of these words."""
+"""Protocols by the first word of a port's appProtocol or name, as Istio reads them."""
 
 _OF_KUBERNETES = {"kubernetes.io/h2c": "HTTP2", "kubernetes.io/ws": "HTTP", "kubernetes.io/wss": "HTTPS"}
-"""Words of appProtocol that Kubernetes defines."""
+"""Values of appProtocol that Kubernetes defines."""
 
 _ALIKE = ({"HTTPS", "TLS"}, {"HTTP2", "GRPC"}, {"TCP", "MONGO"})
-"""Protocols that proxies treat alike, but for statistics."""
+"""Protocols that proxies treat alike, except for statistics."""
 
 
 def ports_are_named(federation: Federation) -> Iterator[Problem]:
@@ -39,22 +39,22 @@ def ports_are_named(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{path}.name",
                 FederationRule.UNNAMED_PORT,
-                f"port {port.number} has an empty name; Istio maps the endpoints of other clusters by port name, not"
-                " by number (pitfall 15)",
-                "write the name of the Service's port, for example http; where that has none, any name that begins with"
-                " its protocol will do for imports as remote or global",
+                f"port {port.number} has an empty name, but Istio matches the endpoints of other clusters by port name,"
+                " not by number (pitfall 15)",
+                "write the name of the Service's port, for example http; if it has none, imports as remote or global"
+                " accept any name that begins with its protocol",
             )
         elif len(port.name) > LABEL_LENGTH or not LABEL.fullmatch(port.name):
             yield Problem(
                 f"{path}.name",
                 FederationRule.BAD_PORT_NAME,
                 f'"{port.name[:70]}" cannot be the name of a Service port, so no endpoint would ever match it',
-                "use the Service port's own name: lower-case letters, digits and dashes, at most 63",
+                "write the name of the Service's port: at most 63 lower-case letters, digits and dashes",
             )
 
 
 def port_names_agree_with_protocols(federation: Federation) -> Iterator[Problem]:
-    """The appProtocol of the Service's port, or else its name, decides what Istio makes of it where it is exported.
+    """In the exporting cluster, Istio takes the protocol from the port's appProtocol, or from its name.
 
     Source: ConvertProtocol (istio, pkg/config/kube).
     """
@@ -65,26 +65,26 @@ def port_names_agree_with_protocols(federation: Federation) -> Iterator[Problem]
                 f"{path}.appProtocol",
                 FederationRule.BAD_APP_PROTOCOL,
                 f'"{given[:70]}" cannot be the appProtocol of a Service port',
-                "write it as it stands in the Service, for example http, grpc or kubernetes.io/h2c",
+                "write it as the Service has it, for example http, grpc or kubernetes.io/h2c",
             )
             continue
         read = _protocol(port.name if given is None else given)
         if read is None or read == port.protocol.value or {read, port.protocol.value} in _ALIKE:
             continue
-        source = f"named {port.name}: from that name" if given is None else f"with appProtocol {given}: from that"
+        source = f"name {port.name}" if given is None else f"appProtocol {given}"
         other = f"rename the Service's port to {port.protocol.value.lower()}, or add its appProtocol here if it has one"
         fix = f"write protocol: {read}, or {other if given is None else 'correct appProtocol'}"
         yield Problem(
             f"{path}.protocol",
             FederationRule.PORT_NAME_PROTOCOL,
-            f"{port.protocol.value} for a port {source}, Istio takes it for {read} in the exporting cluster, and the"
-            " two sides would speak past each other",
-            "export a TCP port: meshes do not carry UDP" if read == "UDP" else fix,
+            f"the protocol is {port.protocol.value}, but from the {source} Istio reads {read} in the exporting cluster:"
+            " the two sides would use different protocols",
+            "export a TCP port: Istio does not carry UDP" if read == "UDP" else fix,
         )
 
 
 def _protocol(word: str) -> str | None:
-    """Return what Istio reads from an appProtocol or a port's name; None where it looks at the bytes instead."""
+    """Return the protocol that Istio reads from an appProtocol or port name; None if it detects the protocol."""
     lower = word.lower()
     if lower.startswith("grpc-web"):
         return "GRPC-WEB"
@@ -92,7 +92,7 @@ def _protocol(word: str) -> str | None:
 
 
 def ports_are_unique(federation: Federation) -> Iterator[Problem]:
-    """A Service has one port of each name and number."""
+    """Names and numbers of a Service's ports are unique."""
     entries: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
     for entry in entries:
         names: dict[str, int] = {}
@@ -101,26 +101,26 @@ def ports_are_unique(federation: Federation) -> Iterator[Problem]:
             path = f"{entry.path}.ports[{index}]"
             same_name = names.setdefault(port.name, index)
             if same_name != index and port.name:
-                problem = f"{port.name} is the name of ports[{same_name}] too; Istio could not tell them apart"
+                problem = f"ports[{same_name}] is also named {port.name}, so Istio could not distinguish them"
                 yield Problem(
                     f"{path}.name",
                     FederationRule.DUPLICATE_PORT,
                     problem,
-                    "give each port the name it has in the Service",
+                    "give each port the name that it has in the Service",
                 )
             same_number = numbers.setdefault(port.number, index)
             if same_number != index:
-                problem = f"{port.number} is the number of ports[{same_number}] too; a Service has one port a number"
+                problem = f"ports[{same_number}] also has the number {port.number}; a Service has one port per number"
                 yield Problem(
                     f"{path}.number",
                     FederationRule.DUPLICATE_PORT,
                     problem,
-                    "remove one of the two, or correct its number",
+                    "remove one of them, or correct its number",
                 )
 
 
 def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
-    """Where an import lists ports, they are ports of the export."""
+    """Ports that an import lists are ports of the export."""
     exports = exports_by_service(federation)
     for link in federation.imports:
         export = exports.get((link.source, link.service))
@@ -133,30 +133,30 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{link.path}.ports[{index}]",
                     FederationRule.PORT_MISMATCH,
-                    f"{link.cluster} imports {link.service} with {_told(port)}, but {difference}",
-                    f"write the port as {export.path} has it, or leave `ports` out to take all of them",
+                    f"{link.cluster} imports {link.service} with {_shown(port)}, but {difference}",
+                    f"write the port as {export.path} has it, or remove `ports` to import all of them",
                 )
 
 
 def _difference(port: Port, offered: Port | None, export: Export) -> str:
     where = f"{export.cluster} exports"
     if offered is None:
-        return f"{where} only {', '.join(map(_told, export.ports))} ({export.path})"
+        return f"{where} only {', '.join(map(_shown, export.ports))} ({export.path})"
     target_differs = port.target_port is not None and port.target_port != offered.target_port
     app_differs = port.app_protocol not in (None, offered.app_protocol)
     if (port.number, port.protocol) != (offered.number, offered.protocol) or target_differs or app_differs:
         target = f" with targetPort {offered.target_port}" if target_differs else ""
         app = f" with appProtocol {offered.app_protocol}" if app_differs else ""
-        return f"{where} {_told(offered)}{target}{app} ({export.path})"
+        return f"{where} {_shown(offered)}{target}{app} ({export.path})"
     return ""
 
 
-def _told(port: Port) -> str:
+def _shown(port: Port) -> str:
     return f"port {port.name} {port.number}/{port.protocol.value}"
 
 
 def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Problem]:
-    """Clusters behind one host must answer on the same ports, or some calls would fail."""
+    """All clusters behind a host serve the same ports, or some calls would fail."""
     exports = exports_by_service(federation)
     groups: dict[tuple[str, NamespacedName, str], list[tuple[Import, tuple[Port, ...]]]] = defaultdict(list)
     for link in federation.imports:
@@ -170,10 +170,10 @@ def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Pro
                 yield Problem(
                     link.path,
                     FederationRule.PORTS_DIFFER,
-                    f"{link.cluster} imports {link.service} from {first.source} with {', '.join(map(_told, ports))} and"
-                    f" from {link.source} with {', '.join(map(_told, others))}: on a port that one of them lacks, its"
-                    " share of the calls would fail",
-                    f"list under `ports` of {first.path} and {link.path} what both have",
+                    f"{link.cluster} imports {link.service} from {first.source} with {', '.join(map(_shown, ports))}"
+                    f" and from {link.source} with {', '.join(map(_shown, others))}: on a port that only one of them"
+                    " has, the other's share of the calls would fail",
+                    f"list only the ports that both have under `ports` of {first.path} and {link.path}",
                 )
 
 
@@ -182,7 +182,7 @@ def _facts(ports: tuple[Port, ...]) -> set[tuple[str, int, str]]:
 
 
 def samples_have_their_ports(federation: Federation) -> Iterator[Problem]:
-    """What is exported of a sample workload must be a port of its Service."""
+    """Exported ports of a sample are ports of its Service."""
     running = {(w.cluster, w.reference): w for w in federation.workloads}
     for export in federation.exports:
         workload = running.get((export.cluster, export.service))
@@ -197,14 +197,14 @@ def samples_have_their_ports(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{export.path}.ports[{index}]",
                     FederationRule.SAMPLE_PORT,
-                    f"{export.cluster} exports {_told(port)}{target}{app} of {export.service}, but the Service of"
+                    f"{export.cluster} exports {_shown(port)}{target}{app} of {export.service}, but the Service of"
                     f" {workload.path} has port http {sample.port} with targetPort {sample.target}",
                     f"write {{name: http, number: {sample.port}, protocol: HTTP}}",
                 )
 
 
 def _all_ports(federation: Federation) -> Iterator[tuple[str, Port]]:
-    """Return all ports with their places; an import's has the appProtocol of the export's where it says nothing."""
+    """Yield all ports with their key paths; an imported port without appProtocol gets that of the export."""
     exports = exports_by_service(federation)
     for export in federation.exports:
         for index, port in enumerate(export.ports):

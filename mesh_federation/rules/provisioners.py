@@ -1,4 +1,4 @@
-"""What only some providers take: silently ignored keys would promise what does not happen."""
+"""Provisioners: keys, load balancers, names and images that only some of them support."""
 
 import os
 import re
@@ -13,8 +13,8 @@ from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
 _WHY_NOT = {
-    LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services by themselves",
-    LoadBalancer.SERVICELB: "it is part of k3s",
+    LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services",
+    LoadBalancer.SERVICELB: "it is a part of k3s",
     LoadBalancer.METALLB: "simulated nodes run no MetalLB",
     LoadBalancer.NONE: "",
 }
@@ -30,7 +30,7 @@ _NODE_PORTS = {6443: "API server", 10250: "kubelet"}
 
 
 def keys_act(federation: Federation) -> Iterator[Problem]:
-    """A key that the provider does not act on is refused."""
+    """A key that the provisioner would ignore is refused."""
     of_some = frozenset[str]().union(*(provider.keys for provider in PROVIDERS.values()))
     for cluster in federation.clusters.values():
         for name, field in type(cluster).model_fields.items():
@@ -43,27 +43,27 @@ def keys_act(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.{key}",
                 FederationRule.KEY_WITHOUT_EFFECT,
-                f"{shown} has no effect: {cluster.name} has provisioner {cluster.provider.name}, and `{key}` is"
-                f" for {takers}",
-                f"remove `{key}`, or choose provisioner {takers}",
+                f"{shown} has no effect: `{key}` is for provisioner {takers}, and {cluster.name} has provisioner"
+                f" {cluster.provider.name}",
+                f"remove `{key}`, or use provisioner {takers}",
             )
 
 
 def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Problem]:
-    """Which cluster is meant must be said in the stack file, not by the shell that happens to run it."""
+    """The stack file names the cluster, not the shell in which the program runs."""
     for cluster in federation.clusters.values():
         if cluster.is_existing and not cluster.kubeconfig:
             yield Problem(
                 f"{cluster.path}.kubeconfig",
                 FederationRule.MISSING_KUBECONFIG,
-                f"{cluster.name} is an existing cluster, but no kubeconfig says how to reach it; whatever KUBECONFIG"
-                " holds on some machine could be the wrong cluster",
+                f"{cluster.name} is an existing cluster, but has no kubeconfig; the current KUBECONFIG of a machine"
+                " could lead to another cluster",
                 f"add kubeconfig: path/to/{cluster.name}.kubeconfig, and context if the file has several",
             )
 
 
 def existing_clusters_differ(federation: Federation) -> Iterator[Problem]:
-    """Two meshes in one cluster overwrite each other; two ways to one API server are told apart by `up` alone."""
+    """Two meshes in one cluster overwrite each other. `up` also compares the clusters behind two kubeconfigs."""
     seen: dict[tuple[str, str], str] = {}
     for cluster in federation.clusters.values():
         if not (cluster.is_existing and cluster.kubeconfig):
@@ -73,27 +73,27 @@ def existing_clusters_differ(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.kubeconfig",
                 FederationRule.ONE_CLUSTER_TWICE,
-                f"{first} has kubeconfig {cluster.kubeconfig} and the same context too: {first} and {cluster.name} are"
-                " one cluster, and each would overwrite the mesh of the other",
-                f"remove {cluster.name}, or name the kubeconfig and context of another cluster",
+                f"{first} has the same kubeconfig {cluster.kubeconfig} and context: {first} and {cluster.name} are the"
+                " same cluster, and each would overwrite the mesh of the other",
+                f"remove {cluster.name}, or write the kubeconfig and context of another cluster",
             )
 
 
 def adopted_objects_are_named(federation: Federation) -> Iterator[Problem]:
-    """What is taken over is named as `up` names it."""
+    """Adopted objects are named as `up` names them."""
     for cluster in federation.clusters.values():
         for index, name in enumerate(cluster.adopted):
             if not _OBJECT.fullmatch(name):
                 yield Problem(
                     f"{cluster.path}.adopted[{index}]",
                     FederationRule.BAD_OBJECT_NAME,
-                    f'"{name}" names no object of {cluster.name}, so it would adopt nothing',
-                    "write it as `up` names it with adopt: true, for example ServiceAccount sleep/sleep",
+                    f'"{name}" is not the name of an object, so {cluster.name} would adopt nothing',
+                    "write it as `up` shows it with adopt: true, for example ServiceAccount sleep/sleep",
                 )
 
 
 def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
-    """Each load balancer works with some providers only."""
+    """Each load balancer works only with some provisioners."""
     for cluster in federation.clusters.values():
         if cluster.load_balancer not in cluster.provider.load_balancers:
             yield Problem(
@@ -101,26 +101,26 @@ def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
                 FederationRule.LOAD_BALANCER_MISMATCH,
                 f"{cluster.load_balancer.value} does not work on {cluster.name}, which has provisioner"
                 f" {cluster.provider.name}: {_WHY_NOT[cluster.load_balancer]}, so the gateway would get no address",
-                f"leave loadBalancer out to take what suits {cluster.provider.name}",
+                f"remove loadBalancer to use the default of provisioner {cluster.provider.name}",
             )
 
 
 def names_suit(federation: Federation) -> Iterator[Problem]:
-    """A program that makes clusters may take shorter names than others do."""
+    """Some provisioners limit the length of names more than others."""
     for cluster in federation.clusters.values():
         longest = cluster.provider.longest_name
         if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
             yield Problem(
                 cluster.path,
                 FederationRule.NAME_TOO_LONG,
-                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provider.name} takes at most"
-                f" {longest}, and {_GENERATION} of them are for the generation in {cluster.name}-xxxxxx",
+                f"{cluster.name} has {len(cluster.name)} characters; {cluster.provider.name} accepts at most"
+                f" {longest}, of which the generation in {cluster.name}-xxxxxx takes {_GENERATION}",
                 f"give the cluster a name of at most {longest - _GENERATION} characters",
             )
 
 
 def node_images_suit(federation: Federation) -> Iterator[Problem]:
-    """A node image holds the programs that one provider starts."""
+    """A node image contains the programs of one provisioner."""
     owners = {provider.node_image: provider for provider in PROVIDERS.values() if provider.node_image}
     for cluster in federation.clusters.values():
         image = cluster.image or federation.images.node or ""
@@ -131,15 +131,15 @@ def node_images_suit(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.image" if cluster.image else "images.node",
                 FederationRule.NODE_IMAGE_OF_ANOTHER,
-                f"{image} is the node image of {owners[name].name}, but {cluster.name} has provisioner"
-                f" {cluster.provider.name}: its nodes would not start",
-                f"give {cluster.name} an `image` of {own}, or leave `image` and images.node out to take the one that"
-                f" {cluster.provider.name} brings",
+                f"{image} is a node image of {owners[name].name}, but {cluster.name} has provisioner"
+                f" {cluster.provider.name}, so its nodes would not start",
+                f"give {cluster.name} an `image` of {own}, or remove `image` and images.node to use the default of"
+                f" {cluster.provider.name}",
             )
 
 
 def servicelb_can_serve(federation: Federation) -> Iterator[Problem]:
-    """k3s gives a Service the addresses of its nodes, and opens the Service's ports there (pitfall 49)."""
+    """A Service gets the addresses of the nodes from servicelb, which opens its ports on them (pitfall 49)."""
     for cluster in federation.clusters.values():
         if cluster.load_balancer is LoadBalancer.SERVICELB:
             yield from _by_nodes(cluster)
@@ -151,17 +151,17 @@ def _by_nodes(cluster: Cluster) -> Iterator[Problem]:
         yield Problem(
             f"{cluster.path}.gateway.addresses",
             FederationRule.ADDRESS_OF_NODES,
-            f"{addresses[0]} cannot be given to the gateway of {cluster.name}: servicelb publishes it at the addresses"
-            " of the cluster's nodes, which Docker hands out",
-            "leave gateway.addresses out, so that they are read from the Service, or set loadBalancer: metallb",
+            f"the gateway of {cluster.name} cannot have the address {addresses[0]}: servicelb publishes it at the"
+            " addresses of the cluster's nodes, which Docker assigns",
+            "remove gateway.addresses, so that they are read from the Service, or set loadBalancer: metallb",
         )
     port = cluster.gateway.port
     if port in _NODE_PORTS:
         yield Problem(
             f"{cluster.path}.gateway.port",
             FederationRule.PORT_OF_NODES,
-            f"servicelb opens port {port} on the nodes of {cluster.name}, where it is the {_NODE_PORTS[port]}'s: that"
-            " could not be reached any more",
+            f"servicelb would open port {port} on the nodes of {cluster.name}, which is the port of the"
+            f" {_NODE_PORTS[port]}: that would become unreachable",
             "use another port, for example 15443, or set loadBalancer: metallb",
         )
 

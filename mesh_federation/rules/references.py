@@ -1,4 +1,4 @@
-"""Every name of a cluster must be the name of a declared cluster."""
+"""References between entries: every cluster that an entry names is declared."""
 
 from collections.abc import Iterator
 
@@ -34,8 +34,8 @@ def _unknown(federation: Federation, path: str, name: str) -> Problem:
     declared = list(federation.clusters)
     meant = nearest(name, declared)
     listed = ", ".join(declared[:8]) + (f" and {len(declared) - 8} more" if len(declared) > 8 else "")
-    problem = f"{name or 'the empty text'} is no cluster of this federation; declared: {listed}"
-    fix = f"write {meant}" if meant else "write one of these, or declare it under clusters"
+    problem = f"{name or 'the empty text'} is not a cluster of this federation; its clusters are {listed}"
+    fix = f"write {meant}" if meant else "write one of these, or declare the cluster under clusters"
     return Problem(path, FederationRule.UNKNOWN_CLUSTER, problem, fix)
 
 

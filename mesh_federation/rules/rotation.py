@@ -1,4 +1,4 @@
-"""A rotation leads somewhere else, by authorities that can be told apart and last long enough."""
+"""Rotations: the next authorities differ from the current ones, have distinct names and last long enough."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _COMMON_NAME = 64
 
 
 def authorities_have_names(federation: Federation) -> Iterator[Problem]:
-    """A name becomes part of common names and of names of resources."""
+    """Names of authorities become part of common names and of names of resources."""
     trust = federation.trust
     given = {"trust.root": trust.root, "trust.rotation.root": (trust.rotation and trust.rotation.root) or ""}
     given |= {f"{cluster.path}.intermediate": cluster.intermediate for cluster in federation.clusters.values()}
@@ -30,7 +30,7 @@ def authorities_have_names(federation: Federation) -> Iterator[Problem]:
 
 
 def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
-    """What a rotation leads to differs from what is, in what makes a root another one."""
+    """A rotation leads to other roots, and each of them has a name that the current roots do not have."""
     trust = federation.trust
     if trust.rotation is None or trust.rotation.provided:  # whose roots may be encrypted, or in files
         return
@@ -42,8 +42,8 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             "trust.rotation",
             FederationRule.ROTATION_TO_NOWHERE,
-            "the roots that it leads to are those that clusters have",
-            "name the next root, for example root: r2; or another model; or remove rotation",
+            "the rotation leads to the roots that the clusters have already",
+            "name the next root, for example root: r2; or write another model; or remove rotation",
         )
         return
     recipes = {root.name: root.made_of for root in now.roots}
@@ -54,7 +54,7 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
             FederationRule.ROTATION_WITHOUT_NAME,
             f"{root.name} is to be another root ({root.made_of}), but both have one name: clusters trust both for a"
             " while, and must tell them apart",
-            "give the next roots a name, for example root: r2",
+            "name the next roots, for example root: r2",
         )
 
 
@@ -73,19 +73,19 @@ def common_names_fit(federation: Federation) -> Iterator[Problem]:
                 "trust",
                 FederationRule.LONG_COMMON_NAME,
                 problem,
-                "shorten the names of the cluster or of the authority",
+                "shorten the name of the cluster or of the authority",
             )
 
 
 def roots_outlive_what_they_sign(federation: Federation) -> Iterator[Problem]:
-    """A chain ends with the first of its certificates."""
+    """An expired root makes the certificates below it invalid."""
     trust = federation.trust
     if trust.following.model in ("common", "separate") and trust.intermediate_days > trust.following.root_days:
         yield Problem(
             "trust.intermediateDays",
             FederationRule.OUTLIVES_ITS_ROOT,
-            f"intermediates would last {trust.intermediate_days} days, longer than their root, which lasts"
-            f" {trust.following.root_days}: they are worth nothing after it",
+            f"intermediates would last {trust.intermediate_days} days, but their root only {trust.following.root_days}:"
+            " they are invalid after their root expires",
             "write fewer days than rootDays",
         )
 

@@ -1,4 +1,4 @@
-"""Trust domains, meshes and roots: what must be told apart, and what must be one."""
+"""Trust domains, meshes and roots: what clusters share, and what each has for itself."""
 
 import re
 from collections import defaultdict
@@ -13,7 +13,7 @@ from mesh_federation.stack.text import escape_unprintable
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
 _POINTER = "cluster.local"
-"""What policies call the trust domain of the mesh that they are in, whatever its name."""
+"""In policies, this name stands for the trust domain of the mesh itself."""
 
 
 def trust_domains_are_names(federation: Federation) -> Iterator[Problem]:
@@ -29,13 +29,13 @@ def trust_domains_are_names(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.trustDomain",
                 FederationRule.BAD_TRUST_DOMAIN,
-                f'"{domain}" is no trust domain: it is the host part of spiffe://<trust domain>/ns/../sa/..',
+                f'"{domain}" is not a valid trust domain, the host part of spiffe://<trust domain>/ns/../sa/..',
                 f"use lower-case letters, digits, dots and dashes, for example {fitting(cluster.name) or 'east'}.local",
             )
 
 
 def authorities(federation: Federation) -> Iterator[tuple[str, Trust]]:
-    """Return what clusters have and, while a rotation lasts, what they are to have; each with its place."""
+    """Yield the current trust and, during a rotation, the next one; each with its key path."""
     yield "trust", federation.trust
     if federation.trust.rotation:
         yield "trust.rotation", federation.trust.following
@@ -49,24 +49,25 @@ def _groups(federation: Federation, key: Callable[[Cluster], str]) -> list[list[
 
 
 def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Problem]:
-    """Clusters of one trust domain have the same identities, so an export cannot admit one and refuse the other."""
+    """Workloads of one trust domain have the same identities, so an export treats its clusters alike."""
     for group in _groups(federation, lambda cluster: cluster.trust_domain):
         names = {cluster.name for cluster in group}
         for export in federation.exports:
             if not (names & export.consumers):
                 continue
-            pair = _confused(export, group)
+            pair = _treated_differently(export, group)
             if pair is None:
                 continue
             first, later = pair
             yield Problem(
                 f"{later.path}.trustDomain",
                 FederationRule.TRUST_DOMAIN_TAKEN,
-                f"cluster {first.name} has {later.trust_domain} too, and {export.path} of {export.cluster} names"
-                f" consumers: callers of {first.name} and {later.name} could not be told apart",
-                f"admit the same callers of both under `to` of {export.path}: they are of one mesh"
+                f"cluster {first.name} has the trust domain {later.trust_domain} too, but {export.path} of"
+                f" {export.cluster} admits other callers of {first.name} than of {later.name}: their identities are the"
+                " same",
+                f"admit the same callers of both clusters under `to` of {export.path}"
                 if first.mesh_id == later.mesh_id
-                else f"give {later.name} a trust domain of its own, for example {later.name}.local",
+                else f"give {later.name} its own trust domain, for example {later.name}.local",
             )
             break
 
@@ -74,7 +75,7 @@ def trust_domains_tell_callers_apart(federation: Federation) -> Iterator[Problem
 Admitted = frozenset[NamespacedName] | None
 
 
-def _confused(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] | None:
+def _treated_differently(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] | None:
     """Find two clusters of one trust domain whose callers this export treats differently."""
     admitted: dict[str, Admitted] = {
         c.cluster: None if c.service_accounts is None else frozenset(c.service_accounts) for c in export.to
@@ -88,9 +89,9 @@ def _confused(export: Export, group: list[Cluster]) -> tuple[Cluster, Cluster] |
 
 
 def named_callers_keep_their_trust_domain(federation: Federation) -> Iterator[Problem]:
-    """An istiod takes cluster.local in a named account for its own trust domain, and writes that in its place.
+    """Istiod replaces cluster.local in a named caller by its own trust domain.
 
-    Source: ReplaceTrustDomainAliases (istio, pilot/pkg/security/trustdomain); a whole cluster, `domain/*`, is kept.
+    Source: ReplaceTrustDomainAliases (istio, pilot/pkg/security/trustdomain); it keeps `cluster.local/*`.
     """
     for export in federation.exports:
         here = federation.clusters.get(export.cluster)
@@ -102,15 +103,16 @@ def named_callers_keep_their_trust_domain(federation: Federation) -> Iterator[Pr
                 yield Problem(
                     f"{there.path}.trustDomain",
                     FederationRule.TRUST_DOMAIN_OF_ISTIO,
-                    f"{export.path} names accounts of {there.name}, but an istiod reads {_POINTER} in an account as its"
-                    f" own trust domain, {here.trust_domain} in {here.name}: none of them could ever call",
-                    f"give {there.name} a trust domain of its own, for example {there.name}.local; or leave"
-                    f" serviceAccounts out there, to admit every workload of {there.name}",
+                    f"{export.path} names service accounts of {there.name}, whose trust domain is {_POINTER}; the"
+                    f" istiod of {here.name} reads that name as its own trust domain, {here.trust_domain}, so none of"
+                    " them could call",
+                    f"give {there.name} its own trust domain, for example {there.name}.local; or remove its"
+                    f" serviceAccounts in {export.path} to admit every workload of {there.name}",
                 )
 
 
 def networks_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
-    """Clusters share a network to reach each other's pods directly: that takes one mesh."""
+    """On one network, pods call each other directly, which needs one mesh."""
     for group in _groups(federation, lambda cluster: cluster.network):
         first = group[0]
         for later in group[1:]:
@@ -119,13 +121,14 @@ def networks_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
                     f"{later.path}.network",
                     FederationRule.NETWORK_OF_TWO_MESHES,
                     f"clusters {first.name} (meshID {first.mesh_id}) and {later.name} (meshID {later.mesh_id}) share"
-                    f' the network "{later.network}": Istio would send calls to pods directly, past the gateways',
-                    f"give {later.name} a network of its own, for example {later.name}-network, or both one meshID",
+                    f' the network "{later.network}": Istio would send calls directly to pods, around the gateways',
+                    f"give {later.name} its own network, for example {later.name}-network, or give both the same"
+                    " meshID",
                 )
 
 
 def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
-    """Clusters of one mesh accept each other's workloads as their own."""
+    """Clusters of one mesh trust each other's workloads like their own."""
     for group in _groups(federation, lambda cluster: cluster.mesh_id):
         first = group[0]
         for later in group[1:]:
@@ -133,9 +136,9 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{later.path}.trustDomain",
                     FederationRule.MESH_OF_TWO_TRUST_DOMAINS,
-                    f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have one"
-                    f" meshID, {later.mesh_id}: workloads of one mesh need one trust domain",
-                    f"write trustDomain: {first.trust_domain}, or give {later.name} a meshID of its own",
+                    f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have"
+                    f" the meshID {later.mesh_id}: workloads of one mesh need one trust domain",
+                    f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID",
                 )
         for place, trust in authorities(federation):
             if trust.model == "separate":
@@ -143,9 +146,9 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{place}.model",
                     FederationRule.MESH_OF_TWO_ROOTS,
-                    f"separate gives {others} a root each, but they have one meshID, {first.mesh_id}: workloads of one"
-                    " mesh need one root",
-                    "write model: common, or give each cluster a meshID of its own",
+                    f"model separate gives {others} one root each, but they have the meshID {first.mesh_id}: workloads"
+                    " of one mesh need one root",
+                    "write model: common, or give each cluster its own meshID",
                 )
 
 
@@ -160,8 +163,8 @@ def _unused(place: str, trust: Trust) -> Iterator[Problem]:
         yield Problem(
             f"{place}.provided",
             FederationRule.PROVIDED_UNUSED,
-            f"authorities are given for {', '.join(trust.provided)}, but {place}.model is {trust.model}, which makes"
-            " its own: the given ones would be ignored",
+            f"authorities are given for {', '.join(trust.provided)}, but with {place}.model {trust.model} this program"
+            " makes the authorities, so the given ones would be ignored",
             f"write model: provided, or remove {place}.provided",
         )
 
@@ -172,8 +175,8 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Pro
             yield Problem(
                 f"{place}.provided",
                 FederationRule.PROVIDED_INCOMPLETE,
-                f"{place}.model is provided, but cluster {name} has no authority there, so its istiod could sign"
-                " nothing",
+                f"{place}.model is provided, but cluster {name} has no authority here, so its istiod could not sign"
+                " certificates",
                 f"add {place}.provided.{name} with certificate, key, chain and root",
             )
     for name in trust.provided:
@@ -181,16 +184,16 @@ def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Pro
             yield Problem(
                 f"{place}.provided.{name}",
                 FederationRule.PROVIDED_FOR_NOBODY,
-                f"{name} is no cluster of this federation; declared: {', '.join(federation.clusters)}",
-                "write the name of the cluster meant, or remove this authority",
+                f"{name} is not a cluster of this federation; its clusters are {', '.join(federation.clusters)}",
+                "write the name of a cluster, or remove this authority",
             )
 
 
 def organizations_can_be_read(federation: Federation) -> Iterator[Problem]:
-    """Every program that shows a certificate shows its organization: no text that steers a terminal, and no NUL."""
+    """Programs that show a certificate show its organization, which must not control a terminal or hold NUL."""
     trust = federation.trust
-    next_one = (trust.rotation and trust.rotation.organization) or ""
-    for place, organization in (("trust", trust.organization), ("trust.rotation", next_one)):
+    following = (trust.rotation and trust.rotation.organization) or ""
+    for place, organization in (("trust", trust.organization), ("trust.rotation", following)):
         if not organization.isprintable():
             yield Problem(
                 f"{place}.organization",

@@ -1,4 +1,4 @@
-"""Istio releases: which feature needs which, and how far apart clusters may be."""
+"""Releases of Istio and Kubernetes: which ones work, and which features need which."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from mesh_federation.stack.rule_ids import FederationRule
 
 _OLDEST = (1, 22, 1)
 _NEWEST = tuple(int(part) for part in Istio().version.split(".")[:2])
-"""Of the releases that this program has been tried with, the one that it takes by itself."""
+"""The newest release that this program was tested with, which is its default."""
 _KUBERNETES = range(27, 38)
-"""Minor releases that one of those releases of Istio supports, or is usable with (istio.io: supported releases)."""
+"""Minor releases that one of those Istio releases supports or works with (istio.io: supported releases)."""
 _GLOBAL = (1, 23)
 _READS_CONFIG_MAPS = (1, 26)
 _UNSET_NETWORK = (1, 30)
@@ -32,7 +32,7 @@ def _dotted(version: tuple[int, ...]) -> str:
 
 
 def releases_are_recent(federation: Federation) -> Iterator[Problem]:
-    """Older releases lose calls when the gateway's listener is created after the STRICT policy."""
+    """Older releases drop calls when the gateway's listener is created after the STRICT policy."""
     for cluster in federation.clusters.values():
         release = _release(federation, cluster)
         if tuple(int(part) for part in release.split("-")[0].split(".")) < _OLDEST:
@@ -46,14 +46,14 @@ def releases_are_recent(federation: Federation) -> Iterator[Problem]:
 
 
 def releases_are_known(federation: Federation) -> Iterator[Problem]:
-    """What a later release makes of charts, values and objects is not known here."""
+    """The charts and objects of later releases may differ."""
     for cluster in federation.clusters.values():
         if federation.istio_version(cluster.name) > _NEWEST:
             yield Problem(
                 _path(cluster),
                 FederationRule.ISTIO_TOO_NEW,
-                f"Istio {_release(federation, cluster)} is later than {_dotted(_NEWEST)}, the latest that this program"
-                " knows: its charts and objects may differ from what is rendered here",
+                f"Istio {_release(federation, cluster)} is newer than {_dotted(_NEWEST)}, the newest release that"
+                " this program was tested with: its charts and objects may differ",
                 f"use {_dotted(_OLDEST)} to {_dotted(_NEWEST)}",
             )
         minor = re.match(r"v?1\.(\d+)", cluster.kubernetes_version)
@@ -61,14 +61,14 @@ def releases_are_known(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.kubernetesVersion",
                 FederationRule.KUBERNETES_UNSUPPORTED,
-                f"Kubernetes {cluster.kubernetes_version} is supported by no Istio from {_dotted(_OLDEST[:2])} to"
-                f" {_dotted(_NEWEST)}: what charts render for it was never tried",
+                f"no Istio release from {_dotted(_OLDEST[:2])} to {_dotted(_NEWEST)} supports Kubernetes"
+                f" {cluster.kubernetes_version}, and this program was not tested with it",
                 f"use 1.{_KUBERNETES[0]} to 1.{_KUBERNETES[-1]}",
             )
 
 
 def releases_are_close(federation: Federation) -> Iterator[Problem]:
-    """Istio tests neighbouring releases together, not more."""
+    """Istio tests only neighbouring releases together."""
     clusters = sorted(federation.clusters.values(), key=lambda c: (federation.istio_version(c.name), c.name))
     oldest, newest = clusters[0], clusters[-1]
     low, high = federation.istio_version(oldest.name), federation.istio_version(newest.name)
@@ -76,32 +76,32 @@ def releases_are_close(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             _path(oldest),
             FederationRule.VERSION_SKEW,
-            f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} {_dotted(high)}: more than {_SKEW} minor"
-            " releases apart, which nobody tests together",
-            f"bring {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
+            f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} runs {_dotted(high)}: they are more than"
+            f" {_SKEW} minor releases apart, a combination that Istio does not test",
+            f"upgrade {oldest.name} to {high[0]}.{high[1] - _SKEW} or later",
         )
 
 
 def global_hosts_are_supported(federation: Federation) -> Iterator[Problem]:
-    """Entries without addresses need istiod to find the remote gateway by its network."""
+    """For endpoints without addresses, istiod must look up the remote gateway by its network."""
     for link in federation.imports:
         cluster = federation.clusters.get(link.cluster)
         if cluster is None or federation.istio_version(cluster.name) >= _GLOBAL:
             continue
         if link.mode != "global" and link.api != "gateway":
             continue
-        asked = "`as: global`" if link.mode == "global" else "with `api: gateway`"
+        option = "`as: global`" if link.mode == "global" else "with `api: gateway`"
         yield Problem(
             link.path,
             FederationRule.GLOBAL_VERSION,
-            f"{link.cluster} imports {link.service} {asked}, which needs Istio {_dotted(_GLOBAL)} to find the"
-            f" gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
+            f"{link.cluster} imports {link.service} {option}, which needs Istio {_dotted(_GLOBAL)} to look up"
+            f" the gateway of {link.source} by its network; {link.cluster} runs {_release(federation, cluster)}",
             f"use Istio {_dotted(_GLOBAL)} or later in {link.cluster}, or write `as: remote` and `api: istio`",
         )
 
 
 def networks_are_set(federation: Federation) -> Iterator[Problem]:
-    """Before one release, a proxy without network does not use the gateways of others."""
+    """Before Istio 1.30, a proxy without network does not use the gateways of other networks."""
     for cluster in federation.clusters.values():
         if not cluster.network and federation.istio_version(cluster.name) < _UNSET_NETWORK:
             yield Problem(
@@ -109,12 +109,12 @@ def networks_are_set(federation: Federation) -> Iterator[Problem]:
                 FederationRule.UNSET_NETWORK_VERSION,
                 f"{cluster.name} has an empty network and runs Istio {_release(federation, cluster)}; before"
                 f" {_dotted(_UNSET_NETWORK)} its proxies would not use the gateways of other networks (pitfall 30)",
-                f"write a name, for example {cluster.name}-network, or leave the key out",
+                f"write a name, for example {cluster.name}-network, or remove the key",
             )
 
 
 def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
-    """Up to 1.29, TLS listeners of the Gateway API stand behind a flag, which values must not take back."""
+    """Up to Istio 1.29, a flag enables TLS listeners of the Gateway API; values must not switch it off."""
     values = federation.istio.values
     places = {"pilot.env": values.get("pilot"), "env": values}
     flags = {place: _flag(above.get("env")) for place, above in places.items() if isinstance(above, dict)}
@@ -130,7 +130,7 @@ def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"istio.values.{refused[0]}.{ALPHA_GATEWAY_API}",
                 FederationRule.TLS_LISTENER_FLAG,
-                f"false takes back what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
+                f"false switches off what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
                 f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
                 f" {_release(federation, old[0])}",
                 f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
@@ -142,8 +142,8 @@ def _flag(environment: object) -> str:
     return str(environment.get(ALPHA_GATEWAY_API)) if isinstance(environment, dict) else ""
 
 
-def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Problem]:
-    """One release reads all ConfigMaps of remote clusters, which releases before and after it leave alone."""
+def discovery_needs_no_further_permissions(federation: Federation) -> Iterator[Problem]:
+    """Istio 1.26 reads all ConfigMaps of remote clusters, which other releases do not."""
     for link in federation.discovery:
         cluster = federation.clusters.get(link.cluster)
         if cluster and federation.istio_version(cluster.name) == _READS_CONFIG_MAPS:
@@ -151,8 +151,8 @@ def readers_need_no_more_than_they_may(federation: Federation) -> Iterator[Probl
                 link.path,
                 FederationRule.DISCOVERY_VERSION,
                 f"{cluster.name} runs Istio {_release(federation, cluster)}, whose istiod waits until it has read every"
-                f" ConfigMap of {link.of}, which it is not allowed to: it would never count {link.of} as synced",
-                f"use another release than {_dotted(_READS_CONFIG_MAPS)} in {cluster.name}",
+                f" ConfigMap of {link.of}; it has no permission for that, so {link.of} would never be synced",
+                f"use another Istio release than {_dotted(_READS_CONFIG_MAPS)} in {cluster.name}",
             )
 
 
@@ -161,7 +161,7 @@ RULES = (
     releases_are_known,
     releases_are_close,
     global_hosts_are_supported,
-    readers_need_no_more_than_they_may,
+    discovery_needs_no_further_permissions,
     networks_are_set,
     tls_listeners_are_enabled,
 )

@@ -1,4 +1,4 @@
-"""Shares of calls among several sources of one service."""
+"""Weights: shares of calls among several exporters of a service, and failover between them."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from mesh_federation.stack.rule_ids import FederationRule
 
 
 def weights_add_up(federation: Federation) -> Iterator[Problem]:
-    """Istio refuses weights whose sum is not 100; beside local pods the rest is theirs."""
+    """Istio refuses weights that do not add up to 100; local pods get the rest."""
     for group in _groups(federation):
         weighted = [link for link in group if link.weight is not None]
         if not weighted:
@@ -21,9 +21,9 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{plain[0].path}.weight",
                 FederationRule.WEIGHT_MISSING,
-                f"{weighted[0].path} gives {weighted[0].source} a weight of {weighted[0].weight} for {called}, but"
-                f" {plain[0].path} from {plain[0].source} has none",
-                "give every import of this service in this cluster a weight, or none of them",
+                f"{weighted[0].path} has weight {weighted[0].weight} for {called} from {weighted[0].source}, but"
+                f" {plain[0].path} from {plain[0].source} has no weight",
+                "give every import of this service into this cluster a weight, or none of them",
             )
             continue
         total = sum(link.weight or 0 for link in group)
@@ -33,8 +33,8 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{group[0].path}.weight",
                 FederationRule.WEIGHTS_SUM,
-                f"the weights for {called} are {shares} = {total}; local pods get what is left of 100",
-                "lower them to at most 100 in all",
+                f"the weights for {called} are {shares} = {total}; they exceed 100, of which local pods get the rest",
+                "lower them so that they add up to at most 100",
             )
         elif not beside_pods and total != 100:
             yield Problem(
@@ -46,7 +46,7 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
 
 
 def weights_exclude_failover(federation: Federation) -> Iterator[Problem]:
-    """Istio takes either a distribution or a failover for one host, never both."""
+    """For one host, Istio accepts either a distribution or a failover."""
     for group in _groups(federation):
         weighted = next((link for link in group if link.weight is not None), None)
         failing_over = next((link for link in group if link.failover is not None), None)
@@ -54,14 +54,14 @@ def weights_exclude_failover(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{failing_over.path}.failover",
                 FederationRule.WEIGHTS_WITH_FAILOVER,
-                f"{weighted.path} weighs the calls from {weighted.cluster} to {weighted.service}, and"
-                f" {failing_over.path} lets them fail over; Istio takes `distribute` or `failover`, not both",
-                "remove the weights, or remove failover",
+                f"for calls from {weighted.cluster} to {weighted.service}, {weighted.path} has a weight and"
+                f" {failing_over.path} has failover, but Istio accepts `distribute` or `failover`, not both",
+                "remove the weights or the failover",
             )
 
 
-def shares_and_failover_tell_places_apart(federation: Federation) -> Iterator[Problem]:
-    """Beside local pods, Istio weighs localities and prefers the own one: no two places may be the same one.
+def weights_and_failover_have_distinct_localities(federation: Federation) -> Iterator[Problem]:
+    """Beside local pods, weights and failover act between localities, so these must not overlap.
 
     Source: Istio refuses a `distribute` whose localities overlap (validateLocalities).
     """
@@ -79,9 +79,9 @@ def shares_and_failover_tell_places_apart(federation: Federation) -> Iterator[Pr
                 yield Problem(
                     f"{link.path}.locality",
                     FederationRule.LOCAL_IN_ONE_LOCALITY,
-                    f"{link.source} ({locality}) and {same} are in one locality; weights and failover act between"
-                    f" localities, so calls of {link.service} could not be told apart",
-                    f"give {link.path} a locality of its own, for example locality: {link.source}",
+                    f"{link.source} ({locality}) and {same} are in one locality, but weights and failover of"
+                    f" {link.service} act between localities",
+                    f"give {link.path} its own locality, for example locality: {link.source}",
                 )
             places.append((link.source, locality))
 
@@ -92,11 +92,11 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _groups(federation: Federation) -> list[list[Import]]:
-    """Imports that serve the same calls: one host in one cluster."""
+    """Group the imports by cluster and host: those of a group share the calls."""
     groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
     for link in federation.imports:
         groups[link.cluster, link.host, link.mode].append(link)
     return list(groups.values())
 
 
-RULES = (weights_add_up, weights_exclude_failover, shares_and_failover_tell_places_apart)
+RULES = (weights_add_up, weights_exclude_failover, weights_and_failover_have_distinct_localities)

@@ -1,1 +1,1 @@
-"""The stack file: its types, how it is read, and what is told to the person who wrote it."""
+"""The stack file: its types, how it is read, and the messages about problems in it."""

@@ -1,10 +1,10 @@
-"""What a certificate must be, so that a mesh accepts what it signs.
+"""Checks of a certificate authority: whether a mesh accepts the certificates that it signs.
 
-Two programs decide, and differ: istiod verifies its own certificate when it starts (Istio's security/pkg/pki/util,
-which is Go's crypto/x509: of extended key usages it wants serverAuth, or any), and proxies verify every certificate
-that it signed since (Envoy's BoringSSL: clientAuth of callers, serverAuth of servers, from every authority above them;
-any stands for nothing there). What only proxies refuse is accepted by istiod and fails with the first call.
-tests/unit/rules/test_as_go_judges.py compares what is said here with what Go says.
+Two programs verify it, and differ. Istiod verifies its own certificate at start (Istio's security/pkg/pki/util, with
+Go's crypto/x509, which accepts the extended key usages serverAuth or any). Proxies verify every certificate that istiod
+signs (Envoy, with BoringSSL: clientAuth for callers and serverAuth for servers in every authority above; any does not
+count). So istiod accepts what only proxies refuse, and the first call fails.
+tests/unit/rules/test_go_verification.py compares these checks with Go.
 """
 
 from collections.abc import Iterator
@@ -43,15 +43,15 @@ _SHA2 = ("sha256", "sha384", "sha512")
 _SIGNATURES = {
     *(Algorithm.RSA_WITH_SHA256, Algorithm.RSA_WITH_SHA384, Algorithm.RSA_WITH_SHA512, Algorithm.RSASSA_PSS),
     *(Algorithm.ECDSA_WITH_SHA256, Algorithm.ECDSA_WITH_SHA384, Algorithm.ECDSA_WITH_SHA512),
-    Algorithm.ED25519,  # a key of that kind is refused where it stands
+    Algorithm.ED25519,  # keys of that kind are refused by `unsuitable`
 }
-"""What istiod can verify: all else makes a certificate an unsigned one to it."""
+"""Signature algorithms that istiod can verify."""
 _UNDERSTOOD = {
     *(ExtensionOID.KEY_USAGE, ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.BASIC_CONSTRAINTS),
     *(ExtensionOID.CERTIFICATE_POLICIES, ExtensionOID.EXTENDED_KEY_USAGE, ExtensionOID.POLICY_CONSTRAINTS),
     *(ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_MAPPINGS, ExtensionOID.INHIBIT_ANY_POLICY),
 }
-"""Extensions that may be critical: BoringSSL's list (X509_supported_extension), all of which Go knows too."""
+"""Extensions that may be critical: those that BoringSSL supports (X509_supported_extension), and Go as well."""
 
 
 def _names(of: type) -> dict[ObjectIdentifier, str]:
@@ -65,46 +65,50 @@ Extension = TypeVar("Extension", bound=ExtensionType)
 
 
 def title(certificate: Certificate) -> str:
-    """Call a certificate by its subject."""
+    """Return the subject of a certificate, by which messages refer to it."""
     return certificate.subject.rfc4514_string() or "a certificate without subject"
 
 
-def faults(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
-    """Say what keeps a certificate from signing for a mesh, now.
+def problems(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
+    """Yield the problems that prevent a certificate from signing for a mesh now.
 
     Args:
-        path: where it stands in the stack file.
-        certificate: of an authority: an intermediate, one of a chain, or a root.
-        is_root: whether it is what the cluster trusts.
+        path: its key path in the stack file.
+        certificate: an intermediate or a root.
+        is_root: whether it is the root that the cluster trusts.
     """
     yield from _lifetime(path, certificate)
     yield from _rights(path, certificate)
     yield from _form(path, certificate)
     yield from _signature(path, certificate, is_root)
-    if reason := unfit(public(certificate)):
+    if reason := unsuitable(public(certificate)):
         yield Problem(path, AuthorityRule.PROVIDED_KEY_KIND, f"{title(certificate)} has {reason}", KEY_FIX)
 
 
 def _lifetime(path: str, certificate: Certificate) -> Iterator[Problem]:
     now = datetime.now(UTC)
     if certificate.not_valid_after_utc < now:
-        problem = f"{title(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}: no proxy accepts it"
-        yield Problem(path, AuthorityRule.PROVIDED_EXPIRED, problem, "renew it before it is given to a mesh")
+        problem = f"{title(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}, so no proxy accepts it"
+        yield Problem(path, AuthorityRule.PROVIDED_EXPIRED, problem, "renew it")
     if certificate.not_valid_before_utc > now:
-        problem = f"{title(certificate)} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} on, not yet"
-        yield Problem(path, AuthorityRule.PROVIDED_NOT_YET_VALID, problem, "wait, or issue it with an earlier start")
+        problem = f"{title(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}"
+        yield Problem(
+            path, AuthorityRule.PROVIDED_NOT_YET_VALID, problem, "wait, or issue it with an earlier start date"
+        )
 
 
 def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
     subject = title(certificate)
     limits = _extension(certificate, BasicConstraints)
     if limits is None or not limits.ca:
-        problem = f"{subject} is no authority (basicConstraints has no CA:TRUE): nothing it signs is accepted"
+        problem = (
+            f"{subject} is not a CA certificate (basicConstraints without CA:TRUE), so nothing it signs is accepted"
+        )
         yield Problem(path, AuthorityRule.PROVIDED_NOT_AN_AUTHORITY, problem, "issue it with basicConstraints CA:TRUE")
-        return  # a certificate of something else, whose other extensions are as they should be
+        return  # a server or client certificate, whose other extensions may be correct
     usage = _extension(certificate, KeyUsage)  # without the extension every use is allowed (RFC 5280, 4.2.1.3)
     if usage is not None and not usage.key_cert_sign:
-        problem = f"{subject} may not sign certificates (keyUsage lacks keyCertSign): nothing it signs is accepted"
+        problem = f"{subject} may not sign certificates (keyUsage without keyCertSign), so nothing it signs is accepted"
         yield Problem(path, AuthorityRule.PROVIDED_CANNOT_SIGN, problem, "issue it with keyUsage keyCertSign, cRLSign")
     extended = _extension(certificate, ExtendedKeyUsage)
     needed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -112,22 +116,22 @@ def _rights(path: str, certificate: Certificate) -> Iterator[Problem]:
     if extended is not None and lacking:
         has = ", ".join(_USES.get(oid, oid.dotted_string) for oid in extended)
         problem = (
-            f"{subject} may sign for {has} alone (extendedKeyUsage), not for {' and '.join(lacking)}: workloads are"
-            " both servers and clients, so istiod or the proxies refuse what it signs"
+            f"{subject} may sign only for {has} (extendedKeyUsage), not for {' and '.join(lacking)}: workloads are both"
+            " servers and clients, so istiod or the proxies refuse what it signs"
         )
         fix = "issue it without extendedKeyUsage, or with both serverAuth and clientAuth"
         yield Problem(path, AuthorityRule.PROVIDED_EXTENDED_KEY_USAGE, problem, fix)
 
 
 def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
-    """What Python reads, and Go or BoringSSL refuse to."""
+    """Certificates that Python reads, but Go or BoringSSL refuse."""
     subject = title(certificate)
-    fix = "have it issued anew by a program that keeps to RFC 5280, such as openssl"
+    fix = "issue it again with a program that follows RFC 5280, such as openssl"
     inner, outer = _algorithms(certificate)
     if inner != outer:
         problem = (
-            f"{subject} names one signature algorithm in what is signed and another one beside it: it was changed"
-            " after it was made, or made wrongly, and no program of the mesh reads it"
+            f"{subject} names one signature algorithm in its signed part and another one outside of it, so no program"
+            " of the mesh reads it"
         )
         yield Problem(path, AuthorityRule.PROVIDED_ALGORITHMS_DIFFER, problem, fix)
     key = public(certificate)
@@ -136,22 +140,25 @@ def _form(path: str, certificate: Certificate) -> Iterator[Problem]:
         if usual not in certificate.tbs_certificate_bytes:
             problem = (
                 f"the public key of {subject} is written in an unusual form (a compressed point, or bound to"
-                " RSASSA-PSS), which istiod does not read"
+                " RSASSA-PSS), which istiod cannot read"
             )
             yield Problem(path, AuthorityRule.PROVIDED_KEY_FORM, problem, fix)
     critical = [each.oid for each in certificate.extensions if each.critical and each.oid not in _UNDERSTOOD]
     if critical:
         names = _names(ExtensionOID)
-        told = ", ".join(names.get(oid, oid.dotted_string) for oid in critical)
-        problem = f"{subject} says that nobody may use it who does not know {told}: istiod or the proxies do not"
+        shown = ", ".join(names.get(oid, oid.dotted_string) for oid in critical)
+        problem = f"{subject} has the critical extension {shown}, which istiod or the proxies do not support"
         yield Problem(
-            path, AuthorityRule.PROVIDED_CRITICAL_EXTENSION, problem, "issue it without that, or not as critical"
+            path,
+            AuthorityRule.PROVIDED_CRITICAL_EXTENSION,
+            problem,
+            "issue it without this extension, or with a non-critical one",
         )
     policies = _extension(certificate, PolicyConstraints)
     if policies is not None and policies.require_explicit_policy is not None:
         problem = (
-            f"{subject} asks for a policy in every certificate below it (policyConstraints requireExplicitPolicy), and"
-            " istiod signs without any: nothing it signs is accepted"
+            f"{subject} requires a policy in every certificate below it (policyConstraints requireExplicitPolicy), but"
+            " istiod signs without policies, so nothing it signs is accepted"
         )
         yield Problem(path, AuthorityRule.PROVIDED_POLICY, problem, "issue it without policyConstraints")
 
@@ -161,14 +168,14 @@ def _algorithms(certificate: Certificate) -> tuple[bytes, bytes]:
     signed, whole = certificate.tbs_certificate_bytes, certificate.public_bytes(Encoding.DER)
     outer = whole[whole.index(signed) + len(signed) :]
     inner, _ = _split(signed)
-    if inner[0] == 0xA0:  # the version, which is left out where it is the first
+    if inner[0] == 0xA0:  # the version, which v1 certificates do not have
         inner = inner[_length(inner) :]
     inner = inner[_length(inner) :]  # the serial number
     return inner[: _length(inner)], outer[: _length(outer)]
 
 
 def _split(element: bytes) -> tuple[bytes, bytes]:
-    """Part an element of DER into what is in it and what follows."""
+    """Split DER into the content of its first element and the rest."""
     return element[_head(element) : _length(element)], element[_length(element) :]
 
 
@@ -177,28 +184,31 @@ def _head(element: bytes) -> int:
 
 
 def _length(element: bytes) -> int:
-    """Length of the first element of some DER, with its head."""
+    """Return the length of the first element of DER, including its header."""
     head = _head(element)
     return head + (int.from_bytes(element[2:head]) if head > 2 else element[1])
 
 
 def _signature(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
-    """A signature must be one that istiod verifies; nobody verifies that of a root, so it is looked at here."""
+    """Istiod can verify the signature. Nobody verifies that of a root, so it is verified here."""
     subject = title(certificate)
     if not (is_root and certificate.issuer == certificate.subject):
         if reason := _unverifiable(certificate):
-            problem = f"{subject} is signed with {reason}: Go does not verify that, so istiod refuses to start"
-            fix = "have it issued anew with SHA-256; some programs, such as LibreSSL, take SHA-1 unless they are told"
+            problem = f"{subject} is signed with {reason}, which Go does not verify, so istiod refuses to start"
+            fix = "issue it again with SHA-256; some programs, such as LibreSSL, use SHA-1 by default"
             yield Problem(path, AuthorityRule.PROVIDED_SIGNATURE_ALGORITHM, problem, fix)
     elif not _unverifiable(certificate) and not issued(certificate, certificate):
-        problem = f"the root {subject} is not signed by itself, as it says: its text was damaged or changed"
+        problem = f"the self-signature of the root {subject} is wrong: the certificate was damaged or changed"
         yield Problem(
-            path, AuthorityRule.PROVIDED_ROOT_DAMAGED, problem, "take it again from where its authority publishes it"
+            path,
+            AuthorityRule.PROVIDED_ROOT_DAMAGED,
+            problem,
+            "get it again from the place where its authority publishes it",
         )
 
 
 def _unverifiable(certificate: Certificate) -> str:
-    """Name the algorithm of a signature that Go does not verify; empty where it does."""
+    """Return the algorithm of a signature that Go does not verify; empty if Go verifies it."""
     oid = certificate.signature_algorithm_oid
     if oid not in _SIGNATURES:
         known = {each: name for name, each in vars(Algorithm).items() if isinstance(each, ObjectIdentifier)}
@@ -212,22 +222,22 @@ def _unverifiable(certificate: Certificate) -> str:
     return ""
 
 
-def unfit(key: object) -> str:
-    """Say why a public key is none to build a mesh's trust on; empty where it is one."""
+def unsuitable(key: object) -> str:
+    """Say why a public key is unsuitable for the authority of a mesh; empty if it is suitable."""
     if isinstance(key, RSAPublicKey):
         if key.key_size in _BITS:
             return ""
         if key.key_size < _BITS.start:
-            return f"an RSA key of {key.key_size} bits: whoever breaks so short a key signs any identity"
-        return f"an RSA key of {key.key_size} bits: so long a key slows down istiod, and some TLS libraries refuse it"
+            return f"an RSA key of {key.key_size} bits: an attacker who breaks so short a key can sign any identity"
+        return f"an RSA key of {key.key_size} bits: so long a key slows istiod down, and some TLS libraries refuse it"
     if isinstance(key, EllipticCurvePublicKey):
-        return "" if key.curve.name in _CURVES else f"an ECDSA key on {key.curve.name}: Istio knows P-256 and P-384"
+        return "" if key.curve.name in _CURVES else f"an ECDSA key on {key.curve.name}: Istio supports P-256 and P-384"
     kind = type(key).__name__.removesuffix("PublicKey") if key is not None else "one of an unknown kind"
-    return f"neither an ECDSA nor an RSA key, but {kind}: Envoy takes no other kind"
+    return f"neither an ECDSA nor an RSA key, but {kind}, which Envoy does not support"
 
 
 def public(certificate: Certificate) -> object | None:
-    """Return a certificate's public key; None where it is of a kind that cannot be read."""
+    """Return a certificate's public key; None if it cannot be read."""
     try:
         return certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -235,7 +245,7 @@ def public(certificate: Certificate) -> object | None:
 
 
 def allowed_below(certificate: Certificate) -> int | None:
-    """Return how many authorities may stand between a certificate and a workload's; None where any number may."""
+    """Return how many authorities may be below a certificate; None if there is no limit."""
     limits = _extension(certificate, BasicConstraints)
     return limits.path_length if limits is not None else None
 
@@ -243,7 +253,7 @@ def allowed_below(certificate: Certificate) -> int | None:
 def issued(lower: Certificate, upper: Certificate) -> bool:
     """Say whether one certificate is signed by another.
 
-    Where nothing can verify the signature, names decide: `faults` refuses such a certificate in any case.
+    If nothing can verify the signature, names decide; `problems` refuses such a certificate in any case.
     """
     if lower.issuer != upper.subject:
         return False
@@ -257,8 +267,8 @@ def issued(lower: Certificate, upper: Certificate) -> bool:
     return True
 
 
-def misnamed(lower: Certificate, upper: Certificate) -> str:
-    """Say why proxies do not take one certificate for the issuer of another, as BoringSSL's X509_check_akid does."""
+def identifier_mismatch(lower: Certificate, upper: Certificate) -> str:
+    """Say why proxies do not accept one certificate as the issuer of another (BoringSSL, X509_check_akid)."""
     said = _extension(lower, AuthorityKeyIdentifier)
     if said is None:
         return ""

@@ -1,7 +1,8 @@
 """The stack file as types: every key that a user may write, its meaning and its default.
 
-Only shape is decided here (types, allowed words, unknown keys). Facts that span several entries are rules.
+Only types, allowed words and unknown keys are checked here; mesh_federation/rules checks what spans several entries.
 Every default is the safe one: nothing is exported unless declared, mTLS is STRICT, trust-domain aliases do not exist.
+Docstrings of fields become the descriptions of the JSON Schema, which editors show.
 """
 
 import re
@@ -36,7 +37,7 @@ KEY = f"{PROJECT}:federation"
 
 @dataclass(frozen=True, order=True)
 class NamespacedName:
-    """A Kubernetes object's `namespace/name`, as users write it.
+    """Namespace and name of a Kubernetes object, written as `namespace/name`.
 
     Attributes:
         namespace: RFC 1123 label.
@@ -52,12 +53,12 @@ class NamespacedName:
 
     @property
     def host(self) -> str:
-        """The name by which a Service of this name is reached inside its cluster."""
+        """The host name of the Service of this name inside its cluster."""
         return f"{self.name}.{self.namespace}.svc.cluster.local"
 
     @property
     def global_host(self) -> str:
-        """The name that a Service of this name has in every mesh that imports it as global."""
+        """The host name of the Service of this name in every mesh that imports it as global."""
         return f"{self.name}.mesh.global"
 
 
@@ -79,17 +80,17 @@ Reference = Annotated[
 
 
 class Declared(BaseModel):
-    """Base of everything in a stack file: immutable, camelCase keys, unknown keys and keys with nothing behind refused.
+    """Base of everything in a stack file: immutable, with camelCase keys; unknown keys and null values are refused.
 
-    None stands for a key that is left out, which is often the wide choice. A key that is written, with nothing behind
-    it, is more likely a slip of the editor: no key takes it.
+    None means that a key is left out, which is often the permissive choice. A key that is written without a value is
+    more likely a mistake, so no key accepts null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, use_attribute_docstrings=True)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let None be a default, and nothing that a person can write."""
+        """Allow None as a default, but not as a value of a stack file."""
         schema = handler(source)
         fields: Any = handler.resolve_ref_schema(schema)
         while fields["type"] != "model-fields":
@@ -102,13 +103,13 @@ class Declared(BaseModel):
 
 
 class Provisioner(StrEnum):
-    """What makes a cluster."""
+    """What creates a cluster."""
 
     vars().update({name.upper(): name for name in registry.PROVIDERS})  # one member for each provider
 
 
 class Protocol(StrEnum):
-    """Application protocol of a port, in Istio's words."""
+    """Application protocol of a port, as Istio names it."""
 
     HTTP = "HTTP"
     HTTP2 = "HTTP2"
@@ -124,77 +125,82 @@ class Key(Declared):
     """Private keys of the certificate authorities."""
 
     algorithm: Literal["ECDSA", "RSA"] = "ECDSA"
-    """Ed25519 is left out: Envoy does not take it."""
+    """Algorithm of the keys. Envoy does not support Ed25519."""
     curve: Literal["P256", "P384"] = "P256"
     """Curve of ECDSA keys."""
     bits: Literal[2048, 3072, 4096] = 4096
     """Size of RSA keys."""
 
 
+ENCRYPTED = "[secret]"
+"""Placeholder for a value that only the engine can decrypt."""
+
+
 class ProvidedAuthority(Declared):
-    """One cluster's certificate authority, made elsewhere. PEM text, or the path of a file of PEM or DER."""
+    """A certificate authority of your own for one cluster. Each value is PEM text, or the path of a PEM or DER file."""
 
     certificate: str
-    """The intermediate that istiod signs workload certificates with."""
+    """The intermediate with which istiod signs workload certificates."""
     key: SecretStr
-    """Its private key, without a password. Set it as a Pulumi secret."""
+    """The private key of the intermediate, without a password. Set it as a Pulumi secret."""
     chain: str = ""
-    """Further certificates between the intermediate and the root, in any order; those two may be among them."""
+    """The certificates between the intermediate and the root, in any order; both may be included."""
     root: str
-    """The root that this cluster's workloads chain to."""
+    """The root of this cluster's workload certificates."""
 
 
 TrustModel = Literal["common", "separate", "provided"]
 
 
 class Rotation(Declared):
-    """A move to other authorities, in three steps, each an `up` of its own. What is left out stays as it is.
+    """A move to other authorities in three phases, each applied with its own `up`. Omitted keys keep their values.
 
-    The keys beside `phase` say what `trust` will be: write them there, and remove `rotation`, when all is done.
+    The keys beside `phase` are the next values of `trust`. After the last phase, move them to `trust` and remove
+    `rotation`.
     """
 
     phase: Literal["add", "switch", "drop"]
-    """add: all clusters trust the next roots too. switch: they sign under them. drop: they trust no others."""
+    """add: trust the current and the next roots. switch: sign with the next roots. drop: trust only the next roots."""
     model: TrustModel | None = None
     """The next trust model."""
     root: str | None = Field(default=None, max_length=16)
-    """Name of the next root, or, in model `separate`, of all next roots."""
+    """Name of the next root; in model `separate`, of all next roots."""
     organization: str | None = Field(default=None, min_length=1, max_length=64)
-    """O of the next certificates."""
+    """Organization (O) in the subjects of the next certificates."""
     key: Key | None = None
-    """Keys of the next authorities."""
+    """Private keys of the next authorities."""
     root_days: int | None = Field(default=None, ge=1, le=36500)
     """Lifetime of the next roots, in days."""
     provided: dict[str, ProvidedAuthority] | None = None
-    """Model `provided`: the next authorities."""
+    """Model `provided`: the next authority of each cluster, by the cluster's name."""
 
 
 class Trust(Declared):
-    """Who trusts whom."""
+    """The certificate authorities of the clusters, and who trusts them."""
 
     model: TrustModel = "common"
     """common: one root, and one intermediate per cluster. separate: one root per cluster; every cluster trusts all
     roots. provided: your own authorities."""
     root: str = Field(default="", max_length=16)
-    """Tells the root, or all roots, from those before: another name is another root, which takes a rotation."""
+    """Name of the root, or of all roots. Another name means another root, which needs a rotation."""
     organization: str = Field(default="mesh-federation", min_length=1, max_length=64)
-    """O of every certificate's subject."""
+    """Organization (O) in the subject of every certificate."""
     key: Key = Key()
-    """Keys of the authorities that this program makes."""
+    """Private keys of the authorities that this program creates."""
     root_days: int = Field(default=3650, ge=1, le=36500)
     """Lifetime of roots, in days."""
     intermediate_days: int = Field(default=1825, ge=1, le=36500)
     """Lifetime of intermediates, in days."""
     warn_days: int = Field(default=30, ge=1, le=3650)
-    """How many days before its end an authority is complained of."""
+    """Warn about an authority this many days before it expires."""
     provided: dict[str, ProvidedAuthority] = {}
     """Model `provided`: the authority of each cluster, by the cluster's name."""
     rotation: Rotation | None = None
-    """A move to other roots, or to another model."""
+    """A move to other roots or to another model."""
 
     @property
     def following(self) -> "Trust":
-        """What a rotation leads to; the same where there is none."""
+        """The trust after the rotation; the same if there is none."""
         if self.rotation is None:
             return self
         changed = {name: value for name, value in self.rotation if name != "phase" and value is not None}
@@ -203,95 +209,95 @@ class Trust(Declared):
 
 
 class Istio(Declared):
-    """The Istio that every cluster gets."""
+    """The Istio installation of every cluster."""
 
     version: str = Field(default="1.31.0", pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
-    """Istio's release."""
+    """Release of Istio."""
     charts: str = "official"
-    """`official`: the charts that the toolchain pins. Else a folder that holds base, istiod and gateway; `{version}`
-    in it stands for a cluster's Istio release."""
+    """`official`: the charts that the toolchain pins. Otherwise a folder with the charts base, istiod and gateway, in
+    whose path `{version}` stands for a cluster's Istio release."""
     gateway_api: str = "official"
-    """Definitions of the Kubernetes Gateway API, for links that say `api: gateway`. `official`: those that the
-    toolchain pins. Else the path of a file with them."""
+    """CRDs of the Kubernetes Gateway API, for imports with `api: gateway`. `official`: those that the toolchain pins.
+    Otherwise the path of a file."""
     hub: str | None = None
-    """Registry and path of Istio's images. Left out: those of the release; with charts of one's own, what they say."""
+    """Registry and path of Istio's images. Default: those of the release, or of your own charts."""
     tag: str | None = None
-    """Tag of Istio's images. Left out: the release; with charts of one's own, what they say."""
+    """Tag of Istio's images. Default: the release, or the tag of your own charts."""
     revision: str = Field(default="", max_length=40)
-    """Istio revision; empty is the default one."""
+    """Istio revision; empty for the default revision."""
     channel: Literal["default", "stable"] = "default"
-    """stable refuses fields of Istio's API that are not in its stable channel."""
+    """`stable` refuses fields of Istio's API that are not in its stable channel."""
     values: dict[str, Any] = {}
-    """Further Helm values of the istiod chart; they win over what this program computes."""
+    """Helm values of the istiod chart; they override the computed ones."""
     gateway_values: dict[str, Any] = {}
-    """Further Helm values of the gateway chart; they win over what this program computes."""
+    """Helm values of the gateway chart for east-west gateways; they override the computed ones."""
     egress_values: dict[str, Any] = {}
-    """The same for the egress gateway of clusters that have one."""
+    """Helm values of the gateway chart for egress gateways; they override the computed ones."""
 
 
 class Images(Declared):
-    """Where images come from, for machines that pull through a mirror; the publishers' own when left out."""
+    """Images for machines that pull through a mirror. Default: the images of the publishers."""
 
     node: str | None = None
-    """Node image of kind and k3d clusters that name none of their own; each program has images of its own."""
+    """Node image of kind or k3d clusters without `image`; kind and k3d need different images."""
     metallb: str | None = None
-    """Registry and path in front of MetalLB's `controller` and `speaker`."""
+    """Registry and path of MetalLB's images `controller` and `speaker`."""
     sleep: str | None = None
-    """Image of the sample sleep: has curl and a shell."""
+    """Image of the sample sleep, with curl and a shell."""
     httpbin: str | None = None
-    """Image of the sample httpbin: go-httpbin, port 8080."""
+    """Image of the sample httpbin: go-httpbin on port 8080."""
 
 
 class Lab(Declared):
-    """The network in which the clusters of one machine live."""
+    """The network of the clusters on one machine."""
 
     network: str = "mesh-federation"
     """Name of the Docker network."""
     subnet: IPv4Network = IPv4Network("172.30.0.0/16")
-    """Its addresses: nodes take the lower half, load balancers the upper half."""
+    """Addresses of the network: nodes use the lower half, load balancers the upper half."""
     metallb_manifest: str = Field(default="official", alias="metallbManifest")
-    """`official`: MetalLB's own manifest, as the toolchain pins it. Else the path of one."""
+    """`official`: MetalLB's manifest, as the toolchain pins it. Otherwise the path of a manifest."""
 
 
 GATEWAY_PORT = 15443
-"""On which Istio looks for the gateway of a network that says nothing else."""
+"""The port that Istio assumes for the gateway of a network."""
 
 
 class EastWestGateway(Declared):
-    """A cluster's east-west gateway: the only door through which other clusters reach it."""
+    """A cluster's east-west gateway, the only way for other clusters to reach its services."""
 
     addresses: tuple[str, ...] = ()
-    """Fixed IPv4 or IPv6 addresses, or the host names under which others reach it; never addresses and names. Others
-    call its IPv4 addresses where it has both families. Empty: computed in the lab network, or, on existing clusters and
-    with servicelb, read from the Service."""
+    """Fixed IPv4 or IPv6 addresses, or host names, at which other clusters reach the gateway; not both. If it has
+    addresses of both families, other clusters call the IPv4 ones. Default: computed in the lab network; on existing
+    clusters and with servicelb, read from the Service."""
     port: int = Field(default=GATEWAY_PORT, ge=1, le=65535)
-    """Port of the auto-passthrough listener. 15000 to 15090 are Istio's and Envoy's own."""
+    """Port of the auto-passthrough listener. Istio and Envoy reserve 15000 to 15090."""
 
     @field_validator("addresses")
     @classmethod
     def _written_in_one_way(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """An IPv6 address has many spellings, and Kubernetes gives back one of them."""
+        """Normalize IPv6 addresses, of which Kubernetes returns one spelling."""
         return tuple(str(ip_address(each)) if is_address(each) else each for each in addresses)
 
 
 class PublishedPort(Declared):
-    """A port of a cluster's first node that this machine's users reach."""
+    """A port of a cluster's first node that is published on this machine."""
 
     container: int = Field(ge=1, le=65535)
     """Port on the node."""
     host: int = Field(ge=1, le=65535)
     """Port on this machine."""
     address: IPv4Address = IPv4Address("127.0.0.1")
-    """Address on this machine; 0.0.0.0 opens it to others."""
+    """Address on this machine; 0.0.0.0 publishes the port to other machines."""
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
 
 _RELEASE = r"^v?(1\.\d{1,3}\.\d{1,3})([-+].*)?$"
-"""A release of Kubernetes, as API servers call themselves: v1.33.4-eks-99bf7f5, 1.33.5-gke.1162000, v1.33.4+k3s1."""
+"""A release of Kubernetes as API servers report it: v1.33.4-eks-99bf7f5, 1.33.5-gke.1162000, v1.33.4+k3s1."""
 
 
 def _release(value: object) -> object:
-    """Leave out what a publisher added to a release."""
+    """Remove the suffix that a distribution adds to a release."""
     found = re.match(_RELEASE, value) if isinstance(value, str) else None
     return found[1] if found else value
 
@@ -303,45 +309,46 @@ class Cluster(Declared):
     pod_subnet: IPv4Network = IPv4Network("10.244.0.0/16")
     service_subnet: IPv4Network = IPv4Network("10.96.0.0/16")
     network: str = ""
-    """Istio network; left out: the cluster's name with -network. Equal networks mean pods reach each other directly."""
+    """Istio network; default: <cluster>-network. On one network, pods reach each other directly."""
     mesh_id: str = Field(default="", alias="meshID")
-    """Left out: the cluster's name with -mesh."""
+    """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh."""
     trust_domain: str = ""
-    """SPIFFE trust domain; left out: the cluster's name with .local."""
+    """SPIFFE trust domain; default: <cluster>.local."""
     load_balancer: LoadBalancer = LoadBalancer.NONE
-    """Left out: what suits the provisioner."""
+    """What gives an address to the gateway's Service; default: the one for the provisioner."""
     locality: str = ""
-    """region[/zone[/subzone]] of the cluster's gateway as importers see it; left out: the cluster's name."""
+    """Locality of the cluster for importers, region[/zone[/subzone]]; default: the cluster's name."""
     gateway: EastWestGateway = EastWestGateway()
     image: str | None = None
-    """Node image of a kind or k3d cluster; left out: that of `images`."""
+    """Node image of a kind or k3d cluster; default: that of `images`."""
     nodes: int = Field(default=1, ge=1, le=10)
-    """Nodes of clusters that this program makes."""
+    """Number of nodes of a cluster that this program creates."""
     ports: tuple[PublishedPort, ...] = ()
-    """Provisioners kind and k3d: ports of the first node that are published on this machine."""
+    """Provisioners kind and k3d: ports of the first node to publish on this machine."""
     ready_within_seconds: int = Field(default=300, ge=30, le=3600)
-    """How long a kind or k3d cluster may take until its nodes are ready; 40 s are usual."""
+    """Provisioners kind and k3d: timeout until the nodes are ready, which usually takes 40 s."""
     kubernetes_version: Annotated[str, BeforeValidator(_release)] = Field(
         default="1.34.4", pattern=r"^1\.\d{1,3}\.\d{1,3}$", json_schema_extra={"pattern": _RELEASE}
     )
-    """What charts are rendered for; the version of simulated control planes. As clouds print it, too: v1.34.4-eks-1."""
+    """Kubernetes release for which charts are rendered, and of simulated control planes. Suffixes of distributions,
+    as in v1.34.4-eks-1, are accepted."""
     kubeconfig: str | None = None
     """Provisioner existing: path of the kubeconfig file."""
     context: str | None = None
-    """Provisioner existing: context in that file; left out: its current context."""
+    """Provisioner existing: context in that file; default: its current context."""
     adopt: bool = False
-    """Provisioner existing: look at objects that this stack did not make and would take over, and show what would
-    change in them; nothing is taken over that `adopted` does not name."""
+    """Provisioner existing: list the objects that the stack would adopt, and show what would change in them. Only
+    objects under `adopted` are adopted."""
     adopted: tuple[str, ...] = ()
-    """Provisioner existing: objects of others that the stack takes over, each as `Kind namespace/name`; `down` leaves
-    them in the cluster."""
+    """Provisioner existing: objects of others that the stack adopts, each as `Kind namespace/name`; `down` leaves them
+    in the cluster."""
     api_server: str | None = None
-    """Provisioner existing: https address of its API server as pods of the clusters that discover it reach it; left
-    out: that of the kubeconfig."""
+    """Provisioner existing: https address at which pods of discovering clusters reach its API server; default: the
+    address in the kubeconfig."""
     istio_version: str | None = Field(default=None, pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
-    """This cluster's Istio release, where it differs from the federation's."""
+    """Istio release of this cluster; default: that of the federation."""
     intermediate: str = Field(default="", max_length=16)
-    """Tells this cluster's intermediate from those before: another name is another one under the same root, at once."""
+    """Name of this cluster's intermediate. Another name replaces it by another one under the same root."""
 
     _name: str = PrivateAttr(default="")
 
@@ -357,17 +364,17 @@ class Cluster(Declared):
 
     @property
     def is_existing(self) -> bool:
-        """Say whether others made the cluster."""
+        """Say whether the cluster exists already and is not created by this program."""
         return not self.provider.ours
 
     @property
     def has_lab_address(self) -> bool:
-        """Say whether its load balancer hands out addresses of the lab network."""
+        """Say whether its load balancer gives it addresses of the lab network."""
         return self.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
 
     @property
     def path(self) -> str:
-        """Where in the stack file this cluster is declared."""
+        """Key path of this cluster."""
         return f"clusters.{self._name}"
 
 
@@ -375,36 +382,36 @@ class Port(Declared):
     """A port of an exported service."""
 
     name: str
-    """The Service port's name; Istio maps endpoints by it."""
+    """Name of the Service's port, by which Istio matches endpoints."""
     number: int = Field(ge=1, le=65535)
     protocol: Protocol
     app_protocol: str | None = Field(default=None, max_length=316)
-    """appProtocol of the Service's port, where it has one: Istio goes by that, and not by the port's name."""
+    """appProtocol of the Service's port, if it has one; Istio prefers it to the port's name."""
     target_port: int | None = Field(default=None, ge=1, le=65535)
-    """The container's port: the exporter's policy opens no other, and a global host finds the pods by it (pitfall 27).
-    Left out: that of the sample where the exporter runs one (a global host wants it written), else `number`, as in a
-    Service. `up` and `verify` compare it with the Service."""
+    """The container's port: the exporter's policy opens no other port, and a global host calls it directly (pitfall
+    27). Default: the port of an exported sample, otherwise `number`, as in a Service; a global host of a sample needs
+    it. `up` and `verify` compare it with the Service."""
 
 
 class Consumer(Declared):
-    """Who may call an exported service from one other cluster."""
+    """The callers of one other cluster that may call an exported service."""
 
     cluster: str
     service_accounts: tuple[Reference, ...] | None = None
-    """namespace/serviceAccount of each caller. Left out: every workload of that cluster."""
+    """namespace/serviceAccount of each caller. Default: every workload of that cluster."""
 
 
 class Entry(Declared):
-    """An item of one of the stack file's lists; it knows its place there, so that findings can name it."""
+    """An item of a list of the stack file; it knows its index, so that problems can name it."""
 
     _index: int = PrivateAttr(default=0)
 
 
 class Export(Entry):
-    """A service that one cluster offers to others, on these ports alone. Nothing else of that cluster can be reached.
+    """A service that other clusters may call on these ports. Nothing else of the cluster can be reached.
 
-    `selector`, `serviceAccount` and `targetPort` are compared with the Service and its pods, by `up` wherever they are
-    there already, and by `verify`.
+    `up` (if they exist already) and `verify` compare `selector`, `serviceAccount` and `targetPort` with the Service and
+    its pods.
     """
 
     cluster: str
@@ -412,14 +419,13 @@ class Export(Entry):
     ports: tuple[Port, ...] = Field(min_length=1)
     to: tuple[Consumer, ...]
     selector: dict[str, str] = Field(default={}, min_length=1)
-    """Labels that all pods behind the Service have, by which the policy covers them; left out: app=<name of the
-    service>."""
+    """Labels of all pods behind the Service, by which the policy selects them; default: app=<name of the service>."""
     service_account: str | None = None
-    """ServiceAccount of those pods, which importers pin; left out: the name of the service."""
+    """ServiceAccount of those pods, which callers pin; default: the name of the service."""
 
     @property
     def path(self) -> str:
-        """Where in the stack file this export is declared."""
+        """Key path of this export."""
         return f"exports[{self._index}]"
 
     @property
@@ -439,60 +445,60 @@ class Export(Entry):
 
 
 MOST = 2**31 - 1
-"""What Istio's whole numbers hold."""
+"""The largest integer of Istio's API."""
 A_DAY = 24 * 60 * 60
 
 
 class ConnectionPool(Declared):
-    """How many connections and requests the importing proxies keep (DestinationRule connectionPool)."""
+    """Limits of connections and requests of the importing proxies (DestinationRule connectionPool)."""
 
     max_connections: int | None = Field(default=None, ge=1, le=MOST)
     connect_timeout_seconds: int | None = Field(default=None, ge=1, le=A_DAY)
     max_requests_per_connection: int | None = Field(default=None, ge=1, le=MOST)
-    """Low values spread calls over remote pods: one pooled connection ends at one pod (walk-through 001)."""
+    """Low values spread calls over remote pods, because a pooled connection leads to one pod (walk-through 001)."""
 
 
 class Failover(Declared):
-    """Which locality takes over when the nearest has no healthy endpoint. Always brings outlier detection."""
+    """Failover to another locality if the nearest has no healthy endpoint. It includes outlier detection."""
 
     to: str | None = None
-    """Region that takes over; left out: any."""
+    """Region that takes over; default: any."""
     consecutive_errors: int = Field(default=1, ge=1, le=MOST)
     interval_seconds: int = Field(default=1, ge=1, le=A_DAY)
     base_ejection_seconds: int = Field(default=60, ge=1, le=A_DAY)
 
 
 class Import(Entry):
-    """A service of another cluster, made reachable in this one."""
+    """A service of another cluster that workloads of this cluster may call."""
 
     cluster: str
     source: str = Field(alias="from")
     """The exporting cluster."""
     service: Reference
     mode: Literal["remote", "local", "global"] = Field(default="remote", alias="as")
-    """remote: under its own name. local: beside the Service of that name here. global: as <name>.mesh.global, which is
-    answered by the pods here too where this cluster runs the service (a sample of it, or an export)."""
+    """remote: under the service's own host. local: remote pods join the local Service of that name. global: under
+    <name>.mesh.global, which local pods serve too if this cluster runs the service (as a sample or an export)."""
     via: Literal["direct", "egress"] = "direct"
-    """egress: calls leave through an egress gateway of the importing cluster, and the callers' namespaces lose every
-    other way out to what the mesh does not know."""
+    """direct: proxies call the exporter's gateway. egress: calls leave through an egress gateway of the importing
+    cluster, and the callers' namespaces can reach nothing else outside of the mesh."""
     api: Literal["istio", "gateway"] = "istio"
-    """Which API says where the exporter's gateway is and what it offers: Istio's own, or the Kubernetes Gateway API."""
+    """API that describes the exporter's gateway and its services: Istio's, or the Kubernetes Gateway API."""
     ports: tuple[Port, ...] = Field(default=(), min_length=1)
-    """Left out: those of the export. Given: they must be the export's."""
+    """Ports of the export to import; default: all."""
     locality: str | None = None
-    """Left out: the exporting cluster's."""
+    """Locality of the remote endpoints; default: that of the exporting cluster."""
     weight: int | None = Field(default=None, ge=0, le=100)
-    """Share of calls in percent, among all imports of this service in this cluster. Where pods here answer too (`as:
-    local`, some `as: global`), the rest is theirs. Left out: equal shares; beside pods here, every pod and every
-    gateway address is called alike."""
+    """Share of calls in percent, among all imports of this service into this cluster. Local pods that serve it too get
+    the rest (`as: local`, some `as: global`). Default: equal shares; beside local pods, an equal share for every pod
+    and every gateway address."""
     service_account: str | None = None
-    """ServiceAccount of the pods here, where they answer too: callers pin it as well. Left out: that of the export."""
+    """ServiceAccount of local pods that serve it too, which callers also pin; default: that of the export."""
     connection_pool: ConnectionPool | None = None
     failover: Failover | None = None
 
     @property
     def path(self) -> str:
-        """Where in the stack file this import is declared."""
+        """Key path of this import."""
         return f"imports[{self._index}]"
 
     @property
@@ -504,36 +510,35 @@ class Import(Entry):
 class Discovery(Entry):
     """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust).
 
-    On different networks it opens the east-west gateway of the cluster that is read for every service of its mesh: the
-    one place where nothing need be exported.
+    Between two networks it opens the east-west gateway of the discovered cluster for every service, without exports.
     """
 
     cluster: str
-    """The cluster whose istiod reads."""
+    """The cluster whose istiod reads the other cluster."""
     of: str
-    """The cluster that is read, Secrets among the rest."""
+    """The discovered cluster; the permissions include reading its Secrets."""
     token_hours: int = Field(default=24 * 365, ge=1, le=24 * 3650)
-    """Lifetime of the token that it reads with. `mesh up` renews it in the second half of that."""
+    """Lifetime of the token for reading. `mesh up` renews it in the second half of its lifetime."""
 
     @property
     def path(self) -> str:
-        """Where in the stack file this link is declared."""
+        """Key path of this link."""
         return f"discovery[{self._index}]"
 
 
 class Workload(Entry):
-    """A sample workload, to try the federation with."""
+    """A sample workload for trying the federation."""
 
     cluster: str
     sample: Literal["sleep", "httpbin"]
     namespace: str = ""
-    """Left out: the sample's name."""
+    """Namespace; default: the sample's name."""
     image: str | None = None
     replicas: int = Field(default=1, ge=0, le=100)
 
     @property
     def path(self) -> str:
-        """Where in the stack file this workload is declared."""
+        """Key path of this workload."""
         return f"workloads[{self._index}]"
 
     @property
@@ -556,7 +561,7 @@ class Federation(Declared):
     workloads: tuple[Workload, ...] = ()
 
     @model_validator(mode="after")
-    def _tell_each_entry_its_place(self) -> Self:
+    def _set_names_and_indexes(self) -> Self:
         for name, cluster in self.clusters.items():
             self.clusters[name] = _named(name, cluster)
         lists: tuple[tuple[Entry, ...], ...] = (self.exports, self.imports, self.discovery, self.workloads)
@@ -573,22 +578,22 @@ class Federation(Declared):
 
 
 def _named(name: str, cluster: Cluster) -> Cluster:
-    """Fill what follows from the cluster's name and provisioner where the stack file leaves it out."""
-    follows = {
+    """Set the defaults that depend on the cluster's name and provisioner."""
+    defaults = {
         "network": f"{name}-network",
         "mesh_id": f"{name}-mesh",
         "trust_domain": f"{name}.local",
         "load_balancer": cluster.provider.load_balancers[0],
         "locality": name,
     }
-    left_out = {field: value for field, value in follows.items() if field not in cluster.model_fields_set}
+    left_out = {field: value for field, value in defaults.items() if field not in cluster.model_fields_set}
     named = cluster.model_copy(update=left_out)
     named._name = name
     return named
 
 
 def is_address(value: str) -> bool:
-    """Say whether a gateway's address is an IP address, of either family; otherwise it is a host name."""
+    """Say whether a gateway's address is an IP address; otherwise it is a host name."""
     try:
         ip_address(value)
     except ValueError:

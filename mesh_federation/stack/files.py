@@ -1,6 +1,6 @@
-"""Files that users name: the first bytes of a regular file, and no waiting for anything else.
+"""Reading files that users name, without waiting for pipes and devices.
 
-A pipe may keep its reader for ever, and a device may have no end.
+A pipe may block its reader for ever, and a device may have no end.
 """
 
 import os
@@ -9,26 +9,26 @@ from pathlib import Path
 
 
 class NotRead(Exception):
-    """A file that cannot be read; says why, in a few words that name nothing of what is in it."""
+    """A file that cannot be read; the reason quotes nothing of its content."""
 
 
 def head(file: Path, size: int) -> bytes:
-    """Return the first bytes of a file: all of them, where it is not larger.
+    """Return the first bytes of a regular file, or all if it has fewer.
 
     Args:
-        file: where it is.
-        size: how many bytes are read at most.
+        file: the path.
+        size: the maximum number of bytes.
 
     Raises:
-        NotRead: there is no such file, it is none that ends, or it may not be read.
+        NotRead: the file does not exist, is not a regular file, or must not be read.
     """
     try:
         with open(file, "rb", opener=_without_waiting) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise NotRead("it is no file, but a pipe or a device, which need not end")
+                raise NotRead("it is a pipe or a device, not a regular file")
             return opened.read(size) or b""
     except (OSError, ValueError) as error:
-        raise NotRead(getattr(error, "strerror", None) or "no file can have such a name") from None
+        raise NotRead(getattr(error, "strerror", None) or "no file can have this name") from None
 
 
 def _without_waiting(path: str, flags: int) -> int:

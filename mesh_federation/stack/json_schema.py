@@ -1,6 +1,6 @@
 """JSON Schema of stack files, for editors: completion, descriptions and a first check while typing.
 
-Run `python -m mesh_federation.stack.json_schema` after a change of config.py; a test fails while the file is stale.
+Run `python -m mesh_federation.stack.json_schema` after a change of config.py; a test fails while the file is outdated.
 """
 
 import json
@@ -15,12 +15,12 @@ _SECURE = {
     "properties": {"secure": {"type": "string"}},
     "required": ["secure"],
     "additionalProperties": False,
-    "description": "What `pulumi config set --secret` writes.",
+    "description": "An encrypted value, as `pulumi config set --secret` writes it.",
 }
 
 
 def schema() -> dict[str, object]:
-    """Describe a whole Pulumi.<stack>.yaml: other programs' keys are allowed, unknown keys of this one are not."""
+    """Return the schema of a stack file: keys of other programs are allowed, unknown keys of this one are not."""
     federation = Federation.model_json_schema(by_alias=True)
     definitions = federation.pop("$defs")
     for text in definitions["ProvidedAuthority"]["properties"].values():
@@ -45,13 +45,13 @@ def schema() -> dict[str, object]:
 
 
 def _allow_secret(text: dict[str, object]) -> None:
-    """Let an encrypted value stand where this text is asked for."""
+    """Allow an encrypted value in place of a text."""
     plain = {key: text.pop(key) for key in ("type", "format", "writeOnly") if key in text}
     text["anyOf"] = [plain, _SECURE]
 
 
 def _drop_null(key: dict[str, object]) -> None:
-    """What is left out is not what is written with nothing behind: no key takes null."""
+    """Remove null defaults: a key may be left out, but it does not accept null."""
     if "default" in key and key["default"] is None:
         del key["default"]
 

@@ -1,8 +1,8 @@
-"""Certificates and private keys as people have them, and the one form in which this program hands them on.
+"""Certificates and private keys in the forms that people have, and the one form that this program writes.
 
-PEM with text around its blocks, any line ends, DER: istiod (Go's encoding/pem), proxies (BoringSSL) and Python do not
-read the same texts. So no text is handed on: what can be read is parsed and written anew, certificates from the
-intermediate to its root and each once, keys as PKCS#8. Then equal certificates have equal texts.
+Istiod (Go's encoding/pem), proxies (BoringSSL) and Python accept different texts: PEM with text around its blocks, with
+other line ends, or DER. So everything is parsed and written again: certificates from the intermediate to its root, each
+once; keys as PKCS#8. Equal certificates then have equal texts.
 """
 
 import base64
@@ -27,110 +27,112 @@ from mesh_federation.stack.rule_ids import AuthorityRule
 from mesh_federation.stack.text import excerpt
 
 BEGIN = "-----BEGIN "
-"""Tells PEM text from the path of a file."""
+"""PEM text contains this; the path of a file does not."""
 MAX_BYTES = 1_000_000
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 .#/_]{1,60})-----")
 _CERTIFICATES = ("CERTIFICATE", "X509 CERTIFICATE")
 _KEYS = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY")
 _DER = b"\x30"
-_ONLY = "give a PEM certificate, and nothing else: -----BEGIN CERTIFICATE----- ..."
-_COPIES = "export it again; copies often lose lines or characters"
+_ONLY = "provide a PEM certificate and nothing else: -----BEGIN CERTIFICATE----- ..."
+_COPIES = "export it again; copying often loses lines or characters"
 
 
-class Unfit(Exception):
-    """A text that is not what it should be.
+class UnusableMaterial(Exception):
+    """A text that is not the certificate or key that it should be.
 
     Attributes:
-        rule: which rule it breaks.
-        problem: in words; nothing of the text is in it.
+        rule: the rule that it breaks.
+        problem: what is wrong; it quotes nothing of the text.
         fix: what to do.
     """
 
     def __init__(self, rule: str, problem: str, fix: str) -> None:
-        """Keep the words."""
+        """Keep the rule, the problem and the fix."""
         super().__init__(problem)
         self.rule, self.problem, self.fix = rule, problem, fix
 
-    def at(self, path: str) -> Problem:
-        """Say where it stands."""
+    def problem_at(self, path: str) -> Problem:
+        """Return the problem of the value at a key path."""
         return Problem(path, self.rule, self.problem, self.fix)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """A block of PEM text: its kind, and what stands between its two lines."""
+    """A block of PEM text: its label, and the text between its two boundary lines."""
 
     label: str
     body: str
 
     @property
     def is_encrypted(self) -> bool:
-        """Say whether it is a private key with a password, in either of the two ways to write that."""
+        """Say whether it is a private key with a password, in either of the two PEM forms."""
         return self.label == "ENCRYPTED PRIVATE KEY" or "Proc-Type: 4,ENCRYPTED" in self.body
 
     def content(self) -> bytes:
-        """Decode it; headers in it are left out.
+        """Decode the block without its headers.
 
         Raises:
-            ValueError: it is no base64.
+            ValueError: it is not base64.
         """
         lines = [line for line in self.body.splitlines() if ":" not in line]
         return base64.b64decode("".join("".join(lines).split()), validate=True)
 
 
 def content(value: str, base: Path, shows_path: bool = True) -> bytes:
-    """Return what a value of a stack file stands for: its own PEM text, or what is in the file that it names.
+    """Return the content of a value of a stack file: the PEM text itself, or the file that it names.
 
     Args:
         value: PEM text or a path.
         base: the folder that the path is relative to.
-        shows_path: whether words may name the path: a key may have come in its place.
+        shows_path: whether messages may show the path, which may be a key by mistake.
 
     Raises:
-        Unfit: it is neither, or the file cannot be read.
+        UnusableMaterial: the value is neither, or the file cannot be read.
     """
     if BEGIN in value:
         return value.encode(errors="replace")
     if "\n" in value or not value.strip() or "\0" in value:
         problem = "the value is neither PEM text nor the path of a file"
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, problem, f"start it with {BEGIN}...")
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, problem, f"start it with {BEGIN}...")
     shown = f"the file {excerpt(value, 100)}" if shows_path else "the file given"
     try:
         found = files.head(base / value, MAX_BYTES + 1)
     except files.NotRead as reason:
-        fix = "correct the path, which is relative to the stack file, or paste the PEM text itself"
-        raise Unfit(AuthorityRule.PROVIDED_FILE, f"{shown} cannot be read: {reason}", fix) from None
+        fix = "correct the path, which is relative to the stack file, or write the PEM text itself"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_FILE, f"{shown} cannot be read: {reason}", fix) from None
     if len(found) > MAX_BYTES:
-        problem = f"{shown} is larger than {MAX_BYTES:,} bytes: no chain of certificates needs that much"
-        raise Unfit(AuthorityRule.PROVIDED_FILE, problem, "name the file that holds the certificates or the key alone")
+        problem = f"{shown} is larger than {MAX_BYTES:,} bytes, more than any chain of certificates needs"
+        raise UnusableMaterial(
+            AuthorityRule.PROVIDED_FILE, problem, "name a file that holds only the certificates or the key"
+        )
     return found
 
 
 def certificates(data: bytes) -> list[Certificate]:
-    """Read the certificates of a PEM text, or the one of a DER file; each once.
+    """Read the certificates of a PEM text, each once, or the certificate of a DER file.
 
     Raises:
-        Unfit: there are none, one is damaged, or there is something beside them that must not be.
+        UnusableMaterial: there are none, one is damaged, or there is something beside them that must not be.
     """
     try:
         blocks = _blocks(data)
     except ValueError as damage:
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, str(damage), _COPIES) from None
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, str(damage), _COPIES) from None
     if not blocks and data.startswith(_DER):
         return [_loaded(data, "the file")]
     kinds = [block.label for block in blocks]
     is_any = any(kind in _CERTIFICATES for kind in kinds)
     if is_any and any(kind.endswith("PRIVATE KEY") for kind in kinds):
-        problem = "it holds a private key beside the certificate: whoever may read the certificate has the key"
-        fix = "remove the key here, and if others could read it, have the authority issued with a new one"
-        raise Unfit(AuthorityRule.PROVIDED_KEY_EXPOSED, problem, fix)
+        problem = "the value also holds a private key, which everybody who may read the certificate could read"
+        fix = "remove the key; if others could read it, issue the authority again with a new key"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_KEY_EXPOSED, problem, fix)
     if others := [kind for kind in kinds if kind not in _CERTIFICATES]:
         is_key = others[0].endswith("PRIVATE KEY")
-        problem = f"it holds a {'private key, not a certificate' if is_key else f'block of kind {others[0]}'}"
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, problem, _ONLY)
+        problem = f"the value holds a {'private key' if is_key else f'PEM block {others[0]}'}, not a certificate"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, problem, _ONLY)
     if not blocks:
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, "there is no certificate in it", _ONLY)
-    found = [_decoded(block, f"certificate {place} in it") for place, block in enumerate(blocks, start=1)]
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, "the value holds no certificate", _ONLY)
+    found = [_decoded(block, f"certificate {number} of the value") for number, block in enumerate(blocks, start=1)]
     return list(dict.fromkeys(found))
 
 
@@ -138,43 +140,43 @@ def private_key(data: bytes) -> PrivateKeyTypes:
     """Read the one private key of a PEM text or a DER file.
 
     Raises:
-        Unfit: there is none, more than one, or one that needs a password.
+        UnusableMaterial: there is none, more than one, or one that needs a password.
     """
     try:
         blocks = _blocks(data)
     except ValueError as damage:
-        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, str(damage), _COPIES) from None
+        raise UnusableMaterial(AuthorityRule.PROVIDED_BAD_KEY, str(damage), _COPIES) from None
     if any(block.is_encrypted for block in blocks):
         raise _locked()
     keys = [block for block in blocks if block.label in _KEYS]
     if len(keys) > 1:
-        problem = f"there are {len(keys)} private keys: nobody can tell which one is meant"
-        raise Unfit(AuthorityRule.PROVIDED_NOT_ONE, problem, "keep the one that belongs to the certificate")
+        problem = f"the value holds {len(keys)} private keys, but one is needed"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_ONE, problem, "keep the one that belongs to the certificate")
     if others := [block.label for block in blocks if block.label not in (*_KEYS, "EC PARAMETERS")]:
-        problem = f"the value holds a block of kind {others[0]}: only a private key is taken"
-        fix = "give the PEM text of the private key alone, as openssl pkey writes it"
-        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, problem, fix)
+        problem = f"the value holds a PEM block {others[0]}, but only a private key is accepted"
+        fix = "provide only the PEM text of the private key, as openssl pkey writes it"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_BAD_KEY, problem, fix)
     try:
         return load_der_private_key(keys[0].content() if keys else data, None)
     except TypeError:
         raise _locked() from None
     except (ValueError, UnsupportedAlgorithm):
-        problem = "the value is no private key that can be read, neither PEM nor DER"
-        fix = "give the PEM text of an ECDSA or RSA private key"
-        raise Unfit(AuthorityRule.PROVIDED_BAD_KEY, problem, fix) from None
+        problem = "the value is not a readable private key in PEM or DER"
+        fix = "provide the PEM text of an ECDSA or RSA private key"
+        raise UnusableMaterial(AuthorityRule.PROVIDED_BAD_KEY, problem, fix) from None
 
 
-def _locked() -> Unfit:
-    problem = "the private key is encrypted with a password, which istiod cannot enter"
-    fix = "decrypt it (openssl pkey), and let `pulumi config set --secret` encrypt it in the stack file"
-    return Unfit(AuthorityRule.PROVIDED_KEY_ENCRYPTED, problem, fix)
+def _locked() -> UnusableMaterial:
+    problem = "the private key has a password, which istiod cannot enter"
+    fix = "remove the password (openssl pkey), and encrypt the key with `pulumi config set --secret`"
+    return UnusableMaterial(AuthorityRule.PROVIDED_KEY_ENCRYPTED, problem, fix)
 
 
 def path(certificate: Certificate, given: Iterable[Certificate], root: Certificate | None) -> list[Certificate]:
-    """Find the way from an intermediate to its root through certificates in any order: the shortest one.
+    """Find the shortest path from an intermediate to its root through certificates in any order.
 
     Returns:
-        From the certificate up to the root; as far as a way leads where it does not get there.
+        The certificates from the intermediate up to the root; up to the last issuer found if there is no path.
     """
     above: dict[Certificate, Certificate] = {}
     left = [each for each in dict.fromkeys((*([root] if root else []), *given)) if each != certificate]
@@ -187,10 +189,10 @@ def path(certificate: Certificate, given: Iterable[Certificate], root: Certifica
             above[upper] = lower
             reached.append(upper)
     top = root if root in reached and root is not None else reached[-1]
-    way = [top]
-    while way[-1] in above:
-        way.append(above[way[-1]])
-    return way[::-1]
+    found = [top]
+    while found[-1] in above:
+        found.append(above[found[-1]])
+    return found[::-1]
 
 
 def written(found: Iterable[Certificate]) -> str:
@@ -204,24 +206,24 @@ def written_key(key: PrivateKeyTypes) -> str:
 
 
 def load(der: bytes) -> Certificate:
-    """Read a certificate whole: much of it is otherwise looked at only when it is asked for.
+    """Read a certificate completely; cryptography otherwise parses many parts when they are first used.
 
     Raises:
-        ValueError: it is no X.509 certificate, or none that all programs read alike; says so in words.
+        ValueError: it is not an X.509 certificate that all programs accept; with the reason.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is refused below
+            warnings.simplefilter("ignore")  # about certificates that are refused below
             found = x509.load_der_x509_certificate(der)
             _ = found.version, found.subject, found.issuer, found.extensions, found.signature_algorithm_parameters
             _ = found.not_valid_before_utc, found.not_valid_after_utc
             serial = found.serial_number
     except x509.InvalidVersion:
-        raise ValueError("it is of a version that X.509 does not have") from None
+        raise ValueError("its version does not exist") from None
     except x509.DuplicateExtension:
-        raise ValueError("it has an extension twice") from None
+        raise ValueError("it has the same extension twice") from None
     except (ValueError, TypeError, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm):
-        raise ValueError("it is no X.509") from None
+        raise ValueError("it is not X.509") from None
     if serial < 0:
         raise ValueError("its serial number is negative")
     return found
@@ -231,28 +233,30 @@ def _decoded(block: _Block, which: str) -> Certificate:
     try:
         return _loaded(block.content(), which)
     except ValueError:
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: it is no base64", _COPIES) from None
+        raise UnusableMaterial(
+            AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: it is not base64", _COPIES
+        ) from None
 
 
 def _loaded(der: bytes, which: str) -> Certificate:
     try:
         return load(der)
     except ValueError as reason:
-        raise Unfit(AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: {reason}", _COPIES) from None
+        raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, f"{which} is damaged: {reason}", _COPIES) from None
 
 
 def _blocks(data: bytes) -> list[_Block]:
-    """Take PEM text apart; text around the blocks is left out.
+    """Split PEM text into its blocks, without the text around them.
 
     Raises:
-        ValueError: a block has no beginning or no end; says so in words.
+        ValueError: a block has no beginning or no end; with the reason.
     """
-    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes files
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # PowerShell writes files like this
     text = data.decode("utf-16" if is_wide else "utf-8", errors="replace")
     marks = list(_BOUNDARY.finditer(text))
     if len(marks) != text.count("-----BEGIN") + text.count("-----END"):
-        raise ValueError("a line that begins or ends a PEM block is damaged")
+        raise ValueError("a BEGIN or END line of a PEM block is damaged")
     pairs = list(zip_longest(marks[::2], marks[1::2]))
     if any(last is None or (first[1], last[1], last[2]) != ("BEGIN", "END", first[2]) for first, last in pairs):
-        raise ValueError("a PEM block in it has no beginning or no end")
+        raise ValueError("a PEM block has no BEGIN or no END line")
     return [_Block(first[2], text[first.end() : last.start()]) for first, last in pairs]

@@ -1,8 +1,8 @@
-"""An overlay: a fragment of the federation that is laid over any stack file, so that no stack file has to be edited.
+"""Overlays: fragments of a federation that are merged over a stack file, so that the file need not be edited.
 
-For machines that need other images, charts, manifests or values than the stack declares, as behind a registry mirror.
-Mappings are laid over key by key; lists and scalars replace. A null takes a key of the stack file away, where leaving
-it out is a choice that this program makes; inside a list, or in place of a section, it is refused as anywhere.
+They serve machines that need other images, charts, manifests or values, for example behind a registry mirror. Mappings
+are merged key by key; lists and scalars replace those of the stack file. A null removes an optional key of the stack
+file that has no default; anywhere else it is refused, as in a stack file.
 """
 
 import os
@@ -18,7 +18,7 @@ from mesh_federation.stack.text import key_path, kind_of
 Tree = Mapping[str, Any]
 
 VARIABLE = "MESH_OVERLAY"
-"""Names the overlay's file, so that `pulumi` by hand uses it too."""
+"""The environment variable that names the overlay, so that plain `pulumi` uses it too."""
 
 _EXAMPLE = "images: {node: mirror.example/kindest/node:v1.34.4}"
 _AUTHORITY = ("certificate", "key", "chain", "root")
@@ -30,7 +30,7 @@ PATHS = (
     *(("trust", "provided", "*", key) for key in _AUTHORITY),
     *(("trust", "rotation", "provided", "*", key) for key in _AUTHORITY),
 )
-"""Keys of the model that may hold the path of a file or folder."""
+"""Keys that may hold the path of a file or folder."""
 
 
 def chosen(environment: Mapping[str, str]) -> Path | None:
@@ -40,49 +40,51 @@ def chosen(environment: Mapping[str, str]) -> Path | None:
 
 
 def load(file: Path) -> tuple[Tree, list[Problem]]:
-    """Read an overlay. Its relative paths are relative to its own folder, and come back absolute.
+    """Read an overlay, and make its paths, which are relative to its own folder, absolute.
 
     Returns:
-        The fragment, and everything that is wrong with the file; one of the two is empty.
+        The fragment and the problems of the file; one of the two is empty.
     """
     try:
-        tree = yaml_reader.load(file, f"name a file with --overlay or {VARIABLE}, or leave both out")
+        tree = yaml_reader.load(file, f"write the path of a file in --overlay or {VARIABLE}, or use neither")
     except yaml_reader.Unreadable as unreadable:
-        return {}, list(dict.fromkeys(unreadable.findings))
+        return {}, list(dict.fromkeys(unreadable.problems))
     if tree is None:
-        return {}, [Problem("", FormRule.EMPTY_FILE, "the overlay declares nothing", f"write for example {_EXAMPLE}")]
+        return {}, [Problem("", FormRule.EMPTY_FILE, "the overlay declares nothing", f"write, for example, {_EXAMPLE}")]
     if not isinstance(tree, Mapping):
-        return {}, [Problem("", FormRule.NOT_A_MAPPING, f"it holds {kind_of(tree)}, not keys", f"write {_EXAMPLE}")]
-    if findings := [_encrypted(path) for path in _sealed(tree, "")]:
-        return {}, findings
-    return _anchored(tree, file.parent, PATHS), []
+        return {}, [
+            Problem("", FormRule.NOT_A_MAPPING, f"the overlay is {kind_of(tree)}, not a mapping", f"write {_EXAMPLE}")
+        ]
+    if problems := [_not_decrypted(path) for path in _encrypted_paths(tree, "")]:
+        return {}, problems
+    return _with_absolute_paths(tree, file.parent, PATHS), []
 
 
 def merged(below: object, above: object) -> object:
-    """Lay one tree over another: mappings key by key, anything else replaces what is below it."""
+    """Merge one tree over another: mappings key by key; anything else replaces the value below."""
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
     return {**below, **{key: merged(below[key], value) if key in below else value for key, value in above.items()}}
 
 
-def resets(above: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the places in mappings where an overlay has a null."""
+def nulls(above: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of the nulls in the mappings of an overlay."""
     for key, value in above.items():
         if isinstance(value, Mapping):
-            yield from resets(value, (*where, key))
+            yield from nulls(value, (*where, key))
         elif value is None:
             yield (*where, key)
 
 
-def without(tree: Tree, place: Sequence[str]) -> Tree:
-    """Return a tree that lacks the key at a place."""
-    key, *below = place
+def without(tree: Tree, path: Sequence[str]) -> Tree:
+    """Return a tree without the key at a path."""
+    key, *below = path
     kept = {key: without(tree[key], below)} if below else {}
     return {**{each: value for each, value in tree.items() if each != key}, **kept}
 
 
 def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
-    """Yield the paths of the outermost values that a merged tree has from the upper one alone."""
+    """Yield the paths of the outermost values that only the upper tree of a merge sets."""
     for key, value in above.items():
         path, under = key_path(where, key), below.get(key)
         if isinstance(value, Mapping) and isinstance(under, Mapping):
@@ -91,36 +93,36 @@ def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
             yield path
 
 
-def _encrypted(path: str) -> Problem:
+def _not_decrypted(path: str) -> Problem:
     return Problem(
         path,
         FormRule.ENCRYPTED_VALUE,
-        "the value is encrypted, and only the stack file is decrypted: the program would get it as it stands here",
-        "leave it in the stack file, or name a PEM file by its path",
+        "the value is encrypted, but the engine decrypts only the stack file",
+        "move it to the stack file, or write the path of a PEM file",
     )
 
 
-def _sealed(tree: object, where: str) -> Iterator[str]:
-    """Yield the paths of what `pulumi config set --secret` wrote."""
+def _encrypted_paths(tree: object, where: str) -> Iterator[str]:
+    """Yield the paths of values that `pulumi config set --secret` wrote."""
     if isinstance(tree, Mapping):
         if list(tree) == ["secure"] and isinstance(tree["secure"], str):
             yield where
             return
         for key, value in tree.items():
-            yield from _sealed(value, key_path(where, key))
+            yield from _encrypted_paths(value, key_path(where, key))
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
-            yield from _sealed(value, f"{where}[{index}]")
+            yield from _encrypted_paths(value, f"{where}[{index}]")
 
 
-def _anchored(tree: Any, folder: Path, places: Collection[tuple[str, ...]]) -> Any:  # noqa: ANN401 - a tree
-    """Make the paths absolute that stand at these places, each given by the keys that lead to it."""
+def _with_absolute_paths(tree: Any, folder: Path, key_paths: Collection[tuple[str, ...]]) -> Any:  # noqa: ANN401 - a tree
+    """Make the paths of files at some key paths absolute."""
     if isinstance(tree, Mapping):
         return {
-            key: _anchored(value, folder, [place[1:] for place in places if place[:1] in ((key,), ("*",))])
+            key: _with_absolute_paths(value, folder, [each[1:] for each in key_paths if each[:1] in ((key,), ("*",))])
             for key, value in tree.items()
         }
-    return _absolute_list(tree, folder) if () in places and _is_path(tree) else tree
+    return _absolute_list(tree, folder) if () in key_paths and _is_path(tree) else tree
 
 
 def _is_path(value: object) -> TypeGuard[str]:
@@ -128,7 +130,7 @@ def _is_path(value: object) -> TypeGuard[str]:
 
 
 def _absolute_list(paths: str, folder: Path) -> str:
-    """Make a path absolute, or each of a list as KUBECONFIG holds it."""
+    """Make a path absolute, or each path of a list in the form of KUBECONFIG."""
     whole = _absolute(paths, folder)
     several = paths.split(os.pathsep)
     if whole.exists() or not all(several):

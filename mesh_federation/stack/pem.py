@@ -1,4 +1,4 @@
-"""PEM texts of certificates: taken apart, joined, told from each other. Nothing but the standard library."""
+"""PEM texts of certificates: split, joined and compared, with the standard library only."""
 
 import re
 import ssl
@@ -10,18 +10,18 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
 class Fingerprints(TypedDict):
-    """What one cluster signs with and trusts, as SHA-256 in hexadecimal."""
+    """Fingerprints of what one cluster signs with and trusts: SHA-256 in hexadecimal."""
 
     authority: str
-    """Of the intermediate."""
+    """Fingerprint of the intermediate."""
     root: str
-    """Of its own root."""
+    """Fingerprint of the cluster's own root."""
     trusted: list[str]
-    """Of every root that the cluster trusts."""
+    """Fingerprints of all roots that the cluster trusts."""
 
 
 def bundle(roots: Iterable[str]) -> str:
-    """Join root certificates to the trust bundle: each once, in one order for every cluster (pitfall 4).
+    """Join root certificates to a trust bundle: each once, in the same order for every cluster (pitfall 4).
 
     Args:
         roots: PEM texts, each of one or more certificates.
@@ -35,24 +35,24 @@ def chain(*links: str) -> str:
 
 
 def certificates(pem: str) -> list[str]:
-    """Split PEM text into its certificates, in lines of one length and one ending; text around them is dropped."""
+    """Split PEM text into certificates with lines of equal length; text around them is dropped."""
     end = "-----END CERTIFICATE-----"
     bodies = ["".join(part.split(end)[0].split()) for part in pem.split(CERTIFICATE)[1:]]
     return ["\n".join((CERTIFICATE, *re.findall(".{1,64}", body), end, "")) for body in bodies]
 
 
 def last(chain: str) -> str:
-    """Return the root that a chain ends with."""
+    """Return the last certificate of a chain: its root."""
     return certificates(chain)[-1]
 
 
 def fingerprint(pem: str) -> str:
-    """Return the SHA-256 of a certificate's DER form in hexadecimal, as other programs print it without colons."""
+    """Return the SHA-256 of a certificate's DER form in hexadecimal, without colons."""
     return sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
 def fingerprints(chain: str, bundle: str) -> Fingerprints:
-    """Tell the certificates of one cluster's authority apart by their fingerprints; nothing of it is secret.
+    """Return the fingerprints of one cluster's authority; they are not secret.
 
     Args:
         chain: PEM from the intermediate to its own root.

@@ -27,7 +27,7 @@ def kind_of(value: object) -> str:
     """Name the kind of a value as a person would."""
     match value:
         case None:
-            return "nothing"
+            return "null"
         case bool():
             return f"the truth value {str(value).lower()}"
         case int() | float():

@@ -1,4 +1,4 @@
-"""What pydantic says about a tree of the wrong shape, in words for the person who wrote the tree."""
+"""Translates pydantic's errors about a federation into problems for the person who wrote it."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -18,15 +18,15 @@ from mesh_federation.stack.text import any_of, excerpt, key_path, kind_of, neare
 Location = tuple[int | str, ...]
 
 
-def findings(errors: Iterable[ErrorDetails]) -> list[Problem]:
-    """Say what these errors mean for the stack file."""
-    told = list(errors)
-    # A list whose entries are wrong is also reported as too short: those entries did not count.
-    filled = [e for e in told if e["type"] != "too_short" or not e["input"]]
-    return [_finding(error) for error in filled]
+def problems(errors: Iterable[ErrorDetails]) -> list[Problem]:
+    """Translate errors of pydantic into problems of the stack file."""
+    reported = list(errors)
+    # A list with wrong entries is also reported as too short, because pydantic does not count those entries.
+    filled = [e for e in reported if e["type"] != "too_short" or not e["input"]]
+    return [_translated(error) for error in filled]
 
 
-def _finding(error: ErrorDetails) -> Problem:
+def _translated(error: ErrorDetails) -> Problem:
     location = tuple(error["loc"])
     path = path_of(location)
     translate = _TRANSLATIONS.get(error["type"])
@@ -34,20 +34,20 @@ def _finding(error: ErrorDetails) -> Problem:
         rule, problem, fix = translate(error, location)
         return Problem(path, rule, problem, fix)
     return Problem(
-        path, FormRule.WRONG_VALUE, f"{_shown(error, location)}: {error['msg']}", "write a value that satisfies it"
+        path, FormRule.WRONG_VALUE, f"{_shown(error, location)}: {error['msg']}", "write a value that satisfies this"
     )
 
 
 def path_of(location: Location) -> str:
-    """Write a location as people do: exports[0].ports[1].name."""
+    """Write a location as a key path: exports[0].ports[1].name."""
     path = ""
     for part in location:
         path = f"{path}[{part}]" if isinstance(part, int) else key_path(path, part)
     return path
 
 
-def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
-    """Return the type that is declared at a location; None where there is none."""
+def _type_at(location: Location) -> Any:  # noqa: ANN401 - a type form
+    """Return the type that is declared at a location; None if there is none."""
     kind: Any = Federation
     for part in location:
         kind = _plain(kind)
@@ -61,7 +61,7 @@ def _at(location: Location) -> Any:  # noqa: ANN401 - a type form
 
 
 def may_be_left_out(location: Location) -> bool:
-    """Say whether a place is that of a key which has no value of its own where it is left out."""
+    """Say whether a location is that of an optional key without a default value."""
     field = next((each for each in _declared(location[:-1]) if each.alias == location[-1]), None)
     return field is not None and not field.is_required() and field.default is None
 
@@ -79,16 +79,16 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 
 def _declared(location: Location) -> list[FieldInfo]:
     """Return the keys that are declared at a location."""
-    kind = _at(location)
+    kind = _type_at(location)
     return list(kind.model_fields.values()) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
 
 
 def _is_secret(location: Location) -> bool:
-    return "provided" in location[1:3] and location[0] == "trust" or _at(location) is SecretStr
+    return "provided" in location[1:3] and location[0] == "trust" or _type_at(location) is SecretStr
 
 
 def _shown(error: ErrorDetails, location: Location) -> str:
-    """Show the value, unless it may be a private key."""
+    """Show a value, unless it may be a private key."""
     if _is_secret(location):
         return "the value (not shown: it may be secret)"
     value = error.get("input")
@@ -97,26 +97,27 @@ def _shown(error: ErrorDetails, location: Location) -> str:
     return excerpt(value) if isinstance(value, str) else kind_of(value)
 
 
-Told = tuple[str, str, str]
+Translation = tuple[FormRule | FederationRule, str, str]
+"""A rule, what is wrong, and what to do."""
 
 
-def _missing(error: ErrorDetails, location: Location) -> Told:
+def _missing(error: ErrorDetails, location: Location) -> Translation:
     key = str(location[-1])
     parent = location[:-1]
     if key == "name" and len(location) == 5 and "ports" in location:
         return (
             FederationRule.UNNAMED_PORT,
-            "the port has no name; Istio maps the endpoints of other clusters by port name, not by number (pitfall 15)",
-            "add the name of the Service's port, for example name: http; where that has none, any name that begins with"
-            " its protocol will do for imports as remote or global",
+            "the port has no name, but Istio matches the endpoints of other clusters by port name (pitfall 15)",
+            "add the name of the Service's port, for example name: http; if it has none, imports as remote or global"
+            " accept any name that begins with its protocol",
         )
     example = _EXAMPLES.get(_model_key(parent, key)) or _EXAMPLES.get(("", key)) or f"{key}: ..."
     entry = path_of(parent) or "the federation"
-    return FormRule.MISSING_KEY, f"{entry} has no `{key}`, which has no default", f"add it, for example {example}"
+    return FormRule.MISSING_KEY, f"{entry} has no `{key}`, which is required", f"add it, for example {example}"
 
 
 def _model_key(parent: Location, key: str) -> tuple[str, str]:
-    kind = _at(parent)
+    kind = _type_at(parent)
     return (kind.__name__ if isinstance(kind, type) else "", key)
 
 
@@ -143,60 +144,63 @@ _NOT_SUPPORTED_KEYS = {("Istio", "ambient"): ("ambient meshes are not supported"
 """Why a key that people may expect does not exist, and what to do, by the model and the key."""
 
 _NOT_SUPPORTED_WORDS = {
-    "cert-manager": ("authorities of cert-manager are not supported", "write provided, and give its certificates"),
+    "cert-manager": (
+        "authorities of cert-manager are not supported",
+        "write provided, with certificates that cert-manager issued",
+    ),
     "spire": ("authorities of SPIRE are not supported", "write common, separate or provided"),
     "cloud-provider-kind": ("this program does not start cloud-provider-kind", "write none, and run it yourself"),
 }
 """Why a word that people may expect is not allowed, and what to do."""
 
 
-def _unknown(error: ErrorDetails, location: Location) -> Told:
+def _unknown(error: ErrorDetails, location: Location) -> Translation:
     key = str(location[-1])
-    kind = _at(location[:-1])
+    kind = _type_at(location[:-1])
     if reason := _NOT_SUPPORTED_KEYS.get(_model_key(location[:-1], key)):
         return FormRule.UNKNOWN_KEY, *reason
     known = list(_fields(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
     entry = path_of(location[:-1]) or "the federation"
     meant = nearest(key, known)
     if isinstance(kind, type) and issubclass(kind, BaseModel) and key in kind.model_fields:
-        meant = kind.model_fields[key].alias  # the program's own word for it
+        meant = kind.model_fields[key].alias  # the name of the field in Python
     fix = f"write {meant}" if meant else f"use one of {', '.join(known)}; or remove it"
     return FormRule.UNKNOWN_KEY, f"{entry} has no key `{excerpt(key)}`", fix
 
 
-def _word(error: ErrorDetails, location: Location) -> Told:
+def _word(error: ErrorDetails, location: Location) -> Translation:
     allowed = [str(getattr(word, "value", word)) for word in _allowed(location)]
     value = error.get("input")
     if isinstance(value, str) and (reason := _NOT_SUPPORTED_WORDS.get(value)):
         return FormRule.WRONG_WORD, *reason
     meant = nearest(value, allowed) if isinstance(value, str) else None
     fix = f"write {meant}; allowed: {', '.join(allowed)}" if meant else f"write {any_of(allowed)}"
-    return FormRule.WRONG_WORD, f"{_shown(error, location)} is none of the words that this key takes", fix
+    return FormRule.WRONG_WORD, f"{_shown(error, location)} is not a value that this key accepts", fix
 
 
 def _allowed(location: Location) -> list[object]:
-    kind = _at(location)
+    kind = _type_at(location)
     if get_origin(kind) is not None:
         return list(get_args(kind))
     return list(kind) if isinstance(kind, EnumMeta) else []
 
 
-def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location], Told]:
-    def told(error: ErrorDetails, location: Location) -> Told:
+def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location], Translation]:
+    def translate(error: ErrorDetails, location: Location) -> Translation:
         value = error.get("input")
         if isinstance(value, Mapping) and list(value) == ["secure"]:
-            problem = "the value is encrypted; only the PEM texts under trust.provided may be"
-            return FormRule.ENCRYPTED_VALUE, problem, f"write {wanted} there, not encrypted"
+            problem = "the value is encrypted, but only PEM texts under trust.provided may be encrypted"
+            return FormRule.ENCRYPTED_VALUE, problem, f"write {wanted}, not encrypted"
         fix = f"write {wanted}, for example {_example(location) or example}"
         if wanted == "a whole number":
             fix = f"{_range(location)}, as a whole number"
         if _is_secret(location):
             return (
                 FormRule.WRONG_TYPE,
-                "a value (not shown: it may be secret) stands where PEM text belongs",
+                "the value (not shown: it may be secret) is not text",
                 "write PEM text",
             )
-        if _at(location) is IPv4Network:
+        if _type_at(location) is IPv4Network:
             fix = "write a subnet, for example 10.10.0.0/16"
         elif str(location[-1]).lower().endswith("version"):
             fix = 'write a full release number, for example "1.31.0"'
@@ -205,19 +209,19 @@ def _wrong_type(wanted: str, example: str) -> Callable[[ErrorDetails, Location],
         if wanted == "a whole number" and isinstance(value, str) and value.strip().isdecimal():
             fix = f"write it without quotes: {value.strip()[:20]}"
         if value is None and not (location[0] == "clusters" and len(location) < 3):
-            fix += f"; or remove the key, {_LEFT_OUT.get(str(location[-1]), 'to take its default')}"
-        return FormRule.WRONG_TYPE, f"{kind_of(value)} stands where {wanted} belongs", fix
+            fix += f"; or remove the key {_LEFT_OUT.get(str(location[-1]), 'to use its default')}"
+        return FormRule.WRONG_TYPE, f"the value is {kind_of(value)}, but this key accepts {wanted}", fix
 
-    return told
+    return translate
 
 
 _LEFT_OUT = {"serviceAccounts": "to admit every workload of that cluster"}
-"""What follows where a key is left out, if that is more than its default says."""
+"""The effect of removing a key, if it is more than using a default."""
 
 
 def _example(location: Location) -> str | None:
-    """Show what stands in such a place."""
-    kind = _at(location)
+    """Return an example of a value at a location."""
+    kind = _type_at(location)
     if location == ("clusters",):
         return "{east: {}, west: {}}"
     if get_origin(kind) is tuple and get_args(kind)[0] is str:
@@ -237,12 +241,12 @@ _MAPPINGS = {
 }
 
 
-def _limit(sentence: str) -> Callable[[ErrorDetails, Location], Told]:
-    def told(error: ErrorDetails, location: Location) -> Told:
+def _limit(sentence: str) -> Callable[[ErrorDetails, Location], Translation]:
+    def translate(error: ErrorDetails, location: Location) -> Translation:
         limits = _limits(error.get("ctx", {}))
         return FormRule.OUT_OF_RANGE, f"{_shown(error, location)} is {sentence.format(**limits)}", _range(location)
 
-    return told
+    return translate
 
 
 def _limits(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -253,8 +257,8 @@ _LIMITS = ("ge", "le", "min_length", "max_length")
 
 
 def _range(location: Location) -> str:
-    """Say which numbers or lengths the key takes, from its declaration."""
-    parent = _at(location[:-1])
+    """Return the limits of a key's number or length, from its declaration."""
+    parent = _type_at(location[:-1])
     if not (isinstance(parent, type) and issubclass(parent, BaseModel)):
         return "write a value within its limits"
     fields = {field.alias or name: field for name, field in parent.model_fields.items()}
@@ -268,16 +272,16 @@ def _range(location: Location) -> str:
     return f"write {low} or more{unit}" if low is not None else f"write {high} or fewer{unit}"
 
 
-def _too_short(error: ErrorDetails, location: Location) -> Told:
+def _too_short(error: ErrorDetails, location: Location) -> Translation:
     key = str(location[-1])
     example = _EXAMPLES.get(_model_key(location[:-1], key)) or _EXAMPLES.get(("", key))
-    empty = f"{key} is empty; it needs at least one entry"
+    empty = f"{key} is empty, but needs at least one entry"
     fix = f"add one, for example {example}" if example else "add one"
     field = next((each for each in _declared(location[:-1]) if each.alias == key), None)
     return FormRule.EMPTY, empty, fix if field is None or field.is_required() else f"{fix}; or remove the key"
 
 
-def _network(error: ErrorDetails, location: Location) -> Told:
+def _network(error: ErrorDetails, location: Location) -> Translation:
     value = error.get("input")
     if not isinstance(value, str):
         return _wrong_type("a subnet", "10.10.0.0/16")(error, location)
@@ -293,22 +297,22 @@ def _network(error: ErrorDetails, location: Location) -> Told:
         if ":" in value:
             return (
                 FormRule.BAD_SUBNET,
-                f"{excerpt(value)} is not IPv4, the only family used here",
+                f"{excerpt(value)} is not an IPv4 subnet, the only kind that is supported",
                 "write it as 10.10.0.0/16",
             )
         return FormRule.BAD_SUBNET, f"{excerpt(value)} is not an IPv4 subnet", "write it as 10.10.0.0/16"
     address = value.split("/")[0]
-    problem = f"{excerpt(value)} is an address inside {wider}, not a subnet: bits after the prefix are set"
+    problem = f"{excerpt(value)} is an address in {wider}, not a subnet: it has bits after the prefix"
     return (
         FormRule.HOST_BITS_SET,
         problem,
-        f"write {wider}, or a longer prefix if {address} was meant to start the subnet",
+        f"write {wider}, or a longer prefix if the subnet should start at {address}",
     )
 
 
-def _pattern(error: ErrorDetails, location: Location) -> Told:
+def _pattern(error: ErrorDetails, location: Location) -> Translation:
     key = str(location[-1])
-    fix = "write what kubectl version says of the server, for example v1.34.4"
+    fix = "write the server version of kubectl version, for example v1.34.4"
     return (
         FormRule.BAD_VERSION,
         f"{_shown(error, location)} is not a full release number",
@@ -316,14 +320,14 @@ def _pattern(error: ErrorDetails, location: Location) -> Told:
     )
 
 
-def _value(error: ErrorDetails, location: Location) -> Told:
-    if _at(location) is IPv4Network:
+def _value(error: ErrorDetails, location: Location) -> Translation:
+    if _type_at(location) is IPv4Network:
         return _network(error, location)
     reason = str(error.get("ctx", {}).get("error", error["msg"]))
-    return FormRule.BAD_REFERENCE, f"{_shown(error, location)} does not name an object in a namespace", reason
+    return FormRule.BAD_REFERENCE, f"{_shown(error, location)} is not of the form namespace/name", reason
 
 
-def _json(error: ErrorDetails, location: Location) -> Told:
+def _json(error: ErrorDetails, location: Location) -> Translation:
     return (
         FormRule.WRONG_VALUE,
         f"the federation cannot be written as JSON: {error['msg']}",
@@ -331,7 +335,7 @@ def _json(error: ErrorDetails, location: Location) -> Told:
     )
 
 
-_TRANSLATIONS: dict[str, Callable[[ErrorDetails, Location], Told]] = {
+_TRANSLATIONS: dict[str, Callable[[ErrorDetails, Location], Translation]] = {
     "missing": _missing,
     "extra_forbidden": _unknown,
     "literal_error": _word,
@@ -341,7 +345,7 @@ _TRANSLATIONS: dict[str, Callable[[ErrorDetails, Location], Told]] = {
     "int_from_float": _wrong_type("a whole number", "8000"),
     "int_parsing_size": _wrong_type("a whole number", "8000"),
     "bool_type": _wrong_type("true or false", "true"),
-    "tuple_type": _wrong_type("a list", "[...] or lines that start with a dash"),
+    "tuple_type": _wrong_type("a list", "[...], or lines that start with a dash"),
     "dict_type": _wrong_type("a mapping", "{key: value}"),
     "model_type": _wrong_type("a mapping", "{key: value}"),
     "model_attributes_type": _wrong_type("a mapping", "{key: value}"),

@@ -47,10 +47,10 @@ _VERSION_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?\n)*%YAML[ \t]+(?!1\.1\s)(\S+
 class Unreadable(Exception):
     """Text that cannot be read as YAML; carries every problem of it."""
 
-    def __init__(self, findings: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem]) -> None:
         """Keep the problems."""
-        self.findings = findings
-        super().__init__(*findings)
+        self.problems = problems
+        super().__init__(*problems)
 
 
 class _Loader(_SafeLoader):
@@ -124,8 +124,8 @@ def read(text: bytes) -> object:
         raise Unreadable([Problem("", FormRule.YAML_VERSION, problem, "remove the %YAML line")])
     reading = _Reading(decoded)
     value = reading.document()
-    if reading.findings:
-        raise Unreadable(reading.findings)
+    if reading.problems:
+        raise Unreadable(reading.problems)
     return value
 
 
@@ -133,7 +133,7 @@ class _Reading:
     """Turns the nodes of one document into plain data, and collects the problems."""
 
     def __init__(self, text: str) -> None:
-        self.findings: list[Problem] = []
+        self.problems: list[Problem] = []
         self._text = text
         self._values = 0
 
@@ -154,21 +154,21 @@ class _Reading:
             if self._loader:
                 self._loader.dispose()
 
-    def _find(self, path: str, rule: str, node: yaml.Node, problem: str, fix: str) -> None:
-        self.findings.append(Problem(path, rule, f"line {_line(node)}: {problem}", fix))
+    def _report(self, path: str, rule: str, node: yaml.Node, problem: str, fix: str) -> None:
+        self.problems.append(Problem(path, rule, f"line {_line(node)}: {problem}", fix))
 
     def _value(self, node: yaml.Node, path: str, parents: tuple[yaml.Node, ...]) -> object:
         self._values += 1
         if self._values > MAX_VALUES:
             problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
             fix = "write the values out, or use each anchor once"
-            raise Unreadable([*self.findings, Problem(path.split("[")[0], FormRule.ALIAS_EXPLOSION, problem, fix)])
+            raise Unreadable([*self.problems, Problem(path.split("[")[0], FormRule.ALIAS_EXPLOSION, problem, fix)])
         if any(node is parent for parent in parents):
             problem = "the value that starts here contains an alias to itself"
-            self._find(path, FormRule.UNKNOWN_ANCHOR, node, problem, "use an alias of a value that ends above it")
-            raise Unreadable(self.findings)
+            self._report(path, FormRule.UNKNOWN_ANCHOR, node, problem, "use an alias of a value that ends above it")
+            raise Unreadable(self.problems)
         if len(parents) > MAX_DEPTH:
-            raise Unreadable([*self.findings, _too_deep(path, node)])
+            raise Unreadable([*self.problems, _too_deep(path, node)])
         self._refuse_tag(node, path)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
@@ -184,7 +184,7 @@ class _Reading:
             below = key_path(path, key)
             if key in result:
                 problem = f"{excerpt(key)} occurs twice in this mapping, so one of the two values would be lost"
-                self._find(below, FormRule.DUPLICATE_KEY, key_node, problem, "keep one of them, or rename the second")
+                self._report(below, FormRule.DUPLICATE_KEY, key_node, problem, "keep one of them, or rename the second")
             result[key] = self._value(value_node, below, within)
             if key == "<<":
                 result[key] = self._merge_sources(result[key], key_node, path)
@@ -204,7 +204,7 @@ class _Reading:
         else:
             kind = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
             problem, fix, written = f"a key is {kind}, not text", "write the key as text", f"<{kind}>"
-        self._find(path, FormRule.KEY_NOT_TEXT, node, problem, fix)
+        self._report(path, FormRule.KEY_NOT_TEXT, node, problem, fix)
         return written
 
     def _merge_sources(self, value: object, node: yaml.Node, path: str) -> list[dict[str, object]]:
@@ -213,7 +213,7 @@ class _Reading:
         if len(sources) == len(values):
             return sources
         problem = f"<< merges {kind_of(value)}, not a mapping"
-        self._find(path, FormRule.BAD_MERGE, node, problem, "merge a mapping: <<: *anchor")
+        self._report(path, FormRule.BAD_MERGE, node, problem, "merge a mapping: <<: *anchor")
         return []
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> object:
@@ -228,12 +228,14 @@ class _Reading:
             case "float":
                 return self._number(float(text), node, path)
             case "not-finite":
-                self._find(path, FormRule.NOT_A_NUMBER, node, f"{text} is not a finite number", "write a finite number")
+                self._report(
+                    path, FormRule.NOT_A_NUMBER, node, f"{text} is not a finite number", "write a finite number"
+                )
                 return 0
         if not node.style and (kind := _engine_reads(text)):
             problem = f"without quotes, Pulumi's engine reads {excerpt(text)} as {kind} and changes it"
             plainer = "; or remove the underscores" if "_" in text else ""
-            self._find(path, FormRule.QUOTES_MISSING, node, problem, f'put it in quotes: "{excerpt(text)}"{plainer}')
+            self._report(path, FormRule.QUOTES_MISSING, node, problem, f'put it in quotes: "{excerpt(text)}"{plainer}')
         return text
 
     def _number(self, number: int | float, node: yaml.ScalarNode, path: str) -> int | float:
@@ -241,13 +243,13 @@ class _Reading:
         if number in _INTEGERS if isinstance(number, int) else abs(number) < _EXACT:
             return number
         fix = "write a smaller number; or put it in quotes, if it is text"
-        self._find(path, FormRule.NOT_A_NUMBER, node, f"the number {excerpt(node.value)} is too large", fix)
+        self._report(path, FormRule.NOT_A_NUMBER, node, f"the number {excerpt(node.value)} is too large", fix)
         return 0
 
     def _refuse_tag(self, node: yaml.Node, path: str) -> None:
         if tagged := _TAGGED.match(self._text, node.start_mark.index):
             problem = f"the tag {excerpt(tagged[1])} asks for a special type; a stack file holds plain data only"
-            self._find(path, FormRule.YAML_TAG, node, problem, "remove the tag")
+            self._report(path, FormRule.YAML_TAG, node, problem, "remove the tag")
 
 
 def _integer(text: str) -> int | float:

@@ -114,12 +114,12 @@ def test_a_kubeconfig_that_is_not_there_any_more_is_told_and_the_last_one_serves
     declare(existing, "gone")
     refused = mesh("down", "--yes", "--stack", STACK)
     missing = existing.workspace.checkout / "gone"
-    assert refused.err.startswith(f"error: clusters.east.kubeconfig: there is no such file: {missing}\n  -> name")
+    assert refused.err.startswith(f"error: clusters.east.kubeconfig: {missing} does not exist\n  -> write")
     kept(existing).parent.mkdir(parents=True)
     kubeconfig(kept(existing), "fresh")
     done = mesh("down", "--yes", "--stack", STACK)
     assert done.status == 0
-    assert done.err.endswith("there is no such file: " + f"{missing}; east is reached as at the last run\n")
+    assert done.err.endswith(f"{missing} does not exist; east is reached as at the last run\n")
 
 
 def test_a_cluster_that_is_gone_for_good_keeps_nothing_alive(

@@ -145,7 +145,7 @@ def test_two_entries_that_are_one_cluster_are_refused_before_anything(tools: Too
     assert "one-cluster-twice" in refused(tools, tree, {})
 
 
-@pytest.mark.parametrize(("file", "said"), [("missing", "there is no such file"), ("silent", "Unauthorized")])
+@pytest.mark.parametrize(("file", "said"), [("missing", "does not exist"), ("silent", "Unauthorized")])
 def test_a_cluster_that_is_not_reached_stops_an_update_and_no_preview(tools: Tools, file: str, said: str) -> None:
     tree = not_ours()
     tree["clusters"]["east"]["kubeconfig"] = str(kubeconfig(tools, file))

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from mesh_federation import loader
-from mesh_federation.stack.certificates import unfit
+from mesh_federation.stack.certificates import unsuitable
 from mesh_federation.stack.config import KEY
 from mesh_federation.stack.problem import InvalidModel, Problem
 
@@ -230,7 +230,7 @@ def test_a_damaged_certificate_is_a_finding() -> None:
     assert {finding.rule for finding in found} == {"provided-not-pem"}
 
 
-def _told(east: Authority) -> list[tuple[str, str, str]]:
+def _reported(east: Authority) -> list[tuple[str, str, str]]:
     found = _findings(_tree(east))
     return [(f.where.removeprefix("trust.provided.east."), f.rule, f.what) for f in found]
 
@@ -249,8 +249,8 @@ FAULTS: dict[str, dict[str, object]] = {
 def test_a_fault_of_any_certificate_on_the_way_to_the_root_is_one_finding_that_names_it(step: str, rule: str) -> None:
     steps = {"east": "low", "low": "middle", "middle": "high", "high": "root", "root": "root"}
     key = {"east": "certificate", "root": "root"}.get(step, "chain")
-    [(where, told, problem)] = _told(_deep(**{step: _certificate(step, steps[step], **FAULTS[rule])}))  # type: ignore[arg-type]
-    assert (where, told) == (key, rule)
+    [(where, reported, problem)] = _reported(_deep(**{step: _certificate(step, steps[step], **FAULTS[rule])}))  # type: ignore[arg-type]
+    assert (where, reported) == (key, rule)
     assert problem.startswith(f"CN={step} ")
 
 
@@ -268,28 +268,28 @@ def test_a_fault_of_any_certificate_on_the_way_to_the_root_is_one_finding_that_n
 def test_an_authority_that_is_limited_must_be_so_to_servers_and_clients(
     uses: tuple[x509.ObjectIdentifier, ...], has: str, lacks: str
 ) -> None:
-    told = _told(_authority("east") | {"certificate": _certificate("east", "root", uses=uses)})
-    expected = f"CN=east may sign for {has} alone (extendedKeyUsage), not for {lacks}: "
-    assert [problem.startswith(expected) for _, _, problem in told] == [True] * bool(lacks)
+    reported = _reported(_authority("east") | {"certificate": _certificate("east", "root", uses=uses)})
+    expected = f"CN=east may sign only for {has} (extendedKeyUsage), not for {lacks}: "
+    assert [problem.startswith(expected) for _, _, problem in reported] == [True] * bool(lacks)
 
 
 @pytest.mark.parametrize(
-    ("step", "issuer", "below", "told"),
+    ("step", "issuer", "below", "reported"),
     [
         (
             "root",
             "root",
             3,
-            "say pathlen:3, and between it and the workloads stand 4: CN=high, CN=middle, CN=low, CN=e",
+            "to 3 (pathlen), but it has 4: CN=high, CN=middle, CN=low, CN=east.",
         ),
-        ("high", "root", 2, "say pathlen:2, and between it and the workloads stand 3: CN=middle, CN=low, CN=east"),
-        ("low", "middle", 0, "say pathlen:0, and between it and the workloads stand 1: CN=east."),
+        ("high", "root", 2, "to 2 (pathlen), but it has 3: CN=middle, CN=low, CN=east."),
+        ("low", "middle", 0, "to 0 (pathlen), but it has 1: CN=east."),
     ],
 )
-def test_no_authority_stands_above_more_than_it_allows(step: str, issuer: str, below: int, told: str) -> None:
-    [(where, rule, problem)] = _told(_deep(**{step: _certificate(step, issuer, below=below)}))
+def test_no_authority_stands_above_more_than_it_allows(step: str, issuer: str, below: int, reported: str) -> None:
+    [(where, rule, problem)] = _reported(_deep(**{step: _certificate(step, issuer, below=below)}))
     assert (where, rule) == ("root" if step == "root" else "chain", "provided-path-length")
-    assert told in problem
+    assert reported in problem
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA 2048", "RSA 4096"])
@@ -298,50 +298,50 @@ def test_keys_of_these_kinds_may_sign_in_any_form_that_istiod_reads(kind: str, f
     key = _private(_key("east", kind), form=form)
     label = "PRIVATE" if form is PrivateFormat.PKCS8 else f"{'RSA' if kind.startswith('RSA') else 'EC'} PRIVATE"
     assert key.startswith(f"-----BEGIN {label} KEY-----")
-    assert _told(_authority("east") | _of_kind(kind) | {"key": key}) == []
+    assert _reported(_authority("east") | _of_kind(kind) | {"key": key}) == []
 
 
 REFUSED = [
-    ("P-521", "an ECDSA key on secp521r1: Istio knows P-256 and P-384"),
-    ("Ed25519", "neither an ECDSA nor an RSA key, but Ed25519: Envoy takes no other kind"),
-    ("RSA 1024", "an RSA key of 1024 bits: whoever breaks so short a key signs any identity"),
+    ("P-521", "an ECDSA key on secp521r1: Istio supports P-256 and P-384"),
+    ("Ed25519", "neither an ECDSA nor an RSA key, but Ed25519, which Envoy does not support"),
+    ("RSA 1024", "an RSA key of 1024 bits: an attacker who breaks so short a key can sign any identity"),
     ("RSA 4608", "an RSA key of 4608 bits: so long a key"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "reason"), REFUSED)
 def test_other_kinds_of_keys_are_refused_once_wherever_they_are(kind: str, reason: str) -> None:
-    told = f"has {reason}"
-    [intermediate] = _told(_authority("east") | _of_kind(kind))
-    assert intermediate[:2] == ("certificate", "provided-key-kind") and told in intermediate[2]
+    reported = f"has {reason}"
+    [intermediate] = _reported(_authority("east") | _of_kind(kind))
+    assert intermediate[:2] == ("certificate", "provided-key-kind") and reported in intermediate[2]
     middle = _certificate("middle", "root", kind=kind)
     signed = _certificate("east", "middle", signer_kind=kind)
-    [link] = _told(_authority("east") | {"certificate": signed, "chain": middle})
-    assert link[:2] == ("chain", "provided-key-kind") and told in link[2]
+    [link] = _reported(_authority("east") | {"certificate": signed, "chain": middle})
+    assert link[:2] == ("chain", "provided-key-kind") and reported in link[2]
     root = _certificate("old root", "old root", kind=kind, signer_kind=kind)
     signed = _certificate("east", "old root", signer_kind=kind)
-    [top] = _told(_authority("east") | {"certificate": signed, "root": root})
-    assert top[:2] == ("root", "provided-key-kind") and told in top[2]
+    [top] = _reported(_authority("east") | {"certificate": signed, "root": root})
+    assert top[:2] == ("root", "provided-key-kind") and reported in top[2]
 
 
 @pytest.mark.parametrize(("kind", "reason"), REFUSED)
-def test_the_kind_of_a_key_is_told_of_the_key_where_the_certificate_is_encrypted(kind: str, reason: str) -> None:
-    [(where, rule, problem)] = _told(_authority("east") | _of_kind(kind) | {"certificate": {"secure": "v1:abc"}})
-    assert (where, rule, problem.startswith(f"it is {reason}")) == ("key", "provided-key-kind", True)
+def test_the_kind_of_a_key_is_reported_of_the_key_where_the_certificate_is_encrypted(kind: str, reason: str) -> None:
+    [(where, rule, problem)] = _reported(_authority("east") | _of_kind(kind) | {"certificate": {"secure": "v1:abc"}})
+    assert (where, rule, problem.startswith(f"the key is {reason}")) == ("key", "provided-key-kind", True)
 
 
 def test_a_key_of_a_kind_that_nobody_uses_any_more_is_refused() -> None:
     numbers = dsa.DSAParameterNumbers(p=(1 << 1023) + 1155, q=(1 << 159) + 7, g=2)
     public = dsa.DSAPublicNumbers(y=4, parameter_numbers=numbers).public_key()
-    assert "but DSA: Envoy takes no other kind" in unfit(public)
-    assert "but one of an unknown kind" in unfit(None)
+    assert "but DSA, which Envoy does not support" in unsuitable(public)
+    assert "but one of an unknown kind" in unsuitable(None)
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_keys_with_a_password_are_told_in_every_form(form: PrivateFormat) -> None:
+def test_keys_with_a_password_are_reported_in_every_form(form: PrivateFormat) -> None:
     for kind in ("P-256", "RSA 2048"):
         key = _private(_key("east", kind), b"password", form)
-        [(where, rule, _)] = _told(_authority("east") | _of_kind(kind) | {"key": key})
+        [(where, rule, _)] = _reported(_authority("east") | _of_kind(kind) | {"key": key})
         assert (where, rule) == ("key", "provided-key-encrypted")
 
 
@@ -351,32 +351,32 @@ PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAM
 def test_a_key_stands_alone_but_for_the_parameters_of_its_curve() -> None:
     """`openssl ecparam -genkey` writes the parameters first."""
     key = _private(_key("east"), form=PrivateFormat.TraditionalOpenSSL)
-    assert _told(_authority("east") | {"key": PARAMETERS + key}) == []
-    assert _told(_authority("east") | {"key": f"Bag Attributes\n{key}and what the program said after it"}) == []
-    [(where, rule, problem)] = _told(_authority("east") | {"key": _root() + key})
+    assert _reported(_authority("east") | {"key": PARAMETERS + key}) == []
+    assert _reported(_authority("east") | {"key": f"Bag Attributes\n{key}and what the program said after it"}) == []
+    [(where, rule, problem)] = _reported(_authority("east") | {"key": _root() + key})
     assert (where, rule) == ("key", "provided-bad-key")
-    assert "holds a block of kind CERTIFICATE" in problem
+    assert "holds a PEM block CERTIFICATE" in problem
 
 
 def test_where_one_key_is_needed_two_are_refused() -> None:
     key, other = _private(_key("east")), _private(_key("west"))
     for keys in (key + other, other + key, key + key):
-        [(where, rule, problem)] = _told(_authority("east") | {"key": keys})
+        [(where, rule, problem)] = _reported(_authority("east") | {"key": keys})
         assert (where, rule) == ("key", "provided-not-one")
-        assert problem.startswith("there are 2 private keys")
+        assert problem.startswith("the value holds 2 private keys")
 
 
 @pytest.mark.parametrize("key", ["certificate", "root"])
 def test_where_one_certificate_is_needed_two_are_refused(key: str) -> None:
     east = _authority("east")
-    [(where, rule, problem)] = _told(east | {key: f"{east[key]}{_certificate('one more', 'root')}"})
+    [(where, rule, problem)] = _reported(east | {key: f"{east[key]}{_certificate('one more', 'root')}"})
     assert (where, rule) == (key, "provided-not-one")
-    assert problem.startswith("there are 2 certificates")
+    assert problem.startswith("the value holds 2 certificates")
 
 
 @pytest.mark.parametrize("missing", ["low", "middle", "high"])
-def test_a_chain_that_does_not_reach_the_root_is_told_where_it_ends(missing: str) -> None:
-    [(where, rule, problem)] = _told(_deep(**{missing: ""}))
+def test_a_chain_that_does_not_reach_the_root_is_reported_where_it_ends(missing: str) -> None:
+    [(where, rule, problem)] = _reported(_deep(**{missing: ""}))
     below = {"low": "east", "middle": "low", "high": "middle"}[missing]
     assert (where, rule) == ("chain", "provided-chain-broken")
     assert problem.startswith(f"CN={below} is not signed by ") and problem.endswith(f"its issuer is CN={missing}")
@@ -388,7 +388,7 @@ def test_a_certificate_with_an_extension_twice_is_damaged() -> None:
     assert der.count(usage) == der.count(limits) == 1
     twice = bytes(der).replace(usage, limits)
     pem = x509.load_der_x509_certificate(twice).public_bytes(Encoding.PEM).decode()
-    assert [told[:2] for told in _told(_authority("east") | {"certificate": pem})] == [
+    assert [reported[:2] for reported in _reported(_authority("east") | {"certificate": pem})] == [
         ("certificate", "provided-not-pem")
     ]
 
@@ -399,7 +399,7 @@ def test_two_roots_of_one_name_are_refused(identifiers: bool) -> None:
     root = _certificate("root", "root", key="other", signer="other", identifiers=identifiers)
     [found] = _findings(_tree(_authority("east"), {**other, "root": root}))
     assert (found.where, found.rule) == ("trust.provided.west.root", "same-root-dn")
-    assert "where no key identifiers tell them apart" in found.what
+    assert "without key identifiers the order of the bundle decides" in found.what
 
 
 def test_a_root_that_was_renewed_with_its_key_is_no_other_root() -> None:

@@ -121,7 +121,7 @@ def test_every_value_of_the_merged_tree_is_from_the_file_that_findings_name(
 def test_any_two_trees_give_a_federation_or_findings(under: object, over: object, tmp_path_factory: Any) -> None:  # noqa: ANN401
     file = written(tmp_path_factory.getbasetemp(), json.dumps(over))
     try:
-        layers = loader.lay(under, "Pulumi.dev.yaml", file)
+        layers = loader.with_overlay(under, "Pulumi.dev.yaml", file)
         with layers.checked():
             loader.parse(layers.tree)
     except InvalidModel as invalid:

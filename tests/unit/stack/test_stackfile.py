@@ -119,7 +119,7 @@ def _read(text: str) -> object:
     try:
         return yaml_reader.read(text.encode())
     except yaml_reader.Unreadable as unreadable:
-        return [finding.rule for finding in unreadable.findings]
+        return [finding.rule for finding in unreadable.problems]
 
 
 ENGINE: dict[str, object] = json.loads(Path(__file__).with_name("scalars.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Certificates and keys as people have them are one text to the mesh; what cannot be read is told in words."""
+"""Certificates and keys as people have them are one text to the mesh; what cannot be read is reported in words."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mesh_federation.stack import pem
 from tests.unit.rules import issuing
 from tests.unit.rules.issuing import Authority, issue
-from tests.unit.rules.judging import Given, accepted, given, told
+from tests.unit.rules.provided_authorities import Given, accepted, given, reported
 
 
 @cache
@@ -50,7 +50,7 @@ def joined(*places: int) -> str:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_chain_may_hold_its_ends_in_any_order(layout: str) -> None:
-    assert told(sound() | {"chain": LAYOUTS[layout]()}) == []
+    assert reported(sound() | {"chain": LAYOUTS[layout]()}) == []
     read = accepted(sound() | {"chain": LAYOUTS[layout]()})
     assert pem.chain(read.certificate, read.chain, read.root) == joined(0, 1, 2, 3), "cert-chain.pem as Istio wants it"
 
@@ -70,16 +70,16 @@ def test_a_root_that_signs_workloads_itself_is_in_its_chain_once() -> None:
 
 def test_what_does_not_lie_on_the_way_to_the_root_is_told() -> None:
     _, low, high, _ = steps()
-    [(where, rule, problem)] = told(sound() | {"chain": low.pem + high.pem + issue("stranger").pem})
+    [(where, rule, problem)] = reported(sound() | {"chain": low.pem + high.pem + issue("stranger").pem})
     assert (where, rule) == ("chain", "provided-chain-astray")
-    assert problem.startswith("CN=stranger does not lie on the way from CN=mesh")
+    assert problem.startswith("CN=stranger is not on the path from CN=mesh")
 
 
-def test_an_issuer_that_was_made_anew_with_another_key_is_told_as_such() -> None:
+def test_an_issuer_that_was_made_anew_with_another_key_is_reported_as_such() -> None:
     old, new = issue("root"), issue("root", of=issuing.key("another"))
-    [(where, rule, problem)] = told(given(issue("mesh", old), new))
+    [(where, rule, problem)] = reported(given(issue("mesh", old), new))
     assert (where, rule) == ("chain", "provided-chain-broken")
-    assert "its issuer is called CN=root too, and has another key" in problem
+    assert "its issuer has the same subject, CN=root, but another key" in problem
 
 
 def wide(text: str) -> str:
@@ -114,7 +114,7 @@ def test_the_same_certificates_and_keys_are_the_same_text_in_any_spelling(spelli
     for name, text in sound().items():
         (tmp_path / name).write_bytes(SPELLINGS[spelling](str(text)))
         files[name] = name
-    assert told(files, tmp_path) == []
+    assert reported(files, tmp_path) == []
     read = accepted(files, tmp_path)
     assert (read, read.key.get_secret_value()) == (plain, plain.key.get_secret_value())
 
@@ -139,16 +139,16 @@ def test_a_key_with_a_password_is_refused_in_words(encoding: Encoding, tmp_path:
     mesh = steps()[0]
     locked = mesh.key.private_bytes(encoding, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
     (tmp_path / "key").write_bytes(locked)
-    [(where, rule, problem)] = told(sound() | {"key": "key"}, tmp_path)
+    [(where, rule, problem)] = reported(sound() | {"key": "key"}, tmp_path)
     assert (where, rule) == ("key", "provided-key-encrypted")
-    assert problem.startswith("the private key is encrypted with a password")
+    assert problem.startswith("the private key has a password")
 
 
 @pytest.mark.parametrize("key", ["certificate", "chain", "root"])
 def test_a_private_key_beside_a_certificate_is_refused_and_not_shown(key: str) -> None:
     mesh = steps()[0]
     for text in (f"{sound()[key]}{mesh.key_pem}", f"{mesh.key_pem}{sound()[key]}"):
-        [(where, rule, problem)] = told(sound() | {key: text})
+        [(where, rule, problem)] = reported(sound() | {key: text})
         assert (where, rule) == (key, "provided-key-exposed")
         assert mesh.key_pem[30:60] not in problem and "BEGIN" not in problem
 
@@ -167,24 +167,28 @@ DAMAGED: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_damaged_text_is_refused(damage: str) -> None:
-    [(where, rule, _)] = told(sound() | {"root": DAMAGED[damage](str(sound()["root"]))})
+    [(where, rule, _)] = reported(sound() | {"root": DAMAGED[damage](str(sound()["root"]))})
     assert (where, rule) == ("root", "provided-not-pem")
 
 
-def test_a_certificate_of_no_version_is_told_as_such() -> None:
+def test_a_certificate_of_no_version_is_reported_as_such() -> None:
     version = bytes.fromhex("a003020102")
     der = steps()[3].der.replace(version, bytes.fromhex("a003020109"), 1)
-    [(where, rule, problem)] = told(sound() | {"root": issuing.pem(der)})
+    [(where, rule, problem)] = reported(sound() | {"root": issuing.pem(der)})
     assert (where, rule) == ("root", "provided-not-pem")
-    assert problem == "certificate 1 in it is damaged: it is of a version that X.509 does not have"
+    assert problem == "certificate 1 of the value is damaged: its version does not exist"
 
 
 def test_a_subject_with_a_value_of_another_kind_is_damaged() -> None:
     """A bit string, which is for X500UniqueIdentifier alone: the library that reads it ends with a TypeError."""
     root = steps()[3]
     signed = root.certificate.tbs_certificate_bytes.replace(b"\x0c\x04root", b"\x03\x04\0oot")
-    [(where, rule, problem)] = told(sound() | {"root": issuing.pem(issuing.resigned_as_is(signed, root))})
-    assert (where, rule, problem) == ("root", "provided-not-pem", "certificate 1 in it is damaged: it is no X.509")
+    [(where, rule, problem)] = reported(sound() | {"root": issuing.pem(issuing.resigned_as_is(signed, root))})
+    assert (where, rule, problem) == (
+        "root",
+        "provided-not-pem",
+        "certificate 1 of the value is damaged: it is not X.509",
+    )
 
 
 ENDLESS = Path("/dev/zero")
@@ -201,7 +205,7 @@ def test_what_never_ends_is_neither_read_nor_waited_for(key: str, tmp_path: Path
         (".", "Is a directory"),
         ("x" * 5000, "File name too long"),
     ):
-        [(where, rule, problem)] = told(sound() | {key: path}, tmp_path)
+        [(where, rule, problem)] = reported(sound() | {key: path}, tmp_path)
         assert (where, rule) == (key, "provided-file")
         assert reason in problem
 
@@ -234,7 +238,7 @@ def test_no_text_ends_in_anything_but_findings(data: st.DataObject) -> None:
         start = data.draw(st.integers(0, len(text)))
         end = data.draw(st.integers(start, min(len(text), start + 40)))
         text = text[:start] + data.draw(st.binary(max_size=20)) + text[end:]
-    found = told(sound() | {part: text.decode("utf-8", "replace")})
+    found = reported(sound() | {part: text.decode("utf-8", "replace")})
     assert all(words.isprintable() for _, _, words in found)
 
 
@@ -248,5 +252,5 @@ def test_a_pipe_for_a_stack_file_or_an_overlay_is_not_waited_for(reading: str, t
     )
     run = [sys.executable, "-c", ask, str(tmp_path / "pipe")]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=60)
-    assert "it is no file, but a pipe or a device" in done.stdout
+    assert "it is a pipe or a device, not a regular file" in done.stdout
     assert "Traceback" not in done.stderr

@@ -1,8 +1,8 @@
-"""What the rules say of provided authorities, held against Go's crypto/x509, which istiod is built on.
+"""The rules for provided authorities, compared with Go's crypto/x509, which istiod uses.
 
 A program of a few lines does what istiod does with `cacerts` when it starts (Verify in Istio's
-security/pkg/pki/util/keycertbundle.go), and what everybody does with certificates that istiod signs: of itself and of a
-workload. Without Go the table is held against what Go 1.26 said when it was written.
+security/pkg/pki/util/keycertbundle.go), and what clients and servers do with certificates that istiod signs, for itself
+and for workloads. Without Go, the rules are compared with the recorded results of Go 1.26.
 """
 
 import json
@@ -28,7 +28,7 @@ from mesh_federation.stack.config import ProvidedAuthority
 from mesh_federation.stack.problem import InvalidModel
 from tests.unit.rules import issuing
 from tests.unit.rules.issuing import RSA_MD5, RSA_SHA1, RSA_SHA256, Authority, constraints, issue, resigned
-from tests.unit.rules.judging import Given, accepted, given, told
+from tests.unit.rules.provided_authorities import Given, accepted, given, reported
 
 GO = shutil.which("go")
 needs_go = pytest.mark.skipif(GO is None, reason="NOT CHECKED AGAINST GO: there is no program go on PATH")
@@ -98,7 +98,7 @@ class Case:
         make: it.
         rule: empty where it is accepted.
         go: part of what Go says; empty where it accepts.
-        place: which key of the authority is told.
+        place: which key of the authority is reported.
     """
 
     make: Callable[[], Given]
@@ -187,7 +187,7 @@ def misnamed(said: x509.AuthorityKeyIdentifier) -> Given:
 @pytest.mark.parametrize("case", CASES)
 def test_an_authority_is_refused_for_what_istiod_or_proxies_refuse_it_for(case: str) -> None:
     wanted = [(CASES[case].place, CASES[case].rule)] if CASES[case].rule else []
-    assert [finding[:2] for finding in told(CASES[case].make())] == wanted
+    assert [finding[:2] for finding in reported(CASES[case].make())] == wanted
 
 
 @needs_go
@@ -314,7 +314,7 @@ def leaves(case: Mapping[str, object]) -> list[str]:
     try:
         [mesh] = key_material.certificates(str(case["certificate"]).encode())
         key = key_material.private_key(str(case["key"]).encode())
-    except key_material.Unfit:
+    except key_material.UnusableMaterial:
         return []
     names: list[list[x509.GeneralName]] = [[DNSName(each) for each in ISTIOD], [Uri(WORKLOAD)]]
     signed = []

@@ -1,4 +1,4 @@
-"""What the rules say of provided authorities, in short."""
+"""Provided authorities for tests, and the problems that the rules report about them."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ def given(mesh: Authority, root: Authority, *between: Authority) -> Given:
     return {"certificate": mesh.pem, "key": mesh.key_pem, "root": root.pem, **({"chain": chain} if chain else {})}
 
 
-def told(east: Given, base: Path | None = None, **more: object) -> list[tuple[str, str, str]]:
-    """Place, rule and words of each finding about the authority of cluster east, alone in its federation."""
+def reported(east: Given, base: Path | None = None, **more: object) -> list[tuple[str, str, str]]:
+    """Return key path, rule and text of each problem of the authority of cluster east, alone in its federation."""
     try:
         accepted(east, base, **more)
     except InvalidModel as invalid:
@@ -27,6 +27,6 @@ def told(east: Given, base: Path | None = None, **more: object) -> list[tuple[st
 
 
 def accepted(east: Given, base: Path | None = None, **more: object) -> ProvidedAuthority:
-    """What the program goes on with; the rules must accept it."""
+    """Return the authority as the program uses it; the rules must accept it."""
     trust = {"model": "provided", "provided": {"east": east}}
     return loader.parse({"trust": trust, "clusters": {"east": {}}, **more}, base=base).trust.provided["east"]

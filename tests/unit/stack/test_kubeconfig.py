@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.stack.kubeconfig import Unusable, cut, files
+from mesh_federation.stack.kubeconfig import UnusableKubeconfig, extract, files
 
 SERVER = {"server": "https://192.0.2.1:6443"}
 
@@ -30,7 +30,7 @@ def written(folder: Path, **given: object) -> Path:
 
 
 def user(file: Path) -> Any:  # noqa: ANN401 - a tree
-    return cut([file], "", "east")["users"][0]["user"]  # type: ignore[index]
+    return extract([file], "", "east")["users"][0]["user"]  # type: ignore[index]
 
 
 def test_cluster_user_and_context_carry_the_logical_name(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_cluster_user_and_context_carry_the_logical_name(tmp_path: Path) -> None
         contexts=[context],
         users=[{"name": arn, "user": {"token": "t"}}],
     )
-    made = cut([file], "", "east")
+    made = extract([file], "", "east")
     assert made["current-context"] == "east"
     assert made["contexts"] == [{"name": "east", "context": {"cluster": "east", "user": "east", "namespace": "argocd"}}]
     assert made["clusters"] == [{"name": "east", "cluster": SERVER}]
@@ -83,14 +83,14 @@ def test_certificates_are_taken_from_beside_the_kubeconfig(tmp_path: Path) -> No
         return b64encode(name.encode()).decode()
 
     assert user(file) == {"client-certificate-data": data("crt.pem"), "client-key-data": data("key.pem")}
-    assert cut([file], "", "e")["clusters"] == [
+    assert extract([file], "", "e")["clusters"] == [
         {"name": "e", "cluster": {**SERVER, "certificate-authority-data": data("ca.pem")}}
     ]
 
 
 def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     file = written(tmp_path, users=[{"name": "u", "user": {"client-certificate": "crt.pem"}}])
-    with pytest.raises(Unusable, match=f"client-certificate {tmp_path}/crt.pem cannot be read: No such file"):
+    with pytest.raises(UnusableKubeconfig, match=f"client-certificate {tmp_path}/crt.pem cannot be read: No such file"):
         user(file)
 
 
@@ -98,7 +98,7 @@ def test_of_a_list_the_first_entry_of_a_name_counts_with_its_own_folder(tmp_path
     """As kubectl merges KUBECONFIG."""
     first = written(tmp_path / "one", users=[{"name": "u", "user": {"tokenFile": "t"}}], clusters=None)
     second = written(tmp_path / "two", users=[{"name": "u", "user": {"token": "no"}}], **{"current-context": "b"})
-    made = cut([first, second], "", "east")
+    made = extract([first, second], "", "east")
     assert made["users"] == [{"name": "east", "user": {"tokenFile": str(tmp_path / "one" / "t")}}]
     assert made["clusters"] == [{"name": "east", "cluster": SERVER}]
 
@@ -112,9 +112,9 @@ def test_home_variables_and_lists_are_understood(tmp_path: Path, monkeypatch: py
     assert files("$HOME/missing:b:~/a", os.environ, tmp_path) == [tmp_path / "b", tmp_path / "a"]
 
 
-@pytest.mark.parametrize(("text", "said"), [("x", "there is no such file: /f/x"), ("$NO/x", "NO, which is not set")])
+@pytest.mark.parametrize(("text", "said"), [("x", "/f/x does not exist"), ("$NO/x", "NO, which is not set")])
 def test_a_file_that_is_not_there_is_said_so(text: str, said: str) -> None:
-    with pytest.raises(Unusable, match=said):
+    with pytest.raises(UnusableKubeconfig, match=said):
         files(text, {}, Path("/f"))
 
 
@@ -123,17 +123,17 @@ def test_a_file_that_is_not_there_is_said_so(text: str, said: str) -> None:
     [
         ({"current-context": ""}, "", "has no current context"),
         ({}, "b", "has no context b; it has a"),
-        ({"clusters": None}, "", "context a of .* names the cluster a, which it does not have"),
-        ({"users": None}, "", "context a of .* names the user u, which it does not have"),
+        ({"clusters": None}, "", "context a of .* names the cluster a, which does not exist"),
+        ({"users": None}, "", "context a of .* names the user u, which does not exist"),
     ],
 )
 def test_what_leads_to_no_cluster_is_told(tmp_path: Path, given: dict[str, object], context: str, said: str) -> None:
-    with pytest.raises(Unusable, match=said):
-        cut([written(tmp_path, **given)], context, "east")
+    with pytest.raises(UnusableKubeconfig, match=said):
+        extract([written(tmp_path, **given)], context, "east")
 
 
-@pytest.mark.parametrize(("text", "said"), [("a: [", "is no YAML"), ("text", "is no kubeconfig")])
+@pytest.mark.parametrize(("text", "said"), [("a: [", "is not YAML"), ("text", "is not a kubeconfig")])
 def test_what_is_no_kubeconfig_is_told_without_its_content(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "k").write_text(text, encoding="utf-8")
-    with pytest.raises(Unusable, match=said):
-        cut([tmp_path / "k"], "", "east")
+    with pytest.raises(UnusableKubeconfig, match=said):
+        extract([tmp_path / "k"], "", "east")
