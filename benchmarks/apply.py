@@ -33,7 +33,7 @@ def execute(
     def make(cluster: str) -> None:
         provision = plan.clusters[cluster].provision
         job = [sys.executable, "-m", ENTRY, provision.provider.name, "create"]
-        run(job, CHECKOUT, {**settings, document.VARIABLE: document.write(provision.settings)}, provision.config)
+        run(job, CHECKOUT, {**settings, document.VARIABLE: document.write(provision.settings)})
 
     def fill(cluster: str) -> None:
         kubeconfig = folder / "clusters" / plan.clusters[cluster].provision.name / "kubeconfig"

@@ -87,7 +87,6 @@ class Cluster(pulumi.ComponentResource):
             update="true" if made.provider.ours else job.command("update"),
             delete=job.command("delete"),
             environment=environment(made.settings),
-            stdin=made.config,
             triggers=[made.generation],
             add_previous_output_in_env=not made.provider.ours,
             opts=pulumi.ResourceOptions(parent=self),

@@ -1,6 +1,5 @@
 """The script of walk-through 001, what only it reads, and how long each of its steps took."""
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -9,14 +8,14 @@ from pathlib import Path
 from benchmarks import inputs
 from benchmarks.lab.figures import Scripted
 from benchmarks.scratch import CHECKOUT, BenchError, run
-from mesh_federation.clusters.settings import ContainerClusterSettings
+from mesh_federation.clusters.container_provider import ContainerProvider
 from mesh_federation.manifests import charts, published
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.stack.config import Federation
 from mesh_federation.toolchain.install import Toolchain
 
-SCRIPT = CHECKOUT / "bench" / "walkthrough.sh"
+SCRIPT = CHECKOUT / "benchmarks" / "walkthrough.sh"
 
 
 def suits(federation: Federation) -> None:
@@ -35,22 +34,21 @@ def suits(federation: Federation) -> None:
 def write(plan: Plan, folder: Path, toolchain: Toolchain) -> None:
     """Write what the script reads."""
     for cluster in plan.clusters.values():
-        assert cluster.pool
+        made = cluster.provision
+        assert cluster.pool and isinstance(made.provider, ContainerProvider)
         further = {
-            "kind": json.loads(cluster.provision.config),
+            "kind": made.provider.labelled(made.settings),
             "metallb": inputs.listed(_metallb(plan, toolchain)),
             "pool": inputs.listed([metallb.pool(cluster.pool), metallb.advertisement()]),
         }
         inputs.write(plan, cluster, folder / cluster.name, further)
-        (folder / cluster.name / "name").write_text(cluster.provision.name, encoding="utf-8")
+        (folder / cluster.name / "name").write_text(made.name, encoding="utf-8")
 
 
 def execute(plan: Plan, folder: Path, toolchain: Toolchain, environment: Mapping[str, str]) -> Scripted:
     """Run the script in the folder that was written."""
     first = next(iter(plan.clusters.values()))
-    settings = first.provision.settings
-    assert isinstance(settings, ContainerClusterSettings)
-    lab = settings.network
+    lab = first.provision.settings.network
     network = {"NETWORK": lab.name, "SUBNET": lab.subnet, "NODE_RANGE": lab.node_range}
     variables = {**environment, **network, "CHARTS": str(_charts(plan, first, toolchain))}
     variables |= {"HELM_CACHE_HOME": str(folder / "helm"), "HELM_CONFIG_HOME": str(folder / "helm")}

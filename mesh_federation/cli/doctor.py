@@ -127,14 +127,14 @@ def _inotify(provider: Provider, machine: Machine) -> list[Shortage]:
 
 def _docker(command: str | None) -> Lack | None:
     if command is None:
-        return Lack("docker is not on PATH", INSTALL["docker"])
+        return Lack("docker is not on PATH", INSTALL)
     try:
         asked = [command, "version", "--format", "{{.Server.Version}}"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
     except subprocess.TimeoutExpired:
         return Lack("Docker does not answer", "restart Docker, then run doctor again")
     except OSError as error:
-        return Lack(f"docker cannot be run: {error.strerror}", INSTALL["docker"])
+        return Lack(f"docker cannot be run: {error.strerror}", INSTALL)
     if done.returncode == 0:
         return None
     if known := trouble(done.stderr):

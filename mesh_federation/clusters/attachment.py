@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 
 from mesh_federation.clusters import docker, network
-from mesh_federation.clusters.local_cluster import ContainerCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.process import ProcessResult
 
 SWAP_SECONDS = 20
@@ -24,7 +24,7 @@ def addresses(network: str, nodes: list[docker.Node]) -> dict[str, str]:
     return {id: found.strip() for id, _, found in rows}
 
 
-def mend(cluster: ContainerCluster, nodes: list[docker.Node], made_with: Mapping[str, str]) -> None:
+def mend(cluster: LocalCluster, nodes: list[docker.Node], made_with: Mapping[str, str]) -> None:
     """Restart every node that cannot work, in the network and under the address it was made with; say which and why.
 
     Args:

@@ -15,13 +15,9 @@ from mesh_federation.process import ProcessResult
 
 TIMEOUT = 120
 """Seconds for Docker to do one thing; one is usual."""
-INSTALL = {
-    "docker": "install Docker: https://docs.docker.com/engine/install/",
-    "kind": "get it: ./mesh install kind",
-    "k3d": "get it: ./mesh install k3d",
-}
-CLUSTER_LABELS = {"kind": "io.x-k8s.kind.cluster", "k3d": "k3d.cluster"}
-"""By which programs that make clusters know the containers of each."""
+INSTALL = "install Docker: https://docs.docker.com/engine/install/"
+CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
+"""Labels by which programs that make clusters of containers mark them, whoever runs those programs."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,8 @@ def run(
     try:
         return process.run(command, stdin=stdin, variables=variables, timeout=timeout)
     except process.ProgramMissing:
-        sys.exit(str(Trouble(f"{command[0]} is not on PATH", f"{INSTALL[command[0]]}; `./mesh doctor` tells more")))
+        fix = INSTALL if command[0] == "docker" else f"get it: ./mesh install {command[0]}"
+        sys.exit(str(Trouble(f"{command[0]} is not on PATH", f"{fix}; `./mesh doctor` tells more")))
     except process.ProgramTimeout as late:
         fix = "see whether `docker ps` answers and how busy the machine is, then run again: it goes on where it stopped"
         sys.exit(str(Trouble(str(late), fix)))

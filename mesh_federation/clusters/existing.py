@@ -9,58 +9,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from mesh_federation.clusters import identity, kubeconfigs
-from mesh_federation.clusters.local_cluster import AnyCluster
-from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.provider import Document, LoadBalancer, Provider
+from mesh_federation.clusters.settings import ClusterSpec
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
-
-
-def create(cluster: AnyCluster) -> None:
-    """Print which cluster it is."""
-    print(_uid(cluster))
-
-
-def update(cluster: AnyCluster, previous: str) -> None:
-    """Print which cluster it is, once it is certain that it is the same one.
-
-    Args:
-        cluster: which.
-        previous: what the last create or update printed.
-    """
-    uid = _uid(cluster)
-    if previous and previous != uid:
-        logical = cluster.logical
-        sys.exit(
-            f"the kubeconfig of {logical} leads to the cluster {uid} (UID of its namespace kube-system); until now"
-            f" {logical} was {previous}, where the stack's objects are\n"
-            f"-> name the kubeconfig and context of {previous}, or give the other cluster a key of its own under"
-            " clusters"
-        )
-    print(uid)
-
-
-def _uid(cluster: AnyCluster) -> str:
-    try:
-        return identity.ask(cluster.kubeconfig)
-    except identity.Silent as silent:
-        print(
-            f"the API server of {cluster.logical} does not answer:\n{silent}\n"
-            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{cluster.logical}",
-            file=sys.stderr,
-        )
-        sys.exit(identity.SILENT)
-
-
-def start(cluster: AnyCluster) -> None:
-    """Do nothing: starting it is not ours."""
-
-
-def delete(cluster: AnyCluster) -> None:
-    """Forget how it is reached; the cluster stays."""
-    home, settings = cluster.workdir.home, cluster.settings
-    kubeconfigs.remove(home / kubeconfigs.shown(settings.stack, settings.logical), settings.name)
-    shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
 class Existing(Provider):
@@ -80,10 +34,6 @@ class Existing(Provider):
         """Return nothing: a cluster is the same however it is reached (mesh_federation/plan/identity.py)."""
         return {}
 
-    def input(self, spec: ClusterSpec, label: str) -> Document:
-        """Return the way to the cluster."""
-        return {"kubeconfig": spec.kubeconfig, "context": spec.context}
-
     def node_names(self, name: str, count: int) -> tuple[str, ...]:
         """Return none: nodes are their owners' to label."""
         return ()
@@ -91,3 +41,46 @@ class Existing(Provider):
     def api_server(self, cluster: "Cluster", name: str) -> str:
         """Return what the stack file declares."""
         return cluster.api_server or ""
+
+    def create(self, cluster: LocalCluster) -> None:
+        """Print which cluster it is."""
+        print(_uid(cluster))
+
+    def update(self, cluster: LocalCluster, previous: str) -> None:
+        """Print which cluster it is, once it is certain that it is the same one.
+
+        Args:
+            cluster: which.
+            previous: what the last create or update printed.
+        """
+        uid = _uid(cluster)
+        if previous and previous != uid:
+            logical = cluster.logical
+            sys.exit(
+                f"the kubeconfig of {logical} leads to the cluster {uid} (UID of its namespace kube-system); until now"
+                f" {logical} was {previous}, where the stack's objects are\n"
+                f"-> name the kubeconfig and context of {previous}, or give the other cluster a key of its own under"
+                " clusters"
+            )
+        print(uid)
+
+    def start(self, cluster: LocalCluster) -> None:
+        """Do nothing: starting it is not ours."""
+
+    def delete(self, cluster: LocalCluster) -> None:
+        """Forget how it is reached; the cluster stays."""
+        home, settings = cluster.workdir.home, cluster.settings
+        kubeconfigs.remove(home / kubeconfigs.shown(settings.stack, settings.logical), settings.name)
+        shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+def _uid(cluster: LocalCluster) -> str:
+    try:
+        return identity.ask(cluster.kubeconfig)
+    except identity.Silent as silent:
+        print(
+            f"the API server of {cluster.logical} does not answer:\n{silent}\n"
+            f"-> see to it that kubectl reaches the cluster by the kubeconfig of clusters.{cluster.logical}",
+            file=sys.stderr,
+        )
+        sys.exit(identity.SILENT)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from mesh_federation.clusters import kubeconfigs
-from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 
 QUIET_SECONDS = 5
 """Without a call, until importers count as moved: istiod pushes a new endpoint within a second."""
@@ -36,7 +36,7 @@ def logical(name: str) -> str:
     return name.rpartition("-")[0]
 
 
-def let_importers_move(cluster: AnyCluster) -> None:
+def let_importers_move(cluster: LocalCluster) -> None:
     """Wait until nobody calls a cluster that was replaced, before it is removed.
 
     Its importers were told of the successor just now, and calls on their way still end here. A cluster that is removed
@@ -47,7 +47,7 @@ def let_importers_move(cluster: AnyCluster) -> None:
         _wait_until_quiet(cluster)
 
 
-def _wait_until_quiet(cluster: AnyCluster) -> None:
+def _wait_until_quiet(cluster: LocalCluster) -> None:
     """Wait until no connection is open and none was made for a moment; a cluster that does not answer is quiet."""
     before = _connections(cluster)
     for _ in range(PAUSES):
@@ -61,7 +61,7 @@ def _wait_until_quiet(cluster: AnyCluster) -> None:
     print(f"{what} ({before.open} connections open): they are cut off\n  -> {fix}", file=sys.stderr)
 
 
-def _connections(cluster: AnyCluster) -> Connections:
+def _connections(cluster: LocalCluster) -> Connections:
     """Add up the counts of all pods of the cluster's gateway."""
     options = (f"--namespace={NAMESPACE}", "--request-timeout=10s")
     which = ("get", "pods", f"--selector={GATEWAY_LABEL}", "--output=name")

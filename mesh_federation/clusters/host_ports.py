@@ -1,9 +1,10 @@
 """Host ports that Docker cannot publish: which one, who has it, and what follows from that."""
 
 import re
+from collections.abc import Iterable
 
 from mesh_federation.clusters import docker, generations
-from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 
 TAKEN = (
     r"Bind for \S*?:(\d+) failed: port is already allocated",
@@ -19,11 +20,17 @@ def taken(words: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def conflict(cluster: AnyCluster, port: int) -> docker.Trouble:
-    """Say who has a port that a cluster was to publish, and what to do."""
+def conflict(cluster: LocalCluster, port: int, label: str) -> docker.Trouble:
+    """Say who has a port that a cluster was to publish, and what to do.
+
+    Args:
+        cluster: which.
+        port: of this machine.
+        label: by which its provider marks containers.
+    """
     refused = f"cluster {cluster.name} cannot publish port {port}"
     elsewhere = f"set another clusters.{cluster.logical}.ports[].host"
-    container, other = _holder(port)
+    container, other = _holder(port, (*docker.CLUSTER_LABELS, label))
     if not container:
         return docker.Trouble(
             f"{refused}: a program on this machine has it",
@@ -39,9 +46,9 @@ def conflict(cluster: AnyCluster, port: int) -> docker.Trouble:
     return docker.Trouble(f"{refused}: container {container} has it{whose}", f"{elsewhere}, or remove that container")
 
 
-def _holder(port: int) -> tuple[str, str]:
+def _holder(port: int, labels: Iterable[str]) -> tuple[str, str]:
     """Return the container that publishes a port, and the cluster that it is a node of; empty where there is none."""
-    columns = "{{.Names}} " + "".join(f'{{{{.Label "{label}"}}}}' for label in docker.CLUSTER_LABELS.values())
+    columns = "{{.Names}} " + "".join(f'{{{{.Label "{label}"}}}}' for label in dict.fromkeys(labels))
     listed = docker.output("docker", "ps", f"--filter=publish={port}", f"--format={columns}")
     container, _, cluster = listed.partition("\n")[0].partition(" ")
     return container, cluster

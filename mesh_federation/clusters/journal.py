@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mesh_federation.clusters import workdir
-from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 
 FILE = "journal.json"
 
@@ -33,12 +33,12 @@ class JournalEntry:
         return str(self.settings["name"])
 
 
-def record(cluster: AnyCluster, job: str) -> None:
+def record(cluster: LocalCluster, job: str) -> None:
     """Record that a job begins to make a cluster."""
     workdir.write(file(cluster), json.dumps({"job": job, "settings": asdict(cluster.settings)}, sort_keys=True))
 
 
-def file(cluster: AnyCluster) -> Path:
+def file(cluster: LocalCluster) -> Path:
     """Return the file of a cluster's entry."""
     return cluster.folder / FILE
 

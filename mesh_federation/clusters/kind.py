@@ -1,14 +1,13 @@
-"""kind clusters: real nodes in Docker containers; kind's configuration is JSON."""
+"""kind clusters: upstream Kubernetes in Docker containers; kind's configuration is written as JSON."""
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 from mesh_federation.clusters import docker
-from mesh_federation.clusters.container_provider import ContainerConfig, ContainerProvider
-from mesh_federation.clusters.docker_provider import DockerProvider
-from mesh_federation.clusters.local_cluster import ContainerCluster
-from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer
+from mesh_federation.clusters.container_provider import ContainerProvider
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.provider import Document, LoadBalancer
+from mesh_federation.clusters.settings import ClusterSpec
 from mesh_federation.process import ProcessResult
 
 if TYPE_CHECKING:
@@ -20,68 +19,15 @@ DOCKER = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
 """kind would take podman as well."""
 
 
-class _PortMapping(TypedDict):
-    hostPort: int
+class Kind(ContainerProvider):
+    """kind, of Kubernetes' own project."""
 
-
-class _ConfiguredNode(TypedDict):
-    labels: dict[str, str]
-    extraPortMappings: NotRequired[list[_PortMapping]]
-
-
-class _Config(TypedDict):
-    """The part of kind's configuration that counts here."""
-
-    nodes: list[_ConfiguredNode]
-
-
-def config(text: str) -> ContainerConfig:
-    """Read kind's configuration; all its nodes carry the same labels."""
-    read: _Config = json.loads(text)
-    mappings = [mapping for node in read["nodes"] for mapping in node.get("extraPortMappings", [])]
-    return ContainerConfig(text, read["nodes"][0]["labels"], frozenset(mapping["hostPort"] for mapping in mappings))
-
-
-def _kind(cluster: ContainerCluster, action: str, *options: str, stdin: str = "") -> ProcessResult:
-    """Run kind with Docker, and with our kubeconfig instead of the user's."""
-    variables = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": cluster.settings.network.name}
-    command = ("kind", action, "cluster", f"--name={cluster.name}", f"--kubeconfig={cluster.kubeconfig}", *options)
-    return docker.run(*command, stdin=stdin, variables=variables, timeout=TIMEOUT)
-
-
-def _kubeconfig(cluster: ContainerCluster) -> ProcessResult:
-    return docker.run("kind", "get", "kubeconfig", f"--name={cluster.name}", variables=DOCKER, timeout=TIMEOUT)
-
-
-def _logs(name: str) -> str:
-    first = f"{name}-control-plane"
-    return f"`docker logs {first}` and `docker exec {first} journalctl --unit=kubelet`"
-
-
-KIND = ContainerProvider(
-    program="kind",
-    config=config,
-    make=lambda cluster, text: _kind(cluster, "create", "--config=-", stdin=text),
-    remove=lambda cluster: _kind(cluster, "delete"),
-    kubeconfig=_kubeconfig,
-    removal=lambda name: f"kind delete cluster --name={name}",
-    lasting=lambda name, nodes: nodes,
-    members=lambda name, nodes: nodes,
-    kubectl=lambda name: (
-        "docker", "exec", f"{name}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"
-    ),
-    logs=_logs,
-    taken="already exist for a cluster",
-    unpulled=r'failed to pull image "(.+?)".*Command Output: ([^\n]*)',
-)  # fmt: skip
-
-
-class Kind(DockerProvider):
-    """kind clusters: upstream Kubernetes in containers."""
-
-    name = "kind"
+    name = program = "kind"
     load_balancers = (LoadBalancer.METALLB, LoadBalancer.NONE)
     node_image = "kindest/node"
+    container_label = "io.x-k8s.kind.cluster"
+    name_in_use = "already exist for a cluster"
+    image_not_pulled = r'failed to pull image "(.+?)".*Command Output: ([^\n]*)'
 
     def config(self, spec: ClusterSpec, labels: Mapping[str, str]) -> Document:
         """Write kind.x-k8s.io/v1alpha4; the subnets are those of walk-through 000 section 2.1."""
@@ -116,3 +62,35 @@ class Kind(DockerProvider):
         Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.
         """
         return f"https://{name}-control-plane:6443"
+
+    def make(self, cluster: LocalCluster, config: str) -> ProcessResult:
+        """Make a cluster; kind writes the kubeconfig."""
+        return _kind(cluster, "create", "--config=-", stdin=config)
+
+    def remove(self, cluster: LocalCluster) -> ProcessResult:
+        """Remove a cluster."""
+        return _kind(cluster, "delete")
+
+    def removal(self, name: str) -> str:
+        """Return the command by which a person removes a cluster."""
+        return f"kind delete cluster --name={name}"
+
+    def read_kubeconfig(self, cluster: LocalCluster) -> ProcessResult:
+        """Print the kubeconfig of a cluster."""
+        return docker.run("kind", "get", "kubeconfig", f"--name={cluster.name}", variables=DOCKER, timeout=TIMEOUT)
+
+    def kubectl_inside(self, name: str) -> tuple[str, ...]:
+        """Return the words that run kubectl in the first node."""
+        return ("docker", "exec", f"{name}-control-plane", "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+
+    def logs(self, name: str) -> str:
+        """Name the logs of the first node and of its kubelet."""
+        first = f"{name}-control-plane"
+        return f"`docker logs {first}` and `docker exec {first} journalctl --unit=kubelet`"
+
+
+def _kind(cluster: LocalCluster, action: str, *options: str, stdin: str = "") -> ProcessResult:
+    """Run kind with Docker, and with our kubeconfig instead of the user's."""
+    variables = {**DOCKER, "KIND_EXPERIMENTAL_DOCKER_NETWORK": cluster.settings.network.name}
+    command = ("kind", action, "cluster", f"--name={cluster.name}", f"--kubeconfig={cluster.kubeconfig}", *options)
+    return docker.run(*command, stdin=stdin, variables=variables, timeout=TIMEOUT)

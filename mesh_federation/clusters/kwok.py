@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from mesh_federation import process
 from mesh_federation.clusters import journal, machine_limits, workdir
-from mesh_federation.clusters.local_cluster import AnyCluster
-from mesh_federation.clusters.provider import ClusterSpec, Document, LoadBalancer, Provider
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.provider import Document, LoadBalancer, Provider
+from mesh_federation.clusters.settings import ClusterSpec
 from mesh_federation.clusters.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -44,45 +45,86 @@ OWNERS_ONLY = 0o077
 """As umask: kwokctl writes the keys of a cluster for everybody to read."""
 
 
-def create(cluster: AnyCluster, text: str) -> None:
-    """Bring the cluster up, whatever an earlier attempt left behind.
+class Kwok(Provider):
+    """Simulated clusters: real control planes as processes of this machine, without containers."""
 
-    Args:
-        cluster: which.
-        text: its configuration as JSON (mesh_federation/plan/provisioning.py).
-    """
-    config: dict[str, object] = json.loads(text)
-    if _is_there(cluster):
-        start(cluster)
-        return
-    delete(cluster)
-    _refuse_what_cannot_work(cluster)
-    journal.record(cluster, "kwok")
-    with _reserved_ports(cluster) as ports:
-        balancer = cluster.folder / "load-balancer.json"
-        balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
-        written = json.dumps(_control_plane(cluster, config, ports, balancer), indent=2)
-        _control_plane_file(cluster).write_text(written, encoding="utf-8")
-        files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
-        _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
-    _kwokctl(cluster, "scale", "node", f"--replicas={config['nodes']}")
-    _prove(cluster)
-    (cluster.folder / "made").touch()
+    name = "kwok"
+    load_balancers = (LoadBalancer.SIMULATED, LoadBalancer.NONE)
+    memory = 2
+    keys = frozenset({"nodes"})
+    runs_pods = False
+
+    def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
+        """Take the subnets too, although no pod has an address: changing them is then as it is on real clusters."""
+        return ClusterSpec(
+            pod_subnet=str(cluster.pod_subnet),
+            service_subnet=str(cluster.service_subnet),
+            nodes=cluster.nodes,
+            kubernetes_version=cluster.kubernetes_version,
+        )
+
+    def identity(self, spec: ClusterSpec) -> Document:
+        """Return all of it."""
+        return {
+            "kubernetesVersion": spec.kubernetes_version,
+            "nodes": spec.nodes,
+            "podSubnet": spec.pod_subnet,
+            "serviceSubnet": spec.service_subnet,
+        }
+
+    def node_names(self, name: str, count: int) -> tuple[str, ...]:
+        """Return the names that kwokctl gives."""
+        return tuple(f"node-{index:06}" for index in range(count))
+
+    def api_server(self, cluster: "Cluster", name: str) -> str:
+        """Return none: it listens on this machine's loopback address alone, and no istiod reads it."""
+        return ""
+
+    def create(self, cluster: LocalCluster) -> None:
+        """Bring the cluster up, whatever an earlier attempt left behind."""
+        if _is_there(cluster):
+            self.start(cluster)
+            return
+        self.delete(cluster)
+        _refuse_what_cannot_work(cluster)
+        journal.record(cluster, self.name)
+        with _reserved_ports(cluster) as ports:
+            balancer = cluster.folder / "load-balancer.json"
+            balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
+            written = json.dumps(_control_plane(cluster, ports, balancer), indent=2)
+            _control_plane_file(cluster).write_text(written, encoding="utf-8")
+            files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
+            _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
+        _kwokctl(cluster, "scale", "node", f"--replicas={cluster.spec.nodes}")
+        _prove(cluster)
+        (cluster.folder / "made").touch()
+
+    def start(self, cluster: LocalCluster) -> None:
+        """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
+        if not _is_there(cluster):
+            cluster.exit_as_gone()
+        _restore_kubeconfig(cluster)
+        if not cluster.answers():
+            _forget_strangers(cluster)
+            _kwokctl(cluster, "stop", "cluster")
+            _kwokctl(cluster, "start", "cluster", "--wait=60s")
+        _prove(cluster)
+
+    def delete(self, cluster: LocalCluster) -> None:
+        """Remove the cluster and what it wrote; one that is already gone is no error."""
+        if cluster.folder.exists():
+            _forget_strangers(cluster)
+            _kwokctl(cluster, "delete", "cluster")
+            _end_unrecorded(cluster)
+            shutil.rmtree(cluster.folder)
+        slots = _slots(cluster.workdir)
+        with workdir.locked(slots / ".lock"):  # clusters are deleted side by side
+            for slot in slots.glob("[0-9]*"):
+                if os.readlink(slot) == str(cluster.folder):
+                    slot.unlink()
 
 
-def start(cluster: AnyCluster) -> None:
-    """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
-    if not _is_there(cluster):
-        cluster.exit_as_gone()
-    _restore_kubeconfig(cluster)
-    if not cluster.answers():
-        _forget_strangers(cluster)
-        _kwokctl(cluster, "stop", "cluster")
-        _kwokctl(cluster, "start", "cluster", "--wait=60s")
-    _prove(cluster)
-
-
-def _refuse_what_cannot_work(cluster: AnyCluster) -> None:
+def _refuse_what_cannot_work(cluster: LocalCluster) -> None:
     """End before anything is made where kwok cannot work; its own error names no cause."""
     home = cluster.workdir.home
     if odd := next((character for character in str(home) if character in UNUSABLE), ""):
@@ -95,43 +137,29 @@ def _refuse_what_cannot_work(cluster: AnyCluster) -> None:
         sys.exit(f"cluster {cluster.name} is not begun: {shortage.what}\n  -> {shortage.fix}")
 
 
-def _restore_kubeconfig(cluster: AnyCluster) -> None:
+def _restore_kubeconfig(cluster: LocalCluster) -> None:
     """Write the kubeconfig again as kwokctl has it: the file may be lost, or another cluster's by now."""
     kept = _kept(cluster) / "kubeconfig.yaml"
     if kept.exists():
         workdir.write_secret(cluster.kubeconfig, kept.read_text(encoding="utf-8"))
 
 
-def _kept(cluster: AnyCluster) -> Path:
+def _kept(cluster: LocalCluster) -> Path:
     """Return the folder in which kwokctl keeps a cluster."""
     return cluster.workdir.home / "kwok" / "clusters" / cluster.name
 
 
-def _control_plane_file(cluster: AnyCluster) -> Path:
+def _control_plane_file(cluster: LocalCluster) -> Path:
     """Return the file with kwokctl's configuration."""
     return cluster.folder / "control-plane.json"
 
 
-def _is_there(cluster: AnyCluster) -> bool:
+def _is_there(cluster: LocalCluster) -> bool:
     """Say whether the cluster was made to its end and nobody has removed its files."""
     return (cluster.folder / "made").exists() and _kept(cluster).exists()
 
 
-def delete(cluster: AnyCluster) -> None:
-    """Remove the cluster and what it wrote; one that is already gone is no error."""
-    if cluster.folder.exists():
-        _forget_strangers(cluster)
-        _kwokctl(cluster, "delete", "cluster")
-        _end_unrecorded(cluster)
-        shutil.rmtree(cluster.folder)
-    slots = _slots(cluster.workdir)
-    with workdir.locked(slots / ".lock"):  # clusters are deleted side by side
-        for slot in slots.glob("[0-9]*"):
-            if os.readlink(slot) == str(cluster.folder):
-                slot.unlink()
-
-
-def _end_unrecorded(cluster: AnyCluster) -> None:
+def _end_unrecorded(cluster: LocalCluster) -> None:
     """End what kwokctl started and does not know: it starts a process first and records its number then, if it lives.
 
     A pager or a backup that names the cluster's folder is none of ours: the program must be one of the control plane.
@@ -142,7 +170,7 @@ def _end_unrecorded(cluster: AnyCluster) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
-def _forget_strangers(cluster: AnyCluster) -> None:
+def _forget_strangers(cluster: LocalCluster) -> None:
     """Drop kwokctl's records of processes whose numbers are others' since, as after a reboot: it would end those."""
     if Path("/proc/self/exe").exists():
         for file in (_kept(cluster) / "pids").glob("*.pid"):
@@ -150,7 +178,7 @@ def _forget_strangers(cluster: AnyCluster) -> None:
                 file.unlink()
 
 
-def _is_of(cluster: AnyCluster, entry: Path) -> bool:
+def _is_of(cluster: LocalCluster, entry: Path) -> bool:
     """Say whether a process, by its folder in /proc, is one of a cluster's control plane; others' are not shown."""
     with suppress(OSError):
         program = os.readlink(entry / "exe").removesuffix(" (deleted)")
@@ -158,7 +186,7 @@ def _is_of(cluster: AnyCluster, entry: Path) -> bool:
     return False
 
 
-def _programs(cluster: AnyCluster) -> set[str]:
+def _programs(cluster: LocalCluster) -> set[str]:
     """Return the programs of a cluster's control plane, by their real paths; none where none was ever started."""
     try:
         options = json.loads(_control_plane_file(cluster).read_text(encoding="utf-8"))["options"]
@@ -167,7 +195,7 @@ def _programs(cluster: AnyCluster) -> set[str]:
     return {os.path.realpath(options[option]) for option in BINARIES}
 
 
-def _kwokctl(cluster: AnyCluster, *arguments: str) -> None:
+def _kwokctl(cluster: LocalCluster, *arguments: str) -> None:
     folder = cluster.workdir.home / "kwok"
     command = ["kwokctl", f"--name={cluster.name}", *arguments]
     try:
@@ -178,21 +206,19 @@ def _kwokctl(cluster: AnyCluster, *arguments: str) -> None:
         sys.exit(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}{_full_disk(cluster)}")
 
 
-def _prove(cluster: AnyCluster) -> None:
+def _prove(cluster: LocalCluster) -> None:
     if not cluster.answers():
         logs = _kept(cluster) / "logs"
         sys.exit(f"the control plane of {cluster.name} does not answer; its logs are in {logs}{_full_disk(cluster)}")
 
 
-def _full_disk(cluster: AnyCluster) -> str:
+def _full_disk(cluster: LocalCluster) -> str:
     """Name a full disk beside whatever it has led to; nothing where there is room."""
     shortage = machine_limits.disk(cluster.workdir.home)
     return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
 
 
-def _control_plane(
-    cluster: AnyCluster, config: dict[str, object], ports: dict[str, int], balancer: Path
-) -> dict[str, object]:
+def _control_plane(cluster: LocalCluster, ports: dict[str, int], balancer: Path) -> dict[str, object]:
     """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller.
 
     kwokctl's etcd answers every user of the machine, in plain text, with each Secret of the cluster: here it asks for
@@ -215,7 +241,7 @@ def _control_plane(
         _extra("etcd-cafile", own["ca"]),
         _extra("etcd-certfile", own["certificate"]),
         _extra("etcd-keyfile", own["key"]),
-        _extra("service-cluster-ip-range", config["serviceSubnet"]),
+        _extra("service-cluster-ip-range", cluster.spec.service_subnet),
     ]
     return {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -223,7 +249,7 @@ def _control_plane(
         "options": {
             "runtime": "binary",
             "bindAddress": "127.0.0.1",
-            "kubeVersion": f"v{config['kubernetesVersion']}",
+            "kubeVersion": f"v{cluster.spec.kubernetes_version}",
             **binaries,
             **ports,
         },
@@ -287,7 +313,7 @@ def _slots(workdir: Workdir) -> Path:
 
 
 @contextmanager
-def _reserved_ports(cluster: AnyCluster) -> Iterator[dict[str, int]]:
+def _reserved_ports(cluster: LocalCluster) -> Iterator[dict[str, int]]:
     """Reserve six free ports for as long as the cluster exists, against every other cluster of this user.
 
     A reservation is a link from the slot to the cluster's folder; it lapses when that folder is gone.
@@ -317,39 +343,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-class Kwok(Provider):
-    """Simulated clusters: real control planes as processes of this machine, without containers."""
-
-    name = "kwok"
-    load_balancers = (LoadBalancer.SIMULATED, LoadBalancer.NONE)
-    memory = 2
-    keys = frozenset({"nodes"})
-    runs_pods = False
-
-    def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
-        """Take the subnets too, which nothing here uses: changing them is then as it is on real clusters."""
-        return ClusterSpec(
-            pod_subnet=str(cluster.pod_subnet),
-            service_subnet=str(cluster.service_subnet),
-            nodes=cluster.nodes,
-            kubernetes_version=cluster.kubernetes_version,
-        )
-
-    def identity(self, spec: ClusterSpec) -> Document:
-        """Return all of it."""
-        return {
-            "kubernetesVersion": spec.kubernetes_version,
-            "nodes": spec.nodes,
-            "podSubnet": spec.pod_subnet,
-            "serviceSubnet": spec.service_subnet,
-        }
-
-    def node_names(self, name: str, count: int) -> tuple[str, ...]:
-        """Return the names that kwokctl gives."""
-        return tuple(f"node-{index:06}" for index in range(count))
-
-    def api_server(self, cluster: "Cluster", name: str) -> str:
-        """Return none: it listens on this machine's loopback address alone, and no istiod reads it."""
-        return ""

@@ -3,20 +3,18 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import NoReturn
 
 from mesh_federation.clusters.kubectl import Kubectl
-from mesh_federation.clusters.settings import ClusterSettings, ContainerClusterSettings
+from mesh_federation.clusters.settings import ClusterSpec, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
 
 GONE = 3
 """Exit status by which a job says that its cluster is no longer there."""
 
-Settings = TypeVar("Settings", bound=ClusterSettings, covariant=True)
-
 
 @dataclass(frozen=True)
-class LocalCluster(Generic[Settings]):
+class LocalCluster:
     """A cluster, and where its files are.
 
     Attributes:
@@ -24,7 +22,7 @@ class LocalCluster(Generic[Settings]):
         workdir: where it is made.
     """
 
-    settings: Settings
+    settings: ProviderSettings
     workdir: Workdir
 
     @property
@@ -36,6 +34,11 @@ class LocalCluster(Generic[Settings]):
     def logical(self) -> str:
         """The name under which people declared it."""
         return self.settings.logical
+
+    @property
+    def spec(self) -> ClusterSpec:
+        """What the stack file says of it."""
+        return self.settings.spec
 
     @property
     def folder(self) -> Path:
@@ -60,7 +63,3 @@ class LocalCluster(Generic[Settings]):
         """End the job with status GONE: a cluster that should only be started is no longer there."""
         print(f"cluster {self.name} is gone", file=sys.stderr)
         sys.exit(GONE)
-
-
-AnyCluster = LocalCluster[ClusterSettings]
-ContainerCluster = LocalCluster[ContainerClusterSettings]

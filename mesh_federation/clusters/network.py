@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from mesh_federation.clusters import docker
-from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.settings import LabNetwork
 from mesh_federation.clusters.workdir import Workdir, locked
 
 OURS = "mesh-federation"

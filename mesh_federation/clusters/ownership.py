@@ -12,7 +12,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from mesh_federation.clusters import docker, journal, workdir
-from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 
 Addresses = Mapping[str, str]
 """A complete cluster's nodes: the address of each in the lab's network, by the container's id."""
@@ -21,10 +21,10 @@ Addresses = Mapping[str, str]
 class OwnershipState(Enum):
     """What is there under a cluster's name."""
 
-    NOT = auto()
+    ABSENT = auto()
     OURS = auto()
     """Made by this checkout, and whole."""
-    HALF = auto()
+    INCOMPLETE = auto()
     """This checkout began to make it, or made it and it lost a node since, which cannot be mended."""
     FOREIGN = auto()
     """Another checkout's or a person's."""
@@ -43,41 +43,41 @@ def decide(nodes: list[docker.Node], started: bool, made: Addresses | None) -> O
     """
     present = {node.id for node in nodes}
     if not present:
-        return OwnershipState.NOT
+        return OwnershipState.ABSENT
     if made is None:
-        return OwnershipState.HALF if started else OwnershipState.FOREIGN
+        return OwnershipState.INCOMPLETE if started else OwnershipState.FOREIGN
     if not made.keys() & present:
         return OwnershipState.FOREIGN
-    return OwnershipState.OURS if made.keys() <= present else OwnershipState.HALF
+    return OwnershipState.OURS if made.keys() <= present else OwnershipState.INCOMPLETE
 
 
-def of(cluster: AnyCluster, nodes: list[docker.Node]) -> OwnershipState:
+def of(cluster: LocalCluster, nodes: list[docker.Node]) -> OwnershipState:
     """Say what is there, as far as this checkout has recorded it."""
     made = addresses(cluster) if _made(cluster).exists() else None
     return decide(nodes, journal.file(cluster).exists(), made)
 
 
-def addresses(cluster: AnyCluster) -> Addresses:
+def addresses(cluster: LocalCluster) -> Addresses:
     """Return the addresses of the nodes of a complete cluster of ours."""
     recorded: dict[str, str] = json.loads(_made(cluster).read_text(encoding="utf-8"))
     return recorded
 
 
-def begin(cluster: AnyCluster, job: str) -> None:
+def begin(cluster: LocalCluster, job: str) -> None:
     """Record that this checkout is about to make the cluster; its folder is empty then."""
     forget(cluster)
     journal.record(cluster, job)
 
 
-def complete(cluster: AnyCluster, nodes: Addresses) -> None:
+def complete(cluster: LocalCluster, nodes: Addresses) -> None:
     """Record that the cluster is complete."""
     workdir.write(_made(cluster), json.dumps(nodes))
 
 
-def forget(cluster: AnyCluster) -> None:
+def forget(cluster: LocalCluster) -> None:
     """Remove the cluster's folder; one that is not there is no error."""
     shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
-def _made(cluster: AnyCluster) -> Path:
+def _made(cluster: LocalCluster) -> Path:
     return cluster.folder / "made"

@@ -1,14 +1,16 @@
-"""A provider of clusters: what it can do, which the stack's schema, rules, plan, doctor and toolchain follow.
+"""A provider of clusters: what it can do, and the actions of its job.
 
-Jobs import this module too, so it needs nothing but the standard library. docs/architecture.md says how to add one.
+The stack's schema, rules, plan, doctor and toolchain follow from it. Jobs import this module too, so it needs nothing
+but the standard library. docs/architecture.md says how to add a provider.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, ClassVar
+
+from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.clusters.settings import ClusterSpec
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
@@ -25,72 +27,6 @@ class LoadBalancer(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class LabNetwork:
-    """The lab's Docker network, which all clusters of containers share.
-
-    Attributes:
-        name: `lab.network` of the stack file.
-        subnet: `lab.subnet` of the stack file.
-    """
-
-    name: str
-    subnet: str
-
-    @property
-    def node_range(self) -> str:
-        """The lower half of the subnet: Docker gives nodes addresses of it, load balancers use the upper half."""
-        return str(next(IPv4Network(self.subnet).subnets()))
-
-
-@dataclass(frozen=True)
-class PortMapping:
-    """A port of a cluster's first node that this machine publishes.
-
-    Attributes:
-        container: port on the node.
-        host: port on this machine.
-        address: of this machine.
-        protocol: TCP, UDP or SCTP.
-    """
-
-    container: int
-    host: int
-    address: str
-    protocol: str
-
-
-@dataclass(frozen=True)
-class ClusterSpec:
-    """What the stack file says of one cluster, as far as its provider acts on it.
-
-    Attributes:
-        pod_subnet: CIDR of its pods.
-        service_subnet: CIDR of its Services.
-        nodes: how many.
-        kubernetes_version: release of its control plane; empty if the node image decides.
-        image: of its nodes; empty for the provider's own.
-        load_balancer: what gives its Services addresses; empty if the provider has only one.
-        ports: that this machine publishes.
-        ready_within_seconds: time until all its nodes must be ready; 0 if they always are.
-        network: Docker network of its nodes.
-        kubeconfig: path of the kubeconfig of a cluster that exists already.
-        context: in that kubeconfig; empty for its current one.
-    """
-
-    pod_subnet: str = ""
-    service_subnet: str = ""
-    nodes: int = 0
-    kubernetes_version: str = ""
-    image: str = ""
-    load_balancer: str = ""
-    ports: tuple[PortMapping, ...] = ()
-    ready_within_seconds: int = 0
-    network: LabNetwork | None = None
-    kubeconfig: str = ""
-    context: str = ""
-
-
 class Provider(ABC):
     """Makes clusters of one sort, or uses clusters that others made.
 
@@ -103,7 +39,7 @@ class Provider(ABC):
         runs_pods: pods really run; elsewhere they exist in the API server alone.
         ours: this program makes its clusters, and deletes them.
         in_docker: nodes are containers in the lab's Docker network.
-        boots: nodes get ready some time after a cluster was made; job action `ready` waits for them.
+        boots: nodes get ready some time after a cluster was made; `ready` waits for them.
         longest_name: characters of a real name; None if host names and labels are the only limits.
         node_image: repository of its node images, which no other provider can use; None if it has none.
     """
@@ -128,15 +64,6 @@ class Provider(ABC):
     def identity(self, spec: ClusterSpec) -> Document:
         """Return everything of a spec that cannot change in place: another identity is another cluster."""
 
-    def input(self, spec: ClusterSpec, label: str) -> Document:
-        """Return the standard input of the provider's job.
-
-        Args:
-            spec: what the stack file says.
-            label: hash of the identity.
-        """
-        return self.identity(spec)
-
     @abstractmethod
     def node_names(self, name: str, count: int) -> tuple[str, ...]:
         """Return the names of a cluster's nodes; empty if they are not ours to label.
@@ -154,3 +81,36 @@ class Provider(ABC):
             cluster: as declared.
             name: its real name.
         """
+
+    @abstractmethod
+    def create(self, cluster: LocalCluster) -> None:
+        """Make a cluster and write its kubeconfig, whatever an earlier attempt left behind.
+
+        Raises:
+            SystemExit: it cannot be made; the text says why, and what to do.
+        """
+
+    def update(self, cluster: LocalCluster, previous: str) -> None:
+        """Follow a change of the settings of a cluster; only providers whose clusters are not ours are asked to.
+
+        Args:
+            cluster: which.
+            previous: what the last `create` or `update` printed.
+        """
+        raise NotImplementedError
+
+    def ready(self, cluster: LocalCluster) -> None:
+        """Wait until the nodes of a new cluster are ready; only providers whose nodes boot are asked to."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def start(self, cluster: LocalCluster) -> None:
+        """Start what of a cluster does not run.
+
+        Raises:
+            SystemExit: it does not start; with the status GONE if it is no longer there.
+        """
+
+    @abstractmethod
+    def delete(self, cluster: LocalCluster) -> None:
+        """Remove a cluster and its files; one that is already gone is no error."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mesh_federation.clusters.existing import Existing
-from mesh_federation.clusters.k3d import K3dProvider
+from mesh_federation.clusters.k3d import K3d
 from mesh_federation.clusters.kind import Kind
 from mesh_federation.clusters.kwok import Kwok
 from mesh_federation.clusters.provider import Provider
@@ -11,7 +11,7 @@ from mesh_federation.clusters.provider import Provider
 _LISTED: tuple[Provider, ...] = (
     Kwok(),
     Kind(),
-    K3dProvider(),
+    K3d(),
     Existing(),
 )
 

@@ -96,8 +96,7 @@ def reach(engine: Engine, declared: Federation | None, tell: Callable[[str], Non
 
 def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, tell: Callable[[str], None]) -> None:
     """Take the kubeconfig that the stack file names; the one of the last run serves where that cannot be read."""
-    then: dict[str, str] = json.loads(cluster.config)
-    written, context = then["kubeconfig"], then["context"]
+    written, context = cluster.settings.spec.kubeconfig, cluster.settings.spec.context
     if declared and declared.kubeconfig:
         written, context = declared.kubeconfig, declared.context or ""
     home = engine.workspace.home
@@ -116,7 +115,7 @@ def _proven(engine: Engine, cluster: RecordedCluster) -> ProcessResult:
 
 def _starts(engine: Engine, cluster: RecordedCluster, tell: Callable[[str], None]) -> bool:
     """Start a cluster and tell what had to be mended; says whether there was one to start."""
-    done = engine.run_job(cluster.job, "start", cluster.settings, stdin=cluster.config)
+    done = engine.run_job(cluster.job, "start", cluster.settings)
     if done.returncode not in (0, GONE):
         raise EngineError(done.stderr.strip())
     if done.returncode == GONE:

@@ -17,7 +17,7 @@ import psutil
 
 from mesh_federation import process
 from mesh_federation.clusters.registry import PROVIDERS
-from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.settings import ClusterSettings, ProviderSettings
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
 from mesh_federation.jobs import crds, document, kubeconfig, remote_reader
@@ -56,16 +56,14 @@ class RecordedCluster:
         urn: of the command that made it.
         job: that makes and starts it.
         settings: of that job.
-        config: what the job reads on standard input.
         outgoing: a newer generation has taken its place, and the next run deletes it.
         kubeconfig: settings of the job that writes its kubeconfig for people; None if a run was cut short.
         printed: what the job printed when it was last run; of an existing cluster, which one it is.
     """
 
     urn: str
-    job: Job[Any]
-    settings: ClusterSettings
-    config: str
+    job: Job[ProviderSettings]
+    settings: ProviderSettings
     outgoing: bool = False
     kubeconfig: ClusterSettings | None = None
     printed: str = ""
@@ -371,7 +369,7 @@ def _step(told: dict[str, Any]) -> Step:
     return Step(told["op"], told["urn"].rpartition("::")[2], tuple(fields))
 
 
-def _cluster_job(command: dict[str, Any]) -> Job[Any] | None:
+def _cluster_job(command: dict[str, Any]) -> Job[ProviderSettings] | None:
     """Return the job by which a command makes a cluster; None if it makes none."""
     name, action = _creates(command["inputs"])
     return JOBS.get(name) if action == "create" else None
@@ -391,13 +389,14 @@ def _writes_kubeconfig(command: dict[str, Any]) -> bool:
     return _creates(command["inputs"]) == (kubeconfig.JOB.name, "create") and not command.get("delete")
 
 
-def _recorded(command: dict[str, Any], job: Job[Any], kubeconfigs: Mapping[str, ClusterSettings]) -> RecordedCluster:
-    settings: ClusterSettings = _settings(job, command)
+def _recorded(
+    command: dict[str, Any], job: Job[ProviderSettings], kubeconfigs: Mapping[str, ClusterSettings]
+) -> RecordedCluster:
+    settings = _settings(job, command)
     return RecordedCluster(
         urn=command["urn"],
         job=job,
         settings=settings,
-        config=command["inputs"]["stdin"],
         outgoing=bool(command.get("delete")),
         kubeconfig=kubeconfigs.get(settings.name),
         printed=str(command.get("outputs", {}).get("stdout") or ""),

@@ -21,22 +21,21 @@ from mesh_federation.jobs import (
 )
 from mesh_federation.jobs.job import Job
 
-JOBS: Mapping[str, Job[Any]] = {
-    job.name: job
-    for job in (
-        *cluster.JOBS.values(),
-        crds.JOB,
-        egress_ready.JOB,
-        export_check.JOB,
-        host_release.JOB,
-        kubeconfig.JOB,
-        load_balancer.JOB,
-        namespace.JOB,
-        ownership_check.JOB,
-        prerequisites.JOB,
-        proxy_trust.JOB,
-        remote_reader.JOB,
-        root_distribution.JOB,
-        webhook.JOB,
-    )
-}
+_LISTED: tuple[Job[Any], ...] = (
+    *cluster.JOBS.values(),
+    crds.JOB,
+    egress_ready.JOB,
+    export_check.JOB,
+    host_release.JOB,
+    kubeconfig.JOB,
+    load_balancer.JOB,
+    namespace.JOB,
+    ownership_check.JOB,
+    prerequisites.JOB,
+    proxy_trust.JOB,
+    remote_reader.JOB,
+    root_distribution.JOB,
+    webhook.JOB,
+)
+
+JOBS: Mapping[str, Job[Any]] = {job.name: job for job in _LISTED}

@@ -9,6 +9,7 @@ from benchmarks.lab import walkthrough
 from benchmarks.lab.crossing import crossing
 from benchmarks.scratch import CHECKOUT, BenchError
 from mesh_federation import loader
+from mesh_federation.clusters.kind import Kind
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.istio_values import ADDRESS_ANNOTATION
 from mesh_federation.stack.config import Federation
@@ -109,7 +110,8 @@ def test_the_script_ends_where_a_step_fails(folder: Path, step: str) -> None:
 def test_the_script_is_given_what_the_product_uses(folder: Path) -> None:
     planned = plan(federation(), "east-west")
     west = planned.clusters["west"]
-    assert json.loads((folder / "west" / "kind.json").read_text(encoding="utf-8")) == json.loads(west.provision.config)
+    written = json.loads((folder / "west" / "kind.json").read_text(encoding="utf-8"))
+    assert written == Kind().labelled(west.provision.settings)
     assert (folder / "west" / "name").read_text(encoding="utf-8") == west.provision.name
     gateway = json.loads((folder / "west" / "gateway.json").read_text(encoding="utf-8"))
     assert gateway["service"]["annotations"][ADDRESS_ANNOTATION] == west.addresses[0]

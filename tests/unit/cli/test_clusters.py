@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.settings import ClusterSpec
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.jobs import document
 from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.clusters.stand import provided
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
 KUBECTL = """#!/bin/sh
@@ -41,8 +42,7 @@ def existing(desk: Desk, mesh: Mesh) -> Desk:
         "type": "command:local:Command",
         "inputs": {
             "create": "python3 -m mesh_federation.jobs existing create",
-            "environment": {"JOB": document.write(ClusterSettings("east-1a2b3c", "east", STACK))},
-            "stdin": json.dumps({"kubeconfig": "then", "context": ""}),
+            "environment": {"JOB": document.write(provided("east-1a2b3c", ClusterSpec(kubeconfig="then"), STACK))},
         },
         "outputs": {"stdout": UID},
     }

@@ -13,7 +13,7 @@ import pytest
 
 from mesh_federation.clusters import journal
 from mesh_federation.clusters.local_cluster import LocalCluster
-from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.settings import ClusterSettings, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import clusters
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
@@ -22,6 +22,7 @@ from mesh_federation.jobs import document
 from mesh_federation.jobs.cluster import JOBS
 from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
+from tests.unit.clusters.stand import simulated
 
 SALT = "encryptionsalt: v1:abc:def"
 
@@ -367,7 +368,12 @@ def test_engines_that_are_at_work_are_told_by_their_locks(desk: Desk, dead: int)
 # Clusters in the state.
 
 
-EAST, WEST = ClusterSettings("east-1a2b3c", "east", STACK), ClusterSettings("west-1", "west", STACK)
+EAST, WEST = simulated("east-1a2b3c", STACK), simulated("west-1", STACK)
+
+
+def reached(settings: ProviderSettings) -> ClusterSettings:
+    """Settings of the job that writes the kubeconfig of a cluster."""
+    return ClusterSettings(settings.name, settings.logical, settings.stack)
 
 
 def command(create: str, settings: ClusterSettings = EAST, **inputs: object) -> dict[str, object]:
@@ -383,7 +389,7 @@ def command(create: str, settings: ClusterSettings = EAST, **inputs: object) -> 
 def test_a_command_that_makes_something_else_is_no_cluster(desk: Desk, script: str) -> None:
     """Many are fed a kubeconfig, and some have an action of that name too."""
     created = f"python3 -m mesh_federation.jobs {script} create"
-    assert recorded(desk, command(created, stdin={"ciphertext": "a secret"})) == []
+    assert recorded(desk, command(created, reached(EAST), stdin={"ciphertext": "a secret"})) == []
 
 
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::east-create"
@@ -397,12 +403,11 @@ def recorded(desk: Desk, *resources: dict[str, object]) -> list[RecordedCluster]
 
 
 def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: Desk) -> None:
-    assert recorded(desk, command(KWOK, stdin='{"nodes": 1}')) == [
+    assert recorded(desk, command(KWOK)) == [
         RecordedCluster(
             urn=URN,
             job=JOBS["kwok"],
             settings=EAST,
-            config='{"nodes": 1}',
         )
     ]
     assert desk.calls() == [f"stack export --stack={STACK} --non-interactive"]
@@ -411,7 +416,7 @@ def test_clusters_are_read_from_the_state_with_all_that_makes_them_again(desk: D
 @pytest.mark.parametrize(
     "other",
     [
-        command(KUBECONFIG),
+        command(KUBECONFIG, reached(EAST)),
         command("python3 -m mesh_federation.jobs crds", stdin="x"),
         command("python3 -m mesh_federation.jobs kwok delete", stdin="x"),
         command("python3 -m somebody.elses.script create", stdin="x"),
@@ -425,17 +430,17 @@ def test_what_makes_no_cluster_is_not_taken_for_one(desk: Desk, other: dict[str,
     assert recorded(desk, other) == []
 
 
-def kubeconfig(settings: ClusterSettings = EAST) -> dict[str, object]:
-    return command(KUBECONFIG, settings)
+def kubeconfig(settings: ProviderSettings = EAST) -> dict[str, object]:
+    return command(KUBECONFIG, reached(settings))
 
 
 def test_a_cluster_is_recorded_with_what_writes_its_kubeconfig(desk: Desk) -> None:
-    [cluster] = recorded(desk, command(KWOK, stdin="a"), kubeconfig(), kubeconfig(WEST))
-    assert cluster.kubeconfig == EAST
+    [cluster] = recorded(desk, command(KWOK), kubeconfig(), kubeconfig(WEST))
+    assert cluster.kubeconfig == reached(EAST)
 
 
 def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
-    both = recorded(desk, command(KWOK, stdin="a"), command(KWOK, stdin="b") | {"delete": True})
+    both = recorded(desk, command(KWOK), command(KWOK) | {"delete": True})
     assert [cluster.outgoing for cluster in both] == [False, True]
 
 
@@ -481,9 +486,7 @@ def scripts(desk: Desk) -> Path:
 
 def started(desk: Desk, name: str, stack: str = STACK) -> None:
     """Leave the journal of a job that began to make a cluster."""
-    cluster = LocalCluster(
-        ClusterSettings(name, name.partition("-")[0], stack), Workdir(desk.workspace.home, desk.root)
-    )
+    cluster = LocalCluster(simulated(name, stack), Workdir(desk.workspace.home, desk.root))
     journal.record(cluster, "kwok")
 
 
@@ -514,9 +517,9 @@ def told(_: str) -> None:
 
 
 def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) -> None:
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     clusters.wake(desk.engine, told)
-    assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c config\n"
+    assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c \n"
     assert not [call for call in desk.calls() if call.startswith("state")]
 
 
@@ -527,8 +530,8 @@ def test_kubeconfigs_are_written_again_for_the_clusters_that_are_there(desk: Des
         "open(os.path.join(os.environ['MESH_HOME'], json.loads(os.environ['JOB'])['logical']), 'w')",
     )
     desk = desk.ambient(GONE=WEST.name)
-    gone = command(KWOK, WEST, stdin="config")
-    recorded(desk, command(KWOK, stdin="config"), kubeconfig(), gone, kubeconfig(WEST))
+    gone = command(KWOK, WEST)
+    recorded(desk, command(KWOK), kubeconfig(), gone, kubeconfig(WEST))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
     assert (desk.workspace.home / "east").exists() and not (desk.workspace.home / "west").exists()
@@ -540,7 +543,7 @@ def test_a_cluster_that_is_gone_is_no_longer_marked_as_reached_until_it_is_made_
     mark.parent.mkdir(parents=True)
     mark.write_text("east-1a2b3c", encoding="utf-8")
     desk = desk.ambient(GONE=EAST.name)
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     clusters.wake(desk.engine, told)
     assert not mark.exists()
 
@@ -549,7 +552,7 @@ def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(d
     mark = desk.workspace.home / "kubeconfigs" / STACK / ".west.of"
     mark.parent.mkdir(parents=True)
     mark.write_text("west-9", encoding="utf-8")
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     with pytest.raises(EngineError, match="dev made west-9 in this checkout, but this checkout's own state does not"):
         clusters.wake(desk.engine, told)
     assert not scripts.exists()
@@ -557,13 +560,13 @@ def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(d
 
 def test_a_cluster_whose_making_was_cut_short_goes_on_being_made(desk: Desk, scripts: Path) -> None:
     started(desk, "west-1a2b3c")
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     clusters.wake(desk.engine, told)
 
 
 def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(MENDED="node-1 did not run: restarted\n")
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
     assert said == ["node-1 did not run: restarted"]
@@ -571,7 +574,7 @@ def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -
 
 def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(GONE=EAST.name)
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     said: list[str] = []
     clusters.wake(desk.engine, said.append)
     assert said == ["cluster east-1a2b3c is gone: it is made anew, with everything in it"]
@@ -580,13 +583,13 @@ def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so
 
 def test_an_old_generation_that_is_gone_is_left_to_the_engine(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(GONE=EAST.name)
-    recorded(desk, command(KWOK, stdin="config") | {"delete": True})
+    recorded(desk, command(KWOK) | {"delete": True})
     clusters.wake(desk.engine, told)
     assert not [call for call in desk.calls() if call.startswith("state")]
 
 
 def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(FAIL="etcd: corrupt")
-    recorded(desk, command(KWOK, stdin="config"))
+    recorded(desk, command(KWOK))
     with pytest.raises(EngineError, match="^etcd: corrupt$"):
         clusters.wake(desk.engine, told)

@@ -8,10 +8,10 @@ import pytest
 
 from mesh_federation.clusters import journal
 from mesh_federation.clusters.local_cluster import LocalCluster
-from mesh_federation.clusters.settings import ClusterSettings
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import state_owner
 from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.clusters.stand import simulated
 
 ENGINES = ("up --yes", "preview", "verify", "down --yes")
 """Commands that read or change a stack's state."""
@@ -19,9 +19,7 @@ ENGINES = ("up --yes", "preview", "verify", "down --yes")
 
 def noted(desk: Desk, name: str = "west-1a2b3c", provisioner: str = "kwok") -> Path:
     """Leave what a cluster leaves that a job of this checkout made, and a job that removes it."""
-    cluster = LocalCluster(
-        ClusterSettings(name, name.partition("-")[0], STACK), Workdir(desk.workspace.home, desk.root)
-    )
+    cluster = LocalCluster(simulated(name, STACK), Workdir(desk.workspace.home, desk.root))
     journal.record(cluster, provisioner)
     desk.job(
         provisioner,

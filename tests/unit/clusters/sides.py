@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mesh_federation.clusters.container_provider import ContainerProvider
-from mesh_federation.clusters.k3d import K3D
-from mesh_federation.clusters.kind import KIND
+from mesh_federation.clusters.k3d import K3d
+from mesh_federation.clusters.kind import Kind
+from tests.unit.clusters.stand import in_docker
 
 NAME = "east-1a2b3c"
 LABEL = "mesh-federation/config"
@@ -22,7 +23,6 @@ class Side:
         worker: the other one.
         made: address of each container, by its id.
         running: what Docker shows of the complete cluster.
-        written: gives its configuration, for a hash and a port of this machine.
         kubectl: how the API server is asked from inside.
         refused: what it says when it cannot have an image.
         taken: what it says when somebody has the name.
@@ -33,7 +33,6 @@ class Side:
     worker: str
     made: Mapping[str, str]
     running: str
-    written: Callable[[str, int], str]
     kubectl: str
     refused: Callable[[str, str], str]
     taken: str
@@ -48,9 +47,10 @@ class Side:
         """What a person types to remove the cluster."""
         return self.provider.removal(NAME)
 
-    def config(self, label: str = "abc", port: int = 8080) -> str:
-        """Write the configuration of the cluster."""
-        return self.written(label, port)
+    @property
+    def config(self) -> str:
+        """The configuration of the cluster."""
+        return json.dumps(self.provider.labelled(in_docker(NAME)), indent=2, sort_keys=True)
 
     def members(self, label: str = "abc", **ready: str) -> str:
         """Node objects as the API server gives them."""
@@ -65,24 +65,12 @@ class Side:
         return json.dumps({"items": items})
 
 
-def _kind(label: str, port: int) -> str:
-    node = {"role": "control-plane", "labels": {LABEL: label}, "extraPortMappings": [{"hostPort": port}]}
-    return json.dumps({"nodes": [node, {"role": "worker", "labels": {LABEL: label}}]})
-
-
-def _k3d(label: str, port: int) -> str:
-    labels = [{"label": f"{LABEL}={label}", "nodeFilters": ["server:*", "agent:*"]}]
-    ports = [{"port": f"127.0.0.1:{port}:80/tcp", "nodeFilters": ["server:0:direct"]}]
-    return json.dumps({"options": {"k3s": {"nodeLabels": labels}}, "ports": ports})
-
-
 KIND_SIDE = Side(
-    provider=KIND,
+    provider=Kind(),
     main=f"{NAME}-control-plane",
     worker=f"{NAME}-worker",
     made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3"},
     running=f"id-main {NAME}-control-plane running\nid-worker {NAME}-worker running\n",
-    written=_kind,
     kubectl=f"docker exec {NAME}-control-plane kubectl --kubeconfig=/etc/kubernetes/admin.conf",
     refused=lambda image, why: (
         f'ERROR: failed to create cluster: failed to pull image "{image}": command "docker pull {image}" failed with'
@@ -93,12 +81,11 @@ KIND_SIDE = Side(
 
 SERVER, AGENT, PROXY = (f"k3d-{NAME}-{part}" for part in ("server-0", "agent-0", "serverlb"))
 K3D_SIDE = Side(
-    provider=K3D,
+    provider=K3d(),
     main=SERVER,
     worker=AGENT,
     made={"id-main": "172.30.0.2", "id-worker": "172.30.0.3", "id-proxy": "172.30.0.4"},
     running=f"id-proxy {PROXY} running\nid-worker {AGENT} running\nid-main {SERVER} running\n",
-    written=_k3d,
     kubectl=f"docker exec {SERVER} kubectl --kubeconfig=/output/kubeconfig.yaml",
     refused=lambda image, why: (
         "\x1b[31mERRO\x1b[0m[0002] failed Cluster Creation: failed setup of server/agent node"

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mesh_federation.clusters.local_cluster import LocalCluster
-from mesh_federation.clusters.provider import LabNetwork
-from mesh_federation.clusters.settings import ClusterSettings, ContainerClusterSettings
+from mesh_federation.clusters.settings import ClusterSettings, ClusterSpec, LabNetwork, PortMapping, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.jobs import document
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, JobContext
@@ -119,11 +118,11 @@ class Stand:
         """Where ports are reserved."""
         return self.workdir.shared / "ports"
 
-    def cluster(self, name: str) -> LocalCluster[ClusterSettings]:
-        """A cluster on this machine."""
-        return LocalCluster(named(name), self.workdir)
+    def cluster(self, name: str) -> LocalCluster:
+        """A simulated cluster on this machine."""
+        return LocalCluster(simulated(name), self.workdir)
 
-    def of_containers(self, name: str, stack: str = "dev") -> LocalCluster[ContainerClusterSettings]:
+    def of_containers(self, name: str, stack: str = "dev") -> LocalCluster:
         """A cluster of containers on this machine."""
         return LocalCluster(in_docker(name, stack=stack), self.workdir)
 
@@ -248,9 +247,27 @@ NETWORK = LabNetwork("mesh-lab", "172.30.0.0/16")
 """The lab's network in all tests."""
 
 
-def in_docker(name: str, within: int = 300, stack: str = "dev") -> ContainerClusterSettings:
-    """Settings of a cluster of containers, by its real name."""
-    return ContainerClusterSettings(name, name.rpartition("-")[0], stack, NETWORK, within)
+def in_docker(name: str, within: int = 300, stack: str = "dev", label: str = "abc") -> ProviderSettings:
+    """Settings of a cluster of two containers that publishes port 8080, by its real name."""
+    spec = ClusterSpec(
+        pod_subnet="10.10.0.0/16",
+        service_subnet="10.255.10.0/24",
+        nodes=2,
+        ports=(PortMapping(80, 8080, "127.0.0.1", "TCP"),),
+        ready_within_seconds=within,
+        network=NETWORK,
+    )
+    return provided(name, spec, stack, label)
+
+
+def simulated(name: str, stack: str = "dev") -> ProviderSettings:
+    """Settings of a simulated cluster of three nodes, by its real name."""
+    return provided(name, ClusterSpec("10.10.0.0/16", "10.255.10.0/24", nodes=3, kubernetes_version="1.34.4"), stack)
+
+
+def provided(name: str, spec: ClusterSpec, stack: str = "dev", label: str = "abc") -> ProviderSettings:
+    """Settings of a provider's job."""
+    return ProviderSettings(name, name.rpartition("-")[0], stack, label, spec)
 
 
 def named(name: str, stack: str = "dev") -> ClusterSettings:

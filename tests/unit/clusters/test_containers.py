@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mesh_federation.clusters import containers, generations, journal, kubeconfigs, machine_limits, readiness
-from mesh_federation.clusters.local_cluster import GONE, ContainerCluster
+from mesh_federation.clusters import generations, journal, kubeconfigs, machine_limits, readiness
+from mesh_federation.clusters.local_cluster import GONE, LocalCluster
 from mesh_federation.clusters.machine_limits import GIB, Limits
 from tests.unit.clusters.sides import LABEL, NAME, SIDES, Side
 from tests.unit.clusters.stand import Ended, Held, Stand, ended, in_docker, waits_for_lock
@@ -45,11 +45,9 @@ def started(stand: Stand) -> None:
 
 
 def create(
-    stand: Stand, side: Side, text: str | None = None, within: int = 300, variables: Mapping[str, str] | None = None
+    stand: Stand, side: Side, label: str = "abc", within: int = 300, variables: Mapping[str, str] | None = None
 ) -> Ended:
-    return stand.run(
-        side.program, "create", stdin=text or side.config(), settings=in_docker(NAME, within), variables=variables
-    )
+    return stand.run(side.program, "create", settings=in_docker(NAME, within, label=label), variables=variables)
 
 
 def other(
@@ -72,7 +70,7 @@ def created(stand: Stand, side: Side) -> bool:
 
 
 @pytest.fixture
-def here(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> ContainerCluster:
+def here(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> LocalCluster:
     """The cluster, for the process of the test, which is on the machine of stubs."""
     stand.enter(monkeypatch)
     return stand.of_containers(NAME)
@@ -85,7 +83,7 @@ def test_the_network_is_there_with_its_addresses_before_a_cluster_is_made(side: 
     machine(stand, side, NOTHING, side.running)
     made = create(stand, side)
     assert (made.status, made.err) == (0, "")
-    assert stand.calls(side.program)[0].stdin == side.config()
+    assert stand.calls(side.program)[0].stdin == side.config
     lines = stand.lines()
     network = lines.index(
         "docker network create --subnet=172.30.0.0/16 --ip-range=172.30.0.0/17 --label=mesh-federation mesh-lab"
@@ -129,29 +127,29 @@ def test_a_worker_that_does_not_get_ready_in_the_stack_files_time_is_named(side:
 
 
 def test_without_memory_nothing_is_begun(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, NOTHING, side.running)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(memory=GIB // 2))
     with pytest.raises(SystemExit, match=f"cluster {NAME} is not begun: 0.5 GiB of memory available"):
-        containers.create(side.provider, here, side.config())
+        side.provider.create(here)
     assert not created(stand, side) and not stand.folder(NAME).exists()
     assert not any("network" in line for line in stand.lines())
 
 
 def test_a_machine_that_is_only_short_of_memory_gets_its_chance(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, NOTHING, side.running)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(memory=GIB))
-    containers.create(side.provider, here, side.config())
+    side.provider.create(here)
     assert created(stand, side)
 
 
 def test_other_checkouts_wait_while_a_cluster_of_the_name_is_made(side: Side, stand: Stand) -> None:
     machine(stand, side, NOTHING, side.running)
     lock = Held(stand.root / "cache" / "mesh-federation" / "locks" / f"cluster-{NAME}")
-    process = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
+    process = stand.begin(side.program, "create", settings=SETTINGS)
     assert waits_for_lock(process)
     assert stand.calls() == []
     lock.release()
@@ -161,7 +159,7 @@ def test_other_checkouts_wait_while_a_cluster_of_the_name_is_made(side: Side, st
 def test_the_network_stays_while_a_cluster_is_put_into_it(side: Side, stand: Stand) -> None:
     gate = stand.when(side.program, "create", hold="create")
     machine(stand, side, NOTHING, side.running)
-    maker = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
+    maker = stand.begin(side.program, "create", settings=SETTINGS)
     with gate.open("w") as opened:
         remover = stand.begin(side.program, "delete", settings=in_docker("west-4d5e6f"))
         assert waits_for_lock(remover)
@@ -193,7 +191,7 @@ def test_a_stopped_cluster_of_ours_is_started_and_adopted(side: Side, stand: Sta
 def test_a_cluster_from_another_configuration_is_refused_with_both(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running, label="old")
     finished(stand, side)
-    refused = create(stand, side, side.config("new"))
+    refused = create(stand, side, "new")
     assert refused.status == 1
     assert f"{side.main} has: {LABEL}=old\n  the stack file asks for: {LABEL}=new\n  -> remove it with" in refused.err
     assert stand.calls(side.program) == []
@@ -225,7 +223,7 @@ def test_a_cluster_that_lost_a_node_is_made_anew(side: Side, stand: Stand) -> No
 def test_a_killed_script_leaves_its_mark_before_anything_is_made(side: Side, stand: Stand) -> None:
     gate = stand.when(side.program, "create", hold="create")
     machine(stand, side, NOTHING)
-    process = stand.begin(side.program, "create", stdin=side.config(), settings=SETTINGS)
+    process = stand.begin(side.program, "create", settings=SETTINGS)
     with gate.open("w") as opened:
         [entry] = journal.entries(stand.home, "dev")
         assert entry.job == side.program  # by which `./mesh` removes it
@@ -238,7 +236,7 @@ def test_a_killed_script_leaves_its_mark_before_anything_is_made(side: Side, sta
 def test_a_foreign_cluster_is_refused_with_both_configurations(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running)
     stand.when("docker", *side.kubectl.split()[1:], out=side.members("theirs"))
-    refused = create(stand, side, side.config("ours"))
+    refused = create(stand, side, "ours")
     assert refused.status == 1
     assert refused.err.startswith(f"there is a cluster {NAME} that this checkout did not make")
     assert f"it has: {LABEL}=theirs\n  the stack file asks for: {LABEL}=ours\n  -> " in refused.err
@@ -248,7 +246,7 @@ def test_a_foreign_cluster_is_refused_with_both_configurations(side: Side, stand
 def test_a_foreign_cluster_is_refused_even_where_its_configuration_is_the_same(side: Side, stand: Stand) -> None:
     machine(stand, side, side.running)
     stand.when("docker", "exec", out=side.members("abc"))
-    assert create(stand, side, side.config("abc")).status == 1
+    assert create(stand, side, "abc").status == 1
     assert stand.calls(side.program) == []
 
 
@@ -363,13 +361,13 @@ def test_what_keeps_docker_from_working_is_told_in_plain_words(side: Side, stand
 
 
 def test_a_failure_that_nobody_knows_is_told_with_what_the_machine_is_short_of(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, NOTHING)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(instances=128))
     stand.when(side.program, "create", status=1, err='could not find a log line that matches "Reached target"\n')
     with pytest.raises(SystemExit) as ended:
-        containers.create(side.provider, here, side.config())
+        side.provider.create(here)
     said = str(ended.value)
     assert "could not find a log line" in said
     assert "This may be why: fs.inotify.max_user_instances is 128, kind wants 512\n  -> sudo sysctl -w" in said
@@ -425,7 +423,7 @@ def test_start_makes_a_network_that_was_pruned(side: Side, stand: Stand) -> None
 
 
 def test_start_waits_until_the_cluster_answers_and_every_node_is_ready(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, side.running)
     finished(stand, side)
@@ -436,22 +434,22 @@ def test_start_waits_until_the_cluster_answers_and_every_node_is_ready(
         out=[side.members(worker="Unknown"), side.members(main="False"), side.members()],
     )
     monkeypatch.setattr(readiness, "time", SimpleNamespace(sleep=lambda _: None, monotonic=lambda: 0))
-    containers.start(side.provider, here)
+    side.provider.start(here)
     asked = [call.argv[2] for call in stand.calls("kubectl")]
     assert asked.count("--raw=/readyz") == 5 and asked.count("--raw=/api/v1/nodes") == 3
 
 
 def test_nodes_that_are_not_ready_are_watched_and_asked_for_no_longer_than_the_stack_file_says(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, side.running)
     finished(stand, side)
     stand.when("kubectl", "--raw=/api/v1/nodes", out=[side.members(main="False"), side.members()])
     slept: list[float] = []
     monkeypatch.setattr(readiness, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: 0))
-    containers.ready(side.provider, here)
+    side.provider.ready(here)
     (watched,) = (call.argv[1:] for call in stand.calls("kubectl") if "wait" in call.argv)
-    within = f"--timeout={SETTINGS.ready_within_seconds}s"
+    within = f"--timeout={SETTINGS.spec.ready_within_seconds}s"
     assert watched == ["wait", "--for=condition=Ready", within, f"node/{side.main}", f"node/{side.worker}"]
     assert not slept
 
@@ -568,7 +566,7 @@ def on_pause(monkeypatch: pytest.MonkeyPatch, act: Callable[[float], None]) -> N
 def test_only_a_cluster_that_was_replaced_gives_its_importers_a_moment(
     side: Side,
     stand: Stand,
-    here: ContainerCluster,
+    here: LocalCluster,
     monkeypatch: pytest.MonkeyPatch,
     current: dict[str, str],
     pauses: int,
@@ -579,15 +577,15 @@ def test_only_a_cluster_that_was_replaced_gives_its_importers_a_moment(
         reach(stand, stack, real)
     paused: list[bool] = []
     on_pause(monkeypatch, lambda _: paused.append(deleted(stand, side)))
-    containers.delete(side.provider, here)
+    side.provider.delete(here)
     assert paused == [False] * pauses  # before the deletion, not after it
     assert deleted(stand, side)
 
 
 def test_nobody_waits_for_a_replaced_cluster_that_is_gone_already(
-    side: Side, stand: Stand, here: ContainerCluster, monkeypatch: pytest.MonkeyPatch
+    side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, NOTHING)
     reach(stand, "dev", "east-999999")
     on_pause(monkeypatch, lambda _: pytest.fail("waited"))
-    containers.delete(side.provider, here)
+    side.provider.delete(here)

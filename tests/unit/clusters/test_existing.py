@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.clusters.identity import SILENT
-from tests.unit.clusters.stand import Ended, Stand, named
+from tests.unit.clusters.stand import Ended, Stand, simulated
 
 NAME = "prod-1a2b3c"
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -25,7 +25,7 @@ def kubeconfig(stand: Stand) -> Path:
 
 
 def run(stand: Stand, action: str, printed: str = "") -> Ended:
-    return stand.run("existing", action, stdin="{}", settings=named(NAME), previous=printed)
+    return stand.run("existing", action, settings=simulated(NAME), previous=printed)
 
 
 @pytest.mark.parametrize("action", ["create", "update"])

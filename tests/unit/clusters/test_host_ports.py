@@ -47,7 +47,7 @@ def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_who_has_a_port_is_told_with_what_to_do(stand: Stand, listed: str, what: str, fix: str) -> None:
     stand.when("docker", "ps", "--filter=publish=8080", out=listed)
-    told = host_ports.conflict(stand.cluster(NAME), 8080)
+    told = host_ports.conflict(stand.cluster(NAME), 8080, "k3d.cluster")
     assert told.what.startswith(f"cluster {NAME} cannot publish port 8080: ")
     assert what in told.what and fix in told.fix
     assert "set another clusters.east.ports[].host" in told.fix
@@ -55,6 +55,6 @@ def test_who_has_a_port_is_told_with_what_to_do(stand: Stand, listed: str, what:
 
 @pytest.mark.usefixtures("path")
 def test_nodes_of_kind_and_k3d_are_known(stand: Stand) -> None:
-    host_ports.conflict(stand.cluster(NAME), 8080)
+    host_ports.conflict(stand.cluster(NAME), 8080, "k3d.cluster")
     (line,) = stand.lines("docker")
     assert '{{.Label "io.x-k8s.kind.cluster"}}{{.Label "k3d.cluster"}}' in line

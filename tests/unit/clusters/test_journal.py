@@ -7,13 +7,14 @@ import pytest
 
 from mesh_federation.clusters import journal
 from mesh_federation.clusters.journal import JournalEntry
-from tests.unit.clusters.stand import Stand, named
+from mesh_federation.jobs import document
+from tests.unit.clusters.stand import Stand, simulated
 
 
 def test_an_entry_has_what_removing_the_cluster_needs_and_nothing_of_the_environment(stand: Stand) -> None:
     journal.record(stand.cluster("east-1"), "kwok")
     [entry] = journal.entries(stand.home, "dev")
-    assert entry == JournalEntry("kwok", {"name": "east-1", "logical": "east", "stack": "dev"})
+    assert entry == JournalEntry("kwok", json.loads(document.write(stand.cluster("east-1").settings)))
     assert entry.name == "east-1"
 
 
@@ -34,13 +35,12 @@ def test_a_job_killed_while_it_writes_has_begun_nothing(stand: Stand, monkeypatc
 
 def test_a_simulated_cluster_is_recorded_before_it_is_made_and_forgotten_with_it(stand: Stand) -> None:
     gate = stand.when("kwokctl", "create", hold="create")
-    config = {"kubernetesVersion": "1.34.4", "nodes": 1, "podSubnet": "10.1.0.0/16", "serviceSubnet": "10.2.0.0/24"}
-    making = stand.begin("kwok", "create", stdin=json.dumps(config), settings=named("east-1"))
+    making = stand.begin("kwok", "create", settings=simulated("east-1"))
     with gate.open("w") as opened:
         assert [entry.name for entry in journal.entries(stand.home, "dev")] == ["east-1"]
         making.kill()
         making.communicate()
         opened.write("go")
     [left] = journal.entries(stand.home, "dev")
-    assert stand.run(left.job, "delete", settings=named(left.name)).status == 0
+    assert stand.run(left.job, "delete", settings=simulated(left.name)).status == 0
     assert journal.entries(stand.home, "dev") == []

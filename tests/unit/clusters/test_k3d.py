@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from mesh_federation.clusters.docker import Node
-from mesh_federation.clusters.k3d import K3D
+from mesh_federation.clusters.k3d import K3d
 from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
 from tests.unit.clusters.stand import Call, Ended, Stand
 from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other, started
@@ -30,7 +30,7 @@ def is_of_its_own(stand: Stand, call: Call) -> bool:
 def test_a_cluster_is_made_from_its_configuration_and_then_asked_for_its_kubeconfig(stand: Stand) -> None:
     assert made(stand).status == 0
     assert stand.lines("k3d") == [f"k3d cluster create {NAME} --config=-", f"k3d kubeconfig get {NAME}"]
-    assert [call.stdin for call in stand.calls("k3d")] == [K3D_SIDE.config(), ""]
+    assert [call.stdin for call in stand.calls("k3d")] == [K3D_SIDE.config, ""]
 
 
 def test_a_cluster_is_not_complete_before_its_api_server_knows_every_node(stand: Stand) -> None:
@@ -162,10 +162,6 @@ def test_an_image_of_k3ds_own_that_cannot_be_pulled_is_told_with_its_setting(
 def test_servers_come_before_agents_and_many_of_them_in_order() -> None:
     names = ("serverlb", "agent-1", "server-0", "tools", "agent-0")
     nodes = [Node(f"id-{name}", f"k3d-{NAME}-{name}", running=True) for name in names]
-    assert [node.id for node in K3D.lasting(NAME, nodes)] == ["id-server-0", "id-agent-0", "id-agent-1", "id-serverlb"]
-    assert [node.id for node in K3D.members(NAME, nodes)] == ["id-server-0", "id-agent-0", "id-agent-1"]
-
-
-def test_a_configuration_without_ports_publishes_none() -> None:
-    read = K3D.config('{"options": {"k3s": {"nodeLabels": [{"label": "k=v"}]}}}')
-    assert (read.labels, read.published) == ({"k": "v"}, frozenset())
+    started = [node.id for node in K3d().in_start_order(NAME, nodes)]
+    assert started == ["id-server-0", "id-agent-0", "id-agent-1", "id-serverlb"]
+    assert [node.id for node in K3d().kubernetes_nodes(NAME, nodes)] == started[:-1]

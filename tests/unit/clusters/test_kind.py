@@ -1,8 +1,5 @@
 """What only kind's job does; test_containers.py has what it shares with k3d's."""
 
-import pytest
-
-from mesh_federation.clusters.kind import KIND
 from tests.unit.clusters.sides import KIND_SIDE, NAME
 from tests.unit.clusters.stand import Stand
 from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other
@@ -29,9 +26,3 @@ def test_the_users_kubeconfig_is_spared_when_a_cluster_is_removed(stand: Stand) 
     finished(stand, KIND_SIDE)
     assert other(stand, KIND_SIDE, "delete").status == 0
     assert stand.lines("kind") == [f"kind delete cluster --name={NAME} --kubeconfig={stand.folder(NAME)}/kubeconfig"]
-
-
-@pytest.mark.parametrize("more", ["", ', "extraPortMappings": []'])
-def test_a_configuration_without_ports_publishes_none(more: str) -> None:
-    read = KIND.config(f'{{"nodes": [{{"labels": {{"k": "v"}}{more}}}, {{"labels": {{"k": "v"}}}}]}}')
-    assert (read.labels, read.published) == ({"k": "v"}, frozenset())

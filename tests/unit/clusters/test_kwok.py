@@ -16,9 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 from mesh_federation.clusters import kwok
-from tests.unit.clusters.stand import Ended, Held, Stand, ended, named, numbers, waits_for_lock
+from tests.unit.clusters.stand import Ended, Held, Stand, ended, numbers, simulated, waits_for_lock
 
-CONFIG = {"kubernetesVersion": "1.34.4", "nodes": 3, "podSubnet": "10.10.0.0/16", "serviceSubnet": "10.255.10.0/24"}
 EAST = "east-1a2b3c"
 
 
@@ -27,7 +26,7 @@ def create(stand: Stand, name: str = EAST) -> Ended:
 
 
 def begin(stand: Stand, name: str = EAST) -> subprocess.Popen[str]:
-    return stand.begin("kwok", "create", stdin=json.dumps(CONFIG), settings=named(name))
+    return stand.begin("kwok", "create", settings=simulated(name))
 
 
 def made(stand: Stand, name: str = EAST) -> None:
@@ -136,7 +135,7 @@ def test_a_kubeconfig_that_is_lost_or_another_clusters_is_written_again(stand: S
     (stand.home / "kwok" / "clusters" / EAST / "kubeconfig.yaml").write_text("server: east", encoding="utf-8")
     if text:
         (stand.folder(EAST) / "kubeconfig").write_text(text, encoding="utf-8")
-    assert stand.run("kwok", "start", settings=named(EAST)).status == 0
+    assert stand.run("kwok", "start", settings=simulated(EAST)).status == 0
     assert (stand.folder(EAST) / "kubeconfig").read_text(encoding="utf-8") == "server: east"
     assert stat.S_IMODE((stand.folder(EAST) / "kubeconfig").stat().st_mode) == 0o600
 
@@ -144,9 +143,7 @@ def test_a_kubeconfig_that_is_lost_or_another_clusters_is_written_again(stand: S
 @pytest.mark.parametrize("odd", [",", '"'])
 def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand: Stand, odd: str) -> None:
     home = stand.root / f"a{odd}b"
-    failed = stand.run(
-        "kwok", "create", stdin=json.dumps(CONFIG), settings=named(EAST), variables={"MESH_HOME": str(home)}
-    )
+    failed = stand.run("kwok", "create", settings=simulated(EAST), variables={"MESH_HOME": str(home)})
     assert failed.status == 1
     assert failed.err.startswith(f"cluster {EAST} is not begun: kwok cannot work in {home}, because of the {odd}")
     assert "-> rename the folder" in failed.err
@@ -158,7 +155,7 @@ def test_a_full_disk_is_named_before_anything_is_made(stand: Stand, monkeypatch:
     stand.enter(monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**20))
     with pytest.raises(SystemExit, match=rf"{EAST} is not begun: 40 MiB are free on the disk of {stand.home}"):
-        kwok.create(stand.cluster(EAST), json.dumps(CONFIG))
+        kwok.Kwok().create(stand.cluster(EAST))
     assert stand.calls() == []
 
 
@@ -190,7 +187,7 @@ def test_a_stopped_cluster_is_started_again_and_proven(stand: Stand) -> None:
 
 def test_start_leaves_a_running_cluster_alone(stand: Stand) -> None:
     made(stand)
-    assert stand.run("kwok", "start", settings=named(EAST)).status == 0
+    assert stand.run("kwok", "start", settings=simulated(EAST)).status == 0
     assert stand.calls("kwokctl") == []
 
 
@@ -254,7 +251,7 @@ def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand) -> None:
 def test_delete_removes_the_cluster_its_folder_and_its_ports(stand: Stand) -> None:
     create(stand)
     assert list(stand.slots.glob("[0-9]*"))
-    assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
+    assert stand.run("kwok", "delete", settings=simulated(EAST)).status == 0
     assert actions(stand)[-1] == "delete cluster"
     assert not stand.folder(EAST).exists()
     assert not list(stand.slots.glob("[0-9]*"))
@@ -263,19 +260,19 @@ def test_delete_removes_the_cluster_its_folder_and_its_ports(stand: Stand) -> No
 def test_delete_keeps_the_ports_of_other_clusters(stand: Stand) -> None:
     create(stand)
     create(stand, "west-4d5e6f")
-    stand.run("kwok", "delete", settings=named(EAST))
+    stand.run("kwok", "delete", settings=simulated(EAST))
     assert [os.readlink(slot) for slot in stand.slots.glob("[0-9]*")] == [str(stand.folder("west-4d5e6f"))]
 
 
 def test_deleting_a_cluster_that_is_already_gone_is_no_error(stand: Stand) -> None:
-    assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
+    assert stand.run("kwok", "delete", settings=simulated(EAST)).status == 0
     assert stand.calls() == []
 
 
 def test_a_delete_that_fails_shows_the_words_of_kwokctl_and_keeps_the_folder(stand: Stand) -> None:
     made(stand)
     stand.when("kwokctl", "delete", status=1, err="cannot stop etcd\n")
-    failed = stand.run("kwok", "delete", settings=named(EAST))
+    failed = stand.run("kwok", "delete", settings=simulated(EAST))
     assert failed.status == 1
     assert "cannot stop etcd" in failed.err
     assert stand.folder(EAST).exists()
@@ -349,7 +346,7 @@ def test_when_every_port_is_reserved_the_message_names_the_range(stand: Stand) -
 def test_ports_are_given_back_under_the_lock_under_which_they_are_taken(stand: Stand) -> None:
     made(stand)
     lock = Held(stand.slots / ".lock")
-    deleting = stand.begin("kwok", "delete", settings=named(EAST))
+    deleting = stand.begin("kwok", "delete", settings=simulated(EAST))
     assert waits_for_lock(deleting)
     lock.release()
     assert ended(deleting).status == 0
@@ -376,7 +373,7 @@ def control_plane(stand: Stand, name: str) -> "subprocess.Popen[bytes]":
 def test_deleting_ends_what_a_killed_kwokctl_had_started_and_not_noted(stand: Stand) -> None:
     made(stand)
     with control_plane(stand, EAST) as lost, control_plane(stand, f"{EAST}2") as neighbour:
-        assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
+        assert stand.run("kwok", "delete", settings=simulated(EAST)).status == 0
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert neighbour.poll() is None
         neighbour.kill()
@@ -388,7 +385,7 @@ def test_deleting_leaves_a_pager_that_shows_a_log_of_the_cluster_alone(stand: St
     log = stand.home / "kwok" / "clusters" / EAST / "etcd.log"
     log.touch()
     with control_plane(stand, EAST) as lost, subprocess.Popen(["tail", "-f", log], stdout=subprocess.DEVNULL) as pager:
-        assert stand.run("kwok", "delete", settings=named(EAST)).status == 0
+        assert stand.run("kwok", "delete", settings=simulated(EAST)).status == 0
         assert lost.wait(timeout=30) == -signal.SIGKILL
         assert pager.poll() is None
         pager.kill()
@@ -408,7 +405,7 @@ def test_a_process_that_has_the_number_of_one_before_the_reboot_is_not_kwokctls_
         try:
             for name, process in (("etcd", ours), ("kube-apiserver", stranger)):
                 (pids / f"{name}.pid").write_text(str(process.pid), encoding="utf-8")
-            running = stand.begin("kwok", action, settings=named(EAST))
+            running = stand.begin("kwok", action, settings=simulated(EAST))
             with (stand.root / "kwokctl.gate").open("w") as gate:
                 noted = [note.name for note in pids.iterdir()]
                 running.kill()

@@ -101,7 +101,7 @@ def test_another_failure_is_told_in_dockers_words(stand: Stand, step: str) -> No
 
 BEGINNING = f"""import os
 from mesh_federation.clusters import network
-from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.settings import LabNetwork
 from mesh_federation.clusters.workdir import Workdir
 given = ({NETWORK}, Workdir.of(os.environ))
 """

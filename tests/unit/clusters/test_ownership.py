@@ -6,7 +6,7 @@ import pytest
 
 from mesh_federation.clusters import ownership
 from mesh_federation.clusters.docker import Node
-from mesh_federation.clusters.local_cluster import AnyCluster
+from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.ownership import OwnershipState, decide
 from tests.unit.clusters.stand import Stand
 
@@ -21,14 +21,14 @@ def nodes(*ids: str) -> list[Node]:
 @pytest.mark.parametrize(
     ("present", "started", "made", "expected"),
     [
-        ((), False, None, OwnershipState.NOT),
-        ((), True, None, OwnershipState.NOT),
-        ((), True, MADE, OwnershipState.NOT),
-        (("a",), True, None, OwnershipState.HALF),
+        ((), False, None, OwnershipState.ABSENT),
+        ((), True, None, OwnershipState.ABSENT),
+        ((), True, MADE, OwnershipState.ABSENT),
+        (("a",), True, None, OwnershipState.INCOMPLETE),
         (("a",), False, None, OwnershipState.FOREIGN),
         (("a", "b"), True, MADE, OwnershipState.OURS),
         (("a", "b", "added"), True, MADE, OwnershipState.OURS),
-        (("b",), True, MADE, OwnershipState.HALF),
+        (("b",), True, MADE, OwnershipState.INCOMPLETE),
         (("x", "y"), True, MADE, OwnershipState.FOREIGN),
     ],
 )
@@ -39,15 +39,15 @@ def test_a_cluster_is_ours_by_its_containers_and_half_made_ones_by_a_mark(
 
 
 @pytest.fixture
-def east(stand: Stand) -> AnyCluster:
+def east(stand: Stand) -> LocalCluster:
     """A cluster of a checkout of the test's own."""
     return stand.cluster("east-1")
 
 
-def test_what_is_noted_is_remembered(east: AnyCluster) -> None:
+def test_what_is_noted_is_remembered(east: LocalCluster) -> None:
     assert ownership.of(east, nodes("a", "b")) is OwnershipState.FOREIGN
     ownership.begin(east, SCRIPT)
-    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.INCOMPLETE
     ownership.complete(east, MADE)
     assert ownership.of(east, nodes("a", "b")) is OwnershipState.OURS
     assert ownership.addresses(east) == MADE
@@ -55,15 +55,15 @@ def test_what_is_noted_is_remembered(east: AnyCluster) -> None:
     assert ownership.of(east, nodes("a", "b")) is OwnershipState.FOREIGN
 
 
-def test_a_new_beginning_forgets_the_cluster_before(east: AnyCluster) -> None:
+def test_a_new_beginning_forgets_the_cluster_before(east: LocalCluster) -> None:
     ownership.begin(east, SCRIPT)
     ownership.complete(east, MADE)
     ownership.begin(east, SCRIPT)
-    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.INCOMPLETE
 
 
 def test_a_script_killed_while_it_notes_completion_has_completed_nothing(
-    east: AnyCluster, monkeypatch: pytest.MonkeyPatch
+    east: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ownership.begin(east, SCRIPT)
 
@@ -73,8 +73,8 @@ def test_a_script_killed_while_it_notes_completion_has_completed_nothing(
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(InterruptedError):
         ownership.complete(east, MADE)
-    assert ownership.of(east, nodes("a", "b")) is OwnershipState.HALF
+    assert ownership.of(east, nodes("a", "b")) is OwnershipState.INCOMPLETE
 
 
-def test_forgetting_what_is_not_there_is_no_error(east: AnyCluster) -> None:
+def test_forgetting_what_is_not_there_is_no_error(east: LocalCluster) -> None:
     ownership.forget(east)

@@ -4,15 +4,15 @@ import pytest
 
 from mesh_federation.clusters.local_cluster import GONE
 from mesh_federation.clusters.workdir import Workdir
-from tests.unit.clusters.stand import Held, Stand, ended, named, waits_for_lock
+from tests.unit.clusters.stand import Held, Stand, ended, simulated, waits_for_lock
 
 
 def test_the_second_script_on_a_cluster_waits_for_the_first(stand: Stand) -> None:
     gate = stand.when("kwokctl", "delete", hold="delete")
     stand.folder("east-1").mkdir(parents=True)
-    first = stand.begin("kwok", "delete", settings=named("east-1"))
+    first = stand.begin("kwok", "delete", settings=simulated("east-1"))
     with gate.open("w") as opened:  # returns when the first script's kwokctl runs
-        second = stand.begin("kwok", "delete", settings=named("east-1"))
+        second = stand.begin("kwok", "delete", settings=simulated("east-1"))
         assert waits_for_lock(second)
         assert len(stand.calls("kwokctl")) == 1
         opened.write("go")
@@ -22,18 +22,18 @@ def test_the_second_script_on_a_cluster_waits_for_the_first(stand: Stand) -> Non
 
 def test_scripts_on_different_clusters_do_not_wait_for_each_other(stand: Stand) -> None:
     lock = Held(stand.home / "locks" / "east-1")
-    assert stand.run("kwok", "delete", settings=named("west-2")).status == 0
+    assert stand.run("kwok", "delete", settings=simulated("west-2")).status == 0
     lock.release()
 
 
 def test_the_lock_lapses_with_a_script_that_is_killed(stand: Stand) -> None:
     gate = stand.when("kwokctl", "delete", hold="delete")
     stand.folder("east-1").mkdir(parents=True)
-    first = stand.begin("kwok", "delete", settings=named("east-1"))
+    first = stand.begin("kwok", "delete", settings=simulated("east-1"))
     with gate.open("w") as opened:
         first.kill()
         first.wait()
-        second = stand.begin("kwok", "start", settings=named("east-1"))
+        second = stand.begin("kwok", "start", settings=simulated("east-1"))
         assert not waits_for_lock(second)
         opened.write("go")
     ended(first)
@@ -43,7 +43,7 @@ def test_the_lock_lapses_with_a_script_that_is_killed(stand: Stand) -> None:
 @pytest.mark.parametrize("job", ["kwok", "kind", "k3d", "existing", "kubeconfig"])
 @pytest.mark.parametrize("words", [(), ("explode",), ("create", "again")])
 def test_an_unknown_action_is_answered_with_the_known_ones(stand: Stand, job: str, words: tuple[str, ...]) -> None:
-    refused = stand.run(job, *words, settings=named("east-1"))
+    refused = stand.run(job, *words, settings=simulated("east-1"))
     assert refused.status == 1
     assert refused.err.startswith("usage: ") and "create|" in refused.err
     assert stand.calls() == []

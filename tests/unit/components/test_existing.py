@@ -56,7 +56,7 @@ def test_another_path_or_context_changes_nothing_but_what_is_asked(tools: Tools,
     moved["clusters"]["east"] |= {"kubeconfig": str(tmp_path / "config-2026"), "context": "admin"}
     before, after = (inputs(run(tree, environment=tools)) for tree in (not_ours(), moved))
     changed = {name: {k for k in body if body[k] != after[name][k]} for name, body in before.items()}
-    assert {name[1]: keys for name, keys in changed.items() if keys} == {"east-create": {"stdin"}}
+    assert {name[1]: keys for name, keys in changed.items() if keys} == {"east-create": {"environment"}}
     assert before.keys() == after.keys()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mesh_federation.clusters.provider import LabNetwork
+from mesh_federation.clusters.settings import LabNetwork
 from mesh_federation.plan.addresses import (
     LARGEST_LAB,
     MOST_CLUSTERS,

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.clusters.k3d import K3D
-from mesh_federation.clusters.kind import KIND
-from mesh_federation.clusters.provider import LabNetwork
-from mesh_federation.clusters.settings import ContainerClusterSettings
+from mesh_federation.clusters.container_provider import CONFIG_LABEL, ContainerProvider
+from mesh_federation.clusters.settings import LabNetwork
 from mesh_federation.loader import parse
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.provisioning import GENERATION_DIGITS, Provision, kept, provision
@@ -107,8 +105,9 @@ def test_an_existing_cluster_keeps_the_real_name_that_the_state_has() -> None:
 
 
 def config(made: Provision) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(made.config)
-    return document
+    """What the program is given that makes a cluster of containers."""
+    assert isinstance(made.provider, ContainerProvider)
+    return made.provider.labelled(made.settings)
 
 
 def test_kind_gets_the_declared_subnets_and_as_many_nodes() -> None:
@@ -155,11 +154,10 @@ def test_k3d_is_told_everything_that_follows_from_the_stack_file() -> None:
     }
 
 
-def test_what_k3d_is_told_is_read_back_by_its_script() -> None:
-    order = K3D.config(made("k3d", ports=[{"container": 80, "host": 8080}, {"container": 443, "host": 8443}]).config)
-    [(key, value)] = order.labels.items()
-    assert (key, len(value)) == ("mesh-federation/config", 40)
-    assert order.published == {8080, 8443}
+@pytest.mark.parametrize("provisioner", ["kind", "k3d"])
+def test_the_job_is_given_the_ports_beside_the_configuration(provisioner: str) -> None:
+    spec = made(provisioner, ports=[{"container": 80, "host": 8080}, {"container": 443, "host": 8443}]).settings.spec
+    assert [port.host for port in spec.ports] == [8080, 8443]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +199,8 @@ def test_the_gateway_of_a_k3d_cluster_with_metallb_has_an_address_that_a_preview
 
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
 def test_nodes_of_docker_clusters_stay_below_the_pools(provisioner: str) -> None:
-    settings = made(provisioner).settings
-    assert isinstance(settings, ContainerClusterSettings)
-    assert settings.network == LabNetwork("mesh-federation", "172.30.0.0/16")
-    assert settings.ready_within_seconds == 300
+    network = made(provisioner).settings.network
+    assert (network, network.node_range) == (LabNetwork("mesh-federation", "172.30.0.0/16"), "172.30.0.0/17")
 
 
 def test_a_replaced_cluster_moves_to_another_gateway_address_in_its_pool() -> None:
@@ -233,14 +229,16 @@ def test_the_address_of_an_existing_clusters_gateway_is_not_ours_to_choose() -> 
 def test_a_cluster_without_an_image_of_its_own_takes_that_of_images() -> None:
     clusters = {"east": cluster(10, provisioner="kind"), "west": cluster(30, provisioner="kind", image="own:1")}
     both = plan(parse(tree(clusters=clusters, images={"node": "mirror.example/node:1"})), "test").clusters
-    images = {name: [node["image"] for node in json.loads(both[name].provision.config)["nodes"]] for name in both}
+    images = {name: [node["image"] for node in config(both[name].provision)["nodes"]] for name in both}
     assert images == {"east": ["mirror.example/node:1"], "west": ["own:1"]}
 
 
 def hashes(made: Provision) -> set[str]:
-    """Hashes that the nodes carry, as the cluster's script reads them."""
-    maker = {"kind": KIND, "k3d": K3D}[made.provider.name]
-    return set(maker.config(made.config).labels.values())
+    """Hashes that the nodes carry."""
+    document = config(made)
+    if made.provider.name == "kind":
+        return {node["labels"][CONFIG_LABEL] for node in document["nodes"]}
+    return {each["label"].removeprefix(f"{CONFIG_LABEL}=") for each in document["options"]["k3s"]["nodeLabels"]}
 
 
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
@@ -259,12 +257,11 @@ def test_all_nodes_of_a_kind_cluster_carry_the_same_hash() -> None:
 @pytest.mark.parametrize("provisioner", ["kind", "k3d"])
 def test_how_long_a_cluster_may_take_makes_no_other_cluster(provisioner: str) -> None:
     assert made(provisioner).generation == made(provisioner, readyWithinSeconds=900).generation
-    settings = made(provisioner, readyWithinSeconds=900).settings
-    assert isinstance(settings, ContainerClusterSettings) and settings.ready_within_seconds == 900
+    assert made(provisioner, readyWithinSeconds=900).settings.spec.ready_within_seconds == 900
 
 
 def test_published_ports_are_on_the_first_node_and_on_this_machine_only() -> None:
-    first, second = json.loads(made("kind", nodes=2, ports=[{"container": 80, "host": 8080}]).config)["nodes"]
+    first, second = config(made("kind", nodes=2, ports=[{"container": 80, "host": 8080}]))["nodes"]
     [port] = first["extraPortMappings"]
     assert port == {"containerPort": 80, "hostPort": 8080, "listenAddress": "127.0.0.1", "protocol": "TCP"}
     assert "extraPortMappings" not in second
