@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import NoReturn
 import psutil
 
 from benchmarks.memory import below
+from mesh_federation import process
 from mesh_federation.toolchain.host import users_pulumi_home
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -62,9 +62,9 @@ def undisturbed() -> Iterator[None]:
 def sweep(folder: Path) -> None:
     """End every process that works with a folder, then remove it."""
     while left := [each for each in psutil.process_iter() if each.pid != os.getpid() and below(each, folder)]:
-        for process in left:
+        for other in left:
             with suppress(psutil.NoSuchProcess):
-                process.kill()
+                other.kill()
         psutil.wait_procs(left, timeout=10)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,9 +86,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], st
     Raises:
         BenchError: it failed; with the end of what it said.
     """
-    done = subprocess.run(
-        command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, check=False
-    )
+    done = process.run(command, folder=folder, environment=environment, stdin=stdin)
     if done.returncode:
         said = (done.stdout + done.stderr).strip()
         raise BenchError(f"{' '.join(command[:4])} failed ({done.returncode}):\n{said[-3000:]}")

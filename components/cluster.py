@@ -1,4 +1,4 @@
-"""A cluster: made by its provisioner's script, reached through one provider, identified by its creation."""
+"""A cluster: made by the job of its provider, reached through one Pulumi provider, identified by its creation."""
 
 import json
 import os

@@ -6,13 +6,13 @@ Both the product and the script are judged by this one probe.
 import contextlib
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scratch import BenchError
+from mesh_federation import process
 from mesh_federation.plan.calls import Call, calls
 from mesh_federation.plan.federation import Plan
 from mesh_federation.stack.config import Federation
@@ -55,11 +55,8 @@ class Crossing:
         caller = self.call.caller
         pod = ["exec", f"--namespace={caller.namespace}", f"deployment/{caller.name}", f"--container={caller.name}"]
         curl = ["curl", "--silent", "--max-time", "5", "--output", "/dev/null", "--write-out", "%{http_code}"]
-        done = subprocess.run(
-            ["kubectl", f"--kubeconfig={kubeconfig}", *pod, "--", *curl, self.call.url],
-            env=dict(environment), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.stdout
+        command = ["kubectl", f"--kubeconfig={kubeconfig}", *pod, "--", *curl, self.call.url]
+        return process.run(command, environment=environment).stdout
 
     def _offered(self) -> bool:
         """Say whether the gateway shows the service's certificate to a stranger."""

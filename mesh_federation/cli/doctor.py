@@ -1,7 +1,6 @@
-"""What is there, by which route it came, and what each provider still lacks."""
+"""`mesh doctor`: the installed programs, and what each provider lacks."""
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from mesh_federation import process
 from mesh_federation.clusters import machine_limits
-from mesh_federation.clusters.docker import INSTALL, trouble
+from mesh_federation.clusters.docker import INSTALL, known_problem
 from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
 from mesh_federation.clusters.provider import Provider
 from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
+from mesh_federation.stack.problem import Problem
 from mesh_federation.toolchain import build, pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
@@ -31,37 +32,24 @@ ROUTES = {
 
 
 @dataclass(frozen=True)
-class Lack:
-    """Something that a provider cannot do without, or that it may run out of.
-
-    Attributes:
-        what: what is missing.
-        fix: what to do.
-    """
-
-    what: str
-    fix: str
-
-
-@dataclass(frozen=True)
 class Machine:
-    """What doctor sees of the machine.
+    """The machine as doctor examines it.
 
     Attributes:
-        limits: what its kernel gives.
-        docker: why Docker cannot be used, None when it can.
-        go: version of Go, None when there is none.
-        tools: where each program is that the toolchain does not install, None when it is nowhere.
+        limits: limits of its kernel.
+        docker: why Docker cannot be used; None if it can.
+        go: version of Go; None if there is none.
+        tools: path of each program that the toolchain does not install; None if it is missing.
     """
 
     limits: Limits
-    docker: Lack | None
+    docker: Problem | None
     go: tuple[int, int, int] | None
     tools: Mapping[str, str | None]
 
 
 def doctor(console: Console) -> int:
-    """Print what is there and what is missing; 0 when the default provider can run."""
+    """Print what is installed and what is missing; returns 0 if the default provider can run."""
     host = Host.current()
     try:
         pinned = pins.load(host)
@@ -72,8 +60,8 @@ def doctor(console: Console) -> int:
         return 1
     console.print(_pieces(pinned, found))
     for why, names in _reasons(found).items():
-        told = f"  {', '.join(names)}: not the publisher's own; at installation: {why}"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        line = f"  {', '.join(names)}: not the official release; at installation: {why}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(_machine(machine, host))
     lacks = {name: lacking(provider, pinned, found, machine) for name, provider in PROVIDERS.items()}
     doubts = {name: doubtful(provider, machine) for name, provider in PROVIDERS.items()}
@@ -84,7 +72,7 @@ def doctor(console: Console) -> int:
 
 
 def look(host: Host) -> Machine:
-    """Ask the machine."""
+    """Examine this machine."""
     needed = {program for provider in PROVIDERS.values() for program in provider.programs}
     tools = {program: shutil.which(program, path=host.path) for program in sorted(needed)}
     return Machine(
@@ -95,51 +83,56 @@ def look(host: Host) -> Machine:
     )
 
 
-def lacking(provider: Provider, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Lack]:
-    """What keeps a provider from running."""
+def lacking(provider: Provider, pinned: Pins, found: Mapping[str, Located | None], machine: Machine) -> list[Problem]:
+    """Return the problems that keep a provider from running."""
     pieces = [piece.name for piece in pinned.needed(frozenset({provider.name})) if found[piece.name] is None]
-    lacks = [Lack(name, f"get it: ./mesh install {provider.name}") for name in pieces]
+    lacks = [Problem("", "not-installed", name, f"./mesh install {provider.name}") for name in pieces]
     for program, fix in provider.programs.items():
         if machine.tools[program] is None:
-            lacks.append(Lack(f"{program} is not on PATH", fix))
+            lacks.append(Problem("", "program-missing", f"{program} is not on PATH", fix))
         elif program == "docker" and machine.docker:
             lacks.append(machine.docker)
     memory, needed = machine.limits.memory, provider.memory
     if memory is not None and memory < needed * GIB:
         lacks.append(
-            Lack(
+            Problem(
+                "",
+                "memory",
                 f"{memory / GIB:.1f} GiB of memory free, {needed:g} needed",
                 f"free some memory: {needed:g} GiB for two clusters of {provider.name}",
             )
         )
-    return lacks + [Lack(short.what, short.fix) for short in _inotify(provider, machine) if short.fatal]
+    return [*lacks, *(short for short in _inotify(provider, machine) if short.fatal)]
 
 
-def doubtful(provider: Provider, machine: Machine) -> list[Lack]:
-    """What may keep a provider from running more than a small lab: many machines do well with it."""
-    return [Lack(short.what, short.fix) for short in _inotify(provider, machine) if not short.fatal]
+def doubtful(provider: Provider, machine: Machine) -> list[Problem]:
+    """Return the problems that keep a provider from running more than a small lab."""
+    return [short for short in _inotify(provider, machine) if not short.fatal]
 
 
 def _inotify(provider: Provider, machine: Machine) -> list[Shortage]:
-    """Programs in containers share the machine's inotify limits; those of simulated nodes do not exist."""
+    """Return the inotify limits that are too low for containers, which share those of the machine."""
     return machine_limits.inotify(machine.limits) if provider.in_docker else []
 
 
-def _docker(command: str | None) -> Lack | None:
+def _docker(command: str | None) -> Problem | None:
     if command is None:
-        return Lack("docker is not on PATH", INSTALL)
+        return Problem("", "program-missing", "docker is not on PATH", INSTALL)
     try:
         asked = [command, "version", "--format", "{{.Server.Version}}"]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
-    except subprocess.TimeoutExpired:
-        return Lack("Docker does not answer", "restart Docker, then run doctor again")
+        done = process.run(asked, timeout=10)
+    except process.ProgramTimeout:
+        return Problem("", "docker-not-running", "Docker does not answer", "restart Docker, then run doctor again")
+    except process.ProgramMissing:
+        return Problem("", "program-missing", "docker is not on PATH", INSTALL)
     except OSError as error:
-        return Lack(f"docker cannot be run: {error.strerror}", INSTALL)
+        return Problem("", "program-missing", f"docker cannot be run: {error.strerror}", INSTALL)
     if done.returncode == 0:
         return None
-    if known := trouble(done.stderr):
-        return Lack(known.what, known.fix)
-    return Lack("Docker cannot be used", f"run `docker version`, which says: {done.stderr.strip() or 'nothing'}")
+    if known := known_problem(done.stderr):
+        return known
+    fix = f"run `docker version`, which prints: {done.stderr.strip() or 'nothing'}"
+    return Problem("", "docker-unusable", "Docker cannot be used", fix)
 
 
 def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
@@ -155,7 +148,7 @@ def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
 
 
 def _reasons(found: Mapping[str, Located | None]) -> dict[str, list[str]]:
-    """Say why pieces were built or are stood in for: names of the pieces by reason."""
+    """Return why programs were built or replaced by stand-ins: their names by reason."""
     reasons: dict[str, list[str]] = {}
     for place in found.values():
         if place and place.note and place.route in ("module", "stand-in"):
@@ -164,7 +157,7 @@ def _reasons(found: Mapping[str, Located | None]) -> dict[str, list[str]]:
 
 
 def _short(path: Path) -> str:
-    """Write a path below the home folder with a tilde."""
+    """Abbreviate the home folder in a path with a tilde."""
     home = Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
@@ -186,7 +179,7 @@ def _or_unknown(number: int | None) -> str:
     return "unknown" if number is None else str(number)
 
 
-def _providers(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]) -> Table:
+def _providers(lacks: Mapping[str, list[Problem]], doubts: Mapping[str, list[Problem]]) -> Table:
     table = Table("provider", "state", "missing or low", title="\nProviders", title_justify="left", box=None)
     for name, group in lacks.items():
         label = f"{name} (default)" if name == DEFAULT else name
@@ -195,7 +188,7 @@ def _providers(lacks: Mapping[str, list[Lack]], doubts: Mapping[str, list[Lack]]
     return table
 
 
-def _state(lacks: list[Lack], doubts: list[Lack]) -> str:
+def _state(lacks: list[Problem], doubts: list[Problem]) -> str:
     if lacks:
         return "[yellow]lacks something[/yellow]"
     return "[yellow]ready for a small lab[/yellow]" if doubts else "[green]ready[/green]"

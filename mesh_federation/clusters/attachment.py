@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from mesh_federation.clusters import docker, network
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.process import ProcessResult
+from mesh_federation.stack.problem import Problem
 
 SWAP_SECONDS = 20
 """For nodes of other clusters, which took each other's addresses when Docker restarted, to give them back."""
@@ -93,7 +94,7 @@ def _settles(node: docker.Node) -> bool:
     return docker.run("docker", "cp", f"{node.name}:/kind/old-ipv4", "-").returncode == 0
 
 
-def _held(network: str, node: docker.Node, address: str) -> docker.Trouble:
+def _held(network: str, node: docker.Node, address: str) -> Problem:
     row = '{{range .Containers}}{{.IPv4Address}} {{.Name}}{{"\\n"}}{{end}}'
     rows = docker.output("docker", "network", "inspect", f"--format={row}", network).splitlines()
     holder = next((row.partition(" ")[2] for row in rows if row.startswith(f"{address}/")), "another container")
@@ -101,4 +102,4 @@ def _held(network: str, node: docker.Node, address: str) -> docker.Trouble:
         f"{node.name} cannot start: its certificates are for address {address} in Docker network {network},"
         f" which {holder} has now"
     )
-    return docker.Trouble(what, f"docker network disconnect {network} {holder}, then run this again")
+    return Problem("", "address-taken", what, f"docker network disconnect {network} {holder}, then run this again")

@@ -24,6 +24,7 @@ from mesh_federation.clusters.provider import Document, Provider
 from mesh_federation.clusters.refusals import MissingImage
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork, PortMapping, ProviderSettings
 from mesh_federation.process import ProcessResult
+from mesh_federation.stack.problem import Problem
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
@@ -154,7 +155,10 @@ class ContainerProvider(Provider):
                 self._remove(cluster)
             if state is OwnershipState.FOREIGN:
                 what = f"cluster {cluster.name} is left alone: what has that name now was not made by this checkout"
-                print(docker.Trouble(what, f"if nobody needs it: {self.removal(cluster.name)}"), file=sys.stderr)
+                print(
+                    Problem("", "cluster-kept", what, f"if nobody needs it: {self.removal(cluster.name)}"),
+                    file=sys.stderr,
+                )
             ownership.forget(cluster)
         network.remove(cluster.settings.network, cluster.workdir)
 
@@ -216,4 +220,4 @@ def _labels(settings: ProviderSettings) -> Mapping[str, str]:
 def _refuse_without_memory(name: str) -> None:
     shortage = machine_limits.memory(machine_limits.read())
     if shortage and shortage.fatal:
-        sys.exit(str(docker.Trouble(f"cluster {name} is not begun: {shortage.what}", shortage.fix)))
+        sys.exit(str(Problem("", "machine-limits", f"cluster {name} is not begun: {shortage.what}", shortage.fix)))

@@ -12,6 +12,7 @@ from mesh_federation import process
 from mesh_federation.clusters import machine_limits
 from mesh_federation.clusters.workdir import Workdir, locked
 from mesh_federation.process import ProcessResult
+from mesh_federation.stack.problem import Problem
 
 TIMEOUT = 120
 """Seconds for Docker to do one thing; one is usual."""
@@ -20,34 +21,24 @@ CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
 """Labels by which programs that make clusters of containers mark them, whoever runs those programs."""
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """Something that a person can mend.
-
-    Attributes:
-        what: what is wrong, and why it matters.
-        fix: what to do.
-    """
-
-    what: str
-    fix: str
-
-    def __str__(self) -> str:
-        """Return both, as people read them."""
-        return f"{self.what}\n  -> {self.fix}"
-
-
 KNOWN = {
-    r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect": Trouble(
+    r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect": Problem(
+        "",
+        "docker-not-running",
         "Docker does not run",
         "start Docker (for example `sudo systemctl start docker`), or set DOCKER_HOST to where it is",
     ),
-    r"permission denied while trying to connect to the docker": Trouble(
-        "Docker refuses this user", "add yourself to the group docker, then log in again"
+    r"permission denied while trying to connect to the docker": Problem(
+        "", "docker-permission", "Docker refuses this user", "add yourself to the group docker, then log in again"
     ),
-    r"too many open files": Trouble("The machine's inotify limits are used up", machine_limits.RAISE),
-    r"no space left on device": Trouble(
-        "Docker's disk is full", "see what fills it with `docker system df`, and free some with `docker system prune`"
+    r"too many open files": Problem(
+        "", "inotify-limits", "The machine's inotify limits are used up", machine_limits.RAISE
+    ),
+    r"no space left on device": Problem(
+        "",
+        "disk-full",
+        "Docker's disk is full",
+        "see what fills it with `docker system df`, and free some with `docker system prune`",
     ),
 }
 """What Docker says when nothing works, by a pattern; kind and k3d repeat it."""
@@ -76,10 +67,12 @@ def run(
         return process.run(command, stdin=stdin, variables=variables, timeout=timeout)
     except process.ProgramMissing:
         fix = INSTALL if command[0] == "docker" else f"get it: ./mesh install {command[0]}"
-        sys.exit(str(Trouble(f"{command[0]} is not on PATH", f"{fix}; `./mesh doctor` tells more")))
+        sys.exit(
+            str(Problem("", "program-missing", f"{command[0]} is not on PATH", f"{fix}; `./mesh doctor` tells more"))
+        )
     except process.ProgramTimeout as late:
         fix = "see whether `docker ps` answers and how busy the machine is, then run again: it goes on where it stopped"
-        sys.exit(str(Trouble(str(late), fix)))
+        sys.exit(str(Problem("", "program-timeout", str(late), fix)))
 
 
 def output(*command: str) -> str:
@@ -92,10 +85,10 @@ def output(*command: str) -> str:
 
 def fail(done: ProcessResult) -> NoReturn:
     """End with what a failed program means or, where nobody knows, with its own last words."""
-    sys.exit(str(trouble(done.stderr) or last_words(done)))
+    sys.exit(str(known_problem(done.stderr) or last_words(done)))
 
 
-def trouble(words: str) -> Trouble | None:
+def known_problem(words: str) -> Problem | None:
     """Recognize what keeps Docker as a whole from working; the words are a program's standard error."""
     return next((known for sign, known in KNOWN.items() if re.search(sign, words, re.IGNORECASE)), None)
 

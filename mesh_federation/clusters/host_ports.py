@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from mesh_federation.clusters import docker, generations
 from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.stack.problem import Problem
 
 TAKEN = (
     r"Bind for \S*?:(\d+) failed: port is already allocated",
@@ -20,7 +21,7 @@ def taken(words: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def conflict(cluster: LocalCluster, port: int, label: str) -> docker.Trouble:
+def conflict(cluster: LocalCluster, port: int, label: str) -> Problem:
     """Say who has a port that a cluster was to publish, and what to do.
 
     Args:
@@ -32,18 +33,24 @@ def conflict(cluster: LocalCluster, port: int, label: str) -> docker.Trouble:
     elsewhere = f"set another clusters.{cluster.logical}.ports[].host"
     container, other = _holder(port, (*docker.CLUSTER_LABELS, label))
     if not container:
-        return docker.Trouble(
+        return Problem(
+            "",
+            "port-taken",
             f"{refused}: a program on this machine has it",
             f"see which with `ss --listening --processes 'sport = :{port}'` and end it, or {elsewhere}",
         )
     if other and generations.logical(other) == cluster.logical:
-        return docker.Trouble(
+        return Problem(
+            "",
+            "port-taken",
             f"{refused}: {other} has it, which it replaces\n"
             "  The new cluster is made before the old one is removed, and only one of them can publish a port",
             f"{elsewhere} in the same edit, or run `./mesh down` and then `./mesh up`",
         )
     whose = f", a node of cluster {other}" if other else ""
-    return docker.Trouble(f"{refused}: container {container} has it{whose}", f"{elsewhere}, or remove that container")
+    return Problem(
+        "", "port-taken", f"{refused}: container {container} has it{whose}", f"{elsewhere}, or remove that container"
+    )
 
 
 def _holder(port: int, labels: Iterable[str]) -> tuple[str, str]:

@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from mesh_federation.stack.problem import Problem
+
 GIB = 2**30
 INSTANCES, WATCHES = 512, 524288
 """What kind's page recommends."""
@@ -38,19 +40,15 @@ class Limits:
     watches: int | None = None
 
 
-@dataclass(frozen=True)
-class Shortage:
-    """Something that there is too little of.
+@dataclass(frozen=True, order=True)
+class Shortage(Problem):
+    """A limit of this machine that is too low.
 
     Attributes:
-        what: what, how much there is, and how much it should be.
-        fix: what to do.
         fatal: not even a small lab would run.
     """
 
-    what: str
-    fix: str
-    fatal: bool
+    fatal: bool = False
 
 
 def read(proc: Path = Path("/proc")) -> Limits:
@@ -70,7 +68,7 @@ def inotify(limits: Limits) -> list[Shortage]:
         ("fs.inotify.max_user_watches", limits.watches, LEAST_WATCHES, WATCHES),
     )
     return [
-        Shortage(f"{name} is {value}, kind wants {wanted}", RAISE, fatal=value < least)
+        Shortage("", "inotify-limits", f"{name} is {value}, kind wants {wanted}", RAISE, fatal=value < least)
         for name, value, least, wanted in rules
         if value is not None and value < wanted
     ]
@@ -83,6 +81,8 @@ def memory(limits: Limits) -> Shortage | None:
     available, needed = limits.memory / GIB, NODE_MEMORY / GIB
     what = f"{available:.1f} GiB of memory available, a node with a mesh takes about {needed:.1f}"
     return Shortage(
+        "",
+        "memory",
         what,
         "end other programs or clusters (`docker ps` shows those of kind and k3d)",
         fatal=limits.memory < LEAST_MEMORY,
@@ -103,7 +103,7 @@ def disk(folder: Path, least: int = LEAST_DISK) -> Shortage | None:
     if free >= least:
         return None
     what = f"{free // 2**20} MiB are free on the disk of {folder}, a control plane takes about {least // 2**20}"
-    return Shortage(what, "make room, or set MESH_HOME to a folder on another disk", fatal=True)
+    return Shortage("", "disk-full", what, "make room, or set MESH_HOME to a folder on another disk", fatal=True)
 
 
 def _available(meminfo: Path) -> int | None:

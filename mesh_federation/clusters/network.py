@@ -13,6 +13,7 @@ from typing import TypedDict
 from mesh_federation.clusters import docker
 from mesh_federation.clusters.settings import LabNetwork
 from mesh_federation.clusters.workdir import Workdir, locked
+from mesh_federation.stack.problem import Problem
 
 OURS = "mesh-federation"
 """Label on networks that we made, and so remove."""
@@ -71,9 +72,11 @@ def _make(network: LabNetwork) -> None:
 Subnet = IPv4Network | IPv6Network
 
 
-def _other_subnet(network: _Network, subnet: Subnet) -> docker.Trouble:
+def _other_subnet(network: _Network, subnet: Subnet) -> Problem:
     found = ", ".join(map(str, _subnets(network))) or "no subnet"
-    return docker.Trouble(
+    return Problem(
+        "",
+        "network-subnet",
         f"Docker network {network['Name']} (lab.network) has {found}, but lab.subnet is {subnet}:"
         " gateways' addresses are computed from lab.subnet, so nobody would reach them",
         "set lab.subnet to what the network has, or lab.network to another name, or remove it:"
@@ -81,19 +84,23 @@ def _other_subnet(network: _Network, subnet: Subnet) -> docker.Trouble:
     )
 
 
-def _overlap(name: str, subnet: Subnet) -> docker.Trouble:
+def _overlap(name: str, subnet: Subnet) -> Problem:
     """Name the networks that already have part of the lab's subnet."""
     refused = f"Docker network {name} cannot have {subnet} (lab.subnet)"
     others = {
         network["Name"]: taken for network in _inspect_all() for taken in _subnets(network) if _overlaps(taken, subnet)
     }
     if not others:
-        return docker.Trouble(
+        return Problem(
+            "",
+            "network-overlap",
             f"{refused}: this machine uses part of it elsewhere",
             "set lab.subnet to a private range that `ip route` does not show",
         )
     listed = " and ".join(f"network {other} has {taken}" for other, taken in others.items())
-    return docker.Trouble(
+    return Problem(
+        "",
+        "network-overlap",
         f"{refused}: {listed}, which overlaps",
         f"set lab.subnet to a free range, or remove what is in the way: docker network rm {' '.join(others)}",
     )

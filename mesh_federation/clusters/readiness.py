@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from mesh_federation.clusters import docker
 from mesh_federation.clusters.local_cluster import LocalCluster
+from mesh_federation.stack.problem import Problem
 
 
 class _Metadata(TypedDict):
@@ -79,9 +80,11 @@ def _is_ready(node: NodeObject) -> bool:
     return any(found["type"] == "Ready" and found["status"] == "True" for found in node["status"]["conditions"])
 
 
-def _late(cluster: LocalCluster, nodes: list[docker.Node], missing: str, logs: str) -> docker.Trouble:
+def _late(cluster: LocalCluster, nodes: list[docker.Node], missing: str, logs: str) -> Problem:
     all_nodes = " ".join(node.name for node in nodes)
-    return docker.Trouble(
+    return Problem(
+        "",
+        "nodes-not-ready",
         f"cluster {cluster.name} is not up after {cluster.spec.ready_within_seconds} s: {missing}",
         f"see {logs}; where the machine is only slow raise"
         f" clusters.{cluster.logical}.readyWithinSeconds;"

@@ -8,6 +8,7 @@ from typing import NoReturn
 from mesh_federation.clusters import docker, host_ports, machine_limits, readiness
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.process import ProcessResult
+from mesh_federation.stack.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def other_config(cluster: LocalCluster, labels: Mapping[str, str], removal: str)
                 f"  the stack file asks for: {_written(labels)}"
             )
             fix = f"remove it with `{removal}` and run again, or give the cluster another name"
-            sys.exit(str(docker.Trouble(what, fix)))
+            sys.exit(str(Problem("", "other-configuration", what, fix)))
 
 
 def foreign(cluster: LocalCluster, listed: ProcessResult, labels: Mapping[str, str], removal: str) -> NoReturn:
@@ -66,7 +67,7 @@ def foreign(cluster: LocalCluster, listed: ProcessResult, labels: Mapping[str, s
         "go on in that checkout, or give the stack or the cluster another name here;"
         f" if nobody needs it, remove it with `{removal}` and run again"
     )
-    sys.exit(str(docker.Trouble(what, fix)))
+    sys.exit(str(Problem("", "foreign-cluster", what, fix)))
 
 
 def explain(cluster: LocalCluster, failed: ProcessResult, missing: MissingImage | None, label: str) -> NoReturn:
@@ -81,25 +82,30 @@ def explain(cluster: LocalCluster, failed: ProcessResult, missing: MissingImage 
     port = host_ports.taken(failed.stderr)
     if port in {mapping.host for mapping in cluster.spec.ports}:
         sys.exit(str(host_ports.conflict(cluster, port, label)))
-    if docker.trouble(failed.stderr):
+    if docker.known_problem(failed.stderr):
         docker.fail(failed)
     if missing:
         sys.exit(str(_without_image(cluster, missing)))
     if shortages := machine_limits.inotify(machine_limits.read()):
-        hint = docker.Trouble(f"This may be why: {'; '.join(short.what for short in shortages)}", shortages[0].fix)
+        hint = Problem(
+            "", "inotify-limits", f"This may be why: {'; '.join(short.what for short in shortages)}", shortages[0].fix
+        )
         sys.exit(f"{docker.last_words(failed)}\n{hint}")
     docker.fail(failed)
 
 
-def _without_image(cluster: LocalCluster, missing: MissingImage) -> docker.Trouble:
+def _without_image(cluster: LocalCluster, missing: MissingImage) -> Problem:
     gets = "to an image that `docker pull` gets or `docker images` shows"
     image, why = missing.image, missing.why
     if missing.variable:
         what = f"cluster {cluster.name} cannot get {image}, which {missing.program} itself needs: {why}"
-        return docker.Trouble(what, f"set {missing.variable} in the environment {gets}")
+        return Problem("", "image-missing", what, f"set {missing.variable} in the environment {gets}")
     key = f"clusters.{cluster.logical}.image"
-    return docker.Trouble(
-        f"cluster {cluster.name} cannot get its node image {image}: {why}", f"set {key} or images.node {gets}"
+    return Problem(
+        "",
+        "image-missing",
+        f"cluster {cluster.name} cannot get its node image {image}: {why}",
+        f"set {key} or images.node {gets}",
     )
 
 

@@ -5,7 +5,6 @@ A Helm release would show one line, and one killed half-way cannot be repeated (
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import pulumi
 import yaml
 
+from mesh_federation import process
 from mesh_federation.plan.istio_values import EGRESS, GATEWAY
 from mesh_federation.resources import crds
 from mesh_federation.resources.objects import Body
@@ -79,8 +79,8 @@ def _render(chart: Chart) -> list[Body]:
     command += [f"--kube-version={chart.kubernetes_version}", "--values=-"]
     values = json.dumps(chart.values)
     try:
-        done = subprocess.run(command, input=values, capture_output=True, text=True, check=False)
-    except FileNotFoundError as missing:
+        done = process.run(command, stdin=values)
+    except process.ProgramMissing as missing:
         raise pulumi.RunError('helm is not on PATH.\n-> run `eval "$(./mesh env)"` in this shell') from missing
     if done.returncode:
         fix = f"\n-> look at {VALUES[chart.release]} in the stack file" if chart.release in VALUES else ""

@@ -5,9 +5,9 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
+from mesh_federation import process
 from mesh_federation.toolchain.errors import ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.pins import GoProgram, GoSource
@@ -126,15 +126,8 @@ def go_version(host: Host) -> tuple[int, int, int] | None:
         return None
     try:
         # `local`: the version of this very Go, not of one that it would fetch.
-        shown = subprocess.run(
-            [command, "version"],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            env={**os.environ, "GOTOOLCHAIN": "local"},
-            check=False,
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+        shown = process.run([command, "version"], variables={"GOTOOLCHAIN": "local"}, timeout=20).stdout
+    except (OSError, process.ProgramMissing, process.ProgramTimeout):
         return None
     match = _VERSION.search(shown)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
@@ -142,7 +135,7 @@ def go_version(host: Host) -> tuple[int, int, int] | None:
 
 def _setting(host: Host, name: str) -> str:
     command = shutil.which(host.go, path=host.path) or host.go
-    return subprocess.run([command, "env", name], capture_output=True, text=True, check=False).stdout.strip()
+    return process.run([command, "env", name]).stdout.strip()
 
 
 def _text(version: tuple[int, int, int]) -> str:
@@ -173,10 +166,8 @@ def _module_folder(piece: str, package: str, folder: Path, host: Host) -> Path:
 
 def _go(piece: str, arguments: list[str], folder: Path, host: Host) -> str:
     command = shutil.which(host.go, path=host.path) or host.go
-    environment = {**os.environ, "PATH": host.path, "CGO_ENABLED": "0", "GOWORK": "off"}
-    done = subprocess.run(
-        [command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    variables = {"PATH": host.path, "CGO_ENABLED": "0", "GOWORK": "off"}
+    done = process.run([command, *arguments], folder=folder, variables=variables)
     if done.returncode == 0:
         return done.stdout
     said = f"{done.stderr}\n{done.stdout}".strip()

@@ -7,12 +7,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from mesh_federation import process
 from mesh_federation.toolchain import launchers
 from mesh_federation.toolchain.errors import from_os
 from mesh_federation.toolchain.host import Host
@@ -248,10 +248,8 @@ def _unchanged(entry: Entry, expected: list[Path]) -> bool:
 
 def _output(command: list[str], host: Host) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=10, env={**os.environ, "PATH": host.path}, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = process.run(command, variables={"PATH": host.path}, timeout=10)
+    except (OSError, process.ProgramMissing, process.ProgramTimeout):
         return ""
     return done.stdout if done.returncode == 0 else ""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").glob("*.md"), *(CHECKOUT / ".github").glob("*.md")])
@@ -39,14 +40,8 @@ def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
 @each_document
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
     text = re.sub(r"<[^>]+>|https?://\S+", "", document.read_text(encoding="utf-8"))
-    missing = [path for path in NAMED.findall(text) if not (CHECKOUT / path).exists()]
-    assert not [path for path in missing if path not in examples(document)]
-
-
-def examples(document: Path) -> set[str]:
-    """Paths that a document names on purpose although nothing is there: files that a reader is to write."""
-    found = re.search(r"<!-- to be written: (.*) -->", document.read_text(encoding="utf-8"))
-    return set(found[1].split()) if found else set()
+    named = (path for path in NAMED.findall(text) if "NAME" not in path)
+    assert not [path for path in named if not (CHECKOUT / path).exists()]
 
 
 def numbers(text: str) -> set[int]:
@@ -65,3 +60,18 @@ def test_every_pitfall_that_is_cited_is_explained() -> None:
             cited |= dict.fromkeys(numbers(text), str(file.relative_to(CHECKOUT)))
     assert len(cited) > 20
     assert not {number: file for number, file in cited.items() if number not in listed}
+
+
+def test_every_snippet_of_a_file_is_in_that_file() -> None:
+    text = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    assert len(snippets) >= 5
+    for path, snippet in snippets:
+        lines = (CHECKOUT / path).read_text(encoding="utf-8").splitlines()
+        assert not [line for line in snippet.splitlines() if line.strip() != "..." and line not in lines], path
+
+
+def test_the_site_has_every_document() -> None:
+    entries = yaml.safe_load((CHECKOUT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    named = set(re.findall(r"[\w-]+\.md", str(entries)))
+    assert named == {document.name for document in DOCUMENTS if document.parent.name != ".github"}

@@ -5,6 +5,7 @@ KEY_USES = {
     "content_commitment": "content_commitment",
     "key_encipherment": "key_encipherment",
     "cert_signing": "key_cert_sign",
+    "crl_signing": "crl_sign",
 }
 """Bits of keyUsage, by their names in the cryptography library."""
 

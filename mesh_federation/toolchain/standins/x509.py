@@ -23,7 +23,7 @@ PublicKey: TypeAlias = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {"P256": ec.SECP256R1, "P384": ec.SECP384R1}
 _FIELDS = dict(zip(SUBJECT, (NameOID.ORGANIZATION_NAME, NameOID.LOCALITY_NAME, NameOID.COMMON_NAME), strict=True))
-_UNUSED = ("data_encipherment", "key_agreement", "crl_sign", "encipher_only", "decipher_only")
+_UNUSED = ("data_encipherment", "key_agreement", "encipher_only", "decipher_only")
 _PEM = serialization.Encoding.PEM
 _DER = serialization.Encoding.DER
 _PLAIN = serialization.NoEncryption()

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from mesh_federation.plan import trust
 from mesh_federation.toolchain.standins.values import UNKNOWN, Properties, Secret, Value, plain
 from tests.engine.conformance.client import Invalid, Made, Plugin, Refused
 
@@ -20,7 +21,8 @@ CSR = "tls:index/certRequest:CertRequest"
 LOCAL = "tls:index/locallySignedCert:LocallySignedCert"
 LEAF: Properties = {"subject": {"commonName": "leaf"}, "dnsNames": ["a.test"]}
 P256: Properties = {"algorithm": "ECDSA", "ecdsaCurve": "P256"}
-CA_USES: list[Value] = ["digital_signature", "content_commitment", "key_encipherment", "cert_signing"]
+CA_USES: list[Value] = [*trust.CA_USES]
+"""What the program asks for, so that a stand-in that lacks one of them fails here."""
 SUBJECT: Properties = {"commonName": "root.test", "organization": "Mesh", "locality": "east"}
 
 
@@ -189,10 +191,9 @@ def test_key_usage_is_critical_and_has_exactly_the_uses_asked_for(tls: Plugin) -
     usage = certificate(authority(tls).made).extensions.get_extension_for_class(x509.KeyUsage)
     assert usage.critical
     value = usage.value
-    assert (value.digital_signature, value.content_commitment, value.key_encipherment, value.key_cert_sign) == (
-        True,
-    ) * 4
-    assert (value.data_encipherment, value.key_agreement, value.crl_sign) == (False,) * 3
+    assert value.digital_signature and value.content_commitment and value.key_encipherment
+    assert value.key_cert_sign and value.crl_sign
+    assert not value.data_encipherment and not value.key_agreement
 
 
 def test_ca_needs_a_subject(tls: Plugin) -> None:

@@ -138,8 +138,8 @@ def test_a_toolchain_that_is_not_there_is_got_before_anything_starts(
 ) -> None:
     asked: list[tuple[set[str], Choice]] = []
 
-    def gets(provisioners: set[str], _: object, pieces: Choice) -> object:
-        asked.append((provisioners, pieces))
+    def gets(providers: set[str], _: object, pieces: Choice) -> object:
+        asked.append((providers, pieces))
         return answering.toolchain
 
     monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))

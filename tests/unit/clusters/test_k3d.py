@@ -1,4 +1,4 @@
-"""What only k3d's job does; test_containers.py has what it shares with kind's."""
+"""What only k3d's job does; test_container_provider.py has what it shares with kind's."""
 
 import json
 import stat
@@ -9,7 +9,7 @@ from mesh_federation.clusters.docker import Node
 from mesh_federation.clusters.k3d import K3d
 from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
 from tests.unit.clusters.stand import Call, Ended, Stand
-from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other, started
+from tests.unit.clusters.test_container_provider import NOTHING, create, finished, machine, other, started
 
 RUNNING = K3D_SIDE.running
 TOOLS = f"id-tools k3d-{NAME}-tools running\n"

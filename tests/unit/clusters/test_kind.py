@@ -1,8 +1,8 @@
-"""What only kind's job does; test_containers.py has what it shares with k3d's."""
+"""What only kind's job does; test_container_provider.py has what it shares with k3d's."""
 
 from tests.unit.clusters.sides import KIND_SIDE, NAME
 from tests.unit.clusters.stand import Stand
-from tests.unit.clusters.test_containers import NOTHING, create, finished, machine, other
+from tests.unit.clusters.test_container_provider import NOTHING, create, finished, machine, other
 
 
 def test_a_cluster_is_made_in_the_labs_network_with_a_kubeconfig_of_its_own(stand: Stand) -> None:

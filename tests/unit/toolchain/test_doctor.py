@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from mesh_federation.cli import doctor
-from mesh_federation.cli.doctor import Lack, Machine, doubtful, lacking
+from mesh_federation.cli.doctor import Machine, doubtful, lacking
 from mesh_federation.clusters.machine_limits import GIB, Limits
 from mesh_federation.clusters.registry import PROVIDERS
+from mesh_federation.stack.problem import Problem
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import install, survey
@@ -20,7 +21,7 @@ ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
 GOOD = Machine(limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})
 
 
-def lacks(host: Host, machine: Machine, provider: str) -> list[Lack]:
+def lacks(host: Host, machine: Machine, provider: str) -> list[Problem]:
     pinned = pins.load(host)
     return lacking(PROVIDERS[provider], pinned, survey(pinned, pinned.pieces, host), machine)
 
@@ -46,7 +47,7 @@ def test_a_machine_with_everything_is_ready_for_every_provider(
 def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = shown(host, replace(GOOD, go=None), monkeypatch)
     assert code == 1
-    assert "-> get it: ./mesh install kwok" in text
+    assert "-> ./mesh install kwok" in text
     assert "none (only needed where official releases are out of reach)" in text
 
 
@@ -69,7 +70,7 @@ def test_why_a_piece_is_not_its_publishers_own_is_told(
     install({"kwok"}, lambda _: None, host)
     code, text = shown(host, GOOD, monkeypatch)
     assert code == 0
-    assert "pulumi-resource-tls: not the publisher's own; at installation: " in text
+    assert "pulumi-resource-tls: not the official release; at installation: " in text
     assert f"{publisher.url}{TLS} is not to be had: its server answers 404" in text
 
 
@@ -96,7 +97,7 @@ def test_a_tool_that_the_toolchain_does_not_install_is_named(host: Host, publish
 def test_a_k3d_that_is_not_there_is_named_with_how_to_get_it(k3d_host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"existing"}, lambda _: None, k3d_host)
-    assert lacks(k3d_host, GOOD, "k3d") == [Lack("k3d", "get it: ./mesh install k3d")]
+    assert lacks(k3d_host, GOOD, "k3d") == [Problem("", "not-installed", "k3d", "./mesh install k3d")]
 
 
 @pytest.mark.parametrize(("provider", "needed"), [("kwok", "2"), ("kind", "3"), ("k3d", "3")])

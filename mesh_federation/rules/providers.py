@@ -93,7 +93,7 @@ def adopted_objects_are_named(federation: Federation) -> Iterator[Problem]:
 
 
 def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
-    """Each load balancer works only with some provisioners."""
+    """Each load balancer works only with some providers."""
     for cluster in federation.clusters.values():
         if cluster.load_balancer not in cluster.provider.load_balancers:
             yield Problem(
@@ -106,7 +106,7 @@ def load_balancers_suit(federation: Federation) -> Iterator[Problem]:
 
 
 def names_suit(federation: Federation) -> Iterator[Problem]:
-    """Some provisioners limit the length of names more than others."""
+    """Some providers limit the length of names more than others."""
     for cluster in federation.clusters.values():
         longest = cluster.provider.longest_name
         if longest and longest - _GENERATION < len(cluster.name) <= CLUSTER_LENGTH:
