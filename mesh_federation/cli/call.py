@@ -44,7 +44,7 @@ def call_stack(stack: str, overlay: Path | None) -> int:
     federation = stacks.valid(workspace, stack)
     tools = stacks.toolchain(stacks.providers(federation))
     if any(cluster.is_existing for cluster in federation.clusters.values()):
-        clusters.reach(stacks.engine(workspace, stack, tools), federation, stacks.tell)
+        clusters.refresh_kubeconfigs(stacks.engine(workspace, stack, tools), federation, stacks.tell)
     environment = {**workspace.ambient, **workspace.environment(tools)}
     return call(federation, workspace.home / "kubeconfigs" / stack, environment, Console())
 

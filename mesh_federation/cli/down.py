@@ -28,10 +28,10 @@ def down(stack: str, yes: bool) -> None:
         return
     stacks.refuse_second_run(engine)
     stacks.unlock(engine)
-    clusters.reach(engine, stacks.valid_or_none(workspace, stack), tell)
+    clusters.refresh_kubeconfigs(engine, stacks.valid_or_none(workspace, stack), tell)
     if status := engine.destroy(*([] if confirms else ["--yes", "--skip-preview"])):
         raise typer.Exit(status)
-    clusters.sweep(engine, (), tell)
+    clusters.remove_orphans(engine, (), tell)
     engine.close()
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")
@@ -45,7 +45,7 @@ def _remove_by_journal(engine: Engine, problem: StateProblem, confirms: bool) ->
     if confirms:
         typer.confirm("Remove the clusters that this checkout made for it, according to its journal?", abort=True)
     staying = state_owner.made_by_others(engine.workspace, engine.stack)
-    clusters.sweep(engine, (), tell, "which this checkout made")
+    clusters.remove_orphans(engine, (), tell, "which this checkout made")
     kubeconfigs = engine.workspace.home / "kubeconfigs" / engine.stack
     if staying:
         what = f"the objects of {engine.stack} in {', '.join(staying)} stay: only the lost state lists them"

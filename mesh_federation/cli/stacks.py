@@ -142,7 +142,7 @@ def state_problem(running: Engine) -> StateProblem | None:
     """Return why a stack's state is unusable: it cannot be read, or it is missing although clusters exist."""
     problem = state_owner.unreadable(running.workspace, running.stack)
     if problem is None and not running.exists():
-        problem = state_owner.lost(running.workspace, running.stack)
+        problem = state_owner.unknown_to_state(running.workspace, running.stack)
     return problem
 
 

@@ -14,7 +14,7 @@ from mesh_federation.plan.calls import calls
 from mesh_federation.stack.config import Import
 
 
-class Running(TypedDict):
+class RunningCluster(TypedDict):
     """One cluster of the stack's output `clusters`."""
 
     provisioner: str
@@ -24,15 +24,15 @@ class Running(TypedDict):
     trustDomain: str
 
 
-def running(engine: Engine) -> dict[str, Running]:
+def running(engine: Engine) -> dict[str, RunningCluster]:
     """Return the clusters of a stack that is up, by logical name."""
-    clusters: dict[str, Running] = json.loads(
+    clusters: dict[str, RunningCluster] = json.loads(
         engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
     )
     return clusters
 
 
-def summarize(engine: Engine, clusters: dict[str, Running], console: Console) -> None:
+def summarize(engine: Engine, clusters: dict[str, RunningCluster], console: Console) -> None:
     """Print the clusters of a stack and the next things to try."""
     table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
     table.add_column("kubeconfig", overflow="fold")
@@ -44,12 +44,12 @@ def summarize(engine: Engine, clusters: dict[str, Running], console: Console) ->
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _file(engine: Engine, cluster: Running) -> str:
+def _file(engine: Engine, cluster: RunningCluster) -> str:
     """Name a kubeconfig file as short as it goes from where the person is."""
     return os.path.relpath(engine.workspace.home / cluster["kubeconfig"])
 
 
-def _next(engine: Engine, clusters: dict[str, Running]) -> list[str]:
+def _next(engine: Engine, clusters: dict[str, RunningCluster]) -> list[str]:
     overlay = engine.workspace.overlay
     federation = loader.read(engine.workspace.stack_file(engine.stack), overlay)
     which = f"--stack {engine.stack}{f' --overlay {overlay}' if overlay else ''}"
@@ -67,7 +67,7 @@ def _next(engine: Engine, clusters: dict[str, Running]) -> list[str]:
     return ["Try next:", *(line for about, command in steps for line in (f"  # {about}", f"  {command}"))]
 
 
-def _look_at(link: Import, engine: Engine, clusters: dict[str, Running]) -> list[tuple[str, str]]:
+def _look_at(link: Import, engine: Engine, clusters: dict[str, RunningCluster]) -> list[tuple[str, str]]:
     kubectl = f"kubectl --kubeconfig {_file(engine, clusters[link.cluster])}"
     return [
         ("kubectl, helm and pulumi for this shell", 'eval "$(./mesh env)"'),

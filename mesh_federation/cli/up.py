@@ -16,7 +16,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool) -> None:
     """Bring a stack to what its stack file declares, and print its clusters."""
     workspace, federation = stacks.declared(stack, overlay)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
-    clusters.wake(engine, tell)
+    clusters.start_all(engine, tell)
     exports.compare(engine, federation)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, tell) if federation.discovery else []
@@ -26,7 +26,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool) -> None:
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
-    clusters.sweep(engine, {cluster["name"] for cluster in running.values()}, tell)
+    clusters.remove_orphans(engine, {cluster["name"] for cluster in running.values()}, tell)
     summary.summarize(engine, running, Console())
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import NOT_RUN, CouldNotRun, Refused
 from mesh_federation.cli.options import ReportFormat
-from mesh_federation.engine.clusters import reach
+from mesh_federation.engine.clusters import refresh_kubeconfigs
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.engine.step import Step
 from mesh_federation.plan.federation import ClusterPlan, plan
@@ -145,7 +145,7 @@ def observed(engine: Engine, federation: Federation) -> Context:
     if not engine.exists():
         raise NotUp("it is not up")
     if any(cluster.is_existing for cluster in federation.clusters.values()):
-        reach(engine, federation, lambda line: None)
+        refresh_kubeconfigs(engine, federation, lambda line: None)
     written = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
     try:
         outputs = StackOutputs.model_validate_json(written)

@@ -17,7 +17,7 @@ SWAP_SECONDS = 20
 """For nodes of other clusters, which took each other's addresses when Docker restarted, to give them back."""
 
 
-def addresses(network: str, nodes: list[docker.Node]) -> dict[str, str]:
+def addresses(network: str, nodes: list[docker.NodeContainer]) -> dict[str, str]:
     """Return each node's address in a network, by the container's id; empty where it has none now."""
     address = f'{{{{with index .NetworkSettings.Networks "{network}"}}}}{{{{.IPAddress}}}}{{{{end}}}}'
     listed = docker.output("docker", "inspect", f"--format={{{{.Id}}}} {address}", *(node.id for node in nodes))
@@ -25,7 +25,7 @@ def addresses(network: str, nodes: list[docker.Node]) -> dict[str, str]:
     return {id: found.strip() for id, _, found in rows}
 
 
-def mend(cluster: LocalCluster, nodes: list[docker.Node], made_with: Mapping[str, str]) -> None:
+def mend(cluster: LocalCluster, nodes: list[docker.NodeContainer], made_with: Mapping[str, str]) -> None:
     """Restart every node that cannot work, in the network and under the address it was made with; say which and why.
 
     Args:
@@ -47,7 +47,7 @@ def mend(cluster: LocalCluster, nodes: list[docker.Node], made_with: Mapping[str
             print(f"{node.name} {ails}: restarted {rejoined}", file=sys.stderr)
 
 
-def _ailment(network: str, node: docker.Node, address: str, made_with: str) -> str:
+def _ailment(network: str, node: docker.NodeContainer, address: str, made_with: str) -> str:
     if not node.running:
         return "did not run"
     if not address:
@@ -57,7 +57,7 @@ def _ailment(network: str, node: docker.Node, address: str, made_with: str) -> s
     return ""
 
 
-def _rejoin(network: str, node: docker.Node, address: str) -> str:
+def _rejoin(network: str, node: docker.NodeContainer, address: str) -> str:
     """Put a node back under its address, or under a new one where it can live with that; says which."""
     done = _join(network, node, f"--ip={address}")
     settles = _taken(done) and _settles(node)
@@ -76,12 +76,12 @@ def _rejoin(network: str, node: docker.Node, address: str) -> str:
     return f"with its address {address}" if address else "with a new address"
 
 
-def _join(network: str, node: docker.Node, *options: str) -> ProcessResult:
+def _join(network: str, node: docker.NodeContainer, *options: str) -> ProcessResult:
     joined = docker.run("docker", "network", "connect", *options, network, node.name)
     return joined if joined.returncode else docker.run("docker", "restart", node.name)
 
 
-def _leave(network: str, node: docker.Node) -> None:
+def _leave(network: str, node: docker.NodeContainer) -> None:
     docker.run("docker", "network", "disconnect", "--force", network, node.name)  # not in it: no matter
 
 
@@ -89,12 +89,12 @@ def _taken(done: ProcessResult) -> bool:
     return done.returncode != 0 and "already in use" in done.stderr
 
 
-def _settles(node: docker.Node) -> bool:
+def _settles(node: docker.NodeContainer) -> bool:
     """Say whether a node settles on another address by itself: an image that does notes the one it has."""
     return docker.run("docker", "cp", f"{node.name}:/kind/old-ipv4", "-").returncode == 0
 
 
-def _held(network: str, node: docker.Node, address: str) -> Problem:
+def _held(network: str, node: docker.NodeContainer, address: str) -> Problem:
     row = '{{range .Containers}}{{.IPv4Address}} {{.Name}}{{"\\n"}}{{end}}'
     rows = docker.output("docker", "network", "inspect", f"--format={row}", network).splitlines()
     holder = next((row.partition(" ")[2] for row in rows if row.startswith(f"{address}/")), "another container")

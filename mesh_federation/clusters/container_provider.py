@@ -89,11 +89,11 @@ class ContainerProvider(Provider):
     def logs(self, name: str) -> str:
         """Say where to look when a cluster does not come up."""
 
-    def in_start_order(self, name: str, containers: list[docker.Node]) -> list[docker.Node]:
+    def in_start_order(self, name: str, containers: list[docker.NodeContainer]) -> list[docker.NodeContainer]:
         """Return the containers of a cluster that stay as long as it does, in the order in which they must start."""
         return containers
 
-    def kubernetes_nodes(self, name: str, containers: list[docker.Node]) -> list[docker.Node]:
+    def kubernetes_nodes(self, name: str, containers: list[docker.NodeContainer]) -> list[docker.NodeContainer]:
         """Return the containers of a cluster that are Kubernetes nodes."""
         return containers
 
@@ -162,7 +162,7 @@ class ContainerProvider(Provider):
             ownership.forget(cluster)
         network.remove(cluster.settings.network, cluster.workdir)
 
-    def containers(self, name: str) -> list[docker.Node]:
+    def containers(self, name: str) -> list[docker.NodeContainer]:
         """Return all containers of a cluster, stopped ones too."""
         return docker.nodes(self.container_label, name)
 
@@ -191,7 +191,7 @@ class ContainerProvider(Provider):
         if done.returncode:
             docker.fail(done)
 
-    def _wake(self, cluster: LocalCluster, containers: list[docker.Node]) -> None:
+    def _wake(self, cluster: LocalCluster, containers: list[docker.NodeContainer]) -> None:
         if not cluster.kubeconfig.exists():
             read = self.read_kubeconfig(cluster)
             if read.returncode:
@@ -200,7 +200,7 @@ class ContainerProvider(Provider):
         attachment.mend(cluster, self.in_start_order(cluster.name, containers), ownership.addresses(cluster))
         self._wait(cluster, containers)
 
-    def _wait(self, cluster: LocalCluster, containers: list[docker.Node]) -> None:
+    def _wait(self, cluster: LocalCluster, containers: list[docker.NodeContainer]) -> None:
         readiness.wait(cluster, self.kubernetes_nodes(cluster.name, containers), self.logs(cluster.name))
 
     def _withdraw(self, cluster: LocalCluster, failed: ProcessResult) -> None:

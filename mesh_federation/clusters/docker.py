@@ -45,7 +45,7 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeContainer:
     """A container that is a node of a cluster.
 
     Attributes:
@@ -107,12 +107,12 @@ def alone(cluster: str, workdir: Workdir) -> Iterator[None]:
         yield
 
 
-def nodes(label: str, cluster: str) -> list[Node]:
+def nodes(label: str, cluster: str) -> list[NodeContainer]:
     """Return a cluster's containers, stopped ones too; the label is the one its maker knows it by."""
     columns = "{{.ID}} {{.Names}} {{.State}}"
     listed = output("docker", "ps", "--all", "--no-trunc", f"--filter=label={label}={cluster}", f"--format={columns}")
     rows = (line.split() for line in listed.splitlines())
-    return [Node(id, name, state == "running") for id, name, state in rows]
+    return [NodeContainer(id, name, state == "running") for id, name, state in rows]
 
 
 def locks(workdir: Workdir) -> Path:

@@ -131,11 +131,11 @@ class K3d(ContainerProvider):
         """Name the logs of the server and of the proxy."""
         return f"`docker logs k3d-{name}-server-0` and `docker logs k3d-{name}-serverlb`"
 
-    def in_start_order(self, name: str, containers: list[docker.Node]) -> list[docker.Node]:
+    def in_start_order(self, name: str, containers: list[docker.NodeContainer]) -> list[docker.NodeContainer]:
         """Return servers, agents and the proxy."""
         return _of_roles(name, containers, START_ORDER)
 
-    def kubernetes_nodes(self, name: str, containers: list[docker.Node]) -> list[docker.Node]:
+    def kubernetes_nodes(self, name: str, containers: list[docker.NodeContainer]) -> list[docker.NodeContainer]:
         """Return servers and agents."""
         return _of_roles(name, containers, NODES)
 
@@ -151,7 +151,7 @@ def _k3d(cluster: LocalCluster, noun: str, verb: str, *options: str, stdin: str 
     return docker.run("k3d", noun, verb, cluster.name, *options, stdin=stdin, variables=variables, timeout=TIMEOUT)
 
 
-def _of_roles(name: str, containers: list[docker.Node], roles: tuple[str, ...]) -> list[docker.Node]:
+def _of_roles(name: str, containers: list[docker.NodeContainer], roles: tuple[str, ...]) -> list[docker.NodeContainer]:
     """Return the containers of certain roles, in the order of the roles."""
     role = {each: each.name.removeprefix(f"k3d-{name}-").partition("-")[0] for each in containers}
     chosen = [each for each in containers if role[each] in roles]

@@ -30,7 +30,7 @@ class OwnershipState(Enum):
     """Another checkout's or a person's."""
 
 
-def decide(nodes: list[docker.Node], started: bool, made: Addresses | None) -> OwnershipState:
+def decide(nodes: list[docker.NodeContainer], started: bool, made: Addresses | None) -> OwnershipState:
     """Decide whose the containers of a name are.
 
     A complete cluster is known by its containers' ids: one that was removed by hand, and then made again by somebody
@@ -51,7 +51,7 @@ def decide(nodes: list[docker.Node], started: bool, made: Addresses | None) -> O
     return OwnershipState.OURS if made.keys() <= present else OwnershipState.INCOMPLETE
 
 
-def of(cluster: LocalCluster, nodes: list[docker.Node]) -> OwnershipState:
+def of(cluster: LocalCluster, nodes: list[docker.NodeContainer]) -> OwnershipState:
     """Say what is there, as far as this checkout has recorded it."""
     made = addresses(cluster) if _made(cluster).exists() else None
     return decide(nodes, journal.file(cluster).exists(), made)

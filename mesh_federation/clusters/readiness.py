@@ -27,7 +27,7 @@ class NodeObject(TypedDict):
     status: _Status
 
 
-def wait(cluster: LocalCluster, nodes: list[docker.Node], logs: str) -> None:
+def wait(cluster: LocalCluster, nodes: list[docker.NodeContainer], logs: str) -> None:
     """Wait until the cluster is up, or end with what it lacks and where to look.
 
     Args:
@@ -61,7 +61,7 @@ def labels(node: NodeObject, wanted: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in node["metadata"]["labels"].items() if key in wanted}
 
 
-def _missing(cluster: LocalCluster, nodes: list[docker.Node]) -> str:
+def _missing(cluster: LocalCluster, nodes: list[docker.NodeContainer]) -> str:
     """Return what is still missing; empty when the cluster is up."""
     if not cluster.answers():
         return "its API server does not answer"
@@ -70,7 +70,7 @@ def _missing(cluster: LocalCluster, nodes: list[docker.Node]) -> str:
     return f"not Ready: {', '.join(missing)}" if missing else ""
 
 
-def _watched(cluster: LocalCluster, nodes: list[docker.Node], seconds: float) -> bool:
+def _watched(cluster: LocalCluster, nodes: list[docker.NodeContainer], seconds: float) -> bool:
     """Let the API server say when all nodes are ready: asking again and again takes processor time that they need."""
     until = ("--for=condition=Ready", f"--timeout={seconds:.0f}s", *(f"node/{node.name}" for node in nodes))
     return cluster.kubectl.run("wait", *until).returncode == 0
@@ -80,7 +80,7 @@ def _is_ready(node: NodeObject) -> bool:
     return any(found["type"] == "Ready" and found["status"] == "True" for found in node["status"]["conditions"])
 
 
-def _late(cluster: LocalCluster, nodes: list[docker.Node], missing: str, logs: str) -> Problem:
+def _late(cluster: LocalCluster, nodes: list[docker.NodeContainer], missing: str, logs: str) -> Problem:
     all_nodes = " ".join(node.name for node in nodes)
     return Problem(
         "",

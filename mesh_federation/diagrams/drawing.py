@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mesh_federation.diagrams.live import Verdict
+from mesh_federation.diagrams.live import EntryVerdict
 
 
-class Kind(StrEnum):
+class NodeKind(StrEnum):
     """Kind of a node or an edge; the value is the word that pictures show."""
 
     REMOTE = "import as remote"
@@ -40,10 +40,10 @@ class Node:
     """
 
     id: str
-    kind: Kind
+    kind: NodeKind
     title: str
     details: tuple[str, ...]
-    verdict: Verdict | None = None
+    verdict: EntryVerdict | None = None
     said: tuple[str, ...] = ()
 
     @property
@@ -70,7 +70,7 @@ class Panel:
     title: str
     details: tuple[str, ...]
     nodes: tuple[Node, ...]
-    verdict: Verdict | None = None
+    verdict: EntryVerdict | None = None
     said: tuple[str, ...] = ()
 
     @property
@@ -112,16 +112,16 @@ class Edge:
 
     tail: str
     head: str
-    kind: Kind
-    verdict: Verdict | None = None
+    kind: NodeKind
+    verdict: EntryVerdict | None = None
 
     @property
     def spreads(self) -> bool:
         """Whether lines of this kind share their first part; lines of the other kinds share their last part."""
-        return self.kind in (Kind.EXPORT, Kind.SIGNS, Kind.TRUSTED_BY)
+        return self.kind in (NodeKind.EXPORT, NodeKind.SIGNS, NodeKind.TRUSTED_BY)
 
     @property
-    def bundle(self) -> tuple[str, Kind]:
+    def bundle(self) -> tuple[str, NodeKind]:
         """Lines of one bundle may run on top of each other."""
         return (self.tail if self.spreads else self.head), self.kind
 
@@ -178,6 +178,6 @@ class Drawing:
         return panels | {node.id: node.title for node in self.nodes}
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[NodeKind, ...]:
         """The kinds of edges, in the order of a legend."""
-        return tuple(kind for kind in Kind if kind in {edge.kind for edge in self.edges})
+        return tuple(kind for kind in NodeKind if kind in {edge.kind for edge in self.edges})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, pairwise
 from urllib.parse import quote
 
-from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Kind, Network, Node, Panel
+from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Network, Node, NodeKind, Panel
 from mesh_federation.diagrams.topology import WORDS, wrapped
 from mesh_federation.plan.hierarchy import Certificate, Change, Cluster, Hierarchy, Root
 
@@ -15,13 +15,13 @@ MANY = 24
 """With more dashed lines than this, a picture of them would show nothing, so they are left out."""
 WIDTH = 2.6
 """Least width of a node, in inches."""
-ROOTS = {Change.STAYS: Kind.ROOT, Change.COMES: Kind.NEW_ROOT, Change.GOES: Kind.OLD_ROOT}
+ROOTS = {Change.STAYS: NodeKind.ROOT, Change.COMES: NodeKind.NEW_ROOT, Change.GOES: NodeKind.OLD_ROOT}
 
 
 def drawing(hierarchy: Hierarchy) -> Drawing:
     """Draw a certificate hierarchy."""
     trusts = [
-        Edge(_id("root", name), _id(cluster.name), Kind.TRUSTED_BY)
+        Edge(_id("root", name), _id(cluster.name), NodeKind.TRUSTED_BY)
         for cluster in hierarchy.clusters
         for name in cluster.trusts
         if name != cluster.root
@@ -65,11 +65,11 @@ def _root(root: Root) -> Node:
 
 def _panel(cluster: Cluster) -> Panel:
     authorities = [
-        Node(id, Kind.INTERMEDIATE, certificate.name, tuple(_details(certificate)))
+        Node(id, NodeKind.INTERMEDIATE, certificate.name, tuple(_details(certificate)))
         for id, certificate in zip(_authorities(cluster), (*cluster.chain[::-1], cluster.intermediate), strict=True)
     ]
     domain = (f"trust domain {cluster.trust_domain}",)
-    workloads = Node(_id(cluster.name, "workloads"), Kind.WORKLOADS, cluster.identities, domain)
+    workloads = Node(_id(cluster.name, "workloads"), NodeKind.WORKLOADS, cluster.identities, domain)
     accepts = f"accepts {', '.join(cluster.accepts)}" if cluster.accepts else "accepts no foreign trust domain"
     return Panel(_id(cluster.name), cluster.name, tuple(wrapped(accepts)), (*authorities, workloads))
 
@@ -85,7 +85,7 @@ def _details(certificate: Certificate) -> Iterator[str]:
 def _signs(cluster: Cluster) -> Iterator[Edge]:
     """Lead from the root to the workloads."""
     path = chain([_id("root", cluster.root)], _authorities(cluster), [_id(cluster.name, "workloads")])
-    yield from (Edge(above, below, Kind.SIGNS) for above, below in pairwise(path))
+    yield from (Edge(above, below, NodeKind.SIGNS) for above, below in pairwise(path))
 
 
 def _authorities(cluster: Cluster) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mesh_federation.diagrams.errors import TopologyError
 
 
-class Verdict(StrEnum):
+class EntryVerdict(StrEnum):
     """Summary of all checks about one entry; the worst result counts."""
 
     FAILED = "failed"
@@ -60,14 +60,14 @@ class Live:
         """Return the results about an entry."""
         return self.results.get(path, ())
 
-    def verdict(self, path: str) -> Verdict:
+    def verdict(self, path: str) -> EntryVerdict:
         """Return the worst result about an entry."""
         found = {result.status for result in self.about(path)}
         if "failed" in found:
-            return Verdict.FAILED
+            return EntryVerdict.FAILED
         if "could-not-run" in found:
-            return Verdict.COULD_NOT_RUN
-        return Verdict.PASSED if found else Verdict.SILENT
+            return EntryVerdict.COULD_NOT_RUN
+        return EntryVerdict.PASSED if found else EntryVerdict.SILENT
 
 
 def read(file: Path, stack: str) -> Live:

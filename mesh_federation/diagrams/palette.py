@@ -6,8 +6,8 @@ blue-green, an amber and a red of different lightness.
 
 from dataclasses import dataclass
 
-from mesh_federation.diagrams.drawing import Kind
-from mesh_federation.diagrams.live import Verdict
+from mesh_federation.diagrams.drawing import NodeKind
+from mesh_federation.diagrams.live import EntryVerdict
 
 FONT = "Helvetica"
 """Graphviz knows the widths of this font without a font file, so the layout is the same everywhere."""
@@ -61,28 +61,28 @@ class Stroke:
 
 
 KINDS = {
-    Kind.REMOTE: Stroke(Ink("remote", "#1762a6", "#6cb0ee")),
-    Kind.LOCAL: Stroke(Ink("local", "#7b3f98", "#c99be0"), (8, 4)),
-    Kind.GLOBAL: Stroke(Ink("global", "#00798c", "#4cc3d4"), (2, 3.5), 2),
-    Kind.DISCOVERY: Stroke(Ink("discovery", "#8a5a00", "#dcae5c"), (10, 3, 2, 3)),
-    Kind.EXPORT: Stroke(STEEL),
-    Kind.GATEWAY: Stroke(STEEL),
-    Kind.EGRESS: Stroke(STEEL),
-    Kind.API_SERVER: Stroke(STEEL),
-    Kind.ROOT: Stroke(ROOT),
-    Kind.NEW_ROOT: Stroke(Ink("new-root", "#00796b", "#3fc8a8"), width=2.6),
-    Kind.OLD_ROOT: Stroke(Ink("old-root", "#8a5a00", "#dcae5c"), width=2.6),
-    Kind.INTERMEDIATE: Stroke(STEEL),
-    Kind.WORKLOADS: Stroke(STEEL),
-    Kind.SIGNS: Stroke(ROOT, width=2),
-    Kind.TRUSTED_BY: Stroke(STEEL, (6, 4)),
+    NodeKind.REMOTE: Stroke(Ink("remote", "#1762a6", "#6cb0ee")),
+    NodeKind.LOCAL: Stroke(Ink("local", "#7b3f98", "#c99be0"), (8, 4)),
+    NodeKind.GLOBAL: Stroke(Ink("global", "#00798c", "#4cc3d4"), (2, 3.5), 2),
+    NodeKind.DISCOVERY: Stroke(Ink("discovery", "#8a5a00", "#dcae5c"), (10, 3, 2, 3)),
+    NodeKind.EXPORT: Stroke(STEEL),
+    NodeKind.GATEWAY: Stroke(STEEL),
+    NodeKind.EGRESS: Stroke(STEEL),
+    NodeKind.API_SERVER: Stroke(STEEL),
+    NodeKind.ROOT: Stroke(ROOT),
+    NodeKind.NEW_ROOT: Stroke(Ink("new-root", "#00796b", "#3fc8a8"), width=2.6),
+    NodeKind.OLD_ROOT: Stroke(Ink("old-root", "#8a5a00", "#dcae5c"), width=2.6),
+    NodeKind.INTERMEDIATE: Stroke(STEEL),
+    NodeKind.WORKLOADS: Stroke(STEEL),
+    NodeKind.SIGNS: Stroke(ROOT, width=2),
+    NodeKind.TRUSTED_BY: Stroke(STEEL, (6, 4)),
 }
 
 VERDICTS = {
-    Verdict.FAILED: Stroke(Ink("failed", "#c62b2b", "#ff7b72"), width=3),
-    Verdict.COULD_NOT_RUN: Stroke(Ink("could-not-run", "#b97a00", "#e8b339"), width=2.4),
-    Verdict.PASSED: Stroke(Ink("passed", "#00836b", "#3fc8a8"), width=2),
-    Verdict.SILENT: Stroke(Ink("silent", "#98a2ac", "#6f7c88"), width=1.4),
+    EntryVerdict.FAILED: Stroke(Ink("failed", "#c62b2b", "#ff7b72"), width=3),
+    EntryVerdict.COULD_NOT_RUN: Stroke(Ink("could-not-run", "#b97a00", "#e8b339"), width=2.4),
+    EntryVerdict.PASSED: Stroke(Ink("passed", "#00836b", "#3fc8a8"), width=2),
+    EntryVerdict.SILENT: Stroke(Ink("silent", "#98a2ac", "#6f7c88"), width=1.4),
 }
 
 INKS = (
@@ -92,7 +92,7 @@ INKS = (
 )
 
 
-def stroke(kind: Kind, verdict: Verdict | None) -> Stroke:
+def stroke(kind: NodeKind, verdict: EntryVerdict | None) -> Stroke:
     """Return the line of an edge or of a node's frame: the kind gives the dashes, a verdict colour and width."""
     plain = KINDS[kind]
     return plain if verdict is None else Stroke(VERDICTS[verdict].ink, plain.dash, VERDICTS[verdict].width)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count, groupby
 from typing import TypeVar
 
-from mesh_federation.diagrams.drawing import Drawing, Edge, Kind
+from mesh_federation.diagrams.drawing import Drawing, Edge, NodeKind
 from mesh_federation.diagrams.layout import Box, Layout, Point
 
 ROUND = 9.0
@@ -23,7 +23,7 @@ NEAR = 24.0
 """Distance from the words about a cluster to its nodes."""
 
 Span = tuple[float, float]
-_Ordered = TypeVar("_Ordered", Kind, tuple[str, Kind])
+_Ordered = TypeVar("_Ordered", NodeKind, tuple[str, NodeKind])
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from xml.etree.ElementTree import Element, SubElement
 
 from mesh_federation.diagrams.dot import SIZE
 from mesh_federation.diagrams.layout import Box, Point
-from mesh_federation.diagrams.live import Verdict
+from mesh_federation.diagrams.live import EntryVerdict
 from mesh_federation.diagrams.palette import FONTS, PAGE, QUIET, SIGN, SURFACES, TITLE, VERDICTS, Ink, Stroke
 from mesh_federation.diagrams.routes import Curve
 from mesh_federation.stack.text import escape_unprintable
 
 SIGNS = {
-    Verdict.FAILED: "M-2.8 -2.8L2.8 2.8M2.8 -2.8L-2.8 2.8",
-    Verdict.COULD_NOT_RUN: "M0 -3.8V0.8M0 3.2V3.8",
-    Verdict.PASSED: "M-3.4 0.2L-1 2.8L3.6 -2.8",
-    Verdict.SILENT: "M-3 0H3",
+    EntryVerdict.FAILED: "M-2.8 -2.8L2.8 2.8M2.8 -2.8L-2.8 2.8",
+    EntryVerdict.COULD_NOT_RUN: "M0 -3.8V0.8M0 3.2V3.8",
+    EntryVerdict.PASSED: "M-3.4 0.2L-1 2.8L3.6 -2.8",
+    EntryVerdict.SILENT: "M-3 0H3",
 }
 """Cross, exclamation mark, check mark, dash."""
 LEADING = SIZE * 1.2
@@ -126,7 +126,7 @@ def arrow(parent: Element, curve: Curve, look: Stroke) -> None:
     SubElement(made, "polygon", {"points": " ".join(map(_at, curve.arrow)), "fill": "currentColor"})
 
 
-def badge(parent: Element, verdict: Verdict, at: Point) -> None:
+def badge(parent: Element, verdict: EntryVerdict, at: Point) -> None:
     """Draw a verdict's sign in a disc."""
     made = moved(parent, *at)
     SubElement(made, "circle", {"class": VERDICTS[verdict].ink.name, "r": "7.5", "fill": "currentColor"})

@@ -8,9 +8,9 @@ from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from mesh_federation.diagrams.dot import SIZE, dot
-from mesh_federation.diagrams.drawing import Drawing, Edge, Kind, Node, Panel
+from mesh_federation.diagrams.drawing import Drawing, Edge, Node, NodeKind, Panel
 from mesh_federation.diagrams.layout import Box, Layout, layout
-from mesh_federation.diagrams.live import Verdict
+from mesh_federation.diagrams.live import EntryVerdict
 from mesh_federation.diagrams.palette import (
     CARD,
     FRAME,
@@ -48,7 +48,7 @@ GAP = 5.0
 LEGEND = 20.0
 """Distance of the legend's rows."""
 
-Sample = tuple[Kind | Verdict, str]
+Sample = tuple[NodeKind | EntryVerdict, str]
 
 
 def svg(drawing: Drawing) -> str:
@@ -75,7 +75,7 @@ def _sentences(drawing: Drawing) -> Iterator[str]:
         yield from (f"In {panel.title}: {'; '.join(node.lines)}." for node in panel.nodes)
     titles = drawing.titles
     for edge in drawing.edges:
-        if edge.kind in (Kind.SIGNS, Kind.TRUSTED_BY):
+        if edge.kind in (NodeKind.SIGNS, NodeKind.TRUSTED_BY):
             yield f"{titles[edge.tail]} {edge.kind.value} {titles[edge.head]}."
 
 
@@ -113,15 +113,15 @@ def _card(parent: Element, node: Node, box: Box) -> None:
 
 def _edge(parent: Element, edge: Edge, curve: Curve) -> None:
     arrow(parent, curve, stroke(edge.kind, edge.verdict))
-    if edge.verdict in (Verdict.FAILED, Verdict.COULD_NOT_RUN):
+    if edge.verdict in (EntryVerdict.FAILED, EntryVerdict.COULD_NOT_RUN):
         badge(parent, edge.verdict, middle(curve.points[:4]))
 
 
 def _legend(drawing: Drawing) -> Iterator[Sample]:
     for kind in drawing.kinds:
-        yield kind, "exported by the gateway" if kind is Kind.EXPORT else kind.value
+        yield kind, "exported by the gateway" if kind is NodeKind.EXPORT else kind.value
     if drawing.is_live:
-        yield from ((verdict, verdict.value) for verdict in Verdict)
+        yield from ((verdict, verdict.value) for verdict in EntryVerdict)
 
 
 def _rows(legend: Iterable[Sample], width: float) -> Iterator[list[Sample]]:
@@ -143,7 +143,7 @@ def _samples(parent: Element, row: Iterable[Sample], y: float, is_live: bool) ->
     x = 0.0
     for sample in row:
         what, words = sample
-        if isinstance(what, Verdict):
+        if isinstance(what, EntryVerdict):
             badge(parent, what, (x + 26, y - 4))
         else:
             line = ((x, y - 4), (x, y - 4), (x + 28, y - 4), (x + 28, y - 4))

@@ -8,22 +8,22 @@ from itertools import groupby
 from textwrap import wrap
 from urllib.parse import quote
 
-from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Kind, Network, Node, Panel
+from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Network, Node, NodeKind, Panel
 from mesh_federation.diagrams.graph import Cluster, Discovery, Export, Graph, Import, Port
-from mesh_federation.diagrams.live import Live, Verdict
+from mesh_federation.diagrams.live import EntryVerdict, Live
 from mesh_federation.plan import gateway_addresses
 
 UNKNOWN = "address known after up"
 LINE = 38
 """Characters of one line of a node; longer lists are wrapped."""
-IMPORTS = {"remote": Kind.REMOTE, "local": Kind.LOCAL, "global": Kind.GLOBAL}
+IMPORTS = {"remote": NodeKind.REMOTE, "local": NodeKind.LOCAL, "global": NodeKind.GLOBAL}
 WORDS = 2.2
 """Least width of the words about a cluster, in inches."""
-COLUMNS: Mapping[tuple[Kind, ...], float] = {
-    (Kind.REMOTE, Kind.LOCAL, Kind.GLOBAL, Kind.DISCOVERY): 2.8,
-    (Kind.EGRESS,): 1.9,
-    (Kind.GATEWAY, Kind.API_SERVER): 2.0,
-    (Kind.EXPORT,): 2.8,
+COLUMNS: Mapping[tuple[NodeKind, ...], float] = {
+    (NodeKind.REMOTE, NodeKind.LOCAL, NodeKind.GLOBAL, NodeKind.DISCOVERY): 2.8,
+    (NodeKind.EGRESS,): 1.9,
+    (NodeKind.GATEWAY, NodeKind.API_SERVER): 2.0,
+    (NodeKind.EXPORT,): 2.8,
 }
 """The kinds of node in each column, and its least width in inches. A call passes the columns from left to right."""
 
@@ -98,7 +98,7 @@ def _said(path: str, live: Live | None) -> tuple[str, ...]:
 
 
 def _nodes(cluster: Cluster, live: Live | None) -> Iterator[Node]:
-    def about(path: str, id: str, kind: Kind, title: str, details: Iterable[str]) -> Node:
+    def about(path: str, id: str, kind: NodeKind, title: str, details: Iterable[str]) -> Node:
         return Node(id, kind, title, tuple(details), live.verdict(path) if live else None, _said(path, live))
 
     for link in cluster.imports:
@@ -106,18 +106,18 @@ def _nodes(cluster: Cluster, live: Live | None) -> Iterator[Node]:
     for discovery in cluster.discoveries:
         details = ("its endpoints, and so its Secrets too",)
         id = _discovery_id(cluster, discovery)
-        yield about(discovery.path, id, Kind.DISCOVERY, f"of {discovery.of}", details)
+        yield about(discovery.path, id, NodeKind.DISCOVERY, f"of {discovery.of}", details)
     if cluster.egress:
         confined = "any namespace" if cluster.egress.confines == ("*",) else ", ".join(cluster.egress.confines)
         lines = (cluster.egress.address or UNKNOWN, *wrapped(f"the only way out for {confined}"))
-        yield Node(_egress_id(cluster.name), Kind.EGRESS, "", lines)
-    yield Node(_gateway_id(cluster.name), Kind.GATEWAY, "", tuple(_of_gateway(cluster)))
+        yield Node(_egress_id(cluster.name), NodeKind.EGRESS, "", lines)
+    yield Node(_gateway_id(cluster.name), NodeKind.GATEWAY, "", tuple(_of_gateway(cluster)))
     if cluster.read_by:
         lines = tuple(wrapped(f"read by istiod of {', '.join(cluster.read_by)}"))
-        yield Node(_api_server_id(cluster.name), Kind.API_SERVER, "", lines)
+        yield Node(_api_server_id(cluster.name), NodeKind.API_SERVER, "", lines)
     for export in cluster.exports:
         id = _export_id(cluster.name, export.service)
-        yield about(export.path, id, Kind.EXPORT, export.service, _of_export(export))
+        yield about(export.path, id, NodeKind.EXPORT, export.service, _of_export(export))
 
 
 def _of_import(link: Import) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _numbers(ports: Iterable[Port]) -> str:
 
 
 def _edges(cluster: Cluster, live: Live | None) -> Iterator[Edge]:
-    def verdict(path: str) -> Verdict | None:
+    def verdict(path: str) -> EntryVerdict | None:
         return live.verdict(path) if live else None
 
     for link in cluster.imports:
@@ -168,12 +168,12 @@ def _edges(cluster: Cluster, live: Live | None) -> Iterator[Edge]:
         yield Edge(at, _gateway_id(link.source), kind, verdict(link.path))
     for discovery in cluster.discoveries:
         at = _discovery_id(cluster, discovery)
-        yield Edge(at, _api_server_id(discovery.of), Kind.DISCOVERY, verdict(discovery.path))
+        yield Edge(at, _api_server_id(discovery.of), NodeKind.DISCOVERY, verdict(discovery.path))
         if discovery.crosses:
-            yield Edge(at, _gateway_id(discovery.of), Kind.DISCOVERY, verdict(discovery.path))
+            yield Edge(at, _gateway_id(discovery.of), NodeKind.DISCOVERY, verdict(discovery.path))
     for export in cluster.exports:
         at = _gateway_id(cluster.name)
-        yield Edge(at, _export_id(cluster.name, export.service), Kind.EXPORT, verdict(export.path))
+        yield Edge(at, _export_id(cluster.name, export.service), NodeKind.EXPORT, verdict(export.path))
 
 
 def _import_id(cluster: Cluster, link: Import) -> str:

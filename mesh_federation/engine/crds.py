@@ -1,6 +1,6 @@
-"""Custom resource definitions that somebody deleted: `--refresh` applies them again.
+"""Deleted custom resource definitions: `--refresh` applies them again.
 
-The engine sees every object that is gone but not these: a Command has no refresh of its own, as a megabyte of
+The engine does not notice that they are missing: they are applied by a Command, which has no refresh, as a megabyte of
 definitions stays out of the state.
 """
 
@@ -13,13 +13,13 @@ from mesh_federation.jobs import crds
 
 
 def restoring(engine: Engine, tell: Callable[[str], None]) -> list[str]:
-    """Return the options by which the engine applies definitions again where a cluster lacks some of them.
+    """Return the engine's options that apply definitions again to clusters that lack some.
 
-    A cluster that does not answer is left to the engine, which tells it with all else.
+    A cluster that does not answer is left to the engine, which reports it.
 
     Args:
-        engine: of the stack, its clusters awake.
-        tell: tells a person.
+        engine: the engine of the stack, whose clusters run.
+        tell: prints a line.
     """
     recorded = engine.recorded_definitions()
     with ThreadPoolExecutor() as pool:

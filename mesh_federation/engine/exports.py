@@ -1,7 +1,6 @@
-"""Exports beside the Services of clusters that run: compared anew by each `mesh up`, before anything changes.
+"""Compares exports with the Services of running clusters: each `mesh up` does so before it changes anything.
 
-The graph compares what it is about to change. A Service that came later, or that somebody has changed since, only a
-look at the clusters can tell.
+The resource graph compares only what it is about to change, and misses Services that were added or changed since.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,12 @@ from mesh_federation.stack.config import Federation
 
 
 def compare(engine: Engine, federation: Federation) -> None:
-    """Compare all exports with what clusters that are there already have.
+    """Compare all exports with the Services and pods of running clusters.
 
     A cluster that does not answer is left to the engine.
 
     Raises:
-        EngineError: some export is not as its Service and its pods are; it names all of them.
+        EngineError: exports differ from their Services or pods; all are named.
     """
     kubeconfigs = engine.workspace.home / "kubeconfigs" / engine.stack
     asked = [

@@ -74,7 +74,7 @@ def unreadable(workspace: Workspace, stack: str) -> StateProblem | None:
     return None
 
 
-def lost(workspace: Workspace, stack: str, recorded: frozenset[str] = frozenset()) -> StateProblem | None:
+def unknown_to_state(workspace: Workspace, stack: str, recorded: frozenset[str] = frozenset()) -> StateProblem | None:
     """Return a problem if this checkout has clusters of a stack that its state does not know.
 
     Args:

@@ -1,16 +1,16 @@
-"""What a preview tells: what the engine would do, resource by resource."""
+"""A step of a preview: what the engine would do to one resource."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Step:
-    """What the engine would do to one resource.
+    """A step of a preview.
 
     Attributes:
-        operation: its word: same, create, update, delete, replace, ...
-        name: of the resource; that of what is in a cluster begins with the cluster's name.
-        fields: paths of what differs, as far as the engine says.
+        operation: same, create, update, delete, replace, ...
+        name: name of the resource; for an object of a cluster it begins with the cluster's name.
+        fields: paths of the properties that differ, if the engine reports them.
     """
 
     operation: str
@@ -18,11 +18,11 @@ class Step:
     fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Write it as people read it."""
+        """Return the step as text."""
         where = f" ({', '.join(self.fields)})" if self.fields else ""
         return f"{self.operation} {self.name}{where}"
 
     @property
     def is_change(self) -> bool:
-        """Say whether something would be different after it."""
+        """Whether the step changes anything."""
         return self.operation not in ("same", "refresh", "read")

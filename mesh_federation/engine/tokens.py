@@ -1,7 +1,6 @@
-"""Tokens with which istiods read other clusters: `mesh up` renews them in the second half of their lifetime.
+"""Tokens with which istiod reads other clusters: `mesh up` renews them in the second half of their lifetime.
 
-Nothing in the graph follows the clock, or a preview would show another change each day. By hand, the same is
-`pulumi up --replace URN`.
+No resource depends on the clock, as every preview would show a change. Without `mesh`, use `pulumi up --replace URN`.
 """
 
 from collections.abc import Callable
@@ -11,12 +10,12 @@ from mesh_federation.engine.pulumi import Engine, RecordedToken
 
 
 def renewing(engine: Engine, tell: Callable[[str], None], now: datetime | None = None) -> list[str]:
-    """Return the options by which the engine replaces tokens that are past half of their lifetime.
+    """Return the engine's options that replace tokens past half of their lifetime.
 
     Args:
-        engine: of the stack, its clusters awake.
-        tell: tells a person.
-        now: left out: now.
+        engine: the engine of the stack, whose clusters run.
+        tell: prints a line.
+        now: the current time, if it is not the clock's.
     """
     moment = now or datetime.now(UTC)
     old = [

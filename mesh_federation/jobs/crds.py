@@ -41,7 +41,7 @@ class Fields(TypedDict):
     fieldsV1: NotRequired[dict[str, object]]
 
 
-class Metadata(TypedDict):
+class DefinitionMetadata(TypedDict):
     """The part of its metadata that counts here."""
 
     annotations: NotRequired[dict[str, str]]
@@ -67,7 +67,7 @@ class Spec(TypedDict):
 class Definition(TypedDict):
     """A definition as an API server gives it."""
 
-    metadata: Metadata
+    metadata: DefinitionMetadata
     spec: Spec
 
 

@@ -46,7 +46,7 @@ class ExportCheckSettings:
     export: DeclaredExport
 
 
-class Metadata(TypedDict):
+class BodyMetadata(TypedDict):
     """What names an object."""
 
     name: str
@@ -67,7 +67,7 @@ class Container(TypedDict):
     ports: NotRequired[list[ContainerPort]]
 
 
-class PodSpec(TypedDict):
+class PodSpecBody(TypedDict):
     """What a pod is to be."""
 
     containers: list[Container]
@@ -75,21 +75,21 @@ class PodSpec(TypedDict):
     serviceAccountName: NotRequired[str]
 
 
-class PodStatus(TypedDict):
+class PodStatusBody(TypedDict):
     """What a pod is."""
 
     phase: NotRequired[str]
 
 
-class Pod(TypedDict):
+class PodBody(TypedDict):
     """A pod, as an API server gives it."""
 
-    metadata: Metadata
-    spec: PodSpec
-    status: NotRequired[PodStatus]
+    metadata: BodyMetadata
+    spec: PodSpecBody
+    status: NotRequired[PodStatusBody]
 
 
-class ServicePort(TypedDict):
+class ServicePortBody(TypedDict):
     """A port of a Service."""
 
     port: int
@@ -97,17 +97,17 @@ class ServicePort(TypedDict):
     targetPort: NotRequired[int | str]
 
 
-class ServiceSpec(TypedDict):
+class ServiceSpecBody(TypedDict):
     """What a Service is to be."""
 
     selector: NotRequired[dict[str, str]]
-    ports: NotRequired[list[ServicePort]]
+    ports: NotRequired[list[ServicePortBody]]
 
 
-class Service(TypedDict):
+class ServiceBody(TypedDict):
     """A Service, as an API server gives it."""
 
-    spec: ServiceSpec
+    spec: ServiceSpecBody
 
 
 Difference = tuple[str, str]
@@ -127,7 +127,7 @@ def run(settings: ExportCheckSettings, context: JobContext) -> None:
         if not answer.strip():
             print(f"there is no Service {declared.service} yet")
             return
-        service: Service = json.loads(answer)
+        service: ServiceBody = json.loads(answer)
         which = selector(declared, service)
         pods = json.loads(_get(cluster, kubectl, "pods", f"--namespace={namespace}", which))["items"] if which else []
     if different := list(differences(declared, service, pods)):
@@ -140,13 +140,13 @@ def run(settings: ExportCheckSettings, context: JobContext) -> None:
         sys.exit(DIFFERENT)
 
 
-def selector(declared: DeclaredExport, service: Service) -> str:
+def selector(declared: DeclaredExport, service: ServiceBody) -> str:
     """Return the option by which kubectl lists the pods that answer; empty where nothing tells which they are."""
     labels = service["spec"].get("selector", {}) if declared.by_service else declared.labels
     return f"--selector={_selector(labels)}" if labels else ""
 
 
-def differences(declared: DeclaredExport, service: Service, pods: Sequence[Pod]) -> Iterator[Difference]:
+def differences(declared: DeclaredExport, service: ServiceBody, pods: Sequence[PodBody]) -> Iterator[Difference]:
     """Say what is not as the export says.
 
     Args:
@@ -167,11 +167,11 @@ def differences(declared: DeclaredExport, service: Service, pods: Sequence[Pod])
         )
 
 
-def _stays(pod: Pod) -> bool:
+def _stays(pod: PodBody) -> bool:
     return "deletionTimestamp" not in pod["metadata"] and pod.get("status", {}).get("phase") not in ENDED
 
 
-def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Sequence[Pod]) -> Iterator[Difference]:
+def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Sequence[PodBody]) -> Iterator[Difference]:
     """Every pod that the Service selects must have the policy's labels, or the policy does not protect it."""
     if not selected:
         yield (
@@ -192,7 +192,9 @@ def _uncovered(labels: Mapping[str, str], selected: Mapping[str, str], pods: Seq
         )
 
 
-def _other_ports(ports: Mapping[str, int], served: Sequence[ServicePort], pods: Sequence[Pod]) -> Iterator[Difference]:
+def _other_ports(
+    ports: Mapping[str, int], served: Sequence[ServicePortBody], pods: Sequence[PodBody]
+) -> Iterator[Difference]:
     """The policy opens ports of pods: those to which the exported ports of the Service lead."""
     known = {each["port"]: each for each in served if each.get("protocol", "TCP") == "TCP"}
     for number, declared in ((int(number), declared) for number, declared in ports.items()):
@@ -209,7 +211,7 @@ def _other_ports(ports: Mapping[str, int], served: Sequence[ServicePort], pods: 
             yield f"port {number} of the Service leads to port {to} of its pods, and the policy opens {declared}", fix
 
 
-def _targets(port: ServicePort, pods: Sequence[Pod]) -> set[int]:
+def _targets(port: ServicePortBody, pods: Sequence[PodBody]) -> set[int]:
     """Return to which ports of pods a port of a Service leads; a name may mean another one in each pod."""
     target = port.get("targetPort", port["port"])
     if isinstance(target, int):
@@ -218,7 +220,7 @@ def _targets(port: ServicePort, pods: Sequence[Pod]) -> set[int]:
     return {each["containerPort"] for each in ports if each.get("name") == target}
 
 
-def _containers(pod: Pod) -> Iterator[Container]:
+def _containers(pod: PodBody) -> Iterator[Container]:
     """Return all that may serve; a sidecar is an init container that goes on."""
     yield from pod["spec"]["containers"]
     yield from pod["spec"].get("initContainers", [])

@@ -49,7 +49,7 @@ REMOVAL = 300
 SHOWN = 3
 
 
-class Metadata(TypedDict):
+class NamespaceMetadata(TypedDict):
     """The part of an object's metadata that counts here."""
 
     name: str
@@ -64,7 +64,7 @@ class Item(TypedDict):
     """An object as an API server gives it."""
 
     kind: str
-    metadata: Metadata
+    metadata: NamespaceMetadata
     type: NotRequired[str]
 
 

@@ -17,10 +17,10 @@ from mesh_federation.toolchain import archive, build, download, launchers, pins
 from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.locate import (
-    Entry,
     Located,
     Route,
     Shelf,
+    StoreEntry,
     ask,
     candidate,
     files,
@@ -340,7 +340,7 @@ class _Installation:
             for broken in files(piece, self._store):  # the engine takes the host that lies beside it
                 broken.unlink(missing_ok=True)
             launchers.write(piece, self._host)
-            self._store.remember(piece.name, Entry("stand-in", piece.version, {}, why))
+            self._store.remember(piece.name, StoreEntry("stand-in", piece.version, {}, why))
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
         else:
@@ -364,7 +364,7 @@ class _Installation:
                 f"{main_file(piece, self._store)} is gone",
                 "run it again",
             )
-        self._store.remember(piece.name, Entry(route, version or piece.version, found, note))
+        self._store.remember(piece.name, StoreEntry(route, version or piece.version, found, note))
         seconds = time.monotonic() - begun
         self._report(Progress(piece.name, version or piece.version, "ready", route, seconds, note))
 

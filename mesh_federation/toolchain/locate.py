@@ -43,7 +43,7 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """What the cache remembers of a piece, or of a program that was asked for its version.
 
     Attributes:
@@ -90,15 +90,15 @@ class Shelf:
         """Folder for builds."""
         return self.root / "build"
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, StoreEntry]:
         """What is remembered; nothing when the record cannot be read."""
         try:
             document = json.loads((self.root / "installed.json").read_text())
-            return {name: Entry(**entry) for name, entry in document.items()}
+            return {name: StoreEntry(**entry) for name, entry in document.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
-    def remember(self, name: str, entry: Entry) -> None:
+    def remember(self, name: str, entry: StoreEntry) -> None:
         """Add to the record, whole or not at all; the caller holds the lock."""
         entries = {**self.entries(), name: entry}
         scratch = self.root / "installed.json.new"
@@ -141,7 +141,7 @@ def stamps(paths: list[Path]) -> dict[str, list[int]] | None:
     return found
 
 
-def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host) -> Located | None:
+def locate(piece: Piece, store: Shelf, entries: Mapping[str, StoreEntry], host: Host) -> Located | None:
     """Where the piece is, by the best route that is there; None when it has to be got."""
     if piece.kind == "plugin" and (kept := _kept_by_pulumi(piece, host)):
         return kept
@@ -156,7 +156,7 @@ def locate(piece: Piece, store: Shelf, entries: Mapping[str, Entry], host: Host)
     return None
 
 
-def settled(piece: Piece, place: Located, entries: Mapping[str, Entry], host: Host) -> bool:
+def settled(piece: Piece, place: Located, entries: Mapping[str, StoreEntry], host: Host) -> bool:
     """Whether nothing is left to do for a piece that is there.
 
     A launcher that an official program overtook would still win on a search path. A program on the search path that
@@ -175,15 +175,15 @@ def candidate(piece: Piece, host: Host) -> Path | None:
     return _which(piece.executables[0], host) if piece.probe else None
 
 
-def ask(piece: Piece, found: Path, host: Host) -> Entry:
+def ask(piece: Piece, found: Path, host: Host) -> StoreEntry:
     """Ask a program for its version, or take it from the name that Pulumi gives to a plugin's folder."""
     folder = found.resolve().parent.name
     named = f"{piece.name.removeprefix('pulumi-')}-v{piece.version}"
     version = piece.version if folder == named else _version(_output([str(found), *piece.probe], host))
-    return Entry("found", version or "", stamps([found]) or {})
+    return StoreEntry("found", version or "", stamps([found]) or {})
 
 
-def on_path(piece: Piece, entries: Mapping[str, Entry], host: Host) -> Located | None:
+def on_path(piece: Piece, entries: Mapping[str, StoreEntry], host: Host) -> Located | None:
     """A program of the pinned version on the search path, once it was asked."""
     found = candidate(piece, host)
     version = _answered(found, entries) if found else None
@@ -216,7 +216,7 @@ def _kept_by_pulumi(piece: Piece, host: Host) -> Located | None:
     return Located(piece.name, "found", piece.version, kept)
 
 
-def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, Entry]) -> Located | None:
+def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, StoreEntry]) -> Located | None:
     """The language host that came with an engine of the user's: the engine takes what lies beside itself."""
     engine = entries.get(_ENGINE)
     program = store.bin / _ENGINE
@@ -226,7 +226,7 @@ def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, Entry]) -> 
     return Located(piece.name, "found", engine.version, beside) if os.access(beside, os.X_OK) else None
 
 
-def _answered(program: Path, entries: Mapping[str, Entry]) -> str | None:
+def _answered(program: Path, entries: Mapping[str, StoreEntry]) -> str | None:
     """The version that a program on the search path gave when it was asked, None while it was not."""
     entry = entries.get(str(program))
     return entry.version if entry is not None and _unchanged(entry, [program]) else None
@@ -241,7 +241,7 @@ def _which(name: str, host: Host) -> Path | None:
     return None
 
 
-def _unchanged(entry: Entry, expected: list[Path]) -> bool:
+def _unchanged(entry: StoreEntry, expected: list[Path]) -> bool:
     recorded = [Path(path) for path in entry.stamps]
     return set(map(str, expected)) <= set(entry.stamps) and stamps(recorded) == dict(entry.stamps)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 
-from mesh_federation.jobs.export_check import Service, differences, selector
+from mesh_federation.jobs.export_check import ServiceBody, differences, selector
 from mesh_federation.plan.routing import ExportPlan, declaration
 from mesh_federation.verify.cacerts import own_root
 from mesh_federation.verify.certificates import identities
@@ -53,7 +53,7 @@ def covered(cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     output = cluster.kubectl.output("get", "service", service.name, namespace, "--ignore-not-found", "--output=json")
     if not output.strip():
         return not_applicable(f"there is no Service {service} yet, so the gateway leads to no pod of it")
-    running: Service = json.loads(output)
+    running: ServiceBody = json.loads(output)
     labels = selector(declared, running)
     pods = (
         json.loads(cluster.kubectl.output("get", "pods", namespace, labels, "--output=json"))["items"] if labels else []

@@ -191,7 +191,7 @@ def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_ga
         whole, "does not reach the gateway of west", "./mesh up starts what stopped and makes anew what is gone"
     )
     done = whole.checkout.up()
-    assert "is gone: it is made anew" in done.stderr
+    assert "is gone: it is recreated" in done.stderr
     assert_answered(whole)
     assert whole.checkout.gateway_address("west") == gateway
     assert set(whole.checkout.up().changes()) == {"unchanged"}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import IO
 
 from mesh_federation.toolchain.standins.plugin import (
-    Change,
     Failure,
     Log,
+    PropertyChange,
     Refusal,
     Target,
     changed,
@@ -51,7 +51,7 @@ class Finished:
     stderr: str
 
 
-class Running:
+class RunningCommand:
     """The processes that commands have running now, so that they can be ended."""
 
     def __init__(self) -> None:
@@ -116,13 +116,13 @@ class CommandProvider:
     def __init__(self, log: Log) -> None:
         """Send the commands' output to `log`."""
         self._log = log
-        self._running = Running()
+        self._running = RunningCommand()
 
     def check(self, target: Target, news: Properties) -> list[Failure]:
         """Return the inputs that are of the wrong type or not supported."""
         return list(_failures(news))
 
-    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
+    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> PropertyChange:
         """Any change runs a command; that one of `triggers` makes a new resource, the SDK says (replace_on_changes)."""
         return changed(inputs, news, lambda name: False)
 

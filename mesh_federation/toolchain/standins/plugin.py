@@ -48,7 +48,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Change:
+class PropertyChange:
     """Difference between the inputs in state and those of the program.
 
     Attributes:
@@ -70,7 +70,7 @@ class Target:
     id: str = ""
 
 
-class Named(Protocol):
+class NamedKind(Protocol):
     """The fields that every request about a resource has."""
 
     urn: str
@@ -85,7 +85,7 @@ class Log(Protocol):
         """Show one line beside the resource."""
 
 
-class Provider(Protocol):
+class StandIn(Protocol):
     """A resource provider; the methods follow the engine's protocol."""
 
     version: str
@@ -93,7 +93,7 @@ class Provider(Protocol):
     def check(self, target: Target, news: Properties) -> list[Failure]:
         """Return the inputs that are not valid."""
 
-    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
+    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> PropertyChange:
         """Compare the inputs in state with those of the program."""
 
     def create(self, target: Target, news: Properties, preview: bool) -> tuple[str, Properties]:
@@ -154,7 +154,7 @@ def serve(register: Callable[[grpc.Server], None], stop: Callable[[], None]) -> 
     os._exit(0)
 
 
-def serve_provider(make: Callable[[Log], Provider]) -> None:
+def serve_provider(make: Callable[[Log], StandIn]) -> None:
     """Serve a resource provider to the engine whose address is the first argument, if there is one."""
     servicer = _Servicer(make)
     if engine := engine_address():
@@ -194,7 +194,7 @@ def _answers(address: str) -> bool:
 class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Translates the engine's calls for a Provider."""
 
-    def __init__(self, make: Callable[[Log], Provider]) -> None:
+    def __init__(self, make: Callable[[Log], StandIn]) -> None:
         self._address = ""
         self._engine: engine_pb2_grpc.EngineStub | None = None
         self._provider = make(self._log)
@@ -296,7 +296,7 @@ def _refuse(context: grpc.ServicerContext, message: str) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-def _target(request: Named, identity: str = "") -> Target:
+def _target(request: NamedKind, identity: str = "") -> Target:
     kind, _, name = request.urn.split("::", 2)[-1].partition("::")
     return Target(request.urn, request.type or kind.rpartition("$")[2], request.name or name, identity)
 
@@ -315,7 +315,7 @@ _KINDS = {
 }
 
 
-def _diff_response(change: Change) -> provider_pb2.DiffResponse:
+def _diff_response(change: PropertyChange) -> provider_pb2.DiffResponse:
     some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
     detailed = {
         path: provider_pb2.PropertyDiff(kind=_KINDS[kind][path in change.replaces], inputDiff=True)
@@ -334,7 +334,7 @@ def _root(path: str) -> str:
     return path.partition(".")[0].partition("[")[0]
 
 
-def changed(inputs: Properties, news: Properties, replaces: Callable[[str], bool]) -> Change:
+def changed(inputs: Properties, news: Properties, replaces: Callable[[str], bool]) -> PropertyChange:
     """The change between two sets of inputs, where `replaces` says which properties need a new resource."""
     paths = property_differences(inputs, news)
-    return Change(paths, frozenset(path for path in paths if replaces(_root(path))))
+    return PropertyChange(paths, frozenset(path for path in paths if replaces(_root(path))))

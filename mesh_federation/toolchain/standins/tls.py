@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mesh_federation.toolchain.standins.plugin import (
-    Change,
     Failure,
     Log,
+    PropertyChange,
     Refusal,
     Target,
     changed,
@@ -77,12 +77,12 @@ class TlsProvider:
             return [Failure("", f"unknown resource type {target.type}")]
         return list(_failures(target.type, news))
 
-    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> Change:
+    def diff(self, target: Target, inputs: Properties, state: Properties, news: Properties) -> PropertyChange:
         """Every change makes a new resource, and so does the end of a certificate."""
         change = changed(_settled(target.type, inputs), _settled(target.type, news), lambda name: True)
         if not _ended(state):
             return change
-        return Change({**change.paths, "readyForRenewal": "update"}, change.replaces | {"readyForRenewal"})
+        return PropertyChange({**change.paths, "readyForRenewal": "update"}, change.replaces | {"readyForRenewal"})
 
     def create(self, target: Target, news: Properties, preview: bool) -> tuple[str, Properties]:
         """Make the key, request or certificate."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from mesh_federation.clusters import attachment
-from mesh_federation.clusters.docker import Node
+from mesh_federation.clusters.docker import NodeContainer
 from tests.unit.clusters.stand import Stand
 
 MAIN, WORKER = "east-control-plane", "east-worker"
@@ -36,8 +36,8 @@ def have(stand: Stand, main: str = "172.30.0.2", worker: str = "172.30.0.3") -> 
     stand.when("docker", "inspect", "id-main", out=f"id-main {main}\nid-worker {worker}\n")
 
 
-def nodes(*, running: bool = True) -> list[Node]:
-    return [Node("id-main", MAIN, running), Node("id-worker", WORKER, running=True)]
+def nodes(*, running: bool = True) -> list[NodeContainer]:
+    return [NodeContainer("id-main", MAIN, running), NodeContainer("id-worker", WORKER, running=True)]
 
 
 def mended(stand: Stand, *, running: bool = True) -> list[str]:
@@ -144,7 +144,7 @@ def test_a_node_that_cannot_be_mended_is_told(stand: Stand, step: str) -> None:
 
 def test_a_node_that_somebody_added_is_not_ours_to_mend(stand: Stand) -> None:
     have(stand)
-    added = Node("id-added", "east-worker2", running=False)
+    added = NodeContainer("id-added", "east-worker2", running=False)
     stand.when("docker", "inspect", "id-added", out="id-main 172.30.0.2\nid-worker 172.30.0.3\nid-added \n")
     attachment.mend(stand.of_containers("east-1a2b3c"), [*nodes(), added], MADE_WITH)
     assert not any("connect" in line for line in stand.lines())

@@ -3,7 +3,7 @@
 import pytest
 
 from mesh_federation.clusters import docker
-from mesh_federation.clusters.docker import Node
+from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.process import ProcessResult
 from tests.unit.clusters.stand import Stand
 
@@ -76,9 +76,9 @@ def test_a_node_runs_or_does_not(stand: Stand) -> None:
     listed = "1 east-main running\n2 east-worker exited\n3 east-p paused\n"
     stand.when("docker", "ps", "--all", "--filter=label=maker=east-1", out=listed)
     assert docker.nodes("maker", "east-1") == [
-        Node("1", "east-main", running=True),
-        Node("2", "east-worker", running=False),
-        Node("3", "east-p", running=False),
+        NodeContainer("1", "east-main", running=True),
+        NodeContainer("2", "east-worker", running=False),
+        NodeContainer("3", "east-p", running=False),
     ]
 
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from mesh_federation.clusters.docker import Node
+from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.clusters.k3d import K3d
 from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
 from tests.unit.clusters.stand import Call, Ended, Stand
@@ -161,7 +161,7 @@ def test_an_image_of_k3ds_own_that_cannot_be_pulled_is_told_with_its_setting(
 
 def test_servers_come_before_agents_and_many_of_them_in_order() -> None:
     names = ("serverlb", "agent-1", "server-0", "tools", "agent-0")
-    nodes = [Node(f"id-{name}", f"k3d-{NAME}-{name}", running=True) for name in names]
+    nodes = [NodeContainer(f"id-{name}", f"k3d-{NAME}-{name}", running=True) for name in names]
     started = [node.id for node in K3d().in_start_order(NAME, nodes)]
     assert started == ["id-server-0", "id-agent-0", "id-agent-1", "id-serverlb"]
     assert [node.id for node in K3d().kubernetes_nodes(NAME, nodes)] == started[:-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.clusters import ownership
-from mesh_federation.clusters.docker import Node
+from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.ownership import OwnershipState, decide
 from tests.unit.clusters.stand import Stand
@@ -14,8 +14,8 @@ SCRIPT = "kind"
 MADE = {"a": "172.30.0.2", "b": "172.30.0.3"}
 
 
-def nodes(*ids: str) -> list[Node]:
-    return [Node(id, f"east-1-{id}", running=True) for id in ids]
+def nodes(*ids: str) -> list[NodeContainer]:
+    return [NodeContainer(id, f"east-1-{id}", running=True) for id in ids]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mesh_federation.diagrams.drawing import Drawing, Kind
+from mesh_federation.diagrams.drawing import Drawing, NodeKind
 from mesh_federation.diagrams.formats import Format
 from mesh_federation.diagrams.hierarchy import MANY, drawing
 from mesh_federation.diagrams.palette import KINDS
@@ -15,7 +15,7 @@ DRAWN = (Format.SVG, Format.DOT, Format.MERMAID)
 each_tree = pytest.mark.parametrize("name", TREES)
 
 
-def edges(shown: Drawing, kind: Kind) -> set[tuple[str, str]]:
+def edges(shown: Drawing, kind: NodeKind) -> set[tuple[str, str]]:
     """The titles that edges of a kind lead from and to."""
     titles = shown.titles
     return {(titles[edge.tail], titles[edge.head]) for edge in shown.edges if edge.kind is kind}
@@ -37,20 +37,20 @@ def test_every_authority_and_cluster_is_in_the_picture_with_its_words(name: str)
 @each_tree
 def test_lines_lead_from_root_to_workloads_and_from_roots_to_all_other_clusters_that_trust_them(name: str) -> None:
     hierarchy, shown = told(name), drawn_trust(name)
-    signs = edges(shown, Kind.SIGNS)
+    signs = edges(shown, NodeKind.SIGNS)
     for cluster in hierarchy.clusters:
         path = [cluster.root, *(link.name for link in cluster.chain[::-1]), cluster.intermediate.name]
         assert set(zip(path, [*path[1:], cluster.identities], strict=True)) <= signs
     others = {(root, each.name) for each in hierarchy.clusters for root in each.trusts if root != each.root}
-    assert edges(shown, Kind.TRUSTED_BY) == others
+    assert edges(shown, NodeKind.TRUSTED_BY) == others
     assert any("dashed" in note for note in shown.notes) == bool(others)
 
 
 @pytest.mark.parametrize("phase", ["add", "rotation", "drop"])
 def test_roots_that_are_added_and_removed_differ_by_a_word_a_colour_and_a_width(phase: str) -> None:
-    kinds = {Kind.NEW_ROOT} | (set() if phase == "drop" else {Kind.OLD_ROOT})
-    assert {root.kind for root in drawn_trust(phase).shared} - {Kind.ROOT} == kinds
-    looks = [KINDS[kind] for kind in (Kind.ROOT, Kind.NEW_ROOT, Kind.OLD_ROOT)]
+    kinds = {NodeKind.NEW_ROOT} | (set() if phase == "drop" else {NodeKind.OLD_ROOT})
+    assert {root.kind for root in drawn_trust(phase).shared} - {NodeKind.ROOT} == kinds
+    looks = [KINDS[kind] for kind in (NodeKind.ROOT, NodeKind.NEW_ROOT, NodeKind.OLD_ROOT)]
     assert len({look.ink for look in looks}) == 3 and looks[0].width < looks[1].width == looks[2].width
 
 
@@ -58,7 +58,7 @@ def test_lines_that_would_hide_the_picture_are_left_out_and_the_picture_says_so(
     shown = drawing(of({**fleet(), "trust": {"model": "separate"}}))
     clusters = len(shown.panels)
     assert clusters * (clusters - 1) > MANY
-    assert {edge.kind for edge in shown.edges} == {Kind.SIGNS}
+    assert {edge.kind for edge in shown.edges} == {NodeKind.SIGNS}
     assert any("left out" in note for note in shown.notes)
     assert not any("left out" in note for note in drawn_trust("three").notes)
 

@@ -7,7 +7,7 @@ import pytest
 
 from mesh_federation.diagrams.drawing import Drawing
 from mesh_federation.diagrams.errors import TopologyError
-from mesh_federation.diagrams.live import Verdict, read
+from mesh_federation.diagrams.live import EntryVerdict, read
 from mesh_federation.diagrams.topology import drawing
 from tests.unit.diagrams.federations import drawn, report
 
@@ -25,14 +25,14 @@ def laid(folder: Path, *results: tuple[str, str]) -> Drawing:
 @pytest.mark.parametrize(
     ("statuses", "verdict"),
     [
-        ((), Verdict.SILENT),
-        (("not-applicable",), Verdict.SILENT),
-        (("not-applicable", "passed"), Verdict.PASSED),
-        (("passed", "could-not-run", "passed"), Verdict.COULD_NOT_RUN),
-        (("could-not-run", "failed", "passed"), Verdict.FAILED),
+        ((), EntryVerdict.SILENT),
+        (("not-applicable",), EntryVerdict.SILENT),
+        (("not-applicable", "passed"), EntryVerdict.PASSED),
+        (("passed", "could-not-run", "passed"), EntryVerdict.COULD_NOT_RUN),
+        (("could-not-run", "failed", "passed"), EntryVerdict.FAILED),
     ],
 )
-def test_the_worst_result_is_the_verdict(tmp_path: Path, statuses: tuple[str, ...], verdict: Verdict) -> None:
+def test_the_worst_result_is_the_verdict(tmp_path: Path, statuses: tuple[str, ...], verdict: EntryVerdict) -> None:
     for order in permutations(statuses):
         file = written(tmp_path, report("egress", *(("imports[0]", status) for status in order)))
         assert read(file, "egress").verdict("imports[0]") is verdict
@@ -42,22 +42,22 @@ def test_an_edge_has_the_verdict_of_its_entry_on_its_whole_way(tmp_path: Path) -
     shown = laid(tmp_path, ("imports[0]", "failed"), ("imports[1]", "passed"), ("exports[0]", "could-not-run"))
     verdicts = {(edge.tail.split("/")[1], edge.tail.split("/")[0]): edge.verdict for edge in shown.edges}
     assert verdicts == {
-        ("import", "east"): Verdict.FAILED,
-        ("egress", "east"): Verdict.FAILED,
-        ("import", "west"): Verdict.PASSED,
-        ("egress", "west"): Verdict.PASSED,
-        ("gateway", "west"): Verdict.COULD_NOT_RUN,
-        ("gateway", "east"): Verdict.SILENT,
+        ("import", "east"): EntryVerdict.FAILED,
+        ("egress", "east"): EntryVerdict.FAILED,
+        ("import", "west"): EntryVerdict.PASSED,
+        ("egress", "west"): EntryVerdict.PASSED,
+        ("gateway", "west"): EntryVerdict.COULD_NOT_RUN,
+        ("gateway", "east"): EntryVerdict.SILENT,
     }
 
 
 def test_a_cluster_and_its_entries_have_verdicts_of_their_own(tmp_path: Path) -> None:
     shown = laid(tmp_path, ("clusters.east", "failed"), ("exports[1]", "passed"))
     assert [(panel.id, panel.verdict) for panel in shown.panels] == [
-        ("east", Verdict.FAILED),
-        ("west", Verdict.SILENT),
+        ("east", EntryVerdict.FAILED),
+        ("west", EntryVerdict.SILENT),
     ]
-    assert {node.verdict for node in shown.nodes if node.id.startswith("east/export")} == {Verdict.PASSED}
+    assert {node.verdict for node in shown.nodes if node.id.startswith("east/export")} == {EntryVerdict.PASSED}
 
 
 def test_what_no_check_can_be_about_has_no_verdict(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 import pytest
 import resvg_py
 
-from mesh_federation.diagrams.drawing import Drawing, Kind
+from mesh_federation.diagrams.drawing import Drawing, NodeKind
 from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.formats import Format
-from mesh_federation.diagrams.live import Verdict, read
+from mesh_federation.diagrams.live import EntryVerdict, read
 from mesh_federation.diagrams.palette import CARD, INKS, KINDS, NETWORK, PAGE, PANEL, QUIET, SURFACES, TEXT, TITLE
 from mesh_federation.diagrams.png import png
 from mesh_federation.diagrams.render import render
@@ -112,7 +112,7 @@ def test_words_stand_out_from_what_they_are_written_on_with_light_and_dark_pages
 
 
 def test_no_two_kinds_of_edge_look_alike_without_colour() -> None:
-    imports = (Kind.REMOTE, Kind.LOCAL, Kind.GLOBAL, Kind.DISCOVERY)
+    imports = (NodeKind.REMOTE, NodeKind.LOCAL, NodeKind.GLOBAL, NodeKind.DISCOVERY)
     assert len({KINDS[kind].dash for kind in imports}) == len(imports)
 
 
@@ -132,7 +132,7 @@ def test_a_verdict_is_shown_by_a_colour_a_sign_and_a_word(checked: Drawing) -> N
     assert by_card["import as global · failed"] == "card failed"
     assert by_card["export · could not run"] == "card could-not-run"
     signs = [circle.get("class") for circle in root.iter(f"{SVG}circle")]
-    legend = len(Verdict)
+    legend = len(EntryVerdict)
     assert signs[:-legend].count("failed") == 3  # on both legs of the way, and on the import
     assert "checks: nothing was said" in {text.text for text in root.iter(f"{SVG}text")}
 

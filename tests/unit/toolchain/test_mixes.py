@@ -13,7 +13,7 @@ from mesh_federation.engine.workspace import Workspace
 from mesh_federation.toolchain import launchers, pins
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import Missing, Toolchain, install, ready
-from mesh_federation.toolchain.locate import Entry, Route, files, shelf, stamps
+from mesh_federation.toolchain.locate import Route, StoreEntry, files, shelf, stamps
 from tests.unit.toolchain.publisher import ENGINE, TLS, Publisher, archive, program, publish_all
 
 HOST = "pulumi-language-python"
@@ -77,7 +77,7 @@ def kept(host: Host, name: str, route: Route) -> None:
         program(store.bin, executable, f"# {route}")
     found = stamps(files(piece, store))
     assert found is not None
-    store.remember(name, Entry(route, piece.version, found))
+    store.remember(name, StoreEntry(route, piece.version, found))
 
 
 def taken(environment: Mapping[str, str], name: str, version: str | None = None) -> Path:

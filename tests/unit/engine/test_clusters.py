@@ -119,7 +119,7 @@ def test_a_kubeconfig_that_is_not_there_any_more_is_told_and_the_last_one_serves
     kubeconfig(kept(existing), "fresh")
     done = mesh("down", "--yes", "--stack", STACK)
     assert done.status == 0
-    assert done.err.endswith(f"{missing} does not exist; east is reached as at the last run\n")
+    assert done.err.endswith(f"{missing} does not exist; the kubeconfig of the last run is used for east\n")
 
 
 def test_a_cluster_that_is_gone_for_good_keeps_nothing_alive(

@@ -493,15 +493,15 @@ def started(desk: Desk, name: str, stack: str = STACK) -> None:
 def test_a_cluster_whose_making_was_cut_short_is_removed_and_said_so(desk: Desk, scripts: Path) -> None:
     started(desk, "east-1a2b3c")
     said: list[str] = []
-    clusters.sweep(desk.engine, (), said.append)
+    clusters.remove_orphans(desk.engine, (), said.append)
     assert scripts.read_text(encoding="utf-8") == "delete east-1a2b3c \n"
-    assert said == ["cluster east-1a2b3c, which an earlier run began and did not finish, is removed"]
+    assert said == ["cluster east-1a2b3c, which an earlier run did not complete, is removed"]
 
 
 def test_clusters_that_stand_and_those_of_other_stacks_are_not_swept(desk: Desk, scripts: Path) -> None:
     started(desk, "east-1a2b3c")
     started(desk, "west-1a2b3c", stack="another")
-    clusters.sweep(desk.engine, {"east-1a2b3c"}, told)
+    clusters.remove_orphans(desk.engine, {"east-1a2b3c"}, told)
     assert not scripts.exists()
 
 
@@ -509,7 +509,7 @@ def test_a_cluster_that_cannot_be_swept_is_an_error_with_the_words_of_its_job(de
     desk = desk.ambient(FAIL="Docker does not run")
     started(desk, "east-1a2b3c")
     with pytest.raises(EngineError, match="Docker does not run"):
-        clusters.sweep(desk.engine, (), told)
+        clusters.remove_orphans(desk.engine, (), told)
 
 
 def told(_: str) -> None:
@@ -518,7 +518,7 @@ def told(_: str) -> None:
 
 def test_a_cluster_that_is_there_is_started_and_kept(desk: Desk, scripts: Path) -> None:
     recorded(desk, command(KWOK))
-    clusters.wake(desk.engine, told)
+    clusters.start_all(desk.engine, told)
     assert scripts.read_text(encoding="utf-8") == "start east-1a2b3c \n"
     assert not [call for call in desk.calls() if call.startswith("state")]
 
@@ -533,7 +533,7 @@ def test_kubeconfigs_are_written_again_for_the_clusters_that_are_there(desk: Des
     gone = command(KWOK, WEST)
     recorded(desk, command(KWOK), kubeconfig(), gone, kubeconfig(WEST))
     said: list[str] = []
-    clusters.wake(desk.engine, said.append)
+    clusters.start_all(desk.engine, said.append)
     assert (desk.workspace.home / "east").exists() and not (desk.workspace.home / "west").exists()
     assert "secret" not in "".join(said)
 
@@ -544,7 +544,7 @@ def test_a_cluster_that_is_gone_is_no_longer_marked_as_reached_until_it_is_made_
     mark.write_text("east-1a2b3c", encoding="utf-8")
     desk = desk.ambient(GONE=EAST.name)
     recorded(desk, command(KWOK))
-    clusters.wake(desk.engine, told)
+    clusters.start_all(desk.engine, told)
     assert not mark.exists()
 
 
@@ -554,21 +554,21 @@ def test_clusters_that_the_state_does_not_know_are_not_given_other_authorities(d
     mark.write_text("west-9", encoding="utf-8")
     recorded(desk, command(KWOK))
     with pytest.raises(EngineError, match="dev made west-9 in this checkout, but this checkout's own state does not"):
-        clusters.wake(desk.engine, told)
+        clusters.start_all(desk.engine, told)
     assert not scripts.exists()
 
 
 def test_a_cluster_whose_making_was_cut_short_goes_on_being_made(desk: Desk, scripts: Path) -> None:
     started(desk, "west-1a2b3c")
     recorded(desk, command(KWOK))
-    clusters.wake(desk.engine, told)
+    clusters.start_all(desk.engine, told)
 
 
 def test_what_had_to_be_mended_in_a_cluster_is_told(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(MENDED="node-1 did not run: restarted\n")
     recorded(desk, command(KWOK))
     said: list[str] = []
-    clusters.wake(desk.engine, said.append)
+    clusters.start_all(desk.engine, said.append)
     assert said == ["node-1 did not run: restarted"]
 
 
@@ -576,15 +576,15 @@ def test_a_cluster_that_is_gone_is_forgotten_with_all_that_was_in_it_and_said_so
     desk = desk.ambient(GONE=EAST.name)
     recorded(desk, command(KWOK))
     said: list[str] = []
-    clusters.wake(desk.engine, said.append)
-    assert said == ["cluster east-1a2b3c is gone: it is made anew, with everything in it"]
+    clusters.start_all(desk.engine, said.append)
+    assert said == ["cluster east-1a2b3c is gone: it is recreated with everything in it"]
     assert desk.calls()[-1] == f"state delete {URN} --target-dependents --yes --stack={STACK} --non-interactive"
 
 
 def test_an_old_generation_that_is_gone_is_left_to_the_engine(desk: Desk, scripts: Path) -> None:
     desk = desk.ambient(GONE=EAST.name)
     recorded(desk, command(KWOK) | {"delete": True})
-    clusters.wake(desk.engine, told)
+    clusters.start_all(desk.engine, told)
     assert not [call for call in desk.calls() if call.startswith("state")]
 
 
@@ -592,4 +592,4 @@ def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: D
     desk = desk.ambient(FAIL="etcd: corrupt")
     recorded(desk, command(KWOK))
     with pytest.raises(EngineError, match="^etcd: corrupt$"):
-        clusters.wake(desk.engine, told)
+        clusters.start_all(desk.engine, told)
