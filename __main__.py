@@ -8,22 +8,22 @@ import pulumi
 from components.federation import Federation, FederationArgs
 from mesh_federation.loader import parse, with_overlay
 from mesh_federation.plan.federation import plan
-from mesh_federation.plan.rotation import standing, step
+from mesh_federation.plan.rotation import check_step, trust_state
 from mesh_federation.resources import existing
-from mesh_federation.resources.trust_rotation import last, left
+from mesh_federation.resources.rotation import last_outputs, last_trust
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.stack.problem import InvalidModel
 
-# The engine interrupts the program at Ctrl-C and when a resource fails, and tells why: no traceback beside it.
-signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # Pulumi's word for "all is told"
+# The engine interrupts the program at Ctrl-C and when a resource fails, and reports why: no traceback beside that.
+signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # to Pulumi: everything is reported already
 
 stack = pulumi.get_stack()
 try:
     layers = with_overlay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
     with layers.checked():
         planned = plan(parse(layers.tree), stack)
-        step(last(stack), standing(planned.trust))
-        recorded = existing.recorded(left(stack, "clusters"))
+        check_step(last_trust(stack), trust_state(planned.trust))
+        recorded = existing.recorded(last_outputs(stack, "clusters"))
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except InvalidModel as invalid:
     raise pulumi.RunError(str(invalid)) from None

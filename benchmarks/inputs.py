@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.scratch import BenchError
-from mesh_federation.plan import routing, samples
 from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.stack.config import Federation
 
@@ -46,7 +45,8 @@ def write(plan: Plan, cluster: ClusterPlan, folder: Path, further: Mapping[str, 
     (folder.parent / "ca.conf").write_text(CA_CONFIG, encoding="utf-8")
     for name, document in {**_documents(plan, cluster), **further}.items():
         (folder / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
-    started = "".join(f"{w.reference.namespace} {w.reference.name}\n" for w in cluster.workloads)
+    references = [sample.workload.reference for sample in cluster.samples]
+    started = "".join(f"{each.namespace} {each.name}\n" for each in references)
     (folder / "deployments").write_text(started, encoding="utf-8")
     (folder / "network").write_text(cluster.declared.network, encoding="utf-8")
 
@@ -57,21 +57,20 @@ def listed(items: Sequence[object]) -> dict[str, object]:
 
 
 def _documents(plan: Plan, cluster: ClusterPlan) -> dict[str, object]:
+    values: dict[str, object] = {name: each.addresses for name, each in plan.clusters.items()}
     documents: dict[str, object] = {
         "base": cluster.base_values,
         "istiod": cluster.istiod_values,
         "gateway": cluster.gateway_values,
-        "mutual-tls": routing.strict_mtls(),
+        "mutual-tls": cluster.istio.strict_mtls.body,
     }
-    for offer in cluster.exports:
-        documents[f"export.{offer.name}"] = listed([routing.authorization(offer), routing.gateway(offer)])
+    for export in cluster.exports:
+        documents[f"export.{export.name}"] = listed([each.body for each in export.objects])
     for link in cluster.imports:
-        addresses = [plan.clusters[source.cluster].addresses for source in link.sources]
-        rule = routing.destination_rule(link)
-        documents[f"import.{link.name}"] = listed([routing.service_entry(link, addresses), *([rule] if rule else [])])
+        documents[f"import.{link.name}"] = listed([each.filled(values) for each in link.objects])
     for number, namespace in enumerate(cluster.namespaces):
-        documents[f"namespace.{number}"] = namespace
-    for workload in cluster.workloads:
-        name = f"workload.{workload.reference.namespace}.{workload.reference.name}"
-        documents[name] = listed(samples.bodies(workload, cluster.revision))
+        documents[f"namespace.{number}"] = namespace.body
+    for sample in cluster.samples:
+        name = f"workload.{sample.workload.reference.namespace}.{sample.workload.reference.name}"
+        documents[name] = listed([each.body for each in sample.objects])
     return documents

@@ -1,1 +1,1 @@
-"""Pulumi components, one noun a file: they turn the plan into resources and decide nothing."""
+"""Pulumi components, one per file: they turn the plan into resources and decide nothing."""

@@ -1,6 +1,5 @@
-"""The certificate authorities of a federation, and what each cluster's istiod gets of them."""
+"""The component CertificateAuthority, and the certificates that each cluster's istiod gets from it."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,25 +9,23 @@ import pulumi_tls as tls
 
 from mesh_federation.plan import expiry, trust
 from mesh_federation.plan.expiry import Ending
-from mesh_federation.plan.istio_values import NAMESPACE, certificates
+from mesh_federation.plan.istio_install import CERTIFICATE_FILES
+from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
-from mesh_federation.resources.objects import Body
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Key, ProvidedAuthority
 from mesh_federation.stack.pem import Fingerprints
 
 Record = Mapping[str, object]
-"""What one cluster signs with and trusts, as a stack's outputs have it."""
+"""Signing and trusted certificates of one cluster, as a stack's outputs have them."""
 
 HOURS = 24
-CHECKSUM = "mesh-federation/trust"
-"""Annotation on pods: another value restarts them."""
 RENEW = "an intermediate is renewed by another name under clusters.<name>.intermediate, a root by trust.rotation"
 
 
 @dataclass(frozen=True)
 class Material:
-    """What one cluster's istiod signs with and trusts.
+    """Certificates that one cluster's istiod signs with and trusts.
 
     Attributes:
         certificate: PEM of the intermediate.
@@ -42,55 +39,48 @@ class Material:
     chain: pulumi.Output[str]
     bundle: pulumi.Output[str]
 
-    def secret(self) -> Body:
-        """Body of the Secret `cacerts`."""
-        files = {
-            "ca-cert.pem": self.certificate,
-            "ca-key.pem": self.key,
-            "cert-chain.pem": self.chain,
-            "root-cert.pem": self.bundle,
-        }
-        data: dict[str, pulumi.Output[str]] = {
-            name: pulumi.Output.secret(text.apply(_encoded)) for name, text in files.items()
-        }
-        return certificates(data)
+    @property
+    def files(self) -> Mapping[str, pulumi.Output[str]]:
+        """PEM of the files of the Secret `cacerts`, by name; secret."""
+        texts = (self.certificate, self.key, self.chain, self.bundle)
+        return {name: pulumi.Output.secret(text) for name, text in zip(CERTIFICATE_FILES, texts, strict=True)}
 
     def checksum(self) -> pulumi.Output[str]:
-        """Hash of all that is public: istiod refuses most changes of its roots while it runs, so it is restarted."""
+        """Hash of all certificates: istiod refuses most changes of its roots while it runs, so it is restarted."""
         return _hash(self.certificate, self.chain, self.bundle)
 
-    def told(self) -> pulumi.Output[str]:
-        """Hash of the trusted roots, as istiod tells it to every namespace."""
+    def bundle_hash(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots, as istiod distributes them to every namespace."""
         return _hash(self.bundle)
 
-    def roots(self) -> pulumi.Output[str]:
-        """Hash of the trusted roots and of the own one: proxies learn them with their certificate, which lives a day.
+    def roots_hash(self) -> pulumi.Output[str]:
+        """Hash of the trusted roots and of the own one: proxies get them with their certificate, which lives a day.
 
         Another intermediate under the same root changes nothing for a running workload.
         """
         return _hash(self.bundle, self.chain.apply(pem.last))
 
     def fingerprints(self) -> pulumi.Output[Fingerprints]:
-        """Fingerprints of all that is public, by which a verification knows what must be in the cluster."""
+        """Fingerprints of all certificates, with which a verification compares those in the cluster."""
         known = pulumi.Output.all(self.chain, self.bundle)
         return known.apply(lambda texts: pem.fingerprints(*texts))
 
-    def ending(self) -> pulumi.Output[Ending]:
-        """Which of all that is public ends first."""
+    def first_to_end(self) -> pulumi.Output[Ending]:
+        """The end of the certificate that ends first."""
         return pulumi.Output.all(self.chain, self.bundle).apply(expiry.first)
 
 
 class CertificateAuthority(pulumi.ComponentResource):
     """**mesh-federation:index:CertificateAuthority** - the authorities of a federation, in any trust model.
 
-    Produces, unless they are provided, for every root a PrivateKey and a SelfSignedCert, and for every cluster a
-    PrivateKey, a CertRequest and a LocallySignedCert. While a rotation lasts, the roots of both its ends.
+    Resources, unless the user provides the authorities: for every root a PrivateKey and a SelfSignedCert, and for every
+    cluster a PrivateKey, a CertRequest and a LocallySignedCert. During a rotation, the roots of both its ends.
 
     Attributes:
-        material: by cluster.
+        material: certificates and key of each cluster.
         bundle: PEM of all roots.
-        record: by cluster, what it signs with and trusts, by fingerprint and in words, and what of it ends first: what
-            a verification, and the next step of a rotation, compare with.
+        record: by cluster, its signing and trusted certificates, and which of them ends first: a verification, and the
+            next step of a rotation, compare with it.
     """
 
     material: Mapping[str, Material]
@@ -102,8 +92,8 @@ class CertificateAuthority(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: which authorities there are.
-            opts: options of the component.
+            args: the authorities.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:CertificateAuthority", name, None, opts)
         made = {root.name: self._root(root) for root in args.roots}
@@ -196,22 +186,7 @@ def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[
         words = {"issuer": plan.issuers[cluster], "accepted": list(plan.accepted)}
         return {**prints, **words, "ends": ending.date, "endsFirst": ending.name}
 
-    return pulumi.Output.all(material.fingerprints(), material.ending()).apply(recorded)
-
-
-def restarted_by(checksum: pulumi.Output[str], workload: Body) -> Body:
-    """Put a hash on a workload's pods, so that they start anew, one after the other, when it changes."""
-    spec = _mapping(workload["spec"])
-    template = _mapping(spec["template"])
-    metadata = _mapping(template["metadata"])
-    annotations = {**_mapping(metadata.get("annotations") or {}), CHECKSUM: checksum}
-    stamped = {**spec, "template": {**template, "metadata": {**metadata, "annotations": annotations}}}
-    return {**workload, "spec": stamped}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    assert isinstance(value, Mapping)
-    return value
+    return pulumi.Output.all(material.fingerprints(), material.first_to_end()).apply(recorded)
 
 
 def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:
@@ -220,7 +195,3 @@ def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:
 
 def _chained(links: Sequence[str]) -> str:
     return pem.chain(*links)
-
-
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

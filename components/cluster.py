@@ -1,4 +1,4 @@
-"""A cluster: made by the job of its provider, reached through one Pulumi provider, identified by its creation."""
+"""The component Cluster."""
 
 import json
 import os
@@ -17,10 +17,13 @@ from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.jobs import kubeconfig, ownership_check
 from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.jobs.ownership_check import OwnershipCheckSettings
+from mesh_federation.jobs.prerequisites import Prerequisite
 from mesh_federation.plan import locality
+from mesh_federation.plan.objects import PlannedObject
 from mesh_federation.plan.provisioning import Provision
 from mesh_federation.resources.job import PRINTED, environment
 from mesh_federation.resources.objects import Body, ClusterTarget, patch
+from mesh_federation.resources.prerequisites import check_prerequisites
 
 OWNER_DIGITS = 16
 
@@ -33,15 +36,17 @@ class ClusterArgs:
         provision: how it is made.
         stack: name of the Pulumi stack.
         locality: of its nodes, `region[/zone[/subzone]]`.
-        objects: everything that the stack will make in the cluster, where that is not ours; else nothing.
-        adopt: objects of others are to be taken over, or at least looked at for that.
-        adopted: those that are; `Kind namespace/name`.
+        objects: everything that the stack will create in the cluster, where it exists already; else none.
+        prerequisites: objects that others must have made in it before.
+        adopt: objects of others may be adopted, so that the ownership check compares them.
+        adopted: objects of others that are adopted; `Kind namespace/name`.
     """
 
     provision: Provision
     stack: str
     locality: str
-    objects: Sequence[Body] = ()
+    objects: Sequence[PlannedObject] = ()
+    prerequisites: Sequence[Prerequisite] = ()
     adopt: bool = False
     adopted: Sequence[str] = ()
 
@@ -49,17 +54,18 @@ class ClusterArgs:
 class Cluster(pulumi.ComponentResource):
     """**mesh-federation:index:Cluster** - one Kubernetes cluster, new or existing.
 
-    Produces a Command that makes it, one that reads its kubeconfig, one that waits for its nodes where they take their
-    time, the Kubernetes provider for all that is in it, and a NodePatch for each node of ours, by which Istio knows
-    where its pods are. Its identity is the id of the first: replacing it replaces exactly what is in the cluster.
-    A cluster that exists already is only asked which one it is, and claimed; its kubeconfig is no part of the state.
+    Resources: a Command that makes it, one that reads its kubeconfig, one that waits for its nodes if they boot, the
+    Kubernetes provider for all its objects, and a NodePatch for each of its nodes, from which Istio learns the locality
+    of its pods. Its identity is the id of the first: replacing it replaces exactly the objects in the cluster. For an
+    existing cluster, a Command that identifies it, one that checks that no object of the stack is somebody else's, and
+    one that checks the prerequisites; its kubeconfig is no part of the state.
 
     Attributes:
         name: its real name.
-        kubeconfig: secret, where the cluster is ours; else the name of the file that every run keeps.
-        uid: of a cluster that is not ours, which it is.
-        provider: the only way into the cluster.
-        target: where objects of this cluster are created.
+        kubeconfig: secret, where this stack makes the cluster; else the name of the file that every run keeps.
+        uid: of an existing cluster; else None.
+        provider: of all objects in the cluster.
+        target: for creating objects in the cluster.
     """
 
     name: str
@@ -73,8 +79,8 @@ class Cluster(pulumi.ComponentResource):
 
         Args:
             name: its logical name.
-            args: how it is made.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Cluster", name, None, opts)
         made = args.provision
@@ -83,7 +89,7 @@ class Cluster(pulumi.ComponentResource):
         create = local.Command(
             f"{name}-create",
             create=job.command("create"),
-            # A changed script must not touch a cluster that runs; one that is not ours is asked which one it is.
+            # A changed script must not touch a running cluster; an existing one is identified again.
             update="true" if made.provider.ours else job.command("update"),
             delete=job.command("delete"),
             environment=environment(made.settings),
@@ -104,7 +110,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         owner = None if made.provider.ours else create.id.apply(_owner)
-        self.target = ClusterTarget(
+        target = ClusterTarget(
             name,
             self.provider,
             args.stack,
@@ -115,14 +121,15 @@ class Cluster(pulumi.ComponentResource):
             adopted=frozenset(args.adopted),
         )
         for index, node in enumerate(made.nodes):
-            patch(f"{name}:node-{index}", locality.node(node, args.locality), self.target, self)
+            patch(f"{name}:node-{index}", locality.node(node, args.locality), target, self)
+        self.target = check_prerequisites(args.prerequisites, self.kubeconfig, target, self)
         # Not the kubeconfig: the SDK writes a component's outputs in plain text to its debug log, and so to event logs.
         self.register_outputs({"provider": self.provider})
 
     def _read(self, name: str, made: Provision, create: local.Command) -> local.Command:
-        """Read the kubeconfig of a cluster of ours; a replaced one is read again.
+        """Read the kubeconfig of a cluster that this stack makes; again when the cluster is replaced.
 
-        Only a property says so to the engine: depends_on does not.
+        The engine does so for a changed property only, not for depends_on.
         """
         return local.Command(
             f"{name}-kubeconfig",
@@ -137,7 +144,7 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _nodes(self, name: str, made: Provision, create: local.Command, read: local.Command) -> local.Command:
-        """Wait until nodes are ready, while all that is no pod is made already."""
+        """Wait until nodes are ready; objects that are no pods are created meanwhile."""
         return local.Command(
             f"{name}-nodes",
             create=JOBS[made.provider.name].command("ready"),
@@ -145,13 +152,14 @@ class Cluster(pulumi.ComponentResource):
             environment=environment(made.settings),
             triggers=[create.id],
             add_previous_output_in_env=False,
-            # Scripts on one cluster wait for each other, and all that is no pod waits for the kubeconfig alone.
+            # Scripts of one cluster wait for each other, and objects that are no pods wait for the kubeconfig alone.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[read], deleted_with=create),
         )
 
     def _claim(self, name: str, args: ClusterArgs, owner: pulumi.Output[str]) -> local.Command:
-        """Refuse to take over what others made, before anything is touched."""
-        wanted = [{**_identity(body), **({"body": body} if args.adopt else {})} for body in args.objects]
+        """Refuse to take over objects of others, before anything is touched."""
+        bodies = [planned.body for planned in args.objects]
+        wanted = [{**_identity(body), **({"body": body} if args.adopt else {})} for body in bodies]
         wanted.sort(key=lambda each: [str(each[key]) for key in ("apiVersion", "kind", "name", "namespace")])
 
         def settings(known: Sequence[str]) -> OwnershipCheckSettings:
@@ -175,10 +183,10 @@ class Cluster(pulumi.ComponentResource):
 
 
 def _owner(creation: str) -> str:
-    """Return what tells objects of this stack, in this cluster, from those of any other.
+    """Return the label value that distinguishes objects of this stack in this cluster from those of any other.
 
-    The id of the create command is made once, at random, and kept in the state alone. It identifies the provider too: a
-    provider that is another one finds the objects of the one before to be somebody else's, and touches nothing.
+    The id of the create command is made once, at random, and kept in the state alone. It identifies the provider too:
+    to another provider the objects of the previous one are somebody else's, and it touches none of them.
     """
     return sha256(creation.encode()).hexdigest()[:OWNER_DIGITS]
 

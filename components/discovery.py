@@ -1,13 +1,12 @@
-"""Endpoint discovery: one cluster's istiod learns of another cluster, and of every service in it."""
+"""The component Discovery."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from mesh_federation.plan import discovery
-from mesh_federation.resources.objects import ClusterTarget, create
+from mesh_federation.plan.discovery import KUBECONFIG, DiscoveryPlan
+from mesh_federation.resources.objects import ClusterTarget, create_planned
 
 
 @dataclass(frozen=True)
@@ -15,22 +14,22 @@ class DiscoveryArgs:
     """Inputs of a Discovery.
 
     Attributes:
-        plan: who reads whom.
+        plan: the cluster that reads and the one that is read.
         kubeconfig: with which the istiod reads; secret.
-        target: the cluster whose istiod reads.
-        after: what must run before calls are sent there: a reader that moves to a new cluster must be served in it.
+        target: the cluster that reads.
+        after: resources that must exist before calls are sent there: a new cluster of the reader must be served in it.
     """
 
-    plan: discovery.DiscoveryPlan
+    plan: DiscoveryPlan
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
 class Discovery(pulumi.ComponentResource):
-    """**mesh-federation:index:Discovery** - a cluster of the mesh, as the istiod of another knows it.
+    """**mesh-federation:index:Discovery** - endpoint discovery: an istiod learns of another cluster and its services.
 
-    Produces the remote Secret.
+    Resources: the remote Secret.
     """
 
     def __init__(self, name: str, args: DiscoveryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -38,14 +37,9 @@ class Discovery(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: who reads whom.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Discovery", name, None, opts)
-        body = discovery.remote_secret(args.plan, args.kubeconfig.apply(_encoded))
-        create(body, args.target, self, args.after)
+        create_planned(args.plan.objects, args.target, self, args.after, {KUBECONFIG: args.kubeconfig})
         self.register_outputs({})
-
-
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -1,36 +1,39 @@
-"""The federation: composes all components in the order in which they need each other, and no stricter.
+"""The component Federation, which composes all others.
 
-Clusters, authorities and control planes of different clusters know nothing of each other, so they are made side by
-side; only exports, imports and endpoint discovery join them.
+Each waits for the resources that it needs, and no others: clusters and control planes are made side by side; only
+exports, imports and endpoint discovery join them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pulumi
 
 from components.certificate_authority import CertificateAuthority, Material, Record
 from components.cluster import Cluster, ClusterArgs
+from components.confinement import Confinement, ConfinementArgs
+from components.discovery import Discovery, DiscoveryArgs
+from components.exit import Exit, ExitArgs
 from components.export import Export, ExportArgs
 from components.gateway import Gateway, GatewayArgs
 from components.global_host import GlobalHost, GlobalHostArgs
+from components.import_ import Import, ImportArgs
 from components.istio_install import IstioInstall, IstioInstallArgs
-from components.links import Links
-from components.mesh import Mesh, MeshResources
 from components.metallb import MetalLB, MetalLBArgs
+from components.reader import Reader, ReaderArgs
+from components.remote_gateway import RemoteGateway, RemoteGatewayArgs
 from components.sample import Sample, SampleArgs
 from mesh_federation.manifests import charts, published
-from mesh_federation.manifests.charts import Chart
-from mesh_federation.plan import discovery, gateway_api, metallb
-from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
+from mesh_federation.manifests.rendered import RenderedObjects, rendered
+from mesh_federation.plan import gateway_api
+from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.plan.identity import Recorded
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.objects import object_name
 from mesh_federation.plan.provisioning import kept
-from mesh_federation.plan.routing import object_name
-from mesh_federation.resources import crds, namespaces, prerequisites, trust_rotation
-from mesh_federation.resources.objects import Body, create
-from mesh_federation.resources.trust_rotation import TrustingArgs
+from mesh_federation.resources.namespaces import create_namespaces
+from mesh_federation.resources.objects import create_planned
+from mesh_federation.resources.rotation import ProxyTrustArgs, check_proxy_trust
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,106 @@ class FederationArgs:
     recorded: Mapping[str, Recorded]
 
 
+@dataclass(frozen=True)
+class ClusterInputs:
+    """What the mesh of one cluster is built from.
+
+    Attributes:
+        plan: of the cluster.
+        cluster: the cluster.
+        rendered: objects of its charts and manifests.
+        material: its certificates.
+    """
+
+    plan: ClusterPlan
+    cluster: Cluster
+    rendered: RenderedObjects
+    material: Material
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The mesh of one cluster, ready to be linked to others.
+
+    Attributes:
+        plan: of the cluster.
+        cluster: the cluster.
+        istio: its control plane.
+        gateway: its east-west gateway.
+        egress: its egress gateway; None where calls leave directly.
+        namespaces: of its services.
+        global_hosts: by the service's namespace/name.
+        exports: by the service's namespace/name.
+        samples: by namespace/name.
+        open_gateway: what opens its gateway for all services, where others discover it.
+    """
+
+    plan: ClusterPlan
+    cluster: Cluster
+    istio: IstioInstall
+    gateway: Gateway
+    egress: Gateway | None
+    namespaces: Sequence[pulumi.Resource]
+    global_hosts: Mapping[str, GlobalHost]
+    exports: Mapping[str, Export]
+    samples: Mapping[str, Sample]
+    open_gateway: Sequence[pulumi.Resource]
+
+    @property
+    def ready(self) -> list[pulumi.Resource]:
+        """What routing objects and workloads wait for."""
+        return [*self.istio.ready, *self.namespaces]
+
+    @property
+    def gateways(self) -> list[Gateway]:
+        """Its gateways."""
+        return [self.gateway, self.egress] if self.egress else [self.gateway]
+
+    @property
+    def certificate_users(self) -> list[pulumi.CustomResource]:
+        """Workloads that use the cluster's certificates: gateways and samples (which wait for istiod)."""
+        return [
+            *(deployment for gateway in self.gateways for deployment in gateway.running),
+            *(sample.running for sample in self.samples.values()),
+        ]
+
+    @property
+    def everything(self) -> list[pulumi.Resource]:
+        """What must run before any service can be called: the gateway, open for all services, and all samples."""
+        running = (resource for sample in self.samples.values() for resource in sample.ready)
+        return [self.gateway, *self.open_gateway, *running]
+
+    def serving(self, service: str) -> list[pulumi.Resource]:
+        """Return what must run before a call of a service can succeed: gateway, export, and the sample."""
+        sample = self.samples[service].ready if service in self.samples else []
+        return [self.gateway, self.exports[service], *sample]
+
+
+@dataclass(frozen=True)
+class NextHop:
+    """How calls reach another cluster: its gateway, or the egress gateway of the callers' own cluster.
+
+    Attributes:
+        addresses: that callers connect to.
+        ready: resources by which calls get on from there.
+    """
+
+    addresses: pulumi.Output[Sequence[str]]
+    ready: Sequence[pulumi.Resource]
+
+
 class Federation(pulumi.ComponentResource):
     """**mesh-federation:index:Federation** - everything that one stack declares.
 
-    Produces a Cluster, an IstioInstall and a Gateway a cluster, one CertificateAuthority, an Export, Import or Sample
-    for each that is declared, and the GlobalHosts and RemoteGateways that those need. Where imports leave through an
-    egress gateway: that Gateway, its Exits and a Confinement. A Reader and a Discovery for each cluster that another
-    discovers, and the Gateway through which services of such a cluster are called from another network.
+    Resources: a Cluster, an IstioInstall and a Gateway per cluster, one CertificateAuthority, the namespaces of
+    services, an Export, Import or Sample for each that is declared, and the GlobalHosts and RemoteGateways that those
+    need. Where imports leave through an egress gateway: that Gateway, its Exits and a Confinement. A Reader and a
+    Discovery for each cluster that another discovers, and the Gateway through which services of such a cluster are
+    called from another network. During a rotation of roots, a Command per cluster that checks its proxies' trust.
 
     Attributes:
         clusters: by name, what a person needs to use each: context, kubeconfig file, gateway addresses, trust domain.
-        trust: by cluster, what it signs with and trusts; apart, as no preview knows it.
+        trust: by cluster, its signing and trusted certificates; apart, as no preview knows them.
     """
 
     clusters: pulumi.Output[Mapping[str, Mapping[str, object]]]
@@ -69,238 +161,259 @@ class Federation(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: what it consists of.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Federation", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        self._stack, self._recorded = args.stack, args.recorded
-        self._sources = args.plan.sources
-        declared = args.plan.sources.gateway_api
-        self._gateway_api = published.gateway_api(declared) if declared else None
+        self._args, sources = args, args.plan.sources
+        self._gateway_api = published.gateway_api(sources.gateway_api) if sources.gateway_api else None
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
-        grounds = self._grounds(args.plan, authority.material)
-        trusting = self._trusting(grounds) if args.plan.trust.is_moving else []
-        meshes = {ground.plan.name: self._mesh(ground, trusting) for ground in grounds}
-        offered = {
-            cluster: MeshResources(mesh, self._exports(mesh), self._samples(mesh), self._passage(mesh))
-            for cluster, mesh in meshes.items()
-        }
-        links = Links(offered, self._child)
-        for mesh in meshes.values():
-            links.imports(mesh)
-        for mesh in meshes.values():
-            links.discoveries(mesh)
-        self.clusters = pulumi.Output.all(**{cluster: _summary(mesh, args.stack) for cluster, mesh in meshes.items()})
+        inputs = self._inputs(args.plan, authority.material)
+        checks = self._trust_checks(inputs) if args.plan.trust.is_moving else []
+        self._meshes = {each.plan.name: self._mesh(each, checks) for each in inputs}
+        self._joined_services: dict[tuple[str, str], pulumi.Resource] = {}
+        for mesh in self._meshes.values():
+            self._imports(mesh)
+        for mesh in self._meshes.values():
+            self._discoveries(mesh)
+        self.clusters = pulumi.Output.all(**{name: _summary(mesh, args.stack) for name, mesh in self._meshes.items()})
         self.trust = pulumi.Output.all(
-            **{cluster: _once(each.in_use, authority.record[cluster]) for cluster, each in offered.items()}
+            **{name: _once(mesh.certificate_users, authority.record[name]) for name, mesh in self._meshes.items()}
         )
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
-    def _grounds(self, plan: Plan, materials: Mapping[str, Material]) -> list["ClusterInputs"]:
-        folders = {name: charts.folder(plan.sources.charts, each.istio_version) for name, each in plan.clusters.items()}
-        rendered = _rendered(plan, folders)
+    def _inputs(self, plan: Plan, materials: Mapping[str, Material]) -> list[ClusterInputs]:
+        objects = rendered(plan)
         return [
-            ClusterInputs(each, self._cluster(each, rendered[name]), rendered[name], folders[name], materials[name])
+            ClusterInputs(each, self._cluster(each, objects[name]), objects[name], materials[name])
             for name, each in plan.clusters.items()
         ]
 
-    def _cluster(self, plan: ClusterPlan, objects: "Rendered") -> Cluster:
-        declared, was = plan.declared, self._recorded.get(plan.name)
+    def _cluster(self, plan: ClusterPlan, objects: RenderedObjects) -> Cluster:
+        declared, was = plan.declared, self._args.recorded.get(plan.name)
         args = ClusterArgs(
             provision=plan.provision,
-            stack=self._stack,
+            stack=self._args.stack,
             locality=declared.locality,
-            objects=objects.all_of(plan) if declared.is_existing else [],
+            objects=[*objects.objects, *plan.objects] if declared.is_existing else [],
+            prerequisites=plan.prerequisites,
             adopt=declared.adopt or bool(declared.adopted),
             adopted=declared.adopted,
         )
         if declared.is_existing and was:
             args = replace(args, provision=kept(plan.provision, was.name))
-        cluster = Cluster(plan.name, args, self._child)
-        cluster.target = prerequisites.looked_for(plan.needed, cluster.kubeconfig, cluster.target, cluster)
-        return cluster
+        return Cluster(plan.name, args, self._child)
 
-    def _trusting(self, grounds: Sequence["ClusterInputs"]) -> Sequence[pulumi.Resource]:
-        """Ask the proxies of all clusters before the certificates of any change."""
-        materials = [ground.material for ground in grounds]
-        asked = [ground.cluster for ground in grounds if ground.plan.declared.provider.runs_pods]
-        return [trust_rotation.trusting(TrustingArgs(materials, each.kubeconfig, each.target), self) for each in asked]
+    def _trust_checks(self, inputs: Sequence[ClusterInputs]) -> list[pulumi.Resource]:
+        """Check the proxies of all clusters before the certificates of any change."""
+        prints = [each.material.fingerprints() for each in inputs]
+        with_proxies = [each.cluster for each in inputs if each.plan.declared.provider.runs_pods]
+        return [check_proxy_trust(ProxyTrustArgs(prints, each.kubeconfig, each.target), self) for each in with_proxies]
 
-    def _mesh(self, ground: "ClusterInputs", trusting: Sequence[pulumi.Resource]) -> Mesh:
-        plan, cluster, objects, material = ground.plan, ground.cluster, ground.objects, ground.material
-        istio = IstioInstall(
-            f"{plan.name}-istio",
-            IstioInstallArgs(
-                network=plan.declared.network,
-                release=plan.istio_version,
-                foreign_callers=plan.foreign_callers,
-                crds=ground.folder / "base" / "files" / "crd-all.gen.yaml",
-                gateway_api=self._gateway_api,
-                used=gateway_api.kinds(plan.objects),
-                objects=objects.control_plane,
-                material=material,
-                kubeconfig=cluster.kubeconfig,
-                target=cluster.target,
-                trusting=trusting,
-            ),
-            self._child,
-        )
-        balancer = self._balancer(plan, objects, cluster)
-        roots = material.roots()
-        inwards = GatewayArgs(
-            objects=objects.gateway,
+    def _mesh(self, inputs: ClusterInputs, trust_checks: Sequence[pulumi.Resource]) -> Mesh:
+        plan, cluster = inputs.plan, inputs.cluster
+        istio = self._istio(inputs, trust_checks)
+        roots = inputs.material.roots_hash()
+        east_west = GatewayArgs(
+            objects=inputs.rendered.gateway,
             addresses=plan.addresses,
-            inside=False,
-            assigned=plan.pool is not None,
+            is_internal=False,
+            is_assigned=plan.pool is not None,
             roots=roots,
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
             namespace=istio.namespace,
             after=istio.ready,
-            balancer=balancer,
+            balancer=self._load_balancer(inputs),
         )
-        gateway = Gateway(f"{plan.name}-gateway", inwards, self._child)
-        outwards = replace(inwards, objects=objects.egress, balancer=(), inside=True, assigned=False)
-        egress = self._egress(plan, outwards)
-        spaces = namespaces.create_all(plan.namespaces, cluster.kubeconfig, cluster.target, self)
-        hosts = self._global_hosts(plan, cluster, [*istio.ready, *spaces])
-        return Mesh(plan, cluster, istio, gateway, egress, roots, spaces, hosts)
+        gateway = Gateway(f"{plan.name}-gateway", east_west, self._child)
+        outgoing = replace(east_west, objects=inputs.rendered.egress, balancer=(), is_internal=True, is_assigned=False)
+        egress = self._egress(plan, outgoing)
+        namespaces = create_namespaces(plan.namespaces, cluster.kubeconfig, cluster.target, self)
+        ready = [*istio.ready, *namespaces]
+        global_hosts = self._global_hosts(inputs, ready)
+        return Mesh(
+            plan=plan,
+            cluster=cluster,
+            istio=istio,
+            gateway=gateway,
+            egress=egress,
+            namespaces=namespaces,
+            global_hosts=global_hosts,
+            exports=self._exports(inputs, ready, global_hosts),
+            samples=self._samples(inputs, roots, namespaces, ready),
+            open_gateway=list(create_planned(plan.open_gateway, cluster.target, self, ready).values()),
+        )
 
-    def _global_hosts(
-        self, plan: ClusterPlan, cluster: Cluster, after: Sequence[pulumi.Resource]
-    ) -> dict[str, GlobalHost]:
-        return {
-            str(host.service): GlobalHost(
-                f"{plan.name}-{host.name}", GlobalHostArgs(host, cluster.kubeconfig, cluster.target, after), self._child
-            )
-            for host in plan.global_hosts
-        }
+    def _istio(self, inputs: ClusterInputs, trust_checks: Sequence[pulumi.Resource]) -> IstioInstall:
+        plan, cluster = inputs.plan, inputs.cluster
+        args = IstioInstallArgs(
+            plan=plan.istio,
+            definitions=charts.definitions(inputs.rendered.folder),
+            gateway_api=self._gateway_api,
+            gateway_api_kinds=gateway_api.kinds(plan.bodies),
+            objects=inputs.rendered.control_plane,
+            material=inputs.material,
+            kubeconfig=cluster.kubeconfig,
+            target=cluster.target,
+            trust_checks=trust_checks,
+        )
+        return IstioInstall(f"{plan.name}-istio", args, self._child)
 
-    def _egress(self, plan: ClusterPlan, args: GatewayArgs) -> Gateway | None:
-        """Install the gateway through which calls leave, where any do."""
-        if plan.egress is None:
-            return None
-        known = (plan.egress.address,) if plan.egress.address else ()
-        return Gateway(f"{plan.name}-egress", replace(args, addresses=known), self._child)
-
-    def _balancer(self, plan: ClusterPlan, objects: "Rendered", cluster: Cluster) -> Sequence[pulumi.Resource]:
-        """Give a cluster its load balancer, beside Istio; return what the gateway's Service waits for."""
-        if plan.pool is None or not plan.balanced_by_metallb:
+    def _load_balancer(self, inputs: ClusterInputs) -> Sequence[pulumi.Resource]:
+        """Install a cluster's load balancer, beside Istio; return what the gateway's Service waits for."""
+        plan, cluster = inputs.plan, inputs.cluster
+        if not plan.load_balancer:
             return []
         args = MetalLBArgs(
-            manifest=published.metallb(self._sources.metallb),
-            objects=objects.balancer,
-            pool=plan.pool,
+            manifest=published.metallb(self._args.plan.sources.metallb),
+            objects=inputs.rendered.metallb,
+            configuration=plan.load_balancer,
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
         )
         return MetalLB(f"{plan.name}-metallb", args, self._child).ready
 
-    def _exports(self, mesh: Mesh) -> dict[str, Export]:
-        target = mesh.cluster.target
+    def _egress(self, plan: ClusterPlan, args: GatewayArgs) -> Gateway | None:
+        """Install the egress gateway, where calls leave through one."""
+        if plan.egress is None:
+            return None
+        addresses = (plan.egress.address,) if plan.egress.address else ()
+        return Gateway(f"{plan.name}-egress", replace(args, addresses=addresses), self._child)
+
+    def _global_hosts(self, inputs: ClusterInputs, ready: Sequence[pulumi.Resource]) -> dict[str, GlobalHost]:
+        plan, cluster = inputs.plan, inputs.cluster
         return {
-            str(plan.export.service): Export(
-                f"{mesh.plan.name}-{plan.name}",
-                ExportArgs(plan, mesh.cluster.kubeconfig, target, [*mesh.ready, *mesh.named(str(plan.export.service))]),
-                self._child,
+            str(host.service): GlobalHost(
+                f"{plan.name}-{host.name}", GlobalHostArgs(host, cluster.kubeconfig, cluster.target, ready), self._child
             )
-            for plan in mesh.plan.exports
+            for host in plan.global_hosts
         }
 
-    def _samples(self, mesh: Mesh) -> dict[str, Sample]:
-        started = {
-            str(workload.reference): Sample(
-                f"{mesh.plan.name}-{object_name('sample', workload.reference)}",
-                SampleArgs(workload, mesh.plan.revision, mesh.roots, mesh.cluster.target, mesh.namespaces, mesh.ready),
+    def _exports(
+        self, inputs: ClusterInputs, ready: Sequence[pulumi.Resource], global_hosts: Mapping[str, GlobalHost]
+    ) -> dict[str, Export]:
+        made, cluster = {}, inputs.cluster
+        for plan in inputs.plan.exports:
+            service = str(plan.export.service)
+            after = [*ready, *([global_hosts[service]] if service in global_hosts else [])]
+            args = ExportArgs(plan, cluster.kubeconfig, cluster.target, after)
+            made[service] = Export(f"{inputs.plan.name}-{plan.name}", args, self._child)
+        return made
+
+    def _samples(
+        self,
+        inputs: ClusterInputs,
+        roots: pulumi.Output[str],
+        namespaces: Sequence[pulumi.Resource],
+        ready: Sequence[pulumi.Resource],
+    ) -> dict[str, Sample]:
+        return {
+            plan.name: Sample(
+                f"{inputs.plan.name}-{object_name('sample', plan.workload.reference)}",
+                SampleArgs(plan, roots, inputs.cluster.target, namespaces, ready),
                 self._child,
             )
-            for workload in mesh.plan.workloads
+            for plan in inputs.plan.samples
         }
-        for reference, sample in started.items():
-            if reference not in mesh.joined:
-                sample.serve(mesh.namespaces)
-        return started
 
-    def _passage(self, mesh: Mesh) -> list[pulumi.Resource]:
-        """Open the gateway of a cluster that others discover, for all its services."""
-        if not mesh.plan.is_open:
-            return []
-        body = discovery.passage(mesh.plan.declared.gateway.port)
-        return [create(body, mesh.cluster.target, self, mesh.ready)]
+    def _imports(self, mesh: Mesh) -> None:
+        """Link a mesh to its sources, last of all: an importer in a new cluster must be served from the beginning."""
+        hops = self._next_hops(mesh)
+        remotes = self._remote_gateways(mesh, hops)
+        made = []
+        for plan in mesh.plan.imports:
+            service, clusters = str(plan.service), [source.cluster for source in plan.sources]
+            by_network = [remotes[cluster] for cluster in clusters if plan.api.finds_gateways_by_network]
+            hosts = [mesh.global_hosts[service]] if plan.joins_global_host else []
+            args = ImportArgs(
+                plan=plan,
+                addresses={cluster: hops[cluster].addresses for cluster in clusters},
+                joined=mesh.samples.get(service) if plan.joins_service else None,
+                kubeconfig=mesh.cluster.kubeconfig,
+                target=mesh.cluster.target,
+                namespaces=mesh.namespaces,
+                after=[
+                    *mesh.ready,
+                    *(resource for cluster in clusters for resource in hops[cluster].ready),
+                    *by_network,
+                    *hosts,
+                    *self._serving(clusters, plan),
+                ],
+            )
+            imported = Import(f"{mesh.plan.name}-{plan.name}", args, self._child)
+            made.append(imported)
+            if imported.service:
+                self._joined_services[mesh.plan.name, service] = imported.service
+        self._confine(mesh, [*remotes.values(), *made])
 
+    def _serving(self, clusters: Sequence[str], plan: ImportPlan) -> list[pulumi.Resource]:
+        """Return what must run in the exporting clusters before a call can succeed.
 
-@dataclass(frozen=True)
-class ClusterInputs:
-    """What a mesh is built on.
+        A sample's Service that an import creates is awaited only if it is registered already: two clusters that join
+        each other's instances would wait for each other.
+        """
+        service = str(plan.service)
+        joined = (self._joined_services.get((cluster, service)) for cluster in clusters)
+        serving = (resource for cluster in clusters for resource in self._meshes[cluster].serving(service))
+        return [*serving, *(resource for resource in joined if resource)]
 
-    Attributes:
-        plan: what is decided about it.
-        cluster: in which it will be.
-        objects: of its charts and manifests.
-        folder: of its charts.
-        material: what its istiod signs with and trusts.
-    """
+    def _next_hops(self, mesh: Mesh) -> dict[str, NextHop]:
+        """Return how calls of a mesh reach each cluster that it imports from."""
+        direct = {
+            source.cluster: NextHop(self._meshes[source.cluster].gateway.for_importers, [])
+            for plan in mesh.plan.imports
+            for source in plan.sources
+        }
+        return {**direct, **self._exits(mesh)}
 
-    plan: ClusterPlan
-    cluster: Cluster
-    objects: "Rendered"
-    folder: Path
-    material: Material
+    def _exits(self, mesh: Mesh) -> dict[str, NextHop]:
+        if mesh.plan.egress is None or mesh.egress is None:
+            return {}
+        hops = {}
+        for plan in mesh.plan.egress.exits:
+            args = ExitArgs(
+                plan=plan,
+                addresses=self._meshes[plan.cluster].gateway.for_importers,
+                kubeconfig=mesh.cluster.kubeconfig,
+                target=mesh.cluster.target,
+                after=[*mesh.ready, mesh.egress],
+            )
+            made = Exit(f"{mesh.plan.name}-exit-{plan.cluster}", args, self._child)
+            hops[plan.cluster] = NextHop(mesh.egress.for_importers, made.ready)
+        return hops
 
+    def _confine(self, mesh: Mesh, after: Sequence[pulumi.Resource]) -> None:
+        """Close every route around the egress gateway, once all callers leave through it."""
+        if plan := mesh.plan.egress:
+            addresses = {each.cluster: self._meshes[each.cluster].gateway.addresses for each in plan.exits}
+            args = ConfinementArgs(plan, addresses, mesh.cluster.target, [*mesh.ready, *after])
+            Confinement(f"{mesh.plan.name}-confinement", args, self._child)
 
-@dataclass(frozen=True)
-class Rendered:
-    """The objects of one cluster's charts and manifests."""
+    def _remote_gateways(self, mesh: Mesh, hops: Mapping[str, NextHop]) -> dict[str, RemoteGateway]:
+        """Describe others' gateways to a mesh; all that is called through a new address must run before."""
+        made = {}
+        for plan in mesh.plan.remote_gateways:
+            hop = hops[plan.cluster]
+            served = (link for link in mesh.plan.imports if plan.serves(link))
+            serving = (resource for link in served for resource in self._serving([plan.cluster], link))
+            args = RemoteGatewayArgs(plan, hop.addresses, mesh.cluster.target, [*mesh.ready, *hop.ready, *serving])
+            made[plan.cluster] = RemoteGateway(f"{mesh.plan.name}-{plan.name}", args, self._child)
+        return made
 
-    control_plane: list[Body]
-    gateway: list[Body]
-    egress: list[Body]
-    balancer: list[Body]
-
-    def all_of(self, plan: ClusterPlan) -> list[Body]:
-        """Everything that is made in the cluster; of `cacerts`, which holds secrets, the name alone."""
-        return [*self.control_plane, *self.gateway, *self.egress, *self.balancer, *plan.objects]
-
-
-def _rendered(plan: Plan, folders: Mapping[str, Path]) -> dict[str, Rendered]:
-    """Render the charts of all clusters at once: Helm takes a fifth of a second each."""
-    wanted = [chart for cluster in plan.clusters.values() for chart in _charts(cluster, folders[cluster.name])]
-    objects = iter(charts.render(wanted))
-    return {
-        name: Rendered(
-            control_plane=next(objects) + next(objects),
-            gateway=next(objects),
-            egress=next(objects) if cluster.egress else [],
-            balancer=_balancer(plan.sources, cluster),
-        )
-        for name, cluster in plan.clusters.items()
-    }
-
-
-def _balancer(sources: Sources, cluster: ClusterPlan) -> list[Body]:
-    if not cluster.balanced_by_metallb:
-        return []
-    manifest = published.read(published.metallb(sources.metallb))
-    shown = [body for body in manifest if body["kind"] != crds.KIND]
-    return [metallb.asked_early(metallb.settled(body, sources.metallb_hub)) for body in shown]
-
-
-def _charts(plan: ClusterPlan, folder: Path) -> list[Chart]:
-    releases = {
-        ("base", "istio-base"): plan.base_values,
-        ("istiod", "istiod"): plan.istiod_values,
-        ("gateway", GATEWAY): plan.gateway_values,
-        **({("gateway", EGRESS): plan.egress.values} if plan.egress else {}),
-    }
-    return [
-        Chart(chart, release, NAMESPACE, folder, plan.istio_version, plan.declared.kubernetes_version, values)
-        for (chart, release), values in releases.items()
-    ]
+    def _discoveries(self, mesh: Mesh) -> None:
+        """Let an istiod read other clusters of its mesh, last of all, as with imports."""
+        for plan in mesh.plan.discovers:
+            other = self._meshes[plan.of]
+            credentials = ReaderArgs(plan, other.cluster.kubeconfig, other.cluster.target, other.istio.namespace)
+            reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self._child)
+            args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.target, [*mesh.ready, *other.everything])
+            Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self._child)
 
 
 def _once(done: Sequence[pulumi.CustomResource], record: pulumi.Output[Record]) -> pulumi.Output[Record]:
-    """Tell a cluster's trust only when it is in use: an update that breaks off before leaves what it was."""
+    """Record a cluster's trust only when it is in use: an update that fails before leaves the previous record."""
     return pulumi.Output.all(record, *(each.id for each in done)).apply(lambda known: known[0])
 
 

@@ -1,4 +1,4 @@
-"""Gateways of a cluster: the east-west one, the only door through which others reach it, and that of the way out."""
+"""The component Gateway."""
 
 import json
 from collections.abc import Sequence
@@ -6,21 +6,20 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.certificate_authority import restarted_by
 from mesh_federation.jobs import load_balancer
 from mesh_federation.jobs.load_balancer import LoadBalancerSettings
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.istio_values import GATEWAY, NAMESPACE
+from mesh_federation.plan.objects import TRUST_HASH, PlannedObject
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
 from mesh_federation.resources.objects import (
     SKIP_AWAIT,
     WAIT_FOR_ADDRESS,
-    Body,
     ClusterTarget,
     KubernetesObject,
     create,
-    create_all,
+    create_planned,
 )
 
 
@@ -29,22 +28,22 @@ class GatewayArgs:
     """Inputs of a Gateway.
 
     Attributes:
-        objects: rendered gateway chart.
+        objects: of the gateway chart.
         addresses: under which callers reach it; empty: read from the Service.
-        inside: its callers are in the same cluster, and reach the Service at its own address.
-        assigned: the load balancer is ours, and gives the Service the address that it asks for.
+        is_internal: its callers are in the same cluster, and reach the Service at its own address.
+        is_assigned: the load balancer is ours, and assigns the address that the Service requests.
         roots: hash of the trusted roots; another one restarts its pods.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        namespace: in which it is.
-        after: what must run before its pods; the injection webhook fills in their image.
-        balancer: what gives its Service an address; its pods start meanwhile.
+        namespace: Istio's.
+        after: resources that must exist before its pods, whose image the injection webhook fills in.
+        balancer: resources that assign an address to its Service; its pods start meanwhile.
     """
 
-    objects: Sequence[Body]
+    objects: Sequence[PlannedObject]
     addresses: Sequence[str]
-    inside: bool
-    assigned: bool
+    is_internal: bool
+    is_assigned: bool
     roots: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
@@ -54,19 +53,19 @@ class GatewayArgs:
 
 
 class Gateway(pulumi.ComponentResource):
-    """**mesh-federation:index:Gateway** - an Envoy that passes mutual TLS on by server name, without ending it.
+    """**mesh-federation:index:Gateway** - an Envoy that passes mutual TLS on by server name: east-west, or egress.
 
-    Produces every object of the gateway chart, and where a load balancer that is not ours gives the Service its address
-    a Command that waits for it.
+    Resources: every object of the gateway chart and, where a load balancer of others assigns the Service's address, a
+    Command that waits for it.
 
     Attributes:
         addresses: IP addresses or host names, known at preview wherever the model fixes them.
-        called: those of them that callers are told.
+        for_importers: those of them that importers call.
         running: its Deployments.
     """
 
     addresses: pulumi.Output[Sequence[str]]
-    called: pulumi.Output[Sequence[str]]
+    for_importers: pulumi.Output[Sequence[str]]
     running: Sequence[KubernetesObject]
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -74,30 +73,32 @@ class Gateway(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: what is installed where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Gateway", name, None, opts)
-        others = [body for body in args.objects if body["kind"] not in ("Deployment", "Service")]
-        permitted = create_all(others, args.target, self, [args.namespace])
-        stamped = [restarted_by(args.roots, body) for body in _of_kind("Deployment", args.objects)]
-        self.running = create_all(stamped, args.target, self, [*args.after, *permitted])
-        [body] = _of_kind("Service", args.objects)
-        wait = WAIT_FOR_ADDRESS if args.assigned else SKIP_AWAIT
-        service = create(body, args.target, self, [*args.after, *args.balancer], wait)
+        [planned_service] = [each for each in args.objects if each.kind == "Service"]
+        deployments = [each for each in args.objects if each.kind == "Deployment"]
+        others = [each for each in args.objects if each.kind not in ("Deployment", "Service")]
+        before = create_planned(others, args.target, self, [args.namespace])
+        roots = {TRUST_HASH: args.roots}
+        running = create_planned(deployments, args.target, self, [*args.after, *before.values()], roots)
+        self.running = list(running.values())
+        wait = WAIT_FOR_ADDRESS if args.is_assigned else SKIP_AWAIT
+        service = create(planned_service.body, args.target, self, [*args.after, *args.balancer], wait)
         self.addresses = self._addresses(service, args)
-        self.called = self.addresses.apply(gateway_addresses.called)
+        self.for_importers = self.addresses.apply(gateway_addresses.for_importers)
         self.register_outputs({"addresses": self.addresses})
 
     def _addresses(self, service: KubernetesObject, args: GatewayArgs) -> pulumi.Output[Sequence[str]]:
-        """Return those that are known, else the Service's own, or what its load balancer gives it."""
+        """Return the known addresses, else the Service's own, or those that its load balancer assigns."""
         if args.addresses:
             return pulumi.Output.from_input(list(args.addresses))
-        if args.inside:
+        if args.is_internal:
             # Its spec is known at preview as it is declared, without the address; its status is not.
             return pulumi.Output.all(service.spec, service.observed).apply(lambda made: [made[0]["clusterIP"]])
         target = args.target
-        waiting = JobArgs(
+        arguments = JobArgs(
             job=load_balancer.JOB,
             settings=LoadBalancerSettings(cluster=target.cluster, namespace=NAMESPACE, service=GATEWAY),
             triggers=[target.provider.id, service.uid],
@@ -105,16 +106,13 @@ class Gateway(pulumi.ComponentResource):
             target=target,
             after=[service],
         )
-        told = job.run(f"{target.cluster}-gateway-address", waiting, self).stdout
-        # After a refresh the Service itself knows better. A kubeconfig was needed: that makes no secret of addresses.
-        return pulumi.Output.all(service.observed, pulumi.Output.unsecret(told)).apply(lambda seen: _balanced(*seen))
+        printed = job.run(f"{target.cluster}-gateway-address", arguments, self).stdout
+        # After a refresh the Service itself knows better. The job needs a kubeconfig, but addresses are no secret.
+        known = pulumi.Output.all(service.observed, pulumi.Output.unsecret(printed))
+        return known.apply(lambda values: _assigned(*values))
 
 
-def _of_kind(kind: str, objects: Sequence[Body]) -> list[Body]:
-    return [body for body in objects if body["kind"] == kind]
-
-
-def _balanced(status: object, told: str) -> list[str]:
-    """Read the addresses that a load balancer gave: IP addresses, or host names on some clouds."""
+def _assigned(status: object, printed: str) -> list[str]:
+    """Read the addresses that a load balancer assigned: IP addresses, or host names on some clouds."""
     balancer = status.get("loadBalancer") if isinstance(status, dict) else None
-    return gateway_addresses.given((balancer or {}).get("ingress") or json.loads(told))
+    return gateway_addresses.assigned((balancer or {}).get("ingress") or json.loads(printed))

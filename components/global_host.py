@@ -1,14 +1,13 @@
-"""A global host: one name for a service in every mesh, in one cluster that exports or imports it."""
+"""The component GlobalHost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from mesh_federation.plan import global_hosts
-from mesh_federation.resources import host_ownership
-from mesh_federation.resources.host_ownership import OwnershipArgs
-from mesh_federation.resources.objects import ClusterTarget, create
+from mesh_federation.plan.global_hosts import GlobalHostPlan
+from mesh_federation.resources.host_release import HostReleaseArgs, release_host
+from mesh_federation.resources.objects import ClusterTarget, create_planned
 
 
 @dataclass(frozen=True)
@@ -16,22 +15,23 @@ class GlobalHostArgs:
     """Inputs of a GlobalHost.
 
     Attributes:
-        plan: which host, and what answers for it.
+        plan: the host, and the labels of its endpoints.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        after: what must exist before its object is accepted.
+        after: resources that must exist before its object is accepted.
     """
 
-    plan: global_hosts.GlobalHost
+    plan: GlobalHostPlan
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
 class GlobalHost(pulumi.ComponentResource):
-    """**mesh-federation:index:GlobalHost** - a name under which a service is called in every mesh.
+    """**mesh-federation:index:GlobalHost** - the name that a service has in every mesh, in one cluster.
 
-    Produces a ServiceEntry that selects what answers, and a Command that frees the host for it.
+    Resources: a Command that releases the host from other objects, and after it the ServiceEntry that selects its
+    endpoints.
     """
 
     def __init__(self, name: str, args: GlobalHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -39,12 +39,12 @@ class GlobalHost(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: which name where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:GlobalHost", name, None, opts)
         plan, target = args.plan, args.target
-        owned = OwnershipArgs(plan.host, None, plan.owner, args.kubeconfig, target, args.after)
-        freed = host_ownership.free(f"{target.cluster}-{plan.name}-host", owned, self)
-        create(global_hosts.service_entry(plan), target, self, [*args.after, freed])
+        release = HostReleaseArgs(plan.host, None, plan.owner, args.kubeconfig, target, args.after)
+        released = release_host(f"{target.cluster}-{plan.name}-host", release, self)
+        create_planned(plan.objects, target, self, [*args.after, released])
         self.register_outputs({"host": pulumi.Output.from_input(plan.host)})

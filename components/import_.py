@@ -1,15 +1,15 @@
-"""An import: one service of other clusters, made reachable in this one."""
+"""The component Import."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi
+from pulumi_command import local
 
-from mesh_federation.plan import routing
-from mesh_federation.resources import host_ownership
-from mesh_federation.resources.host_ownership import OwnershipArgs
-from mesh_federation.resources.objects import Body, ClusterTarget, KubernetesObject, create
+from components.sample import Sample
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.resources.host_release import HostReleaseArgs, release_host
+from mesh_federation.resources.objects import ClusterTarget, create, create_planned
 
 
 @dataclass(frozen=True)
@@ -17,95 +17,62 @@ class ImportArgs:
     """Inputs of an Import.
 
     Attributes:
-        plan: what is imported from where.
-        addresses: of each source's gateway, in the order of the plan's sources.
+        plan: the service and its sources.
+        addresses: at which callers reach each source, by cluster.
+        joined: the sample of this cluster whose Service remote instances join; None where there is none.
         kubeconfig: of the importing cluster; secret.
         target: the importing cluster.
-        after: what must exist before its objects are accepted and act: the exports, the remote gateways of its
-            networks and, as global, the host that its entries join.
+        namespaces: of the importing cluster's services.
+        after: resources that must exist before its objects are accepted and have an effect: the exports, the remote
+            gateways of its networks and, as global, the host that its entries join.
     """
 
-    plan: routing.ImportPlan
-    addresses: Sequence[pulumi.Output[Sequence[str]]]
+    plan: ImportPlan
+    addresses: Mapping[str, pulumi.Output[Sequence[str]]]
+    joined: Sample | None
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
+    namespaces: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
 
 
 class Import(pulumi.ComponentResource):
     """**mesh-federation:index:Import** - a service of other clusters under a name that callers here can use.
 
-    As remote: produces a ServiceEntry whose endpoints are the exporters' gateways, and a DestinationRule where a
-    connection pool or failover is asked for. As local: a DestinationRule and, after it, a WorkloadEntry for each
-    address of those gateways, beside the pods of a Service of this cluster. In both: a Command that frees the host for
-    the one object that is to have it, the ServiceEntry or the Service. As global: entries that join the ServiceEntry of
-    the global host, and a DestinationRule where one is asked for.
+    Resources: those that its mode plans (mesh_federation/plan/imports), and a Command that releases the host from its
+    previous owner, where the mode does so. As remote: a ServiceEntry whose endpoints are the exporters' gateways, and a
+    DestinationRule where one is needed. As local: a DestinationRule, a WorkloadEntry for each address of those gateways
+    and, below the sample, the Service that they join. As global: such entries for the GlobalHost.
 
     Attributes:
-        host: name under which it is called.
-        freed: what a Service of that host must wait for; None unless imported as local.
+        host: name under which the service is called.
+        service: the joined sample's Service; None where there is none.
     """
 
     host: pulumi.Output[str]
-    freed: pulumi.Resource | None
+    service: pulumi.Resource | None
 
     def __init__(self, name: str, args: ImportArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the service reachable.
 
         Args:
             name: of the component.
-            args: what is imported where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Import", name, None, opts)
-        rule = routing.destination_rule(args.plan)
-        ruled = [create(rule, args.target, self, args.after)] if rule else []
-        self.freed = None
-        if args.plan.is_global:
-            self._workload_entries(args, ruled)
-        elif args.plan.is_local:
-            self.freed = self._freed(args, self._workload_entries(args, ruled))
-        else:
-            self._service_entry(args)
-        self.host = pulumi.Output.from_input(args.plan.host)
+        plan, after, self.service = args.plan, list(args.after), None
+        if plan.releases_host and not plan.joins_service:
+            after.append(self._released(args, after))
+        made = create_planned(plan.objects, args.target, self, after, args.addresses)
+        if plan.joins_service:
+            released = self._released(args, list(made.values()))
+            if sample := args.joined:
+                self.service = create(sample.plan.service.body, args.target, sample, [*args.namespaces, released])
+        self.host = pulumi.Output.from_input(plan.host)
         self.register_outputs({"host": self.host})
 
-    def _freed(self, args: ImportArgs, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+    def _released(self, args: ImportArgs, after: Sequence[pulumi.Resource]) -> local.Command:
         plan, target = args.plan, args.target
-        owned = OwnershipArgs(plan.host, str(plan.service), plan.owner, args.kubeconfig, target, after)
-        return host_ownership.free(f"{target.cluster}-{plan.name}-host", owned, self)
-
-    def _service_entry(self, args: ImportArgs) -> None:
-        plan = args.plan
-        body = routing.service_entry(plan, [[] for _ in plan.sources])
-        spec = body["spec"]
-        assert isinstance(spec, dict)
-        reached = {} if plan.by_network else _reached(plan, args.addresses)
-        freed = self._freed(args, args.after)
-        create({**body, "spec": {**spec, **reached}}, args.target, self, [*args.after, freed])
-
-    def _workload_entries(self, args: ImportArgs, ruled: Sequence[pulumi.Resource]) -> list[KubernetesObject]:
-        """Add the remote instances once callers accept their identities: until then every call of them would fail."""
-        plan, entries = args.plan, []
-        known = dict(zip(plan.sources, args.addresses, strict=True))
-        for source in routing.called(plan):
-            for door in range(source.doors):
-                address = None if plan.by_network else known[source].apply(partial(_entry_address, plan, source, door))
-                entry = routing.workload_entry(plan, source, door, address)
-                entries.append(create(entry, args.target, self, [*args.after, *ruled]))
-        return entries
-
-
-def _reached(plan: routing.ImportPlan, addresses: Sequence[pulumi.Output[Sequence[str]]]) -> Body:
-    known = pulumi.Output.all(*addresses)
-    return {
-        "endpoints": known.apply(lambda each: routing.endpoints(plan, each)),
-        "resolution": known.apply(routing.resolution),
-    }
-
-
-def _entry_address(plan: routing.ImportPlan, source: routing.Source, door: int, addresses: Sequence[str]) -> str:
-    try:
-        return routing.entry_address(plan, source, addresses[door])
-    except ValueError as unusable:
-        raise pulumi.RunError(str(unusable)) from None
+        release = HostReleaseArgs(plan.host, str(plan.service), plan.owner, args.kubeconfig, target, after)
+        return release_host(f"{target.cluster}-{plan.name}-host", release, self)

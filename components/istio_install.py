@@ -1,4 +1,4 @@
-"""Istio's control plane in one cluster: namespace, CRDs, signing certificates, istiod, STRICT mutual TLS."""
+"""The component IstioInstall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
-from components.certificate_authority import Material, restarted_by
+from components.certificate_authority import Material
 from mesh_federation.jobs import root_distribution
 from mesh_federation.jobs.root_distribution import RootDistributionSettings
 from mesh_federation.manifests import published
-from mesh_federation.plan import istio_values, routing
-from mesh_federation.resources import crds, job, namespaces, webhook
+from mesh_federation.plan import istio_install
+from mesh_federation.plan.istio_install import IstioInstallPlan
+from mesh_federation.plan.objects import TRUST_HASH, PlannedObject
+from mesh_federation.resources import crds, job
 from mesh_federation.resources.crds import DefinitionsArgs
 from mesh_federation.resources.job import JobArgs
-from mesh_federation.resources.objects import Body, ClusterTarget, create, create_all
-from mesh_federation.resources.webhook import WebhookArgs
+from mesh_federation.resources.namespaces import create_namespaces
+from mesh_federation.resources.objects import ClusterTarget, create_planned
+from mesh_federation.resources.webhook import WebhookArgs, wait_for_webhook
 
 
 @dataclass(frozen=True)
@@ -24,42 +27,38 @@ class IstioInstallArgs:
     """Inputs of an IstioInstall.
 
     Attributes:
-        network: Istio network of the cluster.
-        release: of Istio.
-        foreign_callers: policy that refuses callers of other meshes whom no export names.
-        crds: file with Istio's custom resource definitions.
-        gateway_api: file with those of the Gateway API; None where no link needs them.
-        used: kinds of the Gateway API that the stack makes here.
-        objects: rendered base and istiod charts.
+        plan: the control plane.
+        definitions: file with Istio's custom resource definitions.
+        gateway_api: file with those of the Gateway API; None where no import needs them.
+        gateway_api_kinds: kinds of the Gateway API that the stack creates here.
+        objects: of the charts base and istiod.
         material: signing certificates.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        trusting: by which no proxy of any cluster is cut off by these certificates.
+        trust_checks: checks that these certificates cut off no proxy of any cluster.
     """
 
-    network: str
-    release: str
-    foreign_callers: Body
-    crds: Path
+    plan: IstioInstallPlan
+    definitions: Path
     gateway_api: Path | None
-    used: Sequence[str]
-    objects: Sequence[Body]
+    gateway_api_kinds: Sequence[str]
+    objects: Sequence[PlannedObject]
     material: Material
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
-    trusting: Sequence[pulumi.Resource]
+    trust_checks: Sequence[pulumi.Resource]
 
 
 class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
-    Produces the namespace istio-system, the Secret cacerts, Commands that apply the CRDs, every object of the
-    charts base and istiod, Commands that wait for its webhooks and for its roots to be known, and the mesh-wide
+    Resources: the namespace istio-system, the Secret cacerts, Commands that apply the definitions, every object of the
+    charts base and istiod, Commands that wait for its webhooks and for the distribution of its roots, and the mesh-wide
     PeerAuthentication and AuthorizationPolicy.
 
     Attributes:
-        namespace: in which it is.
-        ready: what workloads and routing objects must wait for.
+        namespace: Istio's.
+        ready: resources that workloads and routing objects must wait for.
     """
 
     namespace: pulumi.Resource
@@ -70,42 +69,48 @@ class IstioInstall(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: what is installed where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
-        target = args.target
-        [self.namespace] = namespaces.create_all([istio_values.namespace(args.network)], args.kubeconfig, target, self)
-        certificates = create(args.material.secret(), target, self, [self.namespace, *args.trusting])
-        crds = self._definitions(args)
-        istiod = [body for body in args.objects if _is_istiod(body)]
-        rest = create_all([body for body in args.objects if not _is_istiod(body)], target, self, [self.namespace])
-        before = [certificates, *crds, *rest]
-        running = create_all([restarted_by(args.material.checksum(), body) for body in istiod], target, self, before)
-        waiting = WebhookArgs(
-            "istiod", istio_values.probe(), args.kubeconfig, target, running, [args.material.checksum()]
+        plan, target = args.plan, args.target
+        [self.namespace] = create_namespaces([plan.namespace], args.kubeconfig, target, self)
+        certificates = create_planned(
+            [plan.certificates], target, self, [self.namespace, *args.trust_checks], args.material.files
         )
-        answering = webhook.answers(f"{target.cluster}-webhook", waiting, self)
-        accepting = [*crds, answering, self._roots(args, answering)]
-        create(routing.strict_mtls(), target, self, accepting)
+        definitions = self._definitions(args)
+        istiod = [each for each in args.objects if each.kind == "Deployment"]
+        rest = [each for each in args.objects if each.kind != "Deployment"]
+        others = create_planned(rest, target, self, [self.namespace])
+        checksum = args.material.checksum()
+        before = [*certificates.values(), *definitions, *others.values()]
+        running = create_planned(istiod, target, self, before, {TRUST_HASH: checksum})
+        webhook = WebhookArgs(
+            "istiod", istio_install.probe(), args.kubeconfig, target, list(running.values()), [checksum]
+        )
+        answering = wait_for_webhook(f"{target.cluster}-webhook", webhook, self)
+        accepting = [*definitions, answering, self._roots(args, answering)]
+        create_planned([plan.strict_mtls], target, self, accepting)
         # No gateway opens, and no pod starts, before foreign callers are refused.
-        self.ready = [*accepting, create(args.foreign_callers, target, self, accepting)]
+        refusing = create_planned([plan.foreign_callers], target, self, accepting)
+        self.ready = [*accepting, *refusing.values()]
         self.register_outputs({})
 
     def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:
         """Apply definitions before istiod: it looks for those of the Gateway API when it starts (pitfall 24)."""
         cluster, known = args.target.cluster, (args.kubeconfig, args.target)
-        istio = DefinitionsArgs(args.crds, f"Istio {args.release}", *known)
+        istio = DefinitionsArgs(args.definitions, f"Istio {args.plan.release}", *known)
         applied: list[pulumi.Resource] = [crds.apply(f"{cluster}-crds", istio, self)]
         if args.gateway_api:
-            bundle = DefinitionsArgs(args.gateway_api, published.bundle(args.gateway_api), *known, args.used)
-            applied.append(crds.apply(f"{cluster}-gateway-api-crds", bundle, self))
+            bundle = published.bundle(args.gateway_api)
+            gateway_api = DefinitionsArgs(args.gateway_api, bundle, *known, args.gateway_api_kinds)
+            applied.append(crds.apply(f"{cluster}-gateway-api-crds", gateway_api, self))
         return applied
 
     def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
-        """Wait until every namespace has heard of new roots: pods that start before do not trust istiod."""
-        target, roots = args.target, args.material.told()
-        waiting = JobArgs(
+        """Wait until every namespace has the new roots: pods that start before do not trust istiod."""
+        target, roots = args.target, args.material.bundle_hash()
+        arguments = JobArgs(
             job=root_distribution.JOB,
             settings=roots.apply(RootDistributionSettings),
             triggers=[target.provider.id, roots],
@@ -113,8 +118,4 @@ class IstioInstall(pulumi.ComponentResource):
             target=target,
             after=[answering],
         )
-        return job.run(f"{target.cluster}-roots", waiting, self)
-
-
-def _is_istiod(body: Body) -> bool:
-    return body["kind"] == "Deployment"
+        return job.run(f"{target.cluster}-roots", arguments, self)

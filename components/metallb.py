@@ -1,20 +1,20 @@
-"""MetalLB in one cluster: made before the gateway asks for its address."""
+"""The component MetalLB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import pulumi
 
 from mesh_federation.plan import metallb
-from mesh_federation.resources import crds, namespaces
+from mesh_federation.plan.objects import PlannedObject
+from mesh_federation.resources import crds
 from mesh_federation.resources.crds import DefinitionsArgs
-from mesh_federation.resources.objects import Body, ClusterTarget, create_all
-from mesh_federation.resources.webhook import WebhookArgs, answers
+from mesh_federation.resources.namespaces import create_namespaces
+from mesh_federation.resources.objects import ClusterTarget, create_planned
+from mesh_federation.resources.webhook import WebhookArgs, wait_for_webhook
 
-FIRST = "Namespace"
-LAST = ("Deployment", "DaemonSet")
+PODS = ("Deployment", "DaemonSet")
 
 
 @dataclass(frozen=True)
@@ -24,52 +24,51 @@ class MetalLBArgs:
     Attributes:
         manifest: file with its custom resource definitions.
         objects: all others of that file.
-        pool: addresses that it may hand out.
+        configuration: the addresses that it may assign, and how it announces them.
         kubeconfig: of the cluster; secret.
         target: the cluster.
     """
 
     manifest: Path
-    objects: Sequence[Body]
-    pool: IPv4Network
+    objects: Sequence[PlannedObject]
+    configuration: Sequence[PlannedObject]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
 
 
 class MetalLB(pulumi.ComponentResource):
-    """**mesh-federation:index:MetalLB** - gives Services of type LoadBalancer addresses of the lab network.
+    """**mesh-federation:index:MetalLB** - assigns addresses of the lab network to Services of type LoadBalancer.
 
-    Produces a Command that applies the definitions of its manifest, every other object of that, a Command that waits
+    Resources: a Command that applies the definitions of its manifest, every other object of that, a Command that waits
     for its webhook, an IPAddressPool and an L2Advertisement.
 
     Attributes:
-        ready: what a Service that needs an address must wait for.
+        ready: resources that a Service that needs an address must wait for.
     """
 
     ready: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, args: MetalLBArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Install it.
+        """Install MetalLB.
 
         Args:
             name: of the component.
-            args: what is installed where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:MetalLB", name, None, opts)
         target = args.target
-        defined = crds.apply(
-            f"{target.cluster}-metallb-crds", DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, target), self
-        )
-        spaces = [body for body in args.objects if body["kind"] == FIRST]
-        first = namespaces.create_all(spaces, args.kubeconfig, target, self)
-        rest = [body for body in args.objects if body["kind"] not in (FIRST, *LAST)]
-        permitted = create_all(rest, target, self, first)
-        last = [body for body in args.objects if body["kind"] in LAST]
-        running = create_all(last, target, self, [defined, *permitted])
-        # Only the controller serves it; addresses are given out before the speakers on the nodes announce them.
-        serving = [made for body, made in zip(last, running, strict=True) if body["kind"] == "Deployment"]
-        waiting = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, target, serving)
-        answering = answers(f"{target.cluster}-metallb-webhook", waiting, self)
-        self.ready = create_all([metallb.pool(args.pool), metallb.advertisement()], target, self, [answering])
+        definitions = DefinitionsArgs(args.manifest, "MetalLB", args.kubeconfig, target)
+        defined = crds.apply(f"{target.cluster}-metallb-crds", definitions, self)
+        own = [each for each in args.objects if each.kind == "Namespace"]
+        namespaces = create_namespaces(own, args.kubeconfig, target, self)
+        rest = [each for each in args.objects if each.kind not in ("Namespace", *PODS)]
+        before = create_planned(rest, target, self, namespaces)
+        pods = [each for each in args.objects if each.kind in PODS]
+        running = create_planned(pods, target, self, [defined, *before.values()])
+        # Only the controller serves it; addresses are assigned before the speakers on the nodes announce them.
+        serving = [running[each.name] for each in pods if each.kind == "Deployment"]
+        webhook = WebhookArgs("MetalLB", metallb.probe(), args.kubeconfig, target, serving)
+        answering = wait_for_webhook(f"{target.cluster}-metallb-webhook", webhook, self)
+        self.ready = list(create_planned(args.configuration, target, self, [answering]).values())
         self.register_outputs({})

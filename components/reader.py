@@ -1,4 +1,4 @@
-"""A reader: an account in one cluster as which another cluster's istiod reads it, and its credentials."""
+"""The component Reader."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import pulumi
 from pulumi_command import local
 
 from mesh_federation.jobs.remote_reader import JOB, RemoteReaderSettings
-from mesh_federation.plan import discovery
+from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.resources.job import PRINTED, environment
-from mesh_federation.resources.objects import ClusterTarget, create, create_all
+from mesh_federation.resources.objects import ClusterTarget, create_planned
 
 
 @dataclass(frozen=True)
@@ -16,22 +16,22 @@ class ReaderArgs:
     """Inputs of a Reader.
 
     Attributes:
-        plan: who reads whom.
+        plan: the cluster that reads and the one that is read.
         kubeconfig: of the cluster that is read; secret.
         target: the cluster that is read.
-        namespace: in which the account is.
+        namespace: of the account.
     """
 
-    plan: discovery.DiscoveryPlan
+    plan: DiscoveryPlan
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
     namespace: pulumi.Resource
 
 
 class Reader(pulumi.ComponentResource):
-    """**mesh-federation:index:Reader** - the right to read a cluster, for the istiod of another.
+    """**mesh-federation:index:Reader** - the account as which the istiod of another cluster reads this one.
 
-    Produces a ServiceAccount with a ClusterRole, a Role and their bindings, and a Command that asks for its token.
+    Resources: a ServiceAccount with a ClusterRole, a Role and their bindings, and a Command that requests its token.
 
     Attributes:
         kubeconfig: with which that istiod reads; secret.
@@ -44,13 +44,12 @@ class Reader(pulumi.ComponentResource):
 
         Args:
             name: of the component.
-            args: who reads whom.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Reader", name, None, opts)
         plan, target = args.plan, args.target
-        account = create(discovery.account(plan), target, self, [args.namespace])
-        rights = create_all(discovery.rights(plan), target, self, [args.namespace])
+        made = create_planned(plan.reader_objects, target, self, [args.namespace])
         token = local.Command(
             f"{name}-token",
             create=JOB.command(),
@@ -70,7 +69,7 @@ class Reader(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[account, *rights],
+                depends_on=list(made.values()),
                 deleted_with=target.deleted_with,
                 additional_secret_outputs=PRINTED,
             ),

@@ -1,12 +1,12 @@
-"""The gateway of another network, as one cluster finds it through the Kubernetes Gateway API."""
+"""The component RemoteGateway."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from mesh_federation.plan import gateway_api, remote_gateways
-from mesh_federation.resources.objects import ClusterTarget, create
+from mesh_federation.plan.remote_gateways import RemoteGatewayPlan
+from mesh_federation.resources.objects import ClusterTarget, create_planned
 
 
 @dataclass(frozen=True)
@@ -14,33 +14,33 @@ class RemoteGatewayArgs:
     """Inputs of a RemoteGateway.
 
     Attributes:
-        plan: whose gateway it is.
-        addresses: of that gateway.
-        target: the cluster that is to find it.
-        after: what must exist before its object is accepted.
+        plan: the gateway's network and port.
+        addresses: at which callers reach it.
+        target: the importing cluster.
+        after: resources that must exist before its object is accepted.
     """
 
-    plan: remote_gateways.Remote
+    plan: RemoteGatewayPlan
     addresses: pulumi.Output[Sequence[str]]
     target: ClusterTarget
     after: Sequence[pulumi.Resource]
 
 
 class RemoteGateway(pulumi.ComponentResource):
-    """**mesh-federation:index:RemoteGateway** - where the gateway of another network is.
+    """**mesh-federation:index:RemoteGateway** - where the gateway of another network is, for one importing cluster.
 
-    Produces a Gateway of the Gateway API, class istio-remote; nothing is deployed for it.
+    Resources: a Gateway of the Gateway API, of class istio-remote; nothing is deployed for it.
     """
 
     def __init__(self, name: str, args: RemoteGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Tell the cluster.
+        """Describe the gateway.
 
         Args:
             name: of the component.
-            args: which gateway, and where it is told.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:RemoteGateway", name, None, opts)
-        typed = args.addresses.apply(gateway_api.typed)
-        create(remote_gateways.gateway(args.plan, typed), args.target, self, args.after)
+        addresses = {args.plan.cluster: args.addresses}
+        create_planned(args.plan.objects, args.target, self, args.after, addresses)
         self.register_outputs({"network": pulumi.Output.from_input(args.plan.network)})

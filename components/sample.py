@@ -1,14 +1,13 @@
-"""Sample workloads: something to call, and something to call with."""
+"""The component Sample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components.certificate_authority import restarted_by
-from mesh_federation.plan import samples
-from mesh_federation.resources.objects import ClusterTarget, KubernetesObject, create
-from mesh_federation.stack.config import Workload
+from mesh_federation.plan.objects import TRUST_HASH
+from mesh_federation.plan.samples import SamplePlan
+from mesh_federation.resources.objects import ClusterTarget, KubernetesObject, create, filled
 
 
 @dataclass(frozen=True)
@@ -16,16 +15,14 @@ class SampleArgs:
     """Inputs of a Sample.
 
     Attributes:
-        workload: which, and how many.
-        revision: of the istiod that gives its pods their sidecars; empty for the default one.
+        plan: kind and number of its pods.
         roots: hash of the trusted roots; another one restarts its pods.
         target: the cluster.
         namespaces: of the cluster, its own among them.
-        after: what must run before its pods start; the injection webhook among it.
+        after: resources that must exist before its pods start, the injection webhook among them.
     """
 
-    workload: Workload
-    revision: str
+    plan: SamplePlan
     roots: pulumi.Output[str]
     target: ClusterTarget
     namespaces: Sequence[pulumi.Resource]
@@ -35,36 +32,33 @@ class SampleArgs:
 class Sample(pulumi.ComponentResource):
     """**mesh-federation:index:Sample** - a workload of Istio's samples, in the mesh.
 
-    Produces a ServiceAccount, a Deployment and, when it is told to serve, a Service.
+    Resources: a ServiceAccount, a Deployment and a Service. A Service that instances of other clusters join is created
+    by the Import that joins them, as the previous owner of its host must release that first.
 
     Attributes:
+        plan: of the sample.
         running: its Deployment.
-        ready: what a caller elsewhere must wait for.
+        ready: resources that a caller elsewhere must wait for.
     """
 
+    plan: SamplePlan
     running: KubernetesObject
-    ready: list[pulumi.Resource]
+    ready: Sequence[pulumi.Resource]
 
     def __init__(self, name: str, args: SampleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Start the workload.
 
         Args:
             name: of the component.
-            args: which one where.
-            opts: options of the component.
+            args: inputs.
+            opts: resource options.
         """
         super().__init__("mesh-federation:index:Sample", name, None, opts)
-        account, self._service, deployment = samples.bodies(args.workload, args.revision)
-        self._target = args.target
-        permitted = create(account, args.target, self, args.namespaces)
-        self.running = create(restarted_by(args.roots, deployment), args.target, self, [*args.after, permitted])
-        self.ready = [self.running]
+        self.plan = args.plan
+        account, service, deployment = args.plan.objects
+        made = create(account.body, args.target, self, args.namespaces)
+        body = filled(deployment, {TRUST_HASH: args.roots})
+        self.running = create(body, args.target, self, [*args.after, made])
+        services = [] if args.plan.is_joined else [create(service.body, args.target, self, args.namespaces)]
+        self.ready = [self.running, *services]
         self.register_outputs({})
-
-    def serve(self, after: Sequence[pulumi.Resource]) -> None:
-        """Make its Service: at once, or when the object that had its host until now is gone.
-
-        Args:
-            after: what must exist, or have gone, before it.
-        """
-        self.ready.append(create(self._service, self._target, self, after))

@@ -72,7 +72,7 @@ def _metallb(plan: Plan, toolchain: Toolchain) -> list[dict[str, object]]:
     declared = plan.sources.metallb
     assert toolchain.manifests
     file = toolchain.manifests / "metallb.yaml" if declared == "official" else published.metallb(declared)
-    return [metallb.settled(body, plan.sources.metallb_hub) for body in published.read(file)]
+    return [metallb.normalized(body, plan.sources.metallb_hub) for body in published.read(file)]
 
 
 def _charts(plan: Plan, cluster: ClusterPlan, toolchain: Toolchain) -> Path:

@@ -12,9 +12,9 @@ from mesh_federation import __version__
 from mesh_federation.cli import streams
 from mesh_federation.cli.errors import INTERRUPTED, UNWRITTEN, Refused
 from mesh_federation.cli.options import DEFAULT_STACK, Overlay, ProblemFormat, Refresh, ReportFormat, Stack, Yes
+from mesh_federation.cli.surroundings import CURRENT, Surroundings
 from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
-from mesh_federation.engine.workspace import Workspace
 from mesh_federation.stack.problem import Problem, ProblemError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -33,7 +33,7 @@ def start(
     ] = False,
 ) -> None:
     """Federate Istio meshes from one declared model."""
-    if not Workspace.current().is_checkout():
+    if not CURRENT.get().workspace().is_checkout():
         what = "this `mesh` is installed outside a checkout of mesh-federation, which has the Pulumi program and stacks"
         fix = "run ./mesh in a checkout, or install the checkout itself: pip install --editable CHECKOUT"
         raise Refused(Problem("", "no-checkout", what, fix))
@@ -102,7 +102,7 @@ def validate(
     """Check a stack file: types, and every rule that spans clusters. Needs no engine and no cluster."""
     from mesh_federation.cli.validate import validate
 
-    workspace = Workspace.current().laying(overlay)
+    workspace = CURRENT.get().workspace().laying(overlay)
     raise typer.Exit(validate(workspace.stack_file(stack), Console(), workspace.overlay, form))
 
 
@@ -161,8 +161,13 @@ def env() -> None:
     env()
 
 
-def main() -> None:
-    """Run the command line; an error is a message with its remedy, never a traceback."""
+def main(surroundings: Surroundings | None = None) -> None:
+    """Run the command line; an error is a message with its remedy, never a traceback.
+
+    Args:
+        surroundings: the checkout and the toolchain; default: those of this process.
+    """
+    CURRENT.set(surroundings or Surroundings())
     try:
         streams.settle()
         status = _status()

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from mesh_federation.cli.errors import Refused
+from mesh_federation.cli.surroundings import CURRENT
 from mesh_federation.cli.validate import named, read
 from mesh_federation.clusters import journal, registry
 from mesh_federation.engine import state_owner
@@ -14,7 +15,6 @@ from mesh_federation.engine.state_owner import StateProblem
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import InvalidModel, Problem, report
-from mesh_federation.toolchain import install
 from mesh_federation.toolchain.__main__ import show
 from mesh_federation.toolchain.install import Choice, Missing, Toolchain
 from mesh_federation.toolchain.pins import Pins
@@ -31,7 +31,7 @@ def checkout(stack: str, overlay: Path | None) -> Workspace:
     Raises:
         Refused: there is no such stack file.
     """
-    workspace = Workspace.current().laying(overlay)
+    workspace = CURRENT.get().workspace().laying(overlay)
     file = workspace.stack_file(stack)
     if not file.exists():
         fix = f"choose one of: {', '.join(workspace.stacks())}"
@@ -45,7 +45,7 @@ def checkout_to_remove(stack: str) -> Workspace:
     Raises:
         Refused: there is neither such a stack nor such a stack file.
     """
-    workspace = Workspace.current()
+    workspace = CURRENT.get().workspace()
     if workspace.own_state(stack) or not workspace.uses_own_state() or state_owner.recorded_clusters(workspace, stack):
         return workspace
     return checkout(stack, None)
@@ -92,11 +92,11 @@ def providers_to_remove(workspace: Workspace, stack: str) -> set[str]:
 
 def toolchain(names: set[str], pieces: Choice = Pins.needed) -> Toolchain:
     """Return the toolchain for some providers; missing programs are installed first."""
-    found = install.ready(names, pieces=pieces)
+    found = CURRENT.get().ready(names, pieces=pieces)
     if not isinstance(found, Missing):
         return found
     tell(f"Installing missing programs, which takes minutes if they must be built: {', '.join(found.pieces)}")
-    return install.install(names, show, pieces=pieces)
+    return CURRENT.get().get(names, show, pieces=pieces)
 
 
 def engine(workspace: Workspace, stack: str, tools: Toolchain) -> Engine:

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mesh_federation.cli import stacks, topology
+from mesh_federation.cli.surroundings import CURRENT
 from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
 from mesh_federation.diagrams.render import render_hierarchy
@@ -31,7 +32,7 @@ from mesh_federation.plan.hierarchy import (
     hierarchy,
 )
 from mesh_federation.stack.text import escape_unprintable
-from mesh_federation.toolchain import install
+from mesh_federation.toolchain.install import Missing
 from mesh_federation.toolchain.pins import Pins
 
 WIDTH = 120
@@ -64,8 +65,8 @@ def trust(stack: str, overlay: Path | None, form: TrustFormat | None, output: Pa
 
 def _made(workspace: Workspace, stack: str) -> Made:
     """Read what a stack's last `up` made; a missing toolchain is not installed for that."""
-    tools = install.ready({registry.DEFAULT}, pieces=Pins.asking)
-    if isinstance(tools, install.Missing):
+    tools = CURRENT.get().ready({registry.DEFAULT}, pieces=Pins.asking)
+    if isinstance(tools, Missing):
         return Made({}, f"the state cannot be read without the engine ({tools}), so no fingerprints are shown")
     kept = workspace.with_own_state() if state_owner.stays(workspace, stack) else workspace
     return made(Engine(kept, tools, stack))
@@ -150,8 +151,8 @@ def _tree(root: Root, told: Hierarchy) -> Tree:
 
 
 def _of_root(root: Root, is_rotating: bool) -> Iterator[Text]:
-    standing = f"  {root.standing}" if is_rotating else ""
-    yield Text.assemble((root.name, STYLES[root.standing]), "  root", standing)
+    change = f"  {root.change}" if is_rotating else ""
+    yield Text.assemble((root.name, STYLES[root.change]), "  root", change)
     yield from _of(root.certificate)
     signs = f"signs for {', '.join(root.signs)}" if root.signs else "signs for no cluster"
     yield Text(f"{signs}; trusted by {', '.join(root.trusted_by)}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mesh_federation.plan import istio_values, trust
+from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.federation import ClusterPlan, Plan
-from mesh_federation.plan.routing import ExportPlan
 from mesh_federation.stack import config
 from mesh_federation.stack.config import ENCRYPTED
 

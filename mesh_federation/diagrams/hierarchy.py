@@ -60,7 +60,7 @@ def _notes(hierarchy: Hierarchy, trusts: int) -> Iterator[str]:
 
 
 def _root(root: Root) -> Node:
-    return Node(_id("root", root.name), ROOTS[root.standing], root.name, tuple(_details(root.certificate)))
+    return Node(_id("root", root.name), ROOTS[root.change], root.name, tuple(_details(root.certificate)))
 
 
 def _panel(cluster: Cluster) -> Panel:

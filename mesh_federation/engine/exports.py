@@ -9,8 +9,8 @@ from pathlib import Path
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.jobs import export_check
 from mesh_federation.jobs.export_check import DIFFERENT, ExportCheckSettings
+from mesh_federation.plan.exports import ExportPlan, declaration
 from mesh_federation.plan.federation import plan
-from mesh_federation.plan.routing import ExportPlan, declaration
 from mesh_federation.stack.config import Federation
 
 

@@ -1,22 +1,25 @@
-"""Renders Istio's charts to bodies, so that a preview shows every object and an upgrade every change.
+"""Istio's charts, rendered to objects, so that a preview shows each of them and an upgrade every change.
 
 A Helm release would show one line, and one killed half-way cannot be repeated (docs/decisions.md).
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pulumi
 import yaml
 
 from mesh_federation import process
+from mesh_federation.manifests import published
 from mesh_federation.plan.istio_values import EGRESS, GATEWAY
-from mesh_federation.resources import crds
-from mesh_federation.resources.objects import Body
+from mesh_federation.plan.objects import Body
+
+Key = TypeVar("Key")
 
 CHARTS = (
     "-> set istio.version to a release whose charts are at hand, or istio.charts to a folder that holds its base, "
@@ -24,7 +27,7 @@ CHARTS = (
 )
 
 VALUES = {"istiod": "istio.values", GATEWAY: "istio.gatewayValues", EGRESS: "istio.egressValues"}
-"""Keys of the stack file whose values are laid over those of a release."""
+"""Keys of the stack file whose values are merged over those of a release."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Chart:
         name: base, istiod or gateway.
         release: name that objects are named after.
         namespace: of the release.
-        folder: where the charts are.
+        folder: of the charts.
         version: Istio release that they must be of.
-        kubernetes_version: what it is rendered for.
+        kubernetes_version: that it is rendered for.
         values: handed to Helm as JSON: YAML would turn a value `n` into false.
     """
 
@@ -58,7 +61,7 @@ def folder(charts: str, version: str) -> Path:
         version: Istio release of the cluster.
 
     Raises:
-        pulumi.RunError: the toolchain's charts are not known here.
+        pulumi.RunError: the toolchain's charts are not installed.
     """
     if charts != "official":
         return Path(charts.replace("{version}", version)).expanduser()
@@ -67,10 +70,15 @@ def folder(charts: str, version: str) -> Path:
     return Path(os.environ["MESH_CHARTS"])
 
 
-def render(charts: Sequence[Chart]) -> list[list[Body]]:
+def definitions(folder: Path) -> Path:
+    """Return the file with Istio's custom resource definitions in a folder of charts."""
+    return folder / "base" / "files" / "crd-all.gen.yaml"
+
+
+def render(charts: Mapping[Key, Chart]) -> dict[Key, list[Body]]:
     """Render charts side by side, each to its objects in the order in which Helm would install them."""
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_render, charts))
+        return dict(zip(charts, pool.map(_render, charts.values()), strict=True))
 
 
 def _render(chart: Chart) -> list[Body]:
@@ -86,11 +94,11 @@ def _render(chart: Chart) -> list[Body]:
         fix = f"\n-> look at {VALUES[chart.release]} in the stack file" if chart.release in VALUES else ""
         raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}{fix}")
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
-    return [_settled(document) for document in documents if document and document["kind"] != crds.KIND]
+    return [_normalized(document) for document in documents if document and document["kind"] != published.DEFINITION]
 
 
 def _refuse_other_release(chart: Chart) -> None:
-    """Charts of another release would install another Istio than the stack file says."""
+    """Refuse charts of another release: they would install another Istio than the stack file names."""
     try:
         about = yaml.safe_load((chart.folder / chart.name / "Chart.yaml").read_text(encoding="utf-8"))
     except OSError as error:
@@ -100,8 +108,8 @@ def _refuse_other_release(chart: Chart) -> None:
         raise pulumi.RunError(f"{chart.folder / chart.name} is of Istio {found}, not {chart.version}.\n{CHARTS}")
 
 
-def _settled(body: dict[str, object]) -> Body:
-    """Say what the chart leaves to Helm or to the running istiod, so that nothing changes behind the engine's back."""
+def _normalized(body: Body) -> Body:
+    """Declare what the chart leaves to Helm or to the running istiod, so that no object changes without the engine."""
     if body["kind"] == "ValidatingWebhookConfiguration":
         # istiod turns Ignore into Fail as soon as it runs, and a server-side apply would conflict over it.
         webhooks = body["webhooks"]

@@ -1,4 +1,4 @@
-"""Finds manifests, and reads them to bodies, so that a preview shows every object."""
+"""Published manifests of MetalLB and of the Gateway API: their files, and the objects in them."""
 
 import os
 import re
@@ -7,13 +7,15 @@ from pathlib import Path
 import pulumi
 import yaml
 
-from mesh_federation.resources.objects import Body
+from mesh_federation.plan.objects import Body
 from mesh_federation.stack import files
 
 METALLB_FIX = "-> set lab.metallbManifest to MetalLB's manifest (metallb-native.yaml), or leave it out"
 GATEWAY_API_FIX = "-> set istio.gatewayApi to the Gateway API's definitions (standard-install.yaml), or leave it out"
 BUNDLE = re.compile(r"gateway\.networking\.k8s\.io/(bundle-version|channel): *([\w.+-]+)")
 MAX_BYTES = 20_000_000
+DEFINITION = "CustomResourceDefinition"
+"""Kind of the objects that define others; they are applied apart from all else (mesh_federation/resources/crds.py)."""
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 
 
@@ -24,7 +26,7 @@ def metallb(declared: str) -> Path:
         declared: `official`, for the one that the toolchain pins, or a path.
 
     Raises:
-        pulumi.RunError: the toolchain's manifest is not known here.
+        pulumi.RunError: the toolchain's manifest is not installed.
     """
     return _file(declared, "metallb.yaml", "MetalLB's manifest is", "./mesh install kind")
 
@@ -36,7 +38,7 @@ def gateway_api(declared: str) -> Path:
         declared: `official`, for those that the toolchain pins, or a path.
 
     Raises:
-        pulumi.RunError: the toolchain's file is not known here, or the path's holds no such definitions.
+        pulumi.RunError: the toolchain's file is not installed, or the given file has no such definitions.
     """
     file = _file(declared, "gateway-api.yaml", "The Gateway API's definitions are", "./mesh install")
     try:
@@ -49,9 +51,9 @@ def gateway_api(declared: str) -> Path:
 
 
 def bundle(file: Path) -> str:
-    """Say which release and channel of the Gateway API a file has, as far as it tells."""
-    told = dict(BUNDLE.findall(_text(file)))
-    return " ".join(["Gateway API", *(told[key] for key in ("bundle-version", "channel") if key in told)])
+    """Return release and channel of the Gateway API in a file, as far as it names them."""
+    named = dict(BUNDLE.findall(_text(file)))
+    return " ".join(["Gateway API", *(named[key] for key in ("bundle-version", "channel") if key in named)])
 
 
 def _file(declared: str, name: str, what: str, command: str) -> Path:
@@ -80,7 +82,7 @@ def read(file: Path) -> list[Body]:
     """Return the objects of a manifest.
 
     Raises:
-        pulumi.RunError: there is no such manifest, or it holds something else.
+        pulumi.RunError: there is no such manifest, or the file is something else.
     """
     try:
         documents = list(yaml.load_all(_text(file), Loader=yaml.CSafeLoader))

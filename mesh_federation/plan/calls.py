@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mesh_federation.plan import local_endpoints
+from mesh_federation.plan.imports import has_local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.stack.config import Discovery, Federation, Import, NamespacedName, Workload
 
@@ -44,9 +44,7 @@ def answering(federation: Federation, made: Call) -> Mapping[str, str]:
     for link in federation.imports:
         if link.path == made.path:
             same = (each for each in federation.imports if (each.cluster, each.host) == (link.cluster, link.host))
-            may |= {each.source for each in same} | (
-                {link.cluster} if local_endpoints.answer(federation, link) else set()
-            )
+            may |= {each.source for each in same} | ({link.cluster} if has_local_endpoints(federation, link) else set())
     return {name: federation.clusters[name].trust_domain for name in sorted(may)}
 
 
@@ -54,7 +52,7 @@ def _of_imports(federation: Federation) -> Iterator[Call]:
     for link in federation.imports:
         if not federation.clusters[link.cluster].provider.runs_pods:
             continue
-        export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
+        export = federation.export_of(link)
         if callers := _callers(federation, link):
             yield Call(link.cluster, callers[0], link.source, url(link.host, export.ports[0].number), link.path)
 
@@ -79,8 +77,7 @@ def _only_there(federation: Federation, link: Discovery, called: Workload) -> bo
 
 def _callers(federation: Federation, link: Import) -> Sequence[NamespacedName]:
     """Return the samples whose identity the export admits."""
-    export = next(e for e in federation.exports if (e.cluster, e.service) == (link.source, link.service))
-    consumers = [consumer for consumer in export.to if consumer.cluster == link.cluster]
+    consumers = [consumer for consumer in federation.export_of(link).to if consumer.cluster == link.cluster]
     return [
         workload.reference
         for workload in federation.workloads

@@ -1,19 +1,23 @@
-"""Endpoint discovery: what one cluster's istiod needs to read another cluster of its mesh, as bodies of objects.
+"""Endpoint discovery: what one cluster's istiod needs to read another cluster of its mesh.
 
 Sources: Istio's "multi-primary on different networks"; istioctl create-remote-secret (name, label, annotation and key
 of the Secret); the informers that istiod 1.31 starts for a remote cluster; walk-throughs 003 and 004, pitfalls 41-49.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mesh_federation.plan.istio_api import passthrough_gateway, tls_port
 from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE
-from mesh_federation.plan.routing import Body, passing_on, tls_port
+from mesh_federation.plan.objects import Body, Fill, PlannedObject
 from mesh_federation.stack.config import Discovery, Federation, NamespacedName
 
 RBAC = "rbac.authorization.k8s.io"
-PASSAGE = "discovered-services"
+OPEN_GATEWAY = "discovered-services"
 """The Gateway through which other clusters of the mesh reach every service."""
+KUBECONFIG = "kubeconfig"
+"""The value that a remote secret needs: with which the istiod reads the other cluster."""
 
 INFORMED = ("list", "watch")
 """All that istiod's informers do."""
@@ -41,9 +45,9 @@ class DiscoveryPlan:
         of: which cluster is read; istiod of `of` calls itself so too (`clusterName`, pitfall 48).
         hours: lifetime of its token.
         server: address of the API server for that istiod; empty: the one of the kubeconfig.
-        mesh_config: name of the ConfigMap that tells the trust domain of the cluster that is read.
+        mesh_config: name of the ConfigMap with the trust domain of the cluster that is read.
         crosses: the two are on different networks, so calls pass the gateway of `of`.
-        simulated: the reading istiod only exists on paper.
+        simulated: the reading istiod is simulated.
     """
 
     cluster: str
@@ -56,8 +60,19 @@ class DiscoveryPlan:
 
     @property
     def account(self) -> NamespacedName:
-        """Who reads, in the cluster that is read; a reader of its own for each, so that one can be turned away."""
+        """The account that reads, in the cluster that is read; one per reader, so that each can be revoked alone."""
         return NamespacedName(NAMESPACE, f"istiod-of-{self.cluster}")
+
+    @property
+    def reader_objects(self) -> tuple[PlannedObject, ...]:
+        """In the cluster that is read: the account that reads, and its rights."""
+        return tuple(map(PlannedObject, (account(self), *rights(self))))
+
+    @property
+    def objects(self) -> tuple[PlannedObject]:
+        """In the cluster that reads: the Secret by which its istiod learns of the other cluster."""
+        kubeconfig = Fill(("data", self.of), (KUBECONFIG,), _encoded)
+        return (PlannedObject(remote_secret(self), (kubeconfig,)),)
 
 
 def discoveries(federation: Federation, real_names: Mapping[str, str]) -> list[DiscoveryPlan]:
@@ -86,12 +101,12 @@ def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryP
 
 
 def account(plan: DiscoveryPlan) -> Body:
-    """Body of the account that the reading istiod has in the cluster that it reads."""
+    """Body of the account of the reading istiod in the cluster that it reads."""
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(plan)}
 
 
 def rights(plan: DiscoveryPlan) -> list[Body]:
-    """Bodies of what the account may do, and that it may: read what informers list, and one ConfigMap."""
+    """Bodies of the account's roles and their bindings: it reads what informers list, and one ConfigMap."""
     read = [
         {"apiGroups": [group], "resources": list(resources), "verbs": list(INFORMED)}
         for group, resources in READ.items()
@@ -111,38 +126,32 @@ def rights(plan: DiscoveryPlan) -> list[Body]:
     ]
 
 
-def reader(plan: DiscoveryPlan) -> list[Body]:
-    """Bodies of everything in the cluster that is read, for one that reads."""
-    return [account(plan), *rights(plan)]
-
-
-def remote_secret(plan: DiscoveryPlan, kubeconfig: object) -> Body:
-    """Body of the Secret by which an istiod learns of a cluster: its key is that cluster's name (pitfall 48).
-
-    Args:
-        plan: who reads whom.
-        kubeconfig: base64, or what stands for it until it is known.
-    """
+def remote_secret(plan: DiscoveryPlan) -> Body:
+    """Body of the Secret by which an istiod learns of a cluster: its key is that cluster's name (pitfall 48)."""
     metadata = {
         "name": f"istio-remote-secret-{plan.of}",
         "namespace": NAMESPACE,
         "labels": {"istio/multiCluster": "true"},
         "annotations": {"networking.istio.io/cluster": plan.of},
     }
-    data = {plan.of: kubeconfig}
+    data = {plan.of: ""}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
 
 
-def passage(port: int) -> Body:
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def open_gateway(port: int) -> Body:
     """Body of the Gateway that passes calls for every service on, in a cluster that others of its mesh discover.
 
-    They learn of all its services, so here alone `*.local` is what is meant (pitfalls 10 and 45): by SNI, mutual TLS
-    untouched, only to pods in the mesh.
+    They learn of all its services, so here alone `*.local` is right (pitfalls 10 and 45): by SNI, mutual TLS untouched,
+    only to pods in the mesh.
 
     Args:
         port: of the cluster's east-west gateway.
     """
-    return passing_on(PASSAGE, GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH")
+    return passthrough_gateway(OPEN_GATEWAY, GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH")
 
 
 def _metadata(plan: DiscoveryPlan) -> Body:

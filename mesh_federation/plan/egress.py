@@ -1,80 +1,74 @@
-"""Egress: calls of other clusters leave through one gateway of the importing cluster, and by no other way.
+"""Egress: calls of other clusters leave through one gateway of the importing cluster, and by no other route.
 
-Sources: walk-through 002 section 4.5 and section 7, pitfalls 31, 32 and 33. The egress gateway has a port for each
-cluster that it leads to, so callers choose between clusters as they do without it: by weight, locality and failover.
-It passes mutual TLS on by server name, so both ends keep seeing each other's identity.
+Sources: walk-through 002 section 4.5 and section 7, pitfalls 31, 32 and 33. The egress gateway has one port per cluster
+that it leads to, so callers choose between clusters as they do without it: by weight, locality and failover. It passes
+mutual TLS on by server name, so both ends keep seeing each other's identity.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mesh_federation.plan import gateway_addresses, gateway_api
+from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.istio_api import NETWORKING, manifest, resolution, tls_port, upstream
 from mesh_federation.plan.istio_values import (
-    EGRESS_LABELS,
     NAMESPACE,
     Values,
     egress_address,
+    egress_ports,
     egress_values,
-    exits,
 )
-from mesh_federation.plan.routing import (
-    NETWORKING,
-    Body,
-    ImportPlan,
-    manifest,
-    object_name,
-    passing_on,
-    resolution,
-    tls_port,
-    upstream,
-)
+from mesh_federation.plan.objects import Body, Fill, PlannedObject
+from mesh_federation.plan.routing_api import EgressListener, RoutingApi
 from mesh_federation.stack.config import Federation, NamespacedName, is_address
 
 NAME = "egress-only"
-"""Of the objects that leave the callers of a namespace no other way."""
+"""Of the objects that confine the callers of a namespace to the egress gateway."""
 
 
 @dataclass(frozen=True)
-class Route:
+class ExitRoute:
     """One host that an exit serves.
 
     Attributes:
         service: whose host it is.
         host: under which it is imported.
-        by_gateway_api: said in the Kubernetes Gateway API, instead of in Istio's own.
+        api: in which its listener and route are written.
     """
 
     service: NamespacedName
     host: str
-    by_gateway_api: bool
+    api: RoutingApi
 
     @property
     def server_names(self) -> str:
-        """What callers ask for in TLS: port and subset stand before the host (pitfall 33)."""
+        """Server names in the callers' TLS: port and subset precede the host (pitfall 33)."""
         return f"*.{self.host}"
 
 
 @dataclass(frozen=True)
-class Exit:
-    """The way out to one other cluster.
+class ExitPlan:
+    """The route from a cluster's egress gateway to one other cluster.
 
     Attributes:
-        cluster: where it leads.
+        cluster: the other cluster.
         port: of the egress gateway.
-        gateway_port: of that cluster's gateway.
-        routes: what it serves, sorted.
-        revision: of the istiod of the cluster that it leads out of; empty for the default one.
+        gateway_port: of the other cluster's gateway.
+        routes: the hosts that it serves, sorted.
+        revision: of the istiod of the egress gateway's cluster; empty for the default one.
+        has_envoys: the egress gateway's pods run, and so can confirm their routes.
     """
 
     cluster: str
     port: int
     gateway_port: int
-    routes: tuple[Route, ...]
+    routes: tuple[ExitRoute, ...]
     revision: str
+    has_envoys: bool
 
     @property
     def host(self) -> str:
-        """Name under which the egress gateway knows that cluster's gateway."""
+        """Name under which the egress gateway knows the other cluster's gateway."""
         return f"ingress.{self.cluster}.mesh.global"
 
     @property
@@ -82,10 +76,51 @@ class Exit:
         """Name by which Envoy knows that gateway."""
         return upstream(self.host, self.gateway_port)
 
-    def named(self, role: str, route: Route) -> str:
-        """Name an object of one of its routes."""
-        kind = "global" if route.host == route.service.global_host else "own"
-        return object_name(role, route.service, kind, self.cluster)
+    @property
+    def objects(self) -> tuple[PlannedObject, ...]:
+        """The other gateway's ServiceEntry; then each listener, and then its route, which needs its destination."""
+        entry = self._service_entry()
+        return entry, *(each for route in self.routes for each in self._route(route, entry.name))
+
+    def _service_entry(self) -> PlannedObject:
+        """Describe where the other cluster's gateway is.
+
+        It names no network: with one, istiod would look for that network's gateway and find the egress (pitfall 31). It
+        is outside the mesh, so that nothing wraps the callers' mutual TLS into another.
+        """
+        spec = {
+            "hosts": [self.host],
+            "exportTo": ["."],
+            "location": "MESH_EXTERNAL",
+            "ports": [tls_port(self.gateway_port)],
+            "resolution": "STATIC",
+            "endpoints": [],
+        }
+        body = manifest(NETWORKING, "ServiceEntry", f"ingress-{self.cluster}", NAMESPACE, spec)
+        fills = (
+            Fill(("spec", "resolution"), (self.cluster,), resolution),
+            Fill(("spec", "endpoints"), (self.cluster,), _endpoints),
+        )
+        return PlannedObject(body, fills)
+
+    def _route(self, route: ExitRoute, entry: str) -> Iterator[PlannedObject]:
+        listener = EgressListener(
+            service=route.service,
+            host=route.host,
+            cluster=self.cluster,
+            port=self.port,
+            upstream_host=self.host,
+            upstream_port=self.gateway_port,
+            revision=self.revision,
+        )
+        gateway, body = route.api.egress_route(listener)
+        planned = PlannedObject(gateway, after=(entry,))
+        yield planned
+        yield PlannedObject(body, after=(planned.name,))
+
+
+def _endpoints(addresses: Sequence[str]) -> list[Body]:
+    return [{"address": address} for address in addresses]
 
 
 @dataclass(frozen=True)
@@ -97,19 +132,34 @@ class EgressPlan:
         exits: sorted by the cluster that each leads to.
         confined: namespaces whose proxies call nothing that the mesh does not know; Istio's own stands for all.
         isolated: namespaces whose pods, in the mesh or not, cannot reach another cluster's gateway by themselves.
-        asked: whether there is an Envoy to ask; pods that only exist on paper have none.
     """
 
     values: Values
-    exits: tuple[Exit, ...]
+    exits: tuple[ExitPlan, ...]
     confined: tuple[str, ...]
     isolated: tuple[str, ...]
-    asked: bool
 
     @property
     def address(self) -> str:
-        """Address of the gateway inside the cluster; empty when only the running Service can tell."""
+        """Address of the gateway inside the cluster; empty when only the running Service has it."""
         return egress_address(self.values)
+
+    @property
+    def confinement(self) -> tuple[PlannedObject, ...]:
+        """Everything that closes the routes around the egress gateway."""
+        clusters = tuple(each.cluster for each in self.exits)
+        return (
+            *(PlannedObject(sidecar(namespace)) for namespace in self.confined),
+            *(
+                PlannedObject(network_policy(namespace, []), (Fill(("spec", "egress"), clusters, _egress_rules),))
+                for namespace in self.isolated
+            ),
+        )
+
+    @property
+    def objects(self) -> tuple[PlannedObject, ...]:
+        """Everything but the gateway itself."""
+        return *(each for way in self.exits for each in way.objects), *self.confinement
 
 
 def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) -> EgressPlan | None:
@@ -121,74 +171,35 @@ def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) ->
     everyone = "*" in callers
     return EgressPlan(
         values=egress_values(federation, federation.clusters[cluster]),
-        exits=tuple(_exit(federation, name, port, leaving) for name, port in exits(federation, cluster).items()),
+        exits=tuple(
+            _exit(federation, cluster, to, port, leaving) for to, port in egress_ports(federation, cluster).items()
+        ),
         confined=(NAMESPACE,) if everyone else tuple(sorted(callers)),
         isolated=tuple(sorted(_known(federation, cluster) if everyone else callers - {NAMESPACE})),
-        asked=federation.clusters[cluster].provider.runs_pods,
     )
 
 
-def _exit(federation: Federation, to: str, port: int, leaving: Iterable[ImportPlan]) -> Exit:
-    served = {
-        Route(link.service, link.host, link.by_network)
+def _exit(federation: Federation, cluster: str, to: str, port: int, leaving: Iterable[ImportPlan]) -> ExitPlan:
+    routes = {
+        ExitRoute(link.service, link.host, link.api)
         for link in leaving
         if to in {source.cluster for source in link.sources if source.via_egress}
     }
-    return Exit(
+    return ExitPlan(
         cluster=to,
         port=port,
         gateway_port=federation.clusters[to].gateway.port,
-        routes=tuple(sorted(served, key=lambda route: (route.service, route.host))),
+        routes=tuple(sorted(routes, key=lambda route: (route.service, route.host))),
         revision=federation.istio.revision,
+        has_envoys=federation.clusters[cluster].provider.runs_pods,
     )
 
 
 def _known(federation: Federation, cluster: str) -> set[str]:
-    """Namespaces of a cluster that the stack speaks of: a NetworkPolicy cannot stand for all namespaces."""
+    """Namespaces of a cluster that the stack names: a NetworkPolicy cannot stand for all namespaces."""
     samples = (workload.reference for workload in federation.workloads if workload.cluster == cluster)
-    offered = (export.service for export in federation.exports if export.cluster == cluster)
-    return {reference.namespace for reference in (*samples, *offered)} - {NAMESPACE}
-
-
-def service_entry(way: Exit, addresses: Sequence[str]) -> Body:
-    """Body of the ServiceEntry that tells the egress gateway where another cluster's gateway is.
-
-    It names no network: with one, istiod would look for that network's gateway and find the egress (pitfall 31). It is
-    outside the mesh, so that nothing wraps the callers' mutual TLS into another.
-    """
-    spec = {
-        "hosts": [way.host],
-        "exportTo": ["."],
-        "location": "MESH_EXTERNAL",
-        "ports": [tls_port(way.gateway_port)],
-        "resolution": resolution([addresses]),
-        "endpoints": [{"address": address} for address in addresses],
-    }
-    return manifest(NETWORKING, "ServiceEntry", f"ingress-{way.cluster}", NAMESPACE, spec)
-
-
-def route_bodies(way: Exit, route: Route) -> list[Body]:
-    """Bodies of the listener for one host and of the route from there to the other cluster's gateway."""
-    if route.by_gateway_api:
-        name = way.named("egress-tls", route)
-        return [
-            gateway_api.exit_listener(name, route.server_names, way.port, way.revision),
-            gateway_api.tls_route(name, route.server_names, way.host, way.gateway_port),
-        ]
-    name = way.named("egress", route)
-    port = tls_port(way.port, f"tls-{way.cluster}")
-    destination = {"host": way.host, "port": {"number": way.gateway_port}}
-    match = {"port": way.port, "sniHosts": [route.server_names]}
-    routed = {
-        "hosts": [route.server_names],
-        "gateways": [name],
-        "exportTo": ["."],
-        "tls": [{"match": [match], "route": [{"destination": destination}]}],
-    }
-    return [
-        passing_on(name, EGRESS_LABELS, port, [route.server_names], "PASSTHROUGH"),
-        manifest(NETWORKING, "VirtualService", name, NAMESPACE, routed),
-    ]
+    exported = (export.service for export in federation.exports if export.cluster == cluster)
+    return {reference.namespace for reference in (*samples, *exported)} - {NAMESPACE}
 
 
 def sidecar(namespace: str) -> Body:
@@ -197,13 +208,18 @@ def sidecar(namespace: str) -> Body:
     return manifest(NETWORKING, "Sidecar", NAME, namespace, spec)
 
 
-def network_policy(namespace: str, addresses: Iterable[str]) -> Body:
+def network_policy(namespace: str, addresses: Sequence[str]) -> Body:
     """Body of the NetworkPolicy that keeps a namespace's pods from other clusters' gateways, proxy or no proxy.
 
     Policies only allow, so it allows all else: every pod of the cluster, and every address but those of the gateways.
     Gateways that are known by a host name alone cannot be named in it.
     """
-    known = [address for address in addresses if is_address(address)]
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": _egress_rules(addresses)}
+    return manifest("networking.k8s.io/v1", "NetworkPolicy", NAME, namespace, spec)
+
+
+def _egress_rules(*gateways: Sequence[str]) -> list[Body]:
+    known = sorted({address for addresses in gateways for address in addresses if is_address(address)})
     forbidden = [gateway_addresses.block(address) for address in known if not gateway_addresses.is_ipv6(address)]
     forbidden_ipv6 = [gateway_addresses.block(address) for address in known if gateway_addresses.is_ipv6(address)]
     allowed = [
@@ -211,14 +227,4 @@ def network_policy(namespace: str, addresses: Iterable[str]) -> Body:
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": forbidden}},
         {"ipBlock": {"cidr": "::/0", **({"except": forbidden_ipv6} if forbidden_ipv6 else {})}},
     ]
-    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": allowed}]}
-    return manifest("networking.k8s.io/v1", "NetworkPolicy", NAME, namespace, spec)
-
-
-def bodies(planned: EgressPlan) -> list[Body]:
-    """Bodies of everything but the gateway itself, addresses left open."""
-    made = []
-    for way in planned.exits:
-        made += [service_entry(way, []), *(body for route in way.routes for body in route_bodies(way, route))]
-    made += [sidecar(namespace) for namespace in planned.confined]
-    return made + [network_policy(namespace, []) for namespace in planned.isolated]
+    return [{"to": allowed}]

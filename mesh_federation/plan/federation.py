@@ -1,4 +1,4 @@
-"""The plan: everything the declared model comes to, decided before anything is created.
+"""The plan: everything that follows from the declared model, decided before anything is created.
 
 Stack file -> model -> plan -> components -> engine. Components read the plan and decide nothing.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from mesh_federation.clusters.provider import LoadBalancer
+from mesh_federation.jobs.prerequisites import Prerequisite
 from mesh_federation.plan import (
     discovery,
     egress,
@@ -15,17 +16,36 @@ from mesh_federation.plan import (
     gateway_api,
     global_hosts,
     istio_values,
+    metallb,
     namespaces,
-    remote_gateways,
-    routing,
-    samples,
     trust,
 )
 from mesh_federation.plan.addresses import gateway_address, pools
-from mesh_federation.plan.istio_values import Values
-from mesh_federation.plan.namespaces import Needed
+from mesh_federation.plan.discovery import DiscoveryPlan
+from mesh_federation.plan.exports import ExportPlan, exports
+from mesh_federation.plan.imports import ImportPlan, imports
+from mesh_federation.plan.istio_install import IstioInstallPlan
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, Values
+from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.plan.provisioning import Provision, provision
-from mesh_federation.stack.config import Cluster, Federation, Workload, is_address
+from mesh_federation.plan.remote_gateways import RemoteGatewayPlan, remote_gateways
+from mesh_federation.plan.samples import SamplePlan
+from mesh_federation.stack.config import Cluster, Federation, is_address
+
+
+@dataclass(frozen=True)
+class Release:
+    """A chart of Istio in a cluster.
+
+    Attributes:
+        name: of the release.
+        chart: base, istiod or gateway.
+        values: Helm values.
+    """
+
+    name: str
+    chart: str
+    values: Values
 
 
 @dataclass(frozen=True)
@@ -36,21 +56,21 @@ class ClusterPlan:
         declared: as in the stack file.
         provision: how it is made.
         istio_version: its Istio release.
-        pool: addresses its load balancer may hand out; None where that is not ours to say.
-        addresses: of its east-west gateway as others reach it; empty when only the running Service can tell.
+        pool: addresses that its load balancer may assign; None where others decide that.
+        addresses: of its east-west gateway as others reach it; empty when only the running Service has them.
         base_values: Helm values of Istio's base chart.
         istiod_values: Helm values of the istiod chart.
         gateway_values: Helm values of the gateway chart.
-        exports: what it offers.
-        imports: what it makes reachable.
-        global_hosts: names that a service has in every mesh, as far as this cluster offers or imports them.
+        exports: services that others may call.
+        imports: services of others.
+        global_hosts: names that a service has in every mesh, as far as this cluster exports or imports them.
         egress: how its calls leave, where they leave through a gateway; else None.
-        remotes: gateways of other networks that it finds through the Gateway API.
+        remote_gateways: gateways of other networks that it finds through the Gateway API.
         discovers: clusters of its mesh that its istiod reads.
         read_by: clusters of its mesh whose istiods read it.
-        namespaces: bodies of the namespaces of its services, but for those that are somebody else's.
-        needed: what others must have made in it before.
-        workloads: its samples.
+        namespaces: of its services, but for those that others own.
+        prerequisites: objects that others must have made in it before.
+        samples: workloads to try it with.
     """
 
     declared: Cluster
@@ -61,16 +81,16 @@ class ClusterPlan:
     base_values: Values
     istiod_values: Values
     gateway_values: Values
-    exports: tuple[routing.ExportPlan, ...]
-    imports: tuple[routing.ImportPlan, ...]
-    global_hosts: tuple[global_hosts.GlobalHost, ...]
+    exports: tuple[ExportPlan, ...]
+    imports: tuple[ImportPlan, ...]
+    global_hosts: tuple[global_hosts.GlobalHostPlan, ...]
     egress: egress.EgressPlan | None
-    remotes: tuple[remote_gateways.Remote, ...]
-    discovers: tuple[discovery.DiscoveryPlan, ...]
-    read_by: tuple[discovery.DiscoveryPlan, ...]
-    namespaces: tuple[routing.Body, ...]
-    needed: tuple[Needed, ...]
-    workloads: tuple[Workload, ...]
+    remote_gateways: tuple[RemoteGatewayPlan, ...]
+    discovers: tuple[DiscoveryPlan, ...]
+    read_by: tuple[DiscoveryPlan, ...]
+    namespaces: tuple[PlannedObject, ...]
+    prerequisites: tuple[Prerequisite, ...]
+    samples: tuple[SamplePlan, ...]
 
     @property
     def name(self) -> str:
@@ -89,34 +109,60 @@ class ClusterPlan:
 
     @property
     def is_open(self) -> bool:
-        """Say whether its gateway passes calls for every service on: that follows from being discovered, alone."""
+        """Say whether its gateway passes calls for every service on: only because others discover the cluster."""
         return any(link.crosses for link in self.read_by)
 
     @property
-    def foreign_callers(self) -> routing.Body:
-        """Body of the policy that stands in front of every pod of the mesh, exported or not."""
-        return routing.foreign_callers(self.declared.trust_domain, self.exports)
+    def istio(self) -> IstioInstallPlan:
+        """Its control plane."""
+        declared = self.declared
+        return IstioInstallPlan(self.istio_version, declared.network, declared.trust_domain, self.exports)
 
     @property
-    def objects(self) -> list[routing.Body]:
-        """Bodies of everything in the cluster that no chart brings; endpoints of imports are left open."""
-        made = [istio_values.namespace(self.declared.network), istio_values.certificates({}), routing.strict_mtls()]
-        made += [self.foreign_callers, *self.namespaces]
-        for offered in self.exports:
-            made += [routing.authorization(offered), routing.gateway(offered)]
-        made += [global_hosts.service_entry(host) for host in self.global_hosts]
-        made += [remote_gateways.gateway(remote, []) for remote in self.remotes]
-        for link in self.imports:
-            made += routing.opened(link)
-        made += egress.bodies(self.egress) if self.egress else []
-        for read in self.read_by:
-            made += discovery.reader(read)
-        made += [discovery.remote_secret(known, "") for known in self.discovers]
-        if self.is_open:
-            made.append(discovery.passage(self.declared.gateway.port))
-        for workload in self.workloads:
-            made += samples.bodies(workload, self.revision)
-        return made
+    def releases(self) -> tuple[Release, ...]:
+        """Charts of Istio, each of which brings objects of its own."""
+        return (
+            Release("istio-base", "base", self.base_values),
+            Release("istiod", "istiod", self.istiod_values),
+            Release(GATEWAY, "gateway", self.gateway_values),
+            *([Release(EGRESS, "gateway", self.egress.values)] if self.egress else []),
+        )
+
+    @property
+    def load_balancer(self) -> tuple[PlannedObject, ...]:
+        """Configuration of MetalLB, where this program installs it."""
+        if self.pool is None or not self.balanced_by_metallb:
+            return ()
+        return PlannedObject(metallb.pool(self.pool)), PlannedObject(metallb.advertisement())
+
+    @property
+    def open_gateway(self) -> tuple[PlannedObject, ...]:
+        """The Gateway that passes calls for every service on, where others discover the cluster."""
+        return (PlannedObject(discovery.open_gateway(self.declared.gateway.port)),) if self.is_open else ()
+
+    @property
+    def objects(self) -> tuple[PlannedObject, ...]:
+        """Every object in the cluster that no chart and no manifest of others brings, each once."""
+        groups = (
+            self.istio.objects,
+            self.load_balancer,
+            self.namespaces,
+            *(each.objects for each in self.exports),
+            *(each.objects for each in self.global_hosts),
+            *(each.objects for each in self.remote_gateways),
+            *(each.objects for each in self.imports),
+            self.egress.objects if self.egress else (),
+            *(each.reader_objects for each in self.read_by),
+            *(each.objects for each in self.discovers),
+            self.open_gateway,
+            *(each.objects for each in self.samples),
+        )
+        return tuple(planned for group in groups for planned in group)
+
+    @property
+    def bodies(self) -> list[Body]:
+        """Bodies of these objects, as far as the plan knows them."""
+        return [planned.body for planned in self.objects]
 
 
 @dataclass(frozen=True)
@@ -127,7 +173,7 @@ class Sources:
         charts: `official`, or the folder of Istio's charts.
         metallb: `official`, or the path of MetalLB's manifest.
         metallb_hub: registry and path of MetalLB's images; None for the publisher's.
-        gateway_api: `official`, or the path of the Gateway API's definitions; None where no link needs them.
+        gateway_api: `official`, or the path of the Gateway API's definitions; None where no import needs them.
     """
 
     charts: str
@@ -155,7 +201,7 @@ def plan(federation: Federation, stack: str) -> Plan:
     """Decide everything that follows from a valid model.
 
     Args:
-        federation: a model without findings.
+        federation: a model without problems, as the loader returns it.
         stack: name of the Pulumi stack; clusters of two stacks never share a name.
     """
     in_lab = [name for name, cluster in federation.clusters.items() if cluster.has_lab_address]
@@ -179,14 +225,14 @@ def _sources(federation: Federation) -> Sources:
 
 
 def _cluster(
-    federation: Federation, made: Provision, pool: IPv4Network | None, links: Sequence[discovery.DiscoveryPlan]
+    federation: Federation, made: Provision, pool: IPv4Network | None, links: Sequence[DiscoveryPlan]
 ) -> ClusterPlan:
     declared = federation.clusters[made.cluster]
-    exports = tuple(routing.exports(federation, declared.name))
-    imports = tuple(routing.imports(federation, declared.name))
-    leaving = egress.plan(federation, declared.name, imports)
+    exported, imported = exports(federation, declared.name), imports(federation, declared.name)
+    leaving = egress.plan(federation, declared.name, imported)
     isolated = leaving.isolated if leaving else ()
     fixed = _fixed_address(declared, pool, made.generation)
+    istiod = istio_values.istiod_values(federation, declared)
     return ClusterPlan(
         declared=declared,
         provision=made,
@@ -194,18 +240,18 @@ def _cluster(
         pool=pool,
         addresses=gateway_addresses.declared(declared, federation.istio) or ((str(fixed),) if fixed else ()),
         base_values=istio_values.base_values(federation, declared),
-        istiod_values=istio_values.istiod_values(federation, declared),
+        istiod_values=istiod,
         gateway_values=istio_values.gateway_values(federation, declared, fixed),
-        exports=exports,
-        imports=imports,
-        global_hosts=tuple(global_hosts.hosts(exports, imports)),
+        exports=tuple(exported),
+        imports=tuple(imported),
+        global_hosts=tuple(global_hosts.hosts(exported, imported)),
         egress=leaving,
-        remotes=tuple(remote_gateways.remotes(imports)),
+        remote_gateways=tuple(remote_gateways(imported)),
         discovers=tuple(link for link in links if link.cluster == declared.name),
         read_by=tuple(link for link in links if link.of == declared.name),
         namespaces=tuple(namespaces.injected(federation, declared.name, isolated)),
-        needed=tuple(namespaces.needed(federation, declared.name, isolated)),
-        workloads=_workloads(federation, declared.name),
+        prerequisites=tuple(namespaces.prerequisites(federation, declared.name, isolated)),
+        samples=_samples(federation, declared.name, str(istiod["revision"]), imported),
     )
 
 
@@ -217,9 +263,13 @@ def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str)
     return ip_address(given[0]) if given else gateway_address(pool, generation)
 
 
-def _workloads(federation: Federation, cluster: str) -> tuple[Workload, ...]:
-    """Return a cluster's samples, sorted, each with the image that it is to have if one is declared anywhere."""
+def _samples(
+    federation: Federation, cluster: str, revision: str, imported: Sequence[ImportPlan]
+) -> tuple[SamplePlan, ...]:
+    """Plan a cluster's samples, sorted, each with the image that it is to have if one is declared anywhere."""
     mirrored = {"sleep": federation.images.sleep, "httpbin": federation.images.httpbin}
+    joined = {link.service for link in imported if link.joins_service}
     own = (workload for workload in federation.workloads if workload.cluster == cluster)
-    imaged = (w.model_copy(update={"image": w.image or mirrored[w.sample]}) for w in own)
-    return tuple(sorted(imaged, key=lambda workload: workload.reference))
+    imaged = [w.model_copy(update={"image": w.image or mirrored[w.sample]}) for w in own]
+    imaged.sort(key=lambda workload: workload.reference)
+    return tuple(SamplePlan(each, revision, each.reference in joined) for each in imaged)

@@ -1,4 +1,4 @@
-"""Where a cluster's east-west gateway is reached: what is declared, what its Service got, and what importers call.
+"""Addresses of a cluster's east-west gateway: the declared ones, those that its Service got, and those for importers.
 
 Sources: Kubernetes' Services (an address inside the cluster is nobody else's; external IPs are served on the Service's
 own ports, node ports on the nodes' addresses); docs/decisions.md for the choice between IPv4 and IPv6.
@@ -14,7 +14,7 @@ NODE_PORTS = range(30000, 32768)
 
 
 def service(istio: Istio) -> Mapping[str, object]:
-    """Return what the stack file says of the Services of east-west gateways, beyond what this program decides."""
+    """Return the stack file's values for the Services of east-west gateways, beyond what this program decides."""
     given = istio.gateway_values.get("service")
     return given if isinstance(given, dict) else {}
 
@@ -31,16 +31,16 @@ def external_ips(istio: Istio) -> tuple[str, ...]:
 
 
 def declared(cluster: Cluster, istio: Istio) -> tuple[str, ...]:
-    """Return where the stack file says that a gateway is reached; empty where it leaves that open."""
+    """Return the addresses that the stack file gives to a gateway; empty where it leaves that open."""
     return cluster.gateway.addresses or external_ips(istio)
 
 
-def given(ingress: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return what a load balancer gave a Service: IPv4 addresses, then IPv6 ones, then host names, each sorted."""
+def assigned(ingress: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return what a load balancer assigned to a Service: IPv4 addresses, IPv6 ones, then host names, each sorted."""
     return sorted((each.get("ip") or each.get("hostname", "") for each in ingress), key=_rank)
 
 
-def called(addresses: Sequence[str]) -> list[str]:
+def for_importers(addresses: Sequence[str]) -> list[str]:
     """Return those of a gateway's addresses that importers call, in the same order.
 
     Clusters have IPv4 subnets: an IPv6 address beside an IPv4 one would fail a share of their calls.

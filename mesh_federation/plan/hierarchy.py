@@ -16,8 +16,9 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from mesh_federation.plan import rotation_steps, trust_limits
+from mesh_federation.plan import rotation as rotations
 from mesh_federation.plan import trust as trusting
+from mesh_federation.plan import trust_limits
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack import pem
@@ -98,7 +99,7 @@ class Root(Part):
     """Clusters whose workloads lead to it."""
     trusted_by: tuple[str, ...]
     """Clusters that trust it."""
-    standing: Change
+    change: Change
 
     @property
     def name(self) -> str:
@@ -139,7 +140,7 @@ class Restart(Part):
 class Rotation(Part):
     """A move to other authorities, and the step of it that the stack file declares."""
 
-    phase: rotation_steps.Phase
+    phase: rotations.Phase
     does: str
     """What this step does."""
     restarts: tuple[Restart, ...]
@@ -222,8 +223,8 @@ def _roots(federation: Federation, planned: TrustPlan, records: Mapping[str, Rec
 
 def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str, Record]) -> Iterator[Root]:
     before, after = (
-        trusting.plan(rotation_steps.at(federation, None)),
-        trusting.plan(rotation_steps.at(federation, "drop")),
+        trusting.plan(rotations.at_phase(federation, None)),
+        trusting.plan(rotations.at_phase(federation, "drop")),
     )
     prints = _prints(records)
     for root in planned.roots:
@@ -238,7 +239,7 @@ def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str
             certificate=certificate,
             signs=tuple(each.cluster for each in planned.intermediates if each.root == root),
             trusted_by=tuple(sorted(federation.clusters)),
-            standing=_standing(root in before.roots, root in after.roots),
+            change=_change(root in before.roots, root in after.roots),
         )
 
 
@@ -256,7 +257,7 @@ def _given_roots(federation: Federation, planned: TrustPlan) -> Iterator[Root]:
             certificate=_read(root),
             signs=tuple(cluster for cluster in sorted(planned.provided) if signing.get(cluster) == root),
             trusted_by=tuple(sorted(federation.clusters)),
-            standing=_standing(root in before.values(), root in after.values()),
+            change=_change(root in before.values(), root in after.values()),
         )
 
 
@@ -271,7 +272,7 @@ def _text(text: str, whose: str) -> str:
     return whose if text == ENCRYPTED else pem.chain(text)
 
 
-def _standing(was: bool, will_be: bool) -> Change:
+def _change(was: bool, will_be: bool) -> Change:
     if was and will_be:
         return Change.STAYS
     return Change.COMES if will_be else Change.GOES
@@ -386,17 +387,17 @@ def _rotation(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> Ro
     rotation = federation.trust.rotation
     if rotation is None:
         return None
-    between = rotation_steps.at(federation, "switch")
+    between = rotations.at_phase(federation, "switch")
     both = _roots(between, trusting.plan(between), {})
-    comes, goes = ([each.name for each in both if each.standing is way] for way in (Change.COMES, Change.GOES))
-    told = rotation_steps.words(rotation.phase, comes, goes)
+    comes, goes = ([each.name for each in both if each.change is way] for way in (Change.COMES, Change.GOES))
+    told = rotations.describe(rotation.phase, comes, goes)
     return Rotation(
         phase=rotation.phase,
         does=told.does,
         restarts=tuple(_restarts(federation, clusters)),
         others=told.others,
         then=told.then,
-        write=rotation_steps.following(federation.trust, rotation),
+        write=rotations.next_declaration(federation.trust, rotation),
     )
 
 
@@ -406,14 +407,14 @@ def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> It
     Where texts cannot be read they may be others.
     """
     phase = federation.trust.rotation.phase if federation.trust.rotation else None
-    before = trusting.plan(rotation_steps.at(federation, rotation_steps.BEFORE[phase] if phase else None))
+    before = trusting.plan(rotations.at_phase(federation, rotations.BEFORE[phase] if phase else None))
     after = trusting.plan(federation)
     is_known = ENCRYPTED not in (*before.given, *after.given)
     for name, planned in clusters.items():
         same = (before.accepted, before.issuers[name]) == (after.accepted, after.issuers[name])
         if not (is_known and same):
             egress = ["egress gateway"] if planned.egress else []
-            samples = [f"sample {each.reference}" for each in planned.workloads]
+            samples = [f"sample {each.name}" for each in planned.samples]
             yield Restart(cluster=name, what=("istiod", "east-west gateway", *egress, *samples))
         elif _links(before, name) != _links(after, name):
             yield Restart(cluster=name, what=("istiod",))

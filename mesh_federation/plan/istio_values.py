@@ -5,7 +5,6 @@ Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: pe
 already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is known at preview.
 """
 
-from collections.abc import Mapping
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 
@@ -23,7 +22,7 @@ EGRESS = "istio-egressgateway"
 EGRESS_LABELS = {"app": EGRESS, "istio": "egressgateway"}
 EGRESS_ADDRESS = 5
 """Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
-EXITS = range(16000, 17000)
+EGRESS_PORTS = range(16000, 17000)
 """Ports of egress gateways, each of which leads to one other cluster."""
 NETWORK_LABEL = "topology.istio.io/network"
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
@@ -74,7 +73,7 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
 
 
 def _flags(federation: Federation, cluster: Cluster) -> Values:
-    """Switch on what an older istiod does not do by itself where a link needs it, in the words of all its charts."""
+    """Enable what an older istiod does not do by itself where an import needs it, for charts of every release."""
     if federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
         return {}
     if all(link.api == "istio" for link in federation.imports):
@@ -84,7 +83,7 @@ def _flags(federation: Federation, cluster: Cluster) -> Values:
 
 
 def _images(federation: Federation, cluster: Cluster) -> Values:
-    """Say where Istio's images come from: what is declared, else its release, else what a chart of one's own says.
+    """Return where Istio's images come from: as declared, else its release's, else those that the user's chart names.
 
     Charts that come with Istio's Go module name the images of its tests, not those of a release.
     """
@@ -144,7 +143,7 @@ def _tls_port(federation: Federation, cluster: Cluster) -> Values:
 def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
     """Say whether a gateway's load balancer passes calls on to node ports, or may.
 
-    Where it does not, there are none: with one, whoever reaches a node goes around what closes the way to the gateway's
+    Where it does not, there are none: with one, whoever reaches a node bypasses the policies about the gateway's
     address. MetalLB and the simulated one leave it to kube-proxy; k3s's goes to the Service's own address, unless calls
     must stay on the node. cloud-provider-kind and most clouds need them, and of others nothing is known.
     """
@@ -154,18 +153,18 @@ def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
 
 
 def _counted(values: Values) -> Values:
-    """Declare how many pods a gateway has, unless an autoscaler says so: what is not declared is nobody's drift."""
+    """Declare how many pods a gateway has, unless an autoscaler decides it: drift is found in declared fields alone."""
     scaling = values["autoscaling"]
     is_scaled = isinstance(scaling, dict) and scaling.get("enabled")
     return values if is_scaled else {"replicaCount": 1, **values}
 
 
 def egress_values(federation: Federation, cluster: Cluster) -> Values:
-    """Decide the values of the gateway chart for a cluster's egress: reached from inside alone, a port for each exit.
+    """Decide the values of the gateway chart for a cluster's egress: reached from inside alone, one port per exit.
 
     It carries no network label: with one, istiod would take it for that network's gateway (pitfall 32).
     """
-    ways = exits(federation, cluster.name).items()
+    ports = egress_ports(federation, cluster.name).items()
     fixed = _egress_address(cluster)
     computed: Values = {
         "revision": federation.istio.revision,
@@ -175,7 +174,7 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
         "service": {
             "type": "ClusterIP",
             **({"clusterIP": str(fixed)} if fixed else {}),
-            "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ways)],
+            "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ports)],
         },
     }
     return _counted(merged(computed, federation.istio.egress_values))
@@ -194,47 +193,21 @@ def egress_address(values: Values) -> str:
     return str(service.get("clusterIP", "")) if isinstance(service, dict) else ""
 
 
-def exits(federation: Federation, cluster: str) -> dict[str, int]:
+def egress_ports(federation: Federation, cluster: str) -> dict[str, int]:
     """Return the ports of a cluster's egress gateway by the cluster that each leads to, sorted by that.
 
     A port follows from that cluster's name, so that one more cluster does not move those that are in use.
     """
     taken: dict[str, int] = {}
     for to in sorted({link.source for link in federation.imports if (link.cluster, link.via) == (cluster, "egress")}):
-        wished = int(sha256(to.encode()).hexdigest()[:8], 16)
-        steps = (EXITS[(wished + step) % len(EXITS)] for step in range(len(EXITS)))
+        preferred = int(sha256(to.encode()).hexdigest()[:8], 16)
+        steps = (EGRESS_PORTS[(preferred + step) % len(EGRESS_PORTS)] for step in range(len(EGRESS_PORTS)))
         taken[to] = next(port for port in steps if port not in taken.values())
     return taken
 
 
-def namespace(network: str) -> Values:
-    """Body of Istio's namespace; endpoints without a network label of their own take its (pitfall 11)."""
-    metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: network}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-
-
-def certificates(data: Mapping[str, object]) -> Values:
-    """Body of the Secret that istiod signs with. It signs itself a root, silently, when it starts without (pitfall 7).
-
-    Args:
-        data: of the four files, base64.
-    """
-    metadata = {"name": "cacerts", "namespace": NAMESPACE}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": dict(data)}
-
-
-def probe() -> Values:
-    """Body of an object that istiod's webhook admits."""
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "PeerAuthentication",
-        "metadata": {"name": "mesh-federation-probe", "namespace": NAMESPACE},
-        "spec": {"mtls": {"mode": "STRICT"}},
-    }
-
-
 def merged(computed: Values, given: Values) -> Values:
-    """Lay the user's values over the computed ones, key by key; lists and scalars are replaced."""
+    """Merge the user's values over the computed ones, key by key; lists and scalars are replaced."""
     result = dict(computed)
     for key, value in given.items():
         below = result.get(key)

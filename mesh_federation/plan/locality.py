@@ -3,9 +3,9 @@
 Source: Istio, locality load balancing. Clouds label their nodes; kind and kwok do not (walk-through 001, section 3.3).
 """
 
-LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
+from mesh_federation.plan.objects import Body
 
-Body = dict[str, object]
+LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 
 
 def labels(locality: str) -> dict[str, str]:

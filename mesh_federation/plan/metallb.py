@@ -1,4 +1,4 @@
-"""MetalLB in a cluster: the load balancer that gives a gateway the address which the model has chosen.
+"""MetalLB in a cluster: the load balancer that assigns to a gateway the address that the plan has chosen.
 
 Source: MetalLB's layer-2 mode; walk-through 000 section 2.1 and pitfalls 3 and 4 (pools, and when they are accepted).
 """
@@ -6,13 +6,14 @@ Source: MetalLB's layer-2 mode; walk-through 000 section 2.1 and pitfalls 3 and 
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 
-Body = dict[str, object]
+from mesh_federation.plan.objects import Body
+
 Spec = Mapping[str, object]
 
 NAMESPACE = "metallb-system"
 NAME = "mesh-federation"
-ASKED_EARLY = {"initialDelaySeconds": 1, "periodSeconds": 1}
-"""Seconds. The manifest has ten for both, so that pods which serve after two are ready after ten or twenty."""
+EARLY_PROBES = {"initialDelaySeconds": 1, "periodSeconds": 1}
+"""In seconds. The manifest has ten for both, so that pods that serve after two are ready after ten or twenty."""
 PUBLISHER = "quay.io/metallb"
 """Where MetalLB's own manifest takes its images from."""
 
@@ -32,35 +33,35 @@ def probe() -> Body:
     return _body("IPAddressPool", {"addresses": ["192.0.2.1/32"]}, "mesh-federation-probe")
 
 
-def settled(body: Mapping[str, object], hub: str | None) -> Body:
-    """Return an object of MetalLB's manifest as this program applies it.
+def normalized(body: Mapping[str, object], hub: str | None) -> Body:
+    """Return an object of MetalLB's manifest without the fields that the running cluster fills in.
 
     Args:
         body: as the manifest has it.
         hub: registry and path in front of the images' names; None keeps the publisher's.
     """
 
-    def settle(key: str, value: object) -> object:
+    def normalize(key: str, value: object) -> object:
         if key == "image" and isinstance(value, str):
             return _image(value, hub)
         if isinstance(value, Mapping):  # a placeholder: the controller writes its own, and each refresh would undo it
             return {below: kept for below, kept in value.items() if below != "caBundle"}
         return value
 
-    return {key: _changed(value, settle) for key, value in body.items() if key != "status"}
+    return {key: _changed(value, normalize) for key, value in body.items() if key != "status"}
 
 
-def asked_early(body: Mapping[str, object]) -> Body:
-    """Return an object whose pods are asked from the beginning, and every second, whether they are ready."""
+def probed_early(body: Mapping[str, object]) -> Body:
+    """Return an object whose pods' readiness is probed from the beginning, and every second."""
 
-    def ask(key: str, value: object) -> object:
-        return {**value, **ASKED_EARLY} if key == "readinessProbe" and isinstance(value, Mapping) else value
+    def probe_early(key: str, value: object) -> object:
+        return {**value, **EARLY_PROBES} if key == "readinessProbe" and isinstance(value, Mapping) else value
 
-    return {key: _changed(value, ask) for key, value in body.items()}
+    return {key: _changed(value, probe_early) for key, value in body.items()}
 
 
 def _changed(value: object, change: Callable[[str, object], object]) -> object:
-    """Change what stands under the keys of a body, from within outwards."""
+    """Change the values of all keys of a body, from within outwards."""
     if isinstance(value, Mapping):
         return {key: change(key, _changed(below, change)) for key, below in value.items()}
     if isinstance(value, list):

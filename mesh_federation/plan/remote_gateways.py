@@ -1,25 +1,25 @@
-"""Gateways of other networks that a cluster finds through the Kubernetes Gateway API, instead of in every endpoint.
+"""Remote gateways: gateways of other networks, as a cluster finds them through the Kubernetes Gateway API.
 
 Source: walk-through 002 section 4.4, pitfalls 28, 29 and 30. Istio looks them up by network alone, so an importing
-cluster may have one exporting cluster a network; a rule of the model sees to that.
+cluster may have one exporting cluster per network; a rule of the model enforces that.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mesh_federation.plan import gateway_api
-from mesh_federation.plan.gateway_api import Body
-from mesh_federation.plan.routing import ImportPlan
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.objects import Fill, PlannedObject
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteGatewayPlan:
     """The gateway of one other network, as one cluster knows it.
 
     Attributes:
         cluster: whose gateway it is.
         network: its Istio network.
-        port: of that gateway, or of the egress gateway that leads there.
+        port: of that gateway, or of the egress gateway that leads to it.
     """
 
     cluster: str
@@ -31,17 +31,20 @@ class Remote:
         """Name of the object."""
         return f"remote-{self.cluster}"
 
+    @property
+    def objects(self) -> tuple[PlannedObject]:
+        """The Gateway, with the addresses at which the importing cluster reaches the other."""
+        body = gateway_api.remote(self.name, self.network, self.port, [])
+        return (PlannedObject(body, (Fill(("spec", "addresses"), (self.cluster,), gateway_api.typed),)),)
+
     def serves(self, link: ImportPlan) -> bool:
         """Say whether calls of an import go through it."""
-        return link.by_network and self.cluster in {source.cluster for source in link.sources}
+        clusters = {source.cluster for source in link.sources}
+        return link.api.finds_gateways_by_network and self.cluster in clusters
 
 
-def remotes(imports: Sequence[ImportPlan]) -> list[Remote]:
+def remote_gateways(imports: Sequence[ImportPlan]) -> list[RemoteGatewayPlan]:
     """Plan the remote gateways that one cluster's imports need, sorted by cluster."""
-    sources = (source for plan in imports if plan.by_network for source in plan.sources)
-    return sorted({Remote(s.cluster, s.network, s.port) for s in sources}, key=lambda remote: remote.cluster)
-
-
-def gateway(remote: Remote, addresses: object) -> Body:
-    """Body of a remote gateway; its addresses may still be unknown."""
-    return gateway_api.remote(remote.name, remote.network, remote.port, addresses)
+    sources = (source for plan in imports if plan.api.finds_gateways_by_network for source in plan.sources)
+    needed = {RemoteGatewayPlan(source.cluster, source.network, source.port) for source in sources}
+    return sorted(needed, key=lambda gateway: gateway.cluster)

@@ -1,26 +1,46 @@
-"""From the authorities that clusters have to those that they are to have: which steps are an outage, and are refused.
+"""Rotation: the steps by which clusters move to other roots, which of them are safe, and what to write next.
 
-Two rules make a step safe, whatever it is for. A root that a cluster is to sign under must be trusted everywhere
-before; a root that a cluster signed under must still be trusted everywhere after. Both read the same backwards, so a
-step that was safe can be taken back, and one that broke off can be repeated. Source: RFC 4210 section 4.4, which rolls
-a root over with both trusted meanwhile; walk-through pitfall 4.
+Two rules make a step safe. A root that a cluster is to sign under must be trusted everywhere before; a root that a
+cluster signed under must still be trusted everywhere after. Both read the same backwards, so a safe step can be undone,
+and one that failed half-way can be repeated. Source: RFC 4210 section 4.4, which rolls a root over with both trusted
+meanwhile; walk-through pitfall 4.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import yaml
 
 from mesh_federation.plan.trust import TrustPlan
+from mesh_federation.stack.config import Federation, Rotation, Trust
 from mesh_federation.stack.problem import InvalidModel, Problem
 
 RULE = "rotation-step"
 
+Phase = Literal["add", "switch", "drop"]
+BEFORE: Mapping[Phase, Phase | None] = {"add": None, "switch": "add", "drop": "switch"}
+"""The previous step of each."""
+AFTER: Mapping[Phase, Phase | None] = {"add": "switch", "switch": "drop", "drop": None}
+"""The next step of each."""
+KEPT = "<as it is>"
+MOVED = "<what stands under rotation>"
+"""Both replace authorities, which are not printed: their keys are among them."""
+
+
+def at_phase(federation: Federation, phase: Phase | None) -> Federation:
+    """Return the model in another step of its rotation; None is before the first."""
+    rotation = federation.trust.rotation
+    moved = rotation.model_copy(update={"phase": phase}) if rotation and phase else None
+    return federation.model_copy(update={"trust": federation.trust.model_copy(update={"rotation": moved})})
+
 
 @dataclass(frozen=True)
 class TrustState:
-    """What clusters sign under and trust, in words that tell one root from another.
+    """The roots that clusters sign under and trust.
 
     Attributes:
-        issuers: the root that each cluster's workloads lead to, by cluster.
+        issuers: the root that signs for each cluster's workloads, by cluster.
         accepted: the roots that each cluster trusts, by cluster.
     """
 
@@ -28,31 +48,31 @@ class TrustState:
     accepted: Mapping[str, frozenset[str]]
 
 
-def standing(plan: TrustPlan) -> TrustState:
-    """Return where a plan leads to."""
+def trust_state(plan: TrustPlan) -> TrustState:
+    """Return the trust that a plan establishes."""
     return TrustState(plan.issuers, dict.fromkeys(plan.issuers, frozenset(plan.accepted)))
 
 
-def step(before: TrustState, after: TrustState) -> None:
-    """Take the step only if it is safe.
+def check_step(before: TrustState, after: TrustState) -> None:
+    """Accept a step only if it is safe.
 
     Raises:
         InvalidModel: it would be an outage.
     """
-    if found := tuple(findings(before, after)):
+    if found := tuple(problems(before, after)):
         raise InvalidModel(found)
 
 
-def findings(before: TrustState, after: TrustState) -> Iterator[Problem]:
-    """Find what makes a step an outage: between any two clusters that are there before and after it.
+def problems(before: TrustState, after: TrustState) -> Iterator[Problem]:
+    """Yield the problems that make a step an outage, between any two clusters that exist before and after it.
 
     Args:
-        before: what the last `up` left; empty where there was none.
-        after: what is declared now.
+        before: state of the last `up`; empty where there was none.
+        after: state that is declared now.
     """
     lasting = sorted(before.issuers.keys() & after.issuers.keys())
-    strange = {after.issuers[a] for a in lasting for b in lasting if after.issuers[a] not in before.accepted[b]}
-    lost = {before.issuers[a] for a in lasting for b in lasting if before.issuers[a] not in after.accepted[b]}
+    strange = sorted({after.issuers[a] for a in lasting for b in lasting if after.issuers[a] not in before.accepted[b]})
+    lost = sorted({before.issuers[a] for a in lasting for b in lasting if before.issuers[a] not in after.accepted[b]})
     if strange:
         yield Problem(
             "trust",
@@ -70,5 +90,74 @@ def findings(before: TrustState, after: TrustState) -> Iterator[Problem]:
         )
 
 
-def _all(roots: set[str]) -> str:
-    return " and ".join(sorted(roots))
+def _all(roots: Iterable[str]) -> str:
+    return " and ".join(roots)
+
+
+_OTHERS = (
+    "Workloads that the stack did not make are not restarted: their owners do it, or they follow by themselves with"
+    " their next certificate, within a day."
+)
+_NEXT_STEP_CHECKS = "The next step asks all proxies first, and changes nothing if one would be cut off."
+
+
+@dataclass(frozen=True)
+class StepDescription:
+    """A step of a rotation, in words.
+
+    Attributes:
+        does: its effect.
+        others: consequences for workloads that the stack did not make.
+        then: what to do when it is done.
+    """
+
+    does: str
+    others: str
+    then: str
+
+
+def describe(phase: Phase, comes: Sequence[str], goes: Sequence[str]) -> StepDescription:
+    """Describe a step of a rotation.
+
+    Args:
+        phase: the step.
+        comes: names of the roots that it leads to.
+        goes: names of the roots that it leaves.
+    """
+    following, left = _all(comes) or "no other root", _all(goes) or "no root"
+    match phase:
+        case "add":
+            return StepDescription(
+                f"Clusters trust {following} too, and go on signing as before.",
+                f"{_OTHERS} {_NEXT_STEP_CHECKS}",
+                "When the new roots are known everywhere, take the next step:",
+            )
+        case "switch":
+            return StepDescription(
+                f"Clusters sign under {_all(comes) or 'what they did before'}. They go on trusting {left}, of which"
+                " workloads that run still have certificates.",
+                f"{_OTHERS} {_NEXT_STEP_CHECKS}",
+                "When every workload has a certificate under the new roots, take the last step:",
+            )
+        case "drop":
+            return StepDescription(
+                f"Clusters do not trust {left} any more.",
+                _OTHERS,
+                "When it is done, write down where you are, without rotation. This changes nothing in the clusters:",
+            )
+
+
+def next_declaration(trust: Trust, rotation: Rotation) -> str:
+    """Return the YAML of `trust` for the next step, or for the time after the last."""
+    phase = AFTER[rotation.phase]
+    moved = rotation.model_copy(update={"phase": phase})
+    then = trust.model_copy(update={"rotation": moved}) if phase else trust.following
+    tree = then.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"provided", "rotation"})
+    if then.provided:
+        tree["provided"] = KEPT if phase or not rotation.provided else MOVED
+    if phase:
+        steps = moved.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"provided"})
+        given = {"provided": KEPT} if rotation.provided else {}
+        tree["rotation"] = {name: value for name, value in steps.items() if value is not None} | given
+    written: str = yaml.safe_dump({"trust": tree}, sort_keys=False)
+    return written

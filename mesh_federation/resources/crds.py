@@ -1,4 +1,4 @@
-"""Custom resource definitions: applied in one go, as a megabyte a cluster that stays out of the state.
+"""Custom resource definitions: applied in one go, as a megabyte per cluster that stays out of the state.
 
 The engine writes its whole state at every step, and the provider reads the whole schema of a cluster anew after each
 definition that it makes itself.
@@ -18,19 +18,18 @@ from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
 from mesh_federation.resources.objects import ClusterTarget
 
-KIND = "CustomResourceDefinition"
 OF_OTHERS = "definitions that others made are left alone if they serve what is needed, else refused"
 OF_THE_TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
-"""Variables that name its folders."""
+"""Environment variables that name its folders."""
 
 
 @dataclass(frozen=True)
 class DefinitionsArgs:
-    """What is applied where.
+    """Definitions, and the cluster that gets them.
 
     Attributes:
         file: YAML with the definitions; its other objects are left out.
-        release: what they are, as a person calls it.
+        release: name and version of what they define, for people.
         kubeconfig: of the cluster; secret.
         target: the cluster.
         needed: kinds that definitions of others must serve, as `group/version Kind`; empty: all of the file.
@@ -47,7 +46,7 @@ def apply(name: str, args: DefinitionsArgs, parent: pulumi.Resource) -> local.Co
     """Apply all definitions of a file, and wait until the API server serves them; again whenever the file changes.
 
     They outlive the stack on clusters that are not ours: deleting them would delete their users' objects. Those that
-    others made are never changed; no preview knows whether there are any, so it says what would become of them.
+    others made are never changed; no preview knows whether there are any, so it says what would happen to them.
     """
     version, target = sha256(args.file.read_bytes()).hexdigest()[:12], args.target
     folder, file = _portable(args.file)

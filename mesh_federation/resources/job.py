@@ -1,4 +1,4 @@
-"""Jobs in a cluster that is there: each is a Command that reaches it by its kubeconfig."""
+"""Jobs in a cluster: each is a Command that reaches it by its kubeconfig."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ Settings = TypeVar("Settings", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class JobArgs(Generic[Settings]):
-    """What a job needs to run.
+    """Inputs of a job.
 
     Attributes:
         job: which job.
-        settings: what its document says; an Output if some of it is known only when resources are made.
-        triggers: values whose change makes it run again; the cluster's provider among them, as a new cluster is one.
+        settings: its document; an Output if some of it is known only when resources are created.
+        triggers: values whose change makes it run again; the cluster's provider among them, for a new cluster.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        after: what must exist before.
+        after: resources that must exist before.
     """
 
     job: Job[Settings]
@@ -42,7 +42,7 @@ class JobArgs(Generic[Settings]):
 
 
 def run(name: str, args: JobArgs[Settings], parent: pulumi.Resource) -> local.Command:
-    """Run the job when its resource is made; nothing that it did is undone but by the end of the cluster."""
+    """Run the job when its resource is created; only deleting the cluster undoes its effects."""
     return local.Command(
         name,
         create=args.job.command(),

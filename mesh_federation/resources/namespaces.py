@@ -1,4 +1,4 @@
-"""Namespaces, which hold what others put into them: none is deleted with anything of theirs in it."""
+"""Namespaces: none is deleted while it holds objects of others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,37 +6,41 @@ import pulumi
 from pulumi_command import local
 
 from mesh_federation.jobs.namespace import JOB, NamespaceSettings
+from mesh_federation.plan.objects import PlannedObject
 from mesh_federation.resources.job import PRINTED, environment
 from mesh_federation.resources.objects import Body, ClusterTarget, KubernetesObject, create, marks
 
 
-def create_all(
-    bodies: Sequence[Body],
+def create_namespaces(
+    planned: Sequence[PlannedObject],
     kubeconfig: pulumi.Output[str],
     target: ClusterTarget,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
 ) -> list[KubernetesObject]:
-    """Create namespaces; each after a Command that makes it where it is not there, and that removes it last of all.
+    """Create namespaces; each after a Command that makes it if it does not exist, and that removes it last of all.
 
     Args:
-        bodies: of the namespaces.
+        planned: the namespaces.
         kubeconfig: of the cluster; secret.
         target: the cluster.
         parent: component that they belong to.
-        after: what must exist before them.
+        after: resources that must exist before them.
     """
-    return [create(body, target, parent, [_keeper(body, kubeconfig, target, parent, after)]) for body in bodies]
+    return [
+        create(each.body, target, parent, [_lifecycle(each.body, kubeconfig, target, parent, after)])
+        for each in planned
+    ]
 
 
-def _keeper(
+def _lifecycle(
     body: Body,
     kubeconfig: pulumi.Output[str],
     target: ClusterTarget,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource],
 ) -> local.Command:
-    """Know who made the namespace: the engine retains it, as it only knows that it is there."""
+    """Remember who made the namespace: the engine retains it, as it cannot know what others have in it."""
     metadata = body["metadata"]
     assert isinstance(metadata, Mapping)
     first = [target.claim] if target.claim else []

@@ -1,32 +1,34 @@
-"""Kubernetes objects from bodies: one Pulumi resource an object, always in a named cluster.
+"""Kubernetes objects: one Pulumi resource per object, always in a named cluster.
 
-Generated classes of pulumi-kubernetes differ only in their type token, which a body has already said; registering
-bodies directly keeps every object of a rendered chart on one path and spares their import.
+Generated classes of pulumi-kubernetes differ only in their type token, which follows from a body; registering bodies
+directly treats every object alike, also those of rendered charts, and saves their import.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import pulumi
 
 from mesh_federation.jobs.ownership_check import CLUSTER, OWNER, OWNER_ID, WAS_THERE, named
+from mesh_federation.plan.objects import Fill, PlannedObject, with_field
 
 Body = Mapping[str, object]
 """A Kubernetes object, or one whose leaves may be Outputs."""
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""A Service's own wait takes ten seconds after its last endpoint; the workloads behind it are waited for anyway."""
+"""A Service's own wait takes ten seconds after its last endpoint; its workloads are waited for anyway."""
 WAIT_FOR_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
-"""For a Service whose load balancer is ours, and must give it the address that it asks for."""
+"""For a Service whose load balancer is ours, and must assign the address that the Service requests."""
 
 DECLARED_WINS = {"pulumi.com/patchForce": "true"}
-"""Without it a field that somebody edited by hand is theirs, and every later refresh fails on the conflict."""
+"""Without it a manual edit owns its field, and every later refresh fails on the conflict."""
 
 OF_PODS = ("Deployment", "DaemonSet")
-"""Kinds that wait for nodes: a node that never gets ready is then told as such, and not as pods that do not start."""
+"""Kinds that wait for nodes: a node that never gets ready is then reported as such, not as pods that do not start."""
 
 READY_WITHIN = pulumi.CustomTimeouts(create="5m", update="5m")
-"""What never gets ready, or never gets its address, would hold the engine for ten minutes."""
+"""By default an object that never gets ready, or never gets its address, would block the engine for ten minutes."""
 
 
 class ClusterTarget(NamedTuple):
@@ -34,13 +36,13 @@ class ClusterTarget(NamedTuple):
 
     Attributes:
         cluster: its logical name; prefixes every resource's name.
-        provider: the only way into it.
+        provider: of all its objects.
         stack: name of the Pulumi stack; every object carries it as a label.
-        deleted_with: the resource whose deletion takes all of them along; None on clusters that are not ours.
-        claim: what must have succeeded before the first of them; None where nothing can be somebody else's.
-        nodes: by which nodes are ready; None where they are when the cluster is made.
-        owner: in a cluster that is not ours, the label by which objects of this stack are known.
-        adopted: objects that were there before the stack, and outlive it; `Kind namespace/name`.
+        deleted_with: the resource whose deletion deletes all of them; None on existing clusters.
+        claim: check that must succeed before the first of them; None where nothing can be somebody else's.
+        nodes: wait for the nodes; None where they are ready when the cluster is made.
+        owner: on existing clusters, value of the label by which objects of this stack are known.
+        adopted: objects that existed before the stack, and outlive it; `Kind namespace/name`.
     """
 
     cluster: str
@@ -53,7 +55,7 @@ class ClusterTarget(NamedTuple):
     adopted: frozenset[str] = frozenset()
 
     def has_adopted(self, body: Body) -> bool:
-        """Say whether an object was there before the stack."""
+        """Say whether an object existed before the stack."""
         return named(body) in self.adopted
 
 
@@ -77,19 +79,19 @@ class KubernetesObject(pulumi.CustomResource):
 
     @property
     def observed(self) -> pulumi.Output[object]:
-        """The object's status, as the API server has it once the object is ready."""
+        """The object's status on the API server, once the object is ready."""
         status: pulumi.Output[object] = pulumi.get(self, "status")
         return status
 
     @property
     def uid(self) -> pulumi.Output[str]:
-        """What tells the object from another of its name, before and after it."""
+        """UID: another object of the same name, before or after it, has another one."""
         metadata: pulumi.Output[dict[str, str]] = pulumi.get(self, "metadata")
         return metadata.apply(lambda made: made.get("uid", ""))
 
     @property
     def spec(self) -> pulumi.Output[object]:
-        """What the object asks for, as the API server has completed it."""
+        """The object's spec, as the API server has completed it."""
         spec: pulumi.Output[object] = pulumi.get(self, "spec")
         return spec
 
@@ -123,8 +125,8 @@ def create(
         body: the object.
         target: the cluster.
         parent: component that it belongs to.
-        depends_on: what must exist before it.
-        service_wait: annotations that say for what a Service is waited; for nothing when left out.
+        depends_on: resources that must exist before it.
+        service_wait: annotations that say what the engine waits for after it created a Service; nothing if left out.
     """
     first = (target.claim, target.nodes if body["kind"] in OF_PODS else None)
     opts = pulumi.ResourceOptions(
@@ -136,12 +138,59 @@ def create(
         custom_timeouts=READY_WITHIN if body["kind"] in ("Deployment", "Service") else None,
         additional_secret_outputs=["data", "stringData"] if body["kind"] == "Secret" else None,
     )
-    waited = _annotated(body, service_wait) if body["kind"] == "Service" else body
-    return KubernetesObject(resource_name(body, target.cluster), _owned(waited, target), opts)
+    annotated = _annotated(body, service_wait) if body["kind"] == "Service" else body
+    return KubernetesObject(resource_name(body, target.cluster), _owned(annotated, target), opts)
+
+
+def create_planned(
+    objects: Iterable[PlannedObject],
+    target: ClusterTarget,
+    parent: pulumi.Resource,
+    depends_on: Sequence[pulumi.Resource] = (),
+    values: Mapping[str, pulumi.Output[object]] | None = None,
+) -> dict[str, KubernetesObject]:
+    """Create the planned objects of a component, each after those of them that it waits for.
+
+    Args:
+        objects: with names that differ.
+        target: the cluster.
+        parent: component that they belong to.
+        depends_on: resources that must exist before any of them.
+        values: of their open fields, by name.
+
+    Returns:
+        Their resources, by the objects' names, in the order of the objects.
+    """
+    planned = {each.name: each for each in objects}
+    made: dict[str, KubernetesObject] = {}
+
+    def created(name: str) -> KubernetesObject:
+        if name not in made:
+            before = [created(other) for other in planned[name].after]
+            made[name] = create(filled(planned[name], values or {}), target, parent, [*depends_on, *before])
+        return made[name]
+
+    return {name: created(name) for name in planned}
+
+
+def filled(planned: PlannedObject, values: Mapping[str, pulumi.Output[object]]) -> Body:
+    """Return the body of a planned object, with Outputs in the fields that the plan leaves open."""
+    body = planned.body
+    for fill in planned.fills:
+        known = pulumi.Output.all(*(values[name] for name in fill.needs))
+        body = with_field(body, fill.path, known.apply(partial(_computed, fill)))
+    return body
+
+
+def _computed(fill: Fill, values: Sequence[object]) -> object:
+    try:
+        return fill.compute(*values)
+    except ValueError as unusable:
+        raise pulumi.RunError(str(unusable)) from None
 
 
 def patch(name: str, body: Body, target: ClusterTarget, parent: pulumi.Resource) -> KubernetesPatch:
-    """Set some fields of an object that the cluster itself brings.
+    """Set some fields of an object that the cluster itself creates.
 
     Args:
         name: of the resource.
@@ -151,13 +200,6 @@ def patch(name: str, body: Body, target: ClusterTarget, parent: pulumi.Resource)
     """
     opts = pulumi.ResourceOptions(parent=parent, provider=target.provider, deleted_with=target.deleted_with)
     return KubernetesPatch(name, _owned(body, target), opts)
-
-
-def create_all(
-    bodies: Sequence[Body], target: ClusterTarget, parent: pulumi.Resource, depends_on: Sequence[pulumi.Resource] = ()
-) -> list[KubernetesObject]:
-    """Create objects that do not depend on each other."""
-    return [create(body, target, parent, depends_on) for body in bodies]
 
 
 def resource_name(body: Body, cluster: str) -> str:

@@ -1,4 +1,4 @@
-"""Waits for admission webhooks: a ready Deployment is not yet an endpoint that the API server reaches."""
+"""Admission webhooks: a ready Deployment is not yet an endpoint that the API server reaches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from mesh_federation.resources.objects import ClusterTarget
 
 @dataclass(frozen=True)
 class WebhookArgs:
-    """What a wait needs to know.
+    """A webhook to wait for.
 
     Attributes:
-        owner: the program that answers, as people call it.
-        probe: an object that the webhook admits; it is never kept.
+        owner: name of the program that answers, for people.
+        probe: an object that the webhook admits; it is never stored.
         kubeconfig: of the cluster; secret.
         target: the cluster.
         running: the resources behind the webhook.
-        triggers: further values whose change makes the owner start anew.
+        triggers: further values whose change restarts the owner.
     """
 
     owner: str
@@ -33,9 +33,9 @@ class WebhookArgs:
     triggers: Sequence[pulumi.Input[str]] = ()
 
 
-def answers(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Command:
-    """Wait until the webhook admits an object; again whenever its owner starts anew."""
-    waiting = JobArgs(
+def wait_for_webhook(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Command:
+    """Wait until the webhook admits an object; again whenever its owner restarts."""
+    arguments = JobArgs(
         job=JOB,
         settings=WebhookSettings(owner=args.owner, probe=args.probe),
         triggers=[args.target.provider.id, *args.triggers],
@@ -43,4 +43,4 @@ def answers(name: str, args: WebhookArgs, parent: pulumi.Resource) -> local.Comm
         target=args.target,
         after=args.running,
     )
-    return job.run(name, waiting, parent)
+    return job.run(name, arguments, parent)

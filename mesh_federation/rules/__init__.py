@@ -8,17 +8,18 @@ from mesh_federation.rules import (
     addresses,
     discovery,
     egress,
+    exports,
     gateways,
     global_hosts,
-    links,
+    imports,
+    istio_values,
     names,
     ports,
-    provided,
+    provided_authorities,
     providers,
     references,
     rotation,
     trust,
-    values,
     versions,
     weights,
 )
@@ -37,8 +38,9 @@ RULES: tuple[Rule, ...] = (
     *trust.RULES,
     *rotation.RULES,
     *versions.RULES,
-    *values.RULES,
-    *links.RULES,
+    *istio_values.RULES,
+    *exports.RULES,
+    *imports.RULES,
     *discovery.RULES,
     *global_hosts.RULES,
     *egress.RULES,
@@ -55,7 +57,7 @@ def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ..
         base: the folder that paths of certificate files are relative to; default: the working directory.
     """
     found = [problem for rule in RULES for problem in rule(federation)]
-    found.extend(provided.check(federation, base or Path()))
+    found.extend(provided_authorities.check(federation, base or Path()))
     return ordered(found)
 
 

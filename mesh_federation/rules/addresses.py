@@ -113,8 +113,8 @@ def subnets_on_one_network_are_disjoint(federation: Federation) -> Iterator[Prob
     for cluster in federation.clusters.values():
         groups[cluster.network].append(cluster)
     for network, group in groups.items():
-        for place, later in enumerate(group):
-            for earlier in group[:place]:
+        for index, later in enumerate(group):
+            for earlier in group[:index]:
                 yield from _overlaps(network, earlier, later)
 
 
@@ -207,8 +207,8 @@ def _unreachable(address: IPv4Address | IPv6Address) -> str:
 
 def external_ips_fit(federation: Federation) -> Iterator[Problem]:
     """Kubernetes accepts IP addresses as external IPs, and other clusters must reach them."""
-    for place, value in enumerate(gateway_addresses.external_ips(federation.istio)):
-        path = f"istio.gatewayValues.service.externalIPs[{place}]"
+    for number, value in enumerate(gateway_addresses.external_ips(federation.istio)):
+        path = f"istio.gatewayValues.service.externalIPs[{number}]"
         why = _unreachable(ip_address(value)) if is_address(value) else "is not an IP address"
         if why:
             problem = f"{value} {why}: other clusters cannot reach a gateway at it"

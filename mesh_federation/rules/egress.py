@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mesh_federation.plan.istio_values import NAMESPACE, TLS_LISTENERS_DEFAULT
-from mesh_federation.rules.links import exports_by_service
+from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -31,8 +31,8 @@ def callers_can_be_confined(federation: Federation) -> Iterator[Problem]:
     for link in federation.imports:
         export = exports.get((link.source, link.service))
         for index, consumer in enumerate(export.to if export and link.via == "egress" else ()):
-            for place, account in enumerate(consumer.service_accounts or ()):
-                path = f"{export.path}.to[{index}].serviceAccounts[{place}]" if export else ""
+            for number, account in enumerate(consumer.service_accounts or ()):
+                path = f"{export.path}.to[{index}].serviceAccounts[{number}]" if export else ""
                 if consumer.cluster == link.cluster and account.namespace == NAMESPACE and path not in reported:
                     reported.add(path)
                     yield Problem(

@@ -21,7 +21,7 @@ LISTS = {
     "gatewayValues": ("service.ports", "service.externalIPs"),
     "egressValues": ("service.ports", "service.externalIPs"),
 }
-"""Lists of which this program sets items, by the key of the stack file under which a user's stand."""
+"""Lists to which this program adds items, by the key of the stack file that holds the user's values."""
 
 
 def gateway_ports_are_free(federation: Federation) -> Iterator[Problem]:

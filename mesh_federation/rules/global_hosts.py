@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from mesh_federation.plan import gateway_addresses, local_endpoints
 from mesh_federation.plan.samples import SAMPLES
-from mesh_federation.rules.links import behind_host_names, exports_by_service, other_accounts
+from mesh_federation.rules.exports import exports_by_service
+from mesh_federation.rules.imports import behind_host_names, other_accounts
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -102,7 +103,7 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Problem]:
     """The Gateway API limits the addresses of a Gateway."""
     for link in federation.imports:
         source = federation.clusters.get(link.source)
-        called = gateway_addresses.called(gateway_addresses.declared(source, federation.istio)) if source else []
+        called = gateway_addresses.for_importers(gateway_addresses.declared(source, federation.istio)) if source else []
         if source and (link.api, link.via) == ("gateway", "direct") and len(called) > _MOST_ADDRESSES:
             yield Problem(
                 f"{source.path}.gateway.addresses",

@@ -98,8 +98,8 @@ def services_fit(federation: Federation) -> Iterator[Problem]:
             yield from _account(f"{entry.path}.serviceAccount", entry.service_account)
     for export in federation.exports:
         for index, consumer in enumerate(export.to):
-            for place, account in enumerate(consumer.service_accounts or ()):
-                path = f"{export.path}.to[{index}].serviceAccounts[{place}]"
+            for number, account in enumerate(consumer.service_accounts or ()):
+                path = f"{export.path}.to[{index}].serviceAccounts[{number}]"
                 yield from _label(path, "namespace", account.namespace)
                 yield from _account(path, account.name)
 
@@ -203,10 +203,10 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
                 "remove this export",
             )
         for index, consumer in enumerate(export.to):
-            for place, account in enumerate(consumer.service_accounts or ()):
+            for number, account in enumerate(consumer.service_accounts or ()):
                 if account.namespace in RESERVED and account.namespace != NAMESPACE:
                     yield Problem(
-                        f"{export.path}.to[{index}].serviceAccounts[{place}]",
+                        f"{export.path}.to[{index}].serviceAccounts[{number}]",
                         FederationRule.RESERVED_NAMESPACE,
                         f"{account.namespace} belongs to {RESERVED[account.namespace]} and gets no sidecars, so no pod"
                         f" has the identity {account}",

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from mesh_federation.plan.samples import SAMPLES
-from mesh_federation.rules.links import exports_by_service
+from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import LABEL, LABEL_KEY, LABEL_LENGTH
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port
 from mesh_federation.stack.problem import Problem
@@ -126,9 +126,9 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
         export = exports.get((link.source, link.service))
         if export is None:
             continue
-        offered = {port.name: port for port in export.ports}
+        exported = {port.name: port for port in export.ports}
         for index, port in enumerate(link.ports):
-            difference = _difference(port, offered.get(port.name), export)
+            difference = _difference(port, exported.get(port.name), export)
             if difference:
                 yield Problem(
                     f"{link.path}.ports[{index}]",
@@ -138,16 +138,16 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
                 )
 
 
-def _difference(port: Port, offered: Port | None, export: Export) -> str:
+def _difference(port: Port, exported: Port | None, export: Export) -> str:
     where = f"{export.cluster} exports"
-    if offered is None:
+    if exported is None:
         return f"{where} only {', '.join(map(_shown, export.ports))} ({export.path})"
-    target_differs = port.target_port is not None and port.target_port != offered.target_port
-    app_differs = port.app_protocol not in (None, offered.app_protocol)
-    if (port.number, port.protocol) != (offered.number, offered.protocol) or target_differs or app_differs:
-        target = f" with targetPort {offered.target_port}" if target_differs else ""
-        app = f" with appProtocol {offered.app_protocol}" if app_differs else ""
-        return f"{where} {_shown(offered)}{target}{app} ({export.path})"
+    target_differs = port.target_port is not None and port.target_port != exported.target_port
+    app_differs = port.app_protocol not in (None, exported.app_protocol)
+    if (port.number, port.protocol) != (exported.number, exported.protocol) or target_differs or app_differs:
+        target = f" with targetPort {exported.target_port}" if target_differs else ""
+        app = f" with appProtocol {exported.app_protocol}" if app_differs else ""
+        return f"{where} {_shown(exported)}{target}{app} ({export.path})"
     return ""
 
 
@@ -210,10 +210,10 @@ def _all_ports(federation: Federation) -> Iterator[tuple[str, Port]]:
         for index, port in enumerate(export.ports):
             yield f"{export.path}.ports[{index}]", port
     for link in federation.imports:
-        offer = exports.get((link.source, link.service))
-        offered = {port.name: port.app_protocol for port in offer.ports} if offer else {}
+        imported = exports.get((link.source, link.service))
+        exported = {port.name: port.app_protocol for port in imported.ports} if imported else {}
         for index, port in enumerate(link.ports):
-            known = port.app_protocol if port.app_protocol is not None else offered.get(port.name)
+            known = port.app_protocol if port.app_protocol is not None else exported.get(port.name)
             yield f"{link.path}.ports[{index}]", port.model_copy(update={"app_protocol": known})
 
 

@@ -52,8 +52,8 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             "trust.rotation",
             FederationRule.ROTATION_WITHOUT_NAME,
-            f"{root.name} is to be another root ({root.made_of}), but both have one name: clusters trust both for a"
-            " while, and must tell them apart",
+            f"{root.name} would become another root ({root.made_of}) with the same name, but clusters trust both"
+            " during the rotation and distinguish them by name",
             "name the next roots, for example root: r2",
         )
 

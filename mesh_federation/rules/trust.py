@@ -13,7 +13,7 @@ from mesh_federation.stack.text import escape_unprintable
 _TRUST_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _LENGTH = 255
 _POINTER = "cluster.local"
-"""In policies, this name stands for the trust domain of the mesh itself."""
+"""In policies, this name means the trust domain of the mesh itself."""
 
 
 def trust_domains_are_names(federation: Federation) -> Iterator[Problem]:
@@ -140,11 +140,11 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
                     f" the meshID {later.mesh_id}: workloads of one mesh need one trust domain",
                     f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID",
                 )
-        for place, trust in authorities(federation):
+        for section, trust in authorities(federation):
             if trust.model == "separate":
                 others = " and ".join(cluster.name for cluster in group)
                 yield Problem(
-                    f"{place}.model",
+                    f"{section}.model",
                     FederationRule.MESH_OF_TWO_ROOTS,
                     f"model separate gives {others} one root each, but they have the meshID {first.mesh_id}: workloads"
                     " of one mesh need one root",
@@ -154,35 +154,35 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
 
 def provided_names_all_clusters(federation: Federation) -> Iterator[Problem]:
     """Model `provided` has an authority for every cluster; the other models have none."""
-    for place, trust in authorities(federation):
-        yield from _unused(place, trust) if trust.model != "provided" else _unmatched(place, trust, federation)
+    for section, trust in authorities(federation):
+        yield from _unused(section, trust) if trust.model != "provided" else _unmatched(section, trust, federation)
 
 
-def _unused(place: str, trust: Trust) -> Iterator[Problem]:
+def _unused(section: str, trust: Trust) -> Iterator[Problem]:
     if trust.provided:
         yield Problem(
-            f"{place}.provided",
+            f"{section}.provided",
             FederationRule.PROVIDED_UNUSED,
-            f"authorities are given for {', '.join(trust.provided)}, but with {place}.model {trust.model} this program"
-            " makes the authorities, so the given ones would be ignored",
-            f"write model: provided, or remove {place}.provided",
+            f"authorities are given for {', '.join(trust.provided)}, but with {section}.model {trust.model} this"
+            " program makes the authorities, so the given ones would be ignored",
+            f"write model: provided, or remove {section}.provided",
         )
 
 
-def _unmatched(place: str, trust: Trust, federation: Federation) -> Iterator[Problem]:
+def _unmatched(section: str, trust: Trust, federation: Federation) -> Iterator[Problem]:
     for name in federation.clusters:
         if name not in trust.provided:
             yield Problem(
-                f"{place}.provided",
+                f"{section}.provided",
                 FederationRule.PROVIDED_INCOMPLETE,
-                f"{place}.model is provided, but cluster {name} has no authority here, so its istiod could not sign"
+                f"{section}.model is provided, but cluster {name} has no authority here, so its istiod could not sign"
                 " certificates",
-                f"add {place}.provided.{name} with certificate, key, chain and root",
+                f"add {section}.provided.{name} with certificate, key, chain and root",
             )
     for name in trust.provided:
         if name not in federation.clusters:
             yield Problem(
-                f"{place}.provided.{name}",
+                f"{section}.provided.{name}",
                 FederationRule.PROVIDED_FOR_NOBODY,
                 f"{name} is not a cluster of this federation; its clusters are {', '.join(federation.clusters)}",
                 "write the name of a cluster, or remove this authority",
@@ -193,10 +193,10 @@ def organizations_can_be_read(federation: Federation) -> Iterator[Problem]:
     """Programs that show a certificate show its organization, which must not control a terminal or hold NUL."""
     trust = federation.trust
     following = (trust.rotation and trust.rotation.organization) or ""
-    for place, organization in (("trust", trust.organization), ("trust.rotation", following)):
+    for section, organization in (("trust", trust.organization), ("trust.rotation", following)):
         if not organization.isprintable():
             yield Problem(
-                f"{place}.organization",
+                f"{section}.organization",
                 FederationRule.ORGANIZATION_UNPRINTABLE,
                 f'"{escape_unprintable(organization)}" has unprintable characters: it becomes part of the subject of'
                 " every authority, which programs compare, cut off at NUL, or print to a terminal",

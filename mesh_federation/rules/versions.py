@@ -116,9 +116,9 @@ def networks_are_set(federation: Federation) -> Iterator[Problem]:
 def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
     """Up to Istio 1.29, a flag enables TLS listeners of the Gateway API; values must not switch it off."""
     values = federation.istio.values
-    places = {"pilot.env": values.get("pilot"), "env": values}
-    flags = {place: _flag(above.get("env")) for place, above in places.items() if isinstance(above, dict)}
-    refused = [place for place, flag in flags.items() if flag.lower() == "false"]
+    sections = {"pilot.env": values.get("pilot"), "env": values}
+    flags = {section: _flag(above.get("env")) for section, above in sections.items() if isinstance(above, dict)}
+    refused = [section for section, flag in flags.items() if flag.lower() == "false"]
     if not refused:
         return
     for link in federation.imports:

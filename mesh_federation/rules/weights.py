@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from mesh_federation.plan import local_endpoints
+from mesh_federation.plan.imports import has_local_endpoints
 from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -28,7 +28,7 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
             continue
         total = sum(link.weight or 0 for link in group)
         shares = " + ".join(f"{link.source} {link.weight}" for link in group)
-        beside_pods = local_endpoints.answer(federation, group[0])
+        beside_pods = has_local_endpoints(federation, group[0])
         if beside_pods and total > 100:
             yield Problem(
                 f"{group[0].path}.weight",
@@ -68,7 +68,7 @@ def weights_and_failover_have_distinct_localities(federation: Federation) -> Ite
     for group in _groups(federation):
         here = federation.clusters.get(group[0].cluster)
         acts = any(link.weight is not None or link.failover is not None for link in group)
-        if here is None or not acts or not local_endpoints.answer(federation, group[0]):
+        if here is None or not acts or not has_local_endpoints(federation, group[0]):
             continue
         places = [(f"the pods of {here.name}", here.locality)]
         for link in group:

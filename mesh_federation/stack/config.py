@@ -570,6 +570,16 @@ class Federation(Declared):
                 entry._index = index
         return self
 
+    def export(self, cluster: str, service: NamespacedName) -> Export | None:
+        """Return the export of a service by a cluster; None where it exports none."""
+        return next((each for each in self.exports if (each.cluster, each.service) == (cluster, service)), None)
+
+    def export_of(self, link: Import) -> Export:
+        """Return the export that an import refers to; the rules make sure that there is one."""
+        export = self.export(link.source, link.service)
+        assert export is not None, f"{link.path} refers to no export"
+        return export
+
     def istio_version(self, cluster: str) -> tuple[int, int]:
         """Return major and minor of the Istio release that this cluster runs."""
         version = self.clusters[cluster].istio_version or self.istio.version

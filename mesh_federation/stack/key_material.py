@@ -112,7 +112,7 @@ def certificates(data: bytes) -> list[Certificate]:
     """Read the certificates of a PEM text, each once, or the certificate of a DER file.
 
     Raises:
-        UnusableMaterial: there are none, one is damaged, or there is something beside them that must not be.
+        UnusableMaterial: there is no certificate, one is damaged, or the text also holds something else.
     """
     try:
         blocks = _blocks(data)

@@ -94,7 +94,7 @@ def extract(sources: Sequence[Path], context: str, name: str, read: Callable[[Pa
     currents = (str(document.get("current-context") or "") for _, document in documents)
     chosen = context or next(filter(None, currents), "")
     if not chosen:
-        raise UnusableKubeconfig(f"{shown} has no current context", "write `context` beside `kubeconfig`")
+        raise UnusableKubeconfig(f"{shown} has no current context", "add `context` to the cluster")
     contexts = _entries(documents, "contexts")
     if chosen not in contexts:
         known = ", ".join(sorted(contexts)) or "none"

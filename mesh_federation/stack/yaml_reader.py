@@ -122,42 +122,46 @@ def read(text: bytes) -> object:
     if directive := _VERSION_DIRECTIVE.match(decoded):
         problem = f"the file asks for YAML {excerpt(directive[1])}, which Pulumi's engine does not accept"
         raise Unreadable([Problem("", FormRule.YAML_VERSION, problem, "remove the %YAML line")])
+    root = _compose(decoded)
     reading = _Reading(decoded)
-    value = reading.document()
+    value = reading.value(root, "", ()) if root is not None else None
     if reading.problems:
         raise Unreadable(reading.problems)
     return value
 
 
+def _compose(text: str) -> yaml.Node | None:
+    loader: _Loader | None = None
+    try:
+        loader = _Loader(text)
+        root: yaml.Node | None = loader.get_single_node()
+    except yaml.YAMLError as error:
+        raise Unreadable([_not_yaml(error, text, loader.path() if loader else "")]) from None
+    return root
+
+
 class _Reading:
-    """Turns the nodes of one document into plain data, and collects the problems."""
+    """Converts nodes to plain data, and collects the problems."""
 
     def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
         self._text = text
         self._values = 0
 
-    def document(self) -> object:
-        """Read the document.
-
-        Raises:
-            Unreadable: the parser cannot go on.
-        """
-        self._loader: _Loader | None = None
-        try:
-            self._loader = _Loader(self._text)
-            root = self._loader.get_single_node()
-            return self._value(root, "", ()) if root is not None else None
-        except yaml.YAMLError as error:
-            raise Unreadable([_not_yaml(error, self._text, self._loader.path() if self._loader else "")]) from None
-        finally:
-            if self._loader:
-                self._loader.dispose()
-
     def _report(self, path: str, rule: str, node: yaml.Node, problem: str, fix: str) -> None:
         self.problems.append(Problem(path, rule, f"line {_line(node)}: {problem}", fix))
 
-    def _value(self, node: yaml.Node, path: str, parents: tuple[yaml.Node, ...]) -> object:
+    def value(self, node: yaml.Node, path: str, parents: tuple[yaml.Node, ...]) -> object:
+        """Convert a node.
+
+        Args:
+            node: the node.
+            path: its key path.
+            parents: the mappings and lists that contain it.
+
+        Raises:
+            Unreadable: reading on would not end.
+        """
         self._values += 1
         if self._values > MAX_VALUES:
             problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
@@ -174,7 +178,7 @@ class _Reading:
             return self._scalar(node, path)
         within = (*parents, node)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(each, f"{path}[{index}]", within) for index, each in enumerate(node.value)]
+            return [self.value(each, f"{path}[{index}]", within) for index, each in enumerate(node.value)]
         return self._mapping(node, path, within)
 
     def _mapping(self, node: yaml.Node, path: str, within: tuple[yaml.Node, ...]) -> dict[str, object]:
@@ -185,7 +189,7 @@ class _Reading:
             if key in result:
                 problem = f"{excerpt(key)} occurs twice in this mapping, so one of the two values would be lost"
                 self._report(below, FormRule.DUPLICATE_KEY, key_node, problem, "keep one of them, or rename the second")
-            result[key] = self._value(value_node, below, within)
+            result[key] = self.value(value_node, below, within)
             if key == "<<":
                 result[key] = self._merge_sources(result[key], key_node, path)
         for source in result.pop("<<", ()):  # type: ignore[attr-defined]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.exports import ExportPlan, principal
 from mesh_federation.plan.federation import ClusterPlan
+from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.istio_values import NAMESPACE
-from mesh_federation.plan.routing import ExportPlan, ImportPlan, principal
 from mesh_federation.stack.config import Federation, NamespacedName
 from mesh_federation.verify.gateway_endpoint import GatewayEndpoint
 from mesh_federation.verify.kubectl import CachedKubectl
@@ -92,7 +93,7 @@ class ClusterUnderTest:
     @property
     def gateway_addresses(self) -> list[str]:
         """Addresses of its gateway that importers call."""
-        return gateway_addresses.called(self.output.gateway)
+        return gateway_addresses.for_importers(self.output.gateway)
 
     @property
     def endpoints(self) -> list[GatewayEndpoint]:

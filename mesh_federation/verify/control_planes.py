@@ -79,9 +79,7 @@ def identity(cluster: ClusterUnderTest) -> Verdict:
 
 def definitions(cluster: ClusterUnderTest) -> Verdict:
     """Compare the kinds that are served with those of the plan; a definition may exist without being served."""
-    needed = sorted(
-        {(str(body["apiVersion"]), str(body["kind"])) for body in cluster.plan.objects if _is_defined(body)}
-    )
+    needed = sorted({(str(body["apiVersion"]), str(body["kind"])) for body in cluster.plan.bodies if _is_defined(body)})
     served = dict(map_parallel(partial(_served, cluster), sorted({version for version, _ in needed})))
     missing = [f"{kind} ({version})" for version, kind in needed if kind not in served[version]]
     if missing:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from mesh_federation.plan.routing import ImportPlan
+from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.stack.config import Port, Protocol
 from mesh_federation.verify.proxy import Proxy
 from mesh_federation.verify.verdict import NotApplicable

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from mesh_federation.plan import calls
-from mesh_federation.plan.routing import ImportPlan
+from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.stack.config import NamespacedName
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -37,7 +37,7 @@ def checks(context: Context) -> Iterator[Check]:
 
 def failover(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
     """Scale the local pods to zero, wait for remote responses, scale back, wait for local responses."""
-    here = [each for each in cluster.plan.workloads if each.reference == link.service]
+    here = [each.workload for each in cluster.plan.samples if each.workload.reference == link.service]
     callers = [proxy for account in context.callers(link)[:1] for proxy in cluster.proxies_of(account)]
     ports = http_ports(link)
     if not here or not callers or not ports:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import product
 
 from mesh_federation.jobs.export_check import ServiceBody, differences, selector
-from mesh_federation.plan.routing import ExportPlan, declaration
+from mesh_federation.plan.exports import ExportPlan, declaration
 from mesh_federation.verify.cacerts import own_root
 from mesh_federation.verify.certificates import identities
 from mesh_federation.verify.check import Check

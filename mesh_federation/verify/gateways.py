@@ -117,7 +117,7 @@ def current(cluster: ClusterUnderTest) -> Verdict:
 
 def undeclared(cluster: ClusterUnderTest) -> Verdict:
     """Look for foreign Gateways in all namespaces: Istio applies them to the gateway's pods, wherever they are."""
-    ours = {_reference(body) for body in cluster.plan.objects}
+    ours = {_reference(body) for body in cluster.plan.bodies}
     found: list[tuple[str, IstioGateway | StandardGateway]] = [
         *((ISTIO, each) for each in _attached(cluster)),
         *((STANDARD, each) for each in _served(cluster)),

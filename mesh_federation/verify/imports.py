@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.exports import principal
+from mesh_federation.plan.imports import ImportPlan, Source
+from mesh_federation.plan.istio_api import upstream
 from mesh_federation.plan.istio_values import EGRESS, NAMESPACE
-from mesh_federation.plan.routing import ImportPlan, Source, called, principal, upstream
 from mesh_federation.stack.config import is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -32,7 +34,7 @@ def checks(context: Context) -> Iterator[Check]:
 def endpoints(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
     """Compare the endpoints in callers' proxies with the gateways of the sources and the local pods."""
     callers = cluster.callers(context.callers(link))
-    sources = [(source, address) for source in called(link) for address in _addresses(context, cluster, source)]
+    sources = [(source, address) for source in link.called_sources for address in _addresses(context, cluster, source)]
     if not all(is_address(address) for _, address in sources):
         return not_applicable("a source's gateway has a host name, and proxies have what it resolves to")
     expected = {gateway_addresses.with_port(address, source.port): source for source, address in sources}

@@ -87,7 +87,7 @@ def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName
     """
     exports = context.federation.exports
     found = {export.identity for export in exports if export.cluster == cluster.name}
-    found |= {workload.reference for workload in cluster.plan.workloads}
+    found |= {sample.workload.reference for sample in cluster.plan.samples}
     consumers = (consumer for export in exports for consumer in export.to if consumer.cluster == cluster.name)
     found |= {account for consumer in consumers for account in consumer.service_accounts or ()}
     meshed = {each.metadata.name for each in cluster.kubectl.get_all(Namespace, "namespaces") if each.is_injected}

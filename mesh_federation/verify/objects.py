@@ -151,7 +151,7 @@ class Service(KubernetesPart):
     @property
     def addresses(self) -> list[str]:
         """Addresses from its load balancer."""
-        return gateway_addresses.given(each.model_dump() for each in self.status.load_balancer.ingress)
+        return gateway_addresses.assigned(each.model_dump() for each in self.status.load_balancer.ingress)
 
     @property
     def node_ports(self) -> list[int]:

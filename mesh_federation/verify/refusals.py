@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.exports import ExportPlan, principal
 from mesh_federation.plan.istio_values import NAMESPACE
-from mesh_federation.plan.routing import ExportPlan, principal
 from mesh_federation.stack.config import Consumer, NamespacedName, Port, Protocol
 from mesh_federation.verify.cacerts import ca_certs
 from mesh_federation.verify.certificates import Identity, issue, stranger

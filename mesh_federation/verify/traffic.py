@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from mesh_federation.plan import calls
-from mesh_federation.plan.routing import ImportPlan, called, upstream
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.istio_api import upstream
 from mesh_federation.stack.config import NamespacedName, Port
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -94,7 +95,7 @@ def _error(cluster: ClusterUnderTest, link: ImportPlan, proxy: Proxy, responses:
     expected = cluster.identity(proxy.pod.account)
     if others := {each.caller for each in responses} - {"", expected}:
         return f"the server saw {', '.join(sorted(others))}, not {expected}"
-    servers = {f"spiffe://{each}" for each in (*link.own, *(source.principal for source in called(link)))}
+    servers = {f"spiffe://{each}" for each in (*link.own, *(source.principal for source in link.called_sources))}
     unexpected = {each.server for each in responses} - {"", *servers}
     return f"answered by {', '.join(sorted(unexpected))}" if unexpected else ""
 
@@ -146,7 +147,7 @@ def bound(share: int) -> float:
 def _declared_shares(link: ImportPlan) -> Mapping[str, int]:
     """Return the declared share of each identity in percent; empty if no weights are declared."""
     weighed: dict[str, int] = {}
-    for source in called(link):
+    for source in link.called_sources:
         if source.weight is None:
             return {}
         identity = f"spiffe://{source.principal}"

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CONCEPTS = {"Cluster", "Discovery", "Exit", "Export", "Federation", "Gateway", "GlobalHost", "Import", "Sample"}
+CONCEPTS = {"Cluster", "Discovery", "Export", "Federation", "Gateway", "Import"}
 """Concepts of a stack file; their components, and what pictures show of them, have the same name on purpose."""
 PICTURED = {"Port", "Root", "Rotation", "Trust"}
 """Parts of the documents that `mesh topology` and `mesh trust` write, named after what they describe."""

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.cli import __main__ as command
+from mesh_federation.cli.surroundings import Surroundings
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.workspace import Workspace
-from mesh_federation.toolchain import install
-from mesh_federation.toolchain.install import Toolchain
+from mesh_federation.toolchain.install import Missing, Toolchain
 from mesh_federation.toolchain.locate import Located
 
 STACK = "dev"
@@ -146,11 +146,30 @@ class Ended:
 Mesh = Callable[..., Ended]
 
 
+@dataclass
+class Fakes:
+    """The surroundings of a command in a test, which the test may change.
+
+    Attributes:
+        workspace: the checkout.
+        ready: looks for the toolchain.
+        get: installs the toolchain.
+    """
+
+    workspace: Workspace
+    ready: Callable[..., Toolchain | Missing]
+    get: Callable[..., Toolchain]
+
+
 @pytest.fixture
-def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
+def fakes(desk: Desk) -> Fakes:
+    """The checkout of the test, and its toolchain, which is complete."""
+    return Fakes(desk.workspace, lambda *_, **__: desk.toolchain, lambda *_, **__: pytest.fail("it was installed"))
+
+
+@pytest.fixture
+def mesh(desk: Desk, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mesh:
     """Runs `mesh` in the checkout of the test, with its toolchain."""
-    monkeypatch.setattr(Workspace, "current", lambda: desk.workspace)
-    monkeypatch.setattr(install, "ready", lambda *_, **__: desk.toolchain)
     monkeypatch.setenv("COLUMNS", "200")
     desk.stack_file.write_text(SOUND, encoding="utf-8")
 
@@ -158,7 +177,7 @@ def mesh(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
         monkeypatch.setattr(sys, "argv", ["mesh", *arguments])
         capsys.readouterr()
         try:
-            command.main()
+            command.main(Surroundings(lambda: fakes.workspace, fakes.ready, fakes.get))
             status = 0
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))

@@ -7,16 +7,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from mesh_federation.cli import __main__ as command
-from mesh_federation.engine.workspace import Workspace
-from mesh_federation.toolchain import install
 from mesh_federation.toolchain.errors import ToolchainError
-from mesh_federation.toolchain.install import Choice, Missing, Progress
+from mesh_federation.toolchain.install import Choice, Missing, Progress, Toolchain
 from mesh_federation.toolchain.pins import Pins
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 
 CHECKOUT = Path(command.__file__).resolve().parents[2]
 CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stack" / "corpus").glob("*.yaml"))
@@ -96,8 +95,8 @@ def test_there_is_a_corpus_of_bad_stack_files() -> None:
     assert len(CORPUS) >= 120
 
 
-def test_validate_needs_neither_engine_nor_toolchain(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "ready", lambda *_, **__: pytest.fail("the toolchain was looked for"))
+def test_validate_needs_neither_engine_nor_toolchain(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
+    fakes.ready = lambda *_, **__: pytest.fail("the toolchain was looked for")
     sound = mesh("validate", "--stack", STACK)
     assert (sound.status, sound.out.partition(" (")[0]) == (0, f"{desk.stack_file.name}: no problems")
     desk.stack_file.write_text("", encoding="utf-8")
@@ -119,12 +118,12 @@ def test_what_the_engine_refuses_is_told_in_its_words(mesh: Mesh, desk: Desk) ->
     assert (done.status, done.err) == (1, "error: [curly] passphrase is wrong\n")
 
 
-def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object, **__: object) -> None:
+def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
+    def fails(*_: object, **__: object) -> NoReturn:
         raise ToolchainError("etcd cannot be built", "no Go on this machine", "install Go 1.26")
 
-    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
-    monkeypatch.setattr(install, "install", fails)
+    fakes.ready = lambda *_, **__: Missing(("etcd",))
+    fakes.get = fails
     done = mesh("up", "--yes", "--stack", STACK)
     assert done.status == 1
     assert done.err.startswith("Installing missing programs")
@@ -134,25 +133,25 @@ def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, m
 
 @pytest.mark.parametrize(("command", "chosen"), [("preview", Pins.previewed), ("up", Pins.needed)])
 def test_a_toolchain_that_is_not_there_is_got_before_anything_starts(
-    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, command: str, chosen: Choice
+    mesh: Mesh, answering: Desk, fakes: Fakes, command: str, chosen: Choice
 ) -> None:
     asked: list[tuple[set[str], Choice]] = []
 
-    def gets(providers: set[str], _: object, pieces: Choice) -> object:
+    def gets(providers: set[str], _: object, pieces: Choice) -> Toolchain:
         asked.append((providers, pieces))
         return answering.toolchain
 
-    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
-    monkeypatch.setattr(install, "install", gets)
+    fakes.ready = lambda *_, **__: Missing(("etcd",))
+    fakes.get = gets
     assert mesh(command, "--stack", STACK).status == 0
     assert asked == [({"kwok"}, chosen)]
 
 
-def test_who_stops_it_is_told_that_it_goes_on_where_it_stopped(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*_: object, **__: object) -> None:
+def test_who_stops_it_is_told_that_it_goes_on_where_it_stopped(mesh: Mesh, fakes: Fakes) -> None:
+    def stopped(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(install, "ready", stopped)
+    fakes.ready = stopped
     done = mesh("preview", "--stack", STACK)
     assert done.status == 130
     assert done.err == "stopped; run it again to continue\n"
@@ -191,11 +190,9 @@ def exported(text: str) -> dict[str, str]:
     return dict(json.loads(done.stdout))
 
 
-def test_env_prints_only_exports_that_a_shell_takes_as_they_are(
-    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_env_prints_only_exports_that_a_shell_takes_as_they_are(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
     odd = replace(desk.workspace, home=desk.root / 'it\'s a "$HOME" `folder`; exit 1')
-    monkeypatch.setattr(Workspace, "current", lambda: odd)
+    fakes.workspace = odd
     done = mesh("env")
     assert (done.status, done.err) == (0, "")
     assert all(line.startswith("export ") for line in done.out.splitlines())
@@ -212,28 +209,26 @@ def test_what_env_names_is_there(mesh: Mesh, desk: Desk) -> None:
 
 
 def test_env_gets_a_toolchain_that_is_not_there_and_still_prints_only_exports(
-    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    mesh: Mesh, desk: Desk, fakes: Fakes
 ) -> None:
-    def gets(_: object, show: Callable[[Progress], None], **__: object) -> object:
+    def gets(_: object, show: Callable[[Progress], None], **__: object) -> Toolchain:
         show(Progress("etcd", "v3.6.16", "ready", "module", 12.0))
         return desk.toolchain
 
-    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
-    monkeypatch.setattr(install, "install", gets)
+    fakes.ready = lambda *_, **__: Missing(("etcd",))
+    fakes.get = gets
     done = mesh("env")
     assert done.status == 0
     assert all(line.startswith("export ") for line in done.out.splitlines())
     assert "etcd" in done.err and "12.0 s" in done.err
 
 
-def test_env_without_a_toolchain_to_be_had_prints_nothing_to_evaluate(
-    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object, **__: object) -> None:
+def test_env_without_a_toolchain_to_be_had_prints_nothing_to_evaluate(mesh: Mesh, fakes: Fakes) -> None:
+    def fails(*_: object, **__: object) -> NoReturn:
         raise ToolchainError("etcd cannot be built", "no Go on this machine", "install Go 1.26")
 
-    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("etcd",)))
-    monkeypatch.setattr(install, "install", fails)
+    fakes.ready = lambda *_, **__: Missing(("etcd",))
+    fakes.get = fails
     done = mesh("env")
     assert (done.status, done.out) == (1, "")
 
@@ -257,7 +252,7 @@ def test_the_command_line_loads_no_engine() -> None:
 
 def test_a_command_that_reads_no_stack_file_loads_no_model() -> None:
     assert "pydantic" in loaded("import mesh_federation.stack.config")
-    assert loaded("import mesh_federation.cli.__main__ as m; m.Workspace.current().overlay") == set()
+    assert loaded("import mesh_federation.cli.__main__ as m; m.CURRENT.get().workspace().overlay") == set()
 
 
 def test_validate_loads_no_engine() -> None:

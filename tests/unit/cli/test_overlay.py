@@ -9,8 +9,7 @@ import yaml
 
 from mesh_federation.cli import __main__ as command
 from mesh_federation.cli.validate import read
-from mesh_federation.engine.workspace import Workspace
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.cli.test_commands import exported
 from tests.unit.stack.test_overlay import BAD, DEV, below
 
@@ -46,13 +45,13 @@ def test_the_engine_gets_the_overlay_by_its_whole_path(
 
 
 def test_the_environment_names_an_overlay_and_the_option_wins(
-    mesh: Mesh, answering: Desk, overlay: Path, monkeypatch: pytest.MonkeyPatch
+    mesh: Mesh, answering: Desk, overlay: Path, fakes: Fakes
 ) -> None:
     seen = seen_by(answering, "preview")
     other = overlay.with_name("other.yaml")
     other.write_text("{}\n", encoding="utf-8")
     in_shell = answering.ambient(MESH_OVERLAY=str(other), PATH=os.environ["PATH"])
-    monkeypatch.setattr(Workspace, "current", lambda: in_shell.workspace)
+    fakes.workspace = in_shell.workspace
     for words, used in (((), other), (("--overlay", str(overlay)), overlay)):
         done = mesh("preview", "--stack", STACK, *words)
         assert done.status == 0
@@ -89,19 +88,19 @@ def test_a_bad_overlay_never_reaches_the_engine(mesh: Mesh, desk: Desk, file: Pa
     assert desk.calls() == []
 
 
-def test_down_looks_at_no_overlay(mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_looks_at_no_overlay(mesh: Mesh, answering: Desk, fakes: Fakes) -> None:
     in_shell = answering.ambient(MESH_OVERLAY="/nowhere/mirror.yaml", PATH=os.environ["PATH"])
-    monkeypatch.setattr(Workspace, "current", lambda: in_shell.workspace)
+    fakes.workspace = in_shell.workspace
     done = mesh("down", "--yes", "--stack", STACK)
     assert (done.status, done.err) == (0, "")
 
 
 def test_env_exports_the_overlay_by_its_whole_path_where_one_is_named(
-    mesh: Mesh, desk: Desk, overlay: Path, monkeypatch: pytest.MonkeyPatch
+    mesh: Mesh, desk: Desk, overlay: Path, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "MESH_OVERLAY" not in mesh("env").out
     monkeypatch.chdir(overlay.parent)
-    monkeypatch.setattr(Workspace, "current", lambda: desk.ambient(MESH_OVERLAY=overlay.name).workspace)
+    fakes.workspace = desk.ambient(MESH_OVERLAY=overlay.name).workspace
     assert exported(mesh("env").out)["MESH_OVERLAY"] == str(overlay)
 
 

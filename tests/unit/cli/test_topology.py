@@ -8,15 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mesh_federation.toolchain import install
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.cli.test_commands import CHECKOUT
 from tests.unit.diagrams.federations import report
 
 
 @pytest.fixture(autouse=True)
-def nothing_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "ready", lambda *_, **__: pytest.fail("the toolchain was looked for"))
+def nothing_at_hand(fakes: Fakes) -> None:
+    fakes.ready = lambda *_, **__: pytest.fail("the toolchain was looked for")
 
 
 def test_a_stack_file_is_all_that_a_picture_needs(mesh: Mesh, desk: Desk) -> None:

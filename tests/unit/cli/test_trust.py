@@ -7,10 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mesh_federation.toolchain import install
-from mesh_federation.toolchain.install import Missing
+from mesh_federation.toolchain.install import Missing, Toolchain
 from mesh_federation.toolchain.pins import Pins
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.cli.test_topology import loaded
 from tests.unit.diagrams.trusts import UP
 
@@ -63,24 +62,22 @@ def test_only_the_outputs_are_asked_for_and_no_secret_among_them(mesh: Mesh, des
     assert desk.calls() == [f"stack output --json --stack={STACK} --non-interactive"]
 
 
-def test_the_engine_is_all_of_the_toolchain_that_is_looked_for(
-    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_engine_is_all_of_the_toolchain_that_is_looked_for(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
     asked: list[object] = []
 
-    def ready(_: object, pieces: object) -> object:
+    def ready(_: object, pieces: object) -> Toolchain:
         asked.append(pieces)
         return desk.toolchain
 
-    monkeypatch.setattr(install, "ready", ready)
+    fakes.ready = ready
     mesh("trust", "--stack", STACK)
     assert asked == [Pins.asking]
 
 
-def test_a_toolchain_that_is_not_there_is_not_got(mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_toolchain_that_is_not_there_is_not_got(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
     up(desk)
-    monkeypatch.setattr(install, "ready", lambda *_, **__: Missing(("pulumi",), ("kwok",)))
-    monkeypatch.setattr(install, "install", lambda *_, **__: pytest.fail("the toolchain was got"))
+    fakes.ready = lambda *_, **__: Missing(("pulumi",), ("kwok",))
+    fakes.get = lambda *_, **__: pytest.fail("the toolchain was got")
     done = mesh("trust", "--stack", STACK)
     assert (done.status, done.err, desk.calls()) == (0, "", [])
     assert "root CA" in done.out and "a" * 64 not in done.out

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mesh_federation.loader import parse
-from mesh_federation.plan.istio_values import exits
+from mesh_federation.plan.istio_values import egress_ports
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import Tree, as_global, committed, not_ours, three_clusters
 from tests.unit.components.recorder import CLOUD_ADDRESS, CLUSTER_ADDRESS, Registered, Run, secret
@@ -27,7 +27,7 @@ def run(record: Record) -> Run:
 
 
 def port(tree: Tree, cluster: str = "east", to: str = "west") -> int:
-    return exits(parse(tree), cluster)[to]
+    return egress_ports(parse(tree), cluster)[to]
 
 
 def spec(run: Run, kind: str, name: str) -> dict[str, Any]:

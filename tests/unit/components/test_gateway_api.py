@@ -46,9 +46,9 @@ def test_the_definitions_are_there_before_istiod_and_equal_in_all_clusters(run: 
     for name in ("east", "west"):
         defined = run.one("Command", f"{name}-gateway-api-crds")
         assert defined.urn in run.one("Deployment", f"{name}:istio-system/istiod").dependencies
-        seen.add((defined.settings["file"], defined.body["triggers"][0]))
+        seen.add((defined.settings["folder"], defined.settings["file"], defined.body["triggers"][0]))
     assert len(seen) == 1
-    assert seen.pop()[0] == "$MESH_MANIFESTS/gateway-api.yaml"
+    assert seen.pop()[:2] == ("MESH_MANIFESTS", "gateway-api.yaml")
 
 
 def test_without_a_link_that_needs_them_no_cluster_gets_them(embedded: Run) -> None:

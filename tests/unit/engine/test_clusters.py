@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.clusters.settings import ClusterSpec
-from mesh_federation.engine.workspace import Workspace
 from mesh_federation.jobs import document
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.clusters.stand import provided
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -122,13 +121,11 @@ def test_a_kubeconfig_that_is_not_there_any_more_is_told_and_the_last_one_serves
     assert done.err.endswith(f"{missing} does not exist; the kubeconfig of the last run is used for east\n")
 
 
-def test_a_cluster_that_is_gone_for_good_keeps_nothing_alive(
-    mesh: Mesh, existing: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cluster_that_is_gone_for_good_keeps_nothing_alive(mesh: Mesh, existing: Desk, fakes: Fakes) -> None:
     kubeconfig(existing.workspace.checkout / "now", "expired-token")
     refused = mesh("down", "--yes", "--stack", STACK)
     assert "if it is gone for good, `down` needs PULUMI_K8S_DELETE_UNREACHABLE=true" in refused.err
     gone = existing.ambient(PULUMI_K8S_DELETE_UNREACHABLE="true")
-    monkeypatch.setattr(Workspace, "current", lambda: gone.workspace)
+    fakes.workspace = gone.workspace
     assert mesh("down", "--yes", "--stack", STACK).status == 0
     assert destroyed(existing)

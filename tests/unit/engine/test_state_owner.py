@@ -10,7 +10,7 @@ from mesh_federation.clusters import journal
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import state_owner
-from tests.unit.cli.conftest import STACK, Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.clusters.stand import simulated
 
 ENGINES = ("up --yes", "preview", "verify", "down --yes")
@@ -64,10 +64,10 @@ def test_down_after_a_login_elsewhere_removes_the_stack_that_is_up(mesh: Mesh, a
 
 @pytest.mark.parametrize("words", ENGINES)
 def test_another_backend_that_is_named_is_refused_while_the_own_state_knows_the_stack(
-    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+    mesh: Mesh, answering: Desk, fakes: Fakes, words: str
 ) -> None:
     other = answering.ambient(PULUMI_BACKEND_URL="postgres://me:secret@states/db?x=secret")
-    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: other.workspace)
+    fakes.workspace = other.workspace
     done = mesh(*words.split(), "--stack", STACK)
     assert done.status in (1, 2)
     assert f"the state of {STACK} is in this checkout's own state" in done.err
@@ -194,12 +194,10 @@ def test_a_stack_of_another_backend_keeps_its_passphrase_too(desk: Desk) -> None
     assert other.workspace.lacks_passphrase()
 
 
-def test_a_passphrase_that_is_given_lets_a_stack_go_on(
-    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_passphrase_that_is_given_lets_a_stack_go_on(mesh: Mesh, answering: Desk, fakes: Fakes) -> None:
     answering.workspace.passphrase().unlink()
     given = answering.ambient(PULUMI_CONFIG_PASSPHRASE="known")
-    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: given.workspace)
+    fakes.workspace = given.workspace
     assert mesh("up", "--yes", "--stack", STACK).status == 0
     assert not answering.workspace.passphrase().exists()
 
@@ -223,11 +221,9 @@ def test_down_without_the_passphrase_keeps_the_state_while_clusters_of_others_ha
     assert answering.workspace.own_state(STACK)
 
 
-def test_a_state_elsewhere_that_nobody_can_read_is_told_to_stay(
-    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_elsewhere_that_nobody_can_read_is_told_to_stay(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
     other = desk.ambient(PULUMI_BACKEND_URL="s3://states", PATH="/usr/bin:/bin")
-    monkeypatch.setattr("mesh_federation.engine.workspace.Workspace.current", lambda: other.workspace)
+    fakes.workspace = other.workspace
     other.workspace.projects.mkdir(parents=True)
     other.copy.write_text("encryptionsalt: v1:abc:def\n", encoding="utf-8")
     other.workspace.backend_note(STACK).write_text("s3://states", encoding="utf-8")

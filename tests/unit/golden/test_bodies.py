@@ -1,15 +1,14 @@
 """The objects that this program writes itself, for the default stack: a change shows as a diff to review."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import yaml
 
 from mesh_federation.loader import parse
-from mesh_federation.plan import discovery, egress, global_hosts, remote_gateways, routing, samples
+from mesh_federation.plan.discovery import KUBECONFIG
 from mesh_federation.plan.federation import ClusterPlan, Plan, plan
-from mesh_federation.plan.gateway_api import typed
-from mesh_federation.plan.routing import Body
+from mesh_federation.plan.objects import Body, PlannedObject
 from tests.golden import Golden
 from tests.unit.components.federations import as_global, as_local, committed, multi_primary
 
@@ -24,71 +23,54 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def text(bodies: Iterator[Body]) -> str:
+def text(bodies: Iterable[Body]) -> str:
     written: str = yaml.dump_all(bodies, Dumper=_Plain, sort_keys=False, explicit_start=True)
     return written
 
 
-def exports(cluster: ClusterPlan) -> Iterator[Body]:
-    for offer in cluster.exports:
-        yield routing.authorization(offer)
-        yield routing.gateway(offer)
+def filled(planned: Plan, *groups: Iterable[PlannedObject]) -> list[Body]:
+    """Bodies of planned objects, with the addresses of all gateways, and without secrets."""
+    addresses = {name: each.addresses for name, each in planned.clusters.items()}
+    values: dict[str, object] = {**addresses, KUBECONFIG: ""}
+    return [each.filled(values) for group in groups for each in group]
 
 
-def imports(cluster: ClusterPlan) -> Iterator[Body]:
-    for link in cluster.imports:
-        yield routing.service_entry(link, [PLAN.clusters[source.cluster].addresses for source in link.sources])
-        if rule := routing.destination_rule(link):
-            yield rule
+def exports(cluster: ClusterPlan) -> list[Body]:
+    return filled(PLAN, *(each.objects for each in cluster.exports))
 
 
-def imports_as_local(planned: Plan) -> Iterator[Body]:
-    for link in planned.clusters["east"].imports:
-        for source in link.sources:
-            for door, address in enumerate(planned.clusters[source.cluster].addresses):
-                yield routing.workload_entry(link, source, door, address)
-        if rule := routing.destination_rule(link):
-            yield rule
+def imports(planned: Plan, cluster: ClusterPlan) -> list[Body]:
+    return filled(planned, *(each.objects for each in cluster.imports))
 
 
-def discovered(cluster: ClusterPlan) -> Iterator[Body]:
-    for link in cluster.read_by:
-        yield from discovery.reader(link)
-    if cluster.is_open:
-        yield discovery.passage(cluster.declared.gateway.port)
-    for link in cluster.discovers:
-        yield discovery.remote_secret(link, "")
+def discovered(planned: Plan, cluster: ClusterPlan) -> list[Body]:
+    readers = (each.reader_objects for each in cluster.read_by)
+    return filled(planned, *readers, cluster.open_gateway, *(each.objects for each in cluster.discovers))
 
 
 def global_links(planned: Plan) -> Iterator[Body]:
     for cluster in planned.clusters.values():
-        yield from (global_hosts.service_entry(host) for host in cluster.global_hosts)
-        yield from (routing.gateway(offer) for offer in cluster.exports)
-        for remote in cluster.remotes:
-            yield remote_gateways.gateway(remote, typed(planned.clusters[remote.cluster].addresses))
-        for link in cluster.imports:
-            [source] = link.sources
-            yield routing.workload_entry(link, source, 0, planned.clusters[source.cluster].addresses[0])
-            if rule := routing.destination_rule(link):
-                yield rule
+        yield from filled(planned, *(each.objects for each in cluster.global_hosts))
+        yield from filled(planned, (gateway for _, gateway in (each.objects for each in cluster.exports)))
+        yield from filled(planned, *(each.objects for each in cluster.remote_gateways))
+        yield from imports(planned, cluster)
 
 
-def leaving(planned: Plan, cluster: ClusterPlan) -> Iterator[Body]:
-    """Everything by which calls leave a cluster, addresses filled in."""
+def leaving(planned: Plan, cluster: ClusterPlan) -> list[Body]:
+    """Everything by which calls leave a cluster."""
     assert cluster.egress
-    addresses = [address for way in cluster.egress.exits for address in planned.clusters[way.cluster].addresses]
-    for way in cluster.egress.exits:
-        yield egress.service_entry(way, planned.clusters[way.cluster].addresses)
-        yield from (body for route in way.routes for body in egress.route_bodies(way, route))
-    yield from (remote_gateways.gateway(remote, typed([cluster.egress.address])) for remote in cluster.remotes)
-    yield from (egress.sidecar(namespace) for namespace in cluster.egress.confined)
-    yield from (egress.network_policy(namespace, addresses) for namespace in cluster.egress.isolated)
+    own = {each.cluster: [cluster.egress.address] for each in cluster.egress.exits}
+    return [
+        *filled(planned, *(each.objects for each in cluster.egress.exits)),
+        *(each.filled(own) for gateway in cluster.remote_gateways for each in gateway.objects),
+        *filled(planned, cluster.egress.confinement),
+    ]
 
 
-def workloads(cluster: ClusterPlan) -> Iterator[Body]:
-    yield from cluster.namespaces
-    for workload in cluster.workloads:
-        yield from samples.bodies(workload, cluster.revision)
+def workloads(cluster: ClusterPlan) -> list[Body]:
+    """Namespaces and samples, whose pods have no hash of certificates yet."""
+    planned = [*cluster.namespaces, *(each for sample in cluster.samples for each in sample.objects)]
+    return [each.body for each in planned]
 
 
 def test_exports_and_their_policies(golden: Golden) -> None:
@@ -98,24 +80,24 @@ def test_exports_and_their_policies(golden: Golden) -> None:
 
 @pytest.mark.parametrize("cluster", ["east", "west"])
 def test_what_the_whole_mesh_refuses(golden: Golden, cluster: str) -> None:
-    golden(f"bodies/{cluster}-foreign-callers.yaml", text(iter([PLAN.clusters[cluster].foreign_callers])))
+    golden(f"bodies/{cluster}-foreign-callers.yaml", text([PLAN.clusters[cluster].istio.foreign_callers.body]))
 
 
 def test_imports(golden: Golden) -> None:
-    golden("bodies/east-imports.yaml", text(imports(PLAN.clusters["east"])))
-    assert text(imports(PLAN.clusters["west"])) == ""
+    golden("bodies/east-imports.yaml", text(imports(PLAN, PLAN.clusters["east"])))
+    assert text(imports(PLAN, PLAN.clusters["west"])) == ""
 
 
 @pytest.mark.parametrize("given", [{}, {"weight": 30}, {"failover": {"to": "west"}}], ids=lambda given: "-".join(given))
 def test_imports_as_local(golden: Golden, given: dict[str, object]) -> None:
     planned = plan(parse(as_local(**given)), "embedded")
     name = "-".join(("east-imports-as-local", *given))
-    golden(f"bodies/{name}.yaml", text(imports_as_local(planned)))
+    golden(f"bodies/{name}.yaml", text(imports(planned, planned.clusters["east"])))
 
 
 def test_clusters_that_discover_each_other(golden: Golden) -> None:
     planned = plan(parse(multi_primary()), "multi-primary")
-    golden("bodies/cluster-0-discovery.yaml", text(discovered(planned.clusters["cluster-0"])))
+    golden("bodies/cluster-0-discovery.yaml", text(discovered(planned, planned.clusters["cluster-0"])))
 
 
 def test_global_hosts(golden: Golden) -> None:
@@ -134,7 +116,7 @@ def test_egress(golden: Golden) -> None:
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:
-    golden("bodies/policy.yaml", text(iter([routing.strict_mtls()])))
+    golden("bodies/policy.yaml", text([PLAN.clusters["east"].istio.strict_mtls.body]))
 
 
 def test_samples_and_their_namespaces(golden: Golden) -> None:

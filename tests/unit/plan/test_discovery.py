@@ -83,7 +83,7 @@ def test_two_readers_of_a_cluster_have_accounts_of_their_own() -> None:
     tree["clusters"]["north"] = {**tree["clusters"]["east"], **cluster(50)}
     tree["discovery"] = [{"cluster": "east", "of": "west"}, {"cluster": "north", "of": "west"}]
     readers = planned(tree).clusters["west"].read_by
-    names = [{body["metadata"]["name"] for body in discovery.reader(each)} for each in readers]  # type: ignore[index]
+    names = [{each.body["metadata"]["name"] for each in one.reader_objects} for one in readers]  # type: ignore[index]
     assert names == [{"istiod-of-east"}, {"istiod-of-north"}]
 
 
@@ -130,13 +130,13 @@ def test_another_port_than_istios_own_is_told_to_other_istiods() -> None:
     east: Any = planned(tree).clusters["east"].gateway_values
     assert west["labels"]["networking.istio.io/gatewayPort"] == "16443"
     assert "networking.istio.io/gatewayPort" not in east["labels"]
-    passage: Any = discovery.passage(16443)
-    assert passage["spec"]["servers"][0]["port"]["number"] == 16443
+    opened: Any = discovery.open_gateway(16443)
+    assert opened["spec"]["servers"][0]["port"]["number"] == 16443
 
 
 def test_a_claim_lists_all_that_discovery_makes() -> None:
     west = planned(one_mesh()).clusters["west"]
-    names = [body["metadata"]["name"] for body in west.objects]  # type: ignore[index]
+    names = [body["metadata"]["name"] for body in west.bodies]  # type: ignore[index]
     assert names.count("istiod-of-east") == 5
     assert names.count("discovered-services") == 1
     assert names.count("istio-remote-secret-east") == 1

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_federation.loader import parse
-from mesh_federation.plan import egress, istio_values, routing
+from mesh_federation.plan import egress, istio_values
+from mesh_federation.plan.imports import imports
 from mesh_federation.stack.config import Federation
 from tests.unit.components.federations import committed
 
@@ -22,16 +23,16 @@ def leaving(names: set[str]) -> Federation:
 
 @given(names=NAMES)
 def test_every_exit_has_a_port_of_its_own(names: set[str]) -> None:
-    ports = istio_values.exits(leaving(names - {"here"} or {"a"}), "here")
+    ports = istio_values.egress_ports(leaving(names - {"here"} or {"a"}), "here")
     assert len(set(ports.values())) == len(ports)
-    assert all(port in istio_values.EXITS for port in ports.values())
+    assert all(port in istio_values.EGRESS_PORTS for port in ports.values())
 
 
 @given(names=NAMES, more=st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True))
 def test_one_more_cluster_moves_no_exit_unless_it_wishes_for_the_same_port(names: set[str], more: str) -> None:
-    before = istio_values.exits(leaving(names), "here")
-    after = istio_values.exits(leaving({*names, more}), "here")
-    alone = [istio_values.exits(leaving({name}), "here")[name] for name in {*names, more}]
+    before = istio_values.egress_ports(leaving(names), "here")
+    after = istio_values.egress_ports(leaving({*names, more}), "here")
+    alone = [istio_values.egress_ports(leaving({name}), "here")[name] for name in {*names, more}]
     if len(set(alone)) == len(alone):
         assert {name: after[name] for name in before} == before
 
@@ -55,13 +56,13 @@ def test_an_address_of_the_users_own_is_the_one_that_callers_are_told() -> None:
     tree: Any = committed("egress")
     tree["istio"] = {"egressValues": {"service": {"clusterIP": "10.255.10.77"}}}
     federation = parse(tree)
-    planned = egress.plan(federation, "east", routing.imports(federation, "east"))
+    planned = egress.plan(federation, "east", imports(federation, "east"))
     assert planned and planned.address == "10.255.10.77"
 
 
 def test_direct_imports_need_no_egress() -> None:
     federation = parse(committed("east-west"))
-    assert egress.plan(federation, "east", routing.imports(federation, "east")) is None
+    assert egress.plan(federation, "east", imports(federation, "east")) is None
 
 
 def test_names_of_one_services_hosts_and_of_several_ways_differ() -> None:
@@ -69,9 +70,9 @@ def test_names_of_one_services_hosts_and_of_several_ways_differ() -> None:
     first = tree["imports"][0]
     tree["imports"].append({**first, "as": "remote", "api": "istio"})
     federation = parse(tree)
-    planned = egress.plan(federation, "east", routing.imports(federation, "east"))
+    planned = egress.plan(federation, "east", imports(federation, "east"))
     assert planned
-    names = [(each["kind"], str(each["metadata"])) for each in egress.bodies(planned)]
+    names = [each.name for each in planned.objects]
     assert len(names) == len(set(names))
     [way] = planned.exits
     assert {route.host for route in way.routes} == {"httpbin.mesh.global", "httpbin.httpbin.svc.cluster.local"}

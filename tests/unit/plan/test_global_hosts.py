@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.plan import gateway_api, global_hosts, istio_values, remote_gateways, routing
+from mesh_federation.plan import gateway_api, istio_values
 from mesh_federation.plan.federation import ClusterPlan
-from mesh_federation.plan.global_hosts import GlobalHost
+from mesh_federation.plan.global_hosts import GlobalHostPlan
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, federation, link, planned, three, tree
 
 AS_GLOBAL: dict[str, Any] = {"as": "global"}
@@ -27,25 +27,26 @@ def both_ways() -> Tree:
     return tree(exports=[export(ports=[TARGETED]), other], imports=links)
 
 
-def host(plan: ClusterPlan) -> GlobalHost:
+def host(plan: ClusterPlan) -> GlobalHostPlan:
     [found] = plan.global_hosts
     return found
 
 
 def spec(plan: ClusterPlan) -> dict[str, Any]:
-    found = global_hosts.service_entry(host(plan))["spec"]
+    [planned_object] = host(plan).objects
+    found = planned_object.body["spec"]
     assert isinstance(found, dict)
     return found
 
 
 def entries(plan: ClusterPlan) -> list[dict[str, Any]]:
     """All WorkloadEntries of a cluster."""
-    return [body for body in plan.objects if body["kind"] == "WorkloadEntry"]
+    return [body for body in plan.bodies if body["kind"] == "WorkloadEntry"]
 
 
 def gateway_api_objects(plan: ClusterPlan) -> list[dict[str, Any]]:
     """All objects of the Gateway API of a cluster."""
-    return [body for body in plan.objects if body["apiVersion"] == gateway_api.API_VERSION]
+    return [body for body in plan.bodies if body["apiVersion"] == gateway_api.API_VERSION]
 
 
 def offered(name: str, imports: list[Tree]) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ def test_a_gateway_offers_the_names_under_which_a_service_is_imported_and_no_oth
     imports = [link(**{"as": mode}) for mode in modes]
     assert offered("west", imports) == hosts
     [plan] = planned(tree(imports=imports), "west").exports
-    assert [server["hosts"] for server in routing.gateway(plan)["spec"]["servers"]] == [list(hosts)]  # type: ignore[index]
+    assert [server["hosts"] for server in plan.objects[1].body["spec"]["servers"]] == [list(hosts)]  # type: ignore[index]
 
 
 def test_a_host_that_nobody_imports_as_global_is_nowhere() -> None:
@@ -162,7 +163,8 @@ def test_weights_stand_on_entries_and_beside_pods_in_the_rule() -> None:
     plan = planned(declared(workloads=HTTPBIN, weight=30))
     assert [entry["spec"].get("weight") for entry in entries(plan)] == [None]
     [link_plan] = plan.imports
-    rule: Any = routing.destination_rule(link_plan)
+    assert link_plan.destination_rule
+    rule: Any = link_plan.destination_rule.body
     [share] = rule["spec"]["trafficPolicy"]["loadBalancer"]["localityLbSetting"]["distribute"]
     assert share["to"] == {"east/*": 70, "west": 30}
     assert rule["metadata"]["namespace"] == "httpbin"
@@ -194,15 +196,16 @@ def test_an_istiod_of_a_revision_is_told_that_an_offer_is_its_own() -> None:
 
 def test_no_name_means_a_gateway_of_either_api() -> None:
     by_istio, by_gateway_api = (
-        routing.gateway(planned(declared(api=api), "west").exports[0])["metadata"]["name"]  # type: ignore[index]
+        planned(declared(api=api), "west").exports[0].objects[1].body["metadata"]["name"]  # type: ignore[index]
         for api in ("istio", "gateway")
     )
     assert by_istio != by_gateway_api
 
 
 def test_a_remote_gateway_carries_its_network_and_typed_addresses() -> None:
-    [remote] = planned(declared(api="gateway")).remotes
-    body: Any = remote_gateways.gateway(remote, gateway_api.typed(["203.0.113.1", "west.example.com"]))
+    [remote] = planned(declared(api="gateway")).remote_gateways
+    [gateway] = remote.objects
+    body: Any = gateway.filled({"west": ["203.0.113.1", "west.example.com"]})
     assert body["metadata"]["labels"] == {"topology.istio.io/network": "west-network"}
     assert body["spec"]["gatewayClassName"] == "istio-remote"
     assert [each["type"] for each in body["spec"]["addresses"]] == ["IPAddress", "Hostname"]
@@ -211,14 +214,14 @@ def test_a_remote_gateway_carries_its_network_and_typed_addresses() -> None:
 def test_one_remote_gateway_serves_all_imports_from_a_network() -> None:
     other = {"service": "httpbin/tool", "api": "gateway"}
     both = tree(exports=[export(), export(service="httpbin/tool")], imports=[link(api="gateway"), link(**other)])
-    assert [remote.name for remote in planned(both).remotes] == ["remote-west"]
-    assert planned(both, "west").remotes == ()
+    assert [remote.name for remote in planned(both).remote_gateways] == ["remote-west"]
+    assert planned(both, "west").remote_gateways == ()
 
 
 @pytest.mark.parametrize("mode", ["remote", "local"])
 def test_other_imports_through_the_gateway_api_have_no_addresses_either(mode: str) -> None:
     plan = planned(tree(imports=[link(api="gateway", **{"as": mode})]))
-    [body] = [each for each in plan.objects if each["kind"] in ("ServiceEntry", "WorkloadEntry")]
+    [body] = [each for each in plan.bodies if each["kind"] in ("ServiceEntry", "WorkloadEntry")]
     body_spec: Any = body["spec"]
     [endpoint] = body_spec.get("endpoints", [body_spec])
     assert not {"address", "ports"} & endpoint.keys()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from pydantic import ValidationError
 
 from mesh_federation.loader import parse
-from mesh_federation.plan import rotation_steps, trust_limits
+from mesh_federation.plan import rotation, trust_limits
 from mesh_federation.plan.hierarchy import Change, Hierarchy, Made, Record, hierarchy, schema
 from mesh_federation.plan.trust import plan
 from mesh_federation.stack.pem import fingerprint
@@ -48,7 +48,7 @@ def test_roots_that_come_and_go_are_those_of_one_end_alone(trees: list[Tree]) ->
         for root in shown.roots:
             is_in = _identity(shown, root.name)
             expected = {(True, True): Change.STAYS, (False, True): Change.COMES, (True, False): Change.GOES}
-            assert root.standing is expected[is_in in before, is_in in after]
+            assert root.change is expected[is_in in before, is_in in after]
 
 
 def _identity(shown: Hierarchy, name: str) -> tuple[object, ...]:
@@ -94,8 +94,8 @@ def moving(phase: str, **following: object) -> Tree:
 
 def test_keys_are_not_written_down_again() -> None:
     written = yaml.safe_load(_next(moving("add")))["trust"]
-    assert written["provided"] == written["rotation"]["provided"] == rotation_steps.KEPT
-    assert yaml.safe_load(_next(moving("drop"))) == {"trust": {"model": "provided", "provided": rotation_steps.MOVED}}
+    assert written["provided"] == written["rotation"]["provided"] == rotation.KEPT
+    assert yaml.safe_load(_next(moving("drop"))) == {"trust": {"model": "provided", "provided": rotation.MOVED}}
 
 
 def _next(tree: Tree) -> str:
@@ -127,8 +127,8 @@ def test_egress_gateways_are_restarted_too() -> None:
 
 
 @pytest.mark.parametrize("phase", ["add", "switch", "drop"])
-def test_what_a_step_does_names_the_roots(phase: rotation_steps.Phase) -> None:
-    words = rotation_steps.words(phase, ["new root"], ["old root"])
+def test_what_a_step_does_names_the_roots(phase: rotation.Phase) -> None:
+    words = rotation.describe(phase, ["new root"], ["old root"])
     named = {"add": ["new"], "switch": ["new", "old"], "drop": ["old"]}[phase]
     assert [each for each in ("new", "old") if f"{each} root" in words.does] == named
     assert "within a day" in words.others
@@ -136,7 +136,7 @@ def test_what_a_step_does_names_the_roots(phase: rotation_steps.Phase) -> None:
 
 def test_a_stack_without_a_rotation_has_no_step() -> None:
     assert told("common").rotation is None
-    assert {root.standing for root in told("common").roots} == {Change.STAYS}
+    assert {root.change for root in told("common").roots} == {Change.STAYS}
 
 
 SECURE = {"secure": "v1:abc"}
@@ -163,7 +163,7 @@ def test_encrypted_roots_of_both_ends_of_a_rotation_are_told_apart() -> None:
     tree = sealed("certificate", "key", "root")
     rotation = {"phase": "switch", "provided": tree["trust"]["provided"]}
     shown = of({**tree, "trust": {**tree["trust"], "rotation": rotation}})
-    standing = {root.name: (root.standing.value, root.signs) for root in shown.roots}
+    standing = {root.name: (root.change.value, root.signs) for root in shown.roots}
     assert standing == {
         "encrypted root of east": ("goes", ()),
         "encrypted root of west": ("goes", ()),

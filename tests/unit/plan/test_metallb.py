@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from mesh_federation.plan import metallb
-from mesh_federation.plan.metallb import Body
+from mesh_federation.plan.objects import Body
 from tests.unit.plan.model import cluster, planned, tree
 
 DEPLOYMENT: Body = {
@@ -40,21 +40,21 @@ def test_the_probe_is_no_pool_that_anybody_has() -> None:
     ],
 )
 def test_images_come_from_the_declared_mirror(hub: str | None, image: str) -> None:
-    spec = metallb.settled(DEPLOYMENT, hub)["spec"]
+    spec = metallb.normalized(DEPLOYMENT, hub)["spec"]
     assert spec == {"containers": [{"name": "controller", "image": image, "args": ["image"]}]}
 
 
 def test_certificates_that_the_controller_writes_are_left_to_it() -> None:
     """The manifest holds a placeholder, and whoever applies it again takes the webhook's trust away."""
     body = {"webhooks": [{"name": "w", "clientConfig": {"caBundle": "placeholder", "service": {"name": "s"}}}]}
-    assert metallb.settled(body, None) == {"webhooks": [{"name": "w", "clientConfig": {"service": {"name": "s"}}}]}
+    assert metallb.normalized(body, None) == {"webhooks": [{"name": "w", "clientConfig": {"service": {"name": "s"}}}]}
 
 
 def test_pods_are_asked_for_their_readiness_at_once_and_for_their_life_as_the_manifest_says() -> None:
     slow = {"httpGet": {"path": "/metrics"}, "initialDelaySeconds": 10, "periodSeconds": 10, "failureThreshold": 3}
     body = {"spec": {"containers": [{"name": "c", "livenessProbe": slow, "readinessProbe": slow}]}}
     early = {**slow, "initialDelaySeconds": 1, "periodSeconds": 1}
-    assert metallb.asked_early(body) == {
+    assert metallb.probed_early(body) == {
         "spec": {"containers": [{"name": "c", "livenessProbe": slow, "readinessProbe": early}]}
     }
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.plan.namespaces import Needed, injected
+from mesh_federation.jobs.prerequisites import Prerequisite
+from mesh_federation.plan.namespaces import injected
 from mesh_federation.stack.config import Federation
 from tests.unit.plan.model import Tree, cluster, export, link, planned, tree
 
@@ -13,8 +14,8 @@ EXISTING = {"provisioner": "existing", "kubeconfig": "/k"}
 
 def made(declared: Tree, name: str) -> dict[str, dict[str, str]]:
     """Labels of the namespaces that are made in a cluster, by name."""
-    bodies = map(metadata, planned(declared, name).namespaces)
-    return {body["name"]: body["labels"] for body in bodies}
+    found = [metadata(each.body) for each in planned(declared, name).namespaces]
+    return {each["name"]: each["labels"] for each in found}
 
 
 def metadata(body: dict[str, object]) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def test_namespaces_of_kubernetes_and_of_what_is_installed_are_never_made_or_lab
     )
     unchecked = Federation.model_validate(declared)
     for name in ("east", "west"):
-        assert namespace not in {metadata(body)["name"] for body in injected(unchecked, name, [namespace])}
+        assert namespace not in {metadata(each.body)["name"] for each in injected(unchecked, name, [namespace])}
 
 
 def there_before() -> Tree:
@@ -81,28 +82,28 @@ def there_before() -> Tree:
 
 def test_in_a_cluster_that_was_there_before_the_namespace_of_an_export_must_be_there() -> None:
     declared = tree(clusters=there_before())
-    assert planned(declared, "west").needed == (Needed("Namespace", "", "httpbin", "exports[0]"),)
-    assert planned(declared, "east").needed == ()
-    assert planned(tree(), "west").needed == ()
+    assert planned(declared, "west").prerequisites == (Prerequisite("Namespace", "", "httpbin", "exports[0]"),)
+    assert planned(declared, "east").prerequisites == ()
+    assert planned(tree(), "west").prerequisites == ()
 
 
 def test_what_others_need_not_make_is_not_asked_for() -> None:
     sample = {"cluster": "west", "sample": "httpbin"}
-    assert planned(tree(clusters=there_before(), workloads=[sample]), "west").needed == ()
+    assert planned(tree(clusters=there_before(), workloads=[sample]), "west").prerequisites == ()
     offered = [export(service="default/web")]
-    assert planned(tree(clusters=there_before(), exports=offered, imports=[]), "west").needed == ()
+    assert planned(tree(clusters=there_before(), exports=offered, imports=[]), "west").prerequisites == ()
 
 
 def test_an_import_as_local_needs_the_service_that_it_joins() -> None:
     declared = tree(clusters=there_before(), imports=[link(**{"as": "local"})])
-    assert planned(declared).needed == (
-        Needed("Namespace", "", "httpbin", "imports[0]"),
-        Needed("Service", "httpbin", "httpbin", "imports[0]"),
+    assert planned(declared).prerequisites == (
+        Prerequisite("Namespace", "", "httpbin", "imports[0]"),
+        Prerequisite("Service", "httpbin", "httpbin", "imports[0]"),
     )
     sample = {"cluster": "east", "sample": "httpbin"}
-    assert planned({**declared, "workloads": [sample]}).needed == ()
+    assert planned({**declared, "workloads": [sample]}).prerequisites == ()
 
 
 def test_callers_that_leave_through_an_egress_gateway_need_their_namespace() -> None:
     declared = tree(clusters=there_before(), imports=[link(via="egress")])
-    assert planned(declared).needed == (Needed("Namespace", "", "sleep", "imports[0]"),)
+    assert planned(declared).prerequisites == (Prerequisite("Namespace", "", "sleep", "imports[0]"),)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mesh_federation.loader import parse
-from mesh_federation.plan.rotation import RULE, TrustState, findings, standing, step
+from mesh_federation.plan.rotation import RULE, TrustState, check_step, problems, trust_state
 from mesh_federation.plan.trust import TrustPlan, plan
 from mesh_federation.stack.problem import InvalidModel
 from tests.unit.components import authorities
@@ -87,14 +87,14 @@ def test_a_step_is_admitted_if_and_only_if_it_cuts_nobody_off_in_both_directions
     for before, after in combinations(planned(trees), 2):
         cut_off = [*strangers(made(before), made(after)), *strangers(made(after), made(before))]
         for first, then in ((before, after), (after, before)):
-            assert bool(list(findings(standing(first), standing(then)))) == bool(cut_off)
+            assert bool(list(problems(trust_state(first), trust_state(then)))) == bool(cut_off)
 
 
 @given(rotations(), st.randoms())
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_openssl_judges_as_the_plan_says(tmp_path: Path, trees: list[Tree], random: Random) -> None:
     before, after = (random.choice(planned(trees)) for _ in range(2))
-    is_admitted = not list(findings(standing(before), standing(after)))
+    is_admitted = not list(problems(trust_state(before), trust_state(after)))
     one, other = made(before), made(after)
     judged = [
         accepted_by_openssl(tmp_path, holder, bundle)
@@ -131,7 +131,7 @@ def test_the_next_roots_are_trusted_before_anybody_signs_under_them() -> None:
 
 def test_a_phase_that_is_skipped_is_refused_with_the_roots_and_the_way_to_go() -> None:
     with pytest.raises(InvalidModel) as refused:
-        step(standing(of()), standing(of(rotation={"phase": "switch", "root": "r2"})))
+        check_step(trust_state(of()), trust_state(of(rotation={"phase": "switch", "root": "r2"})))
     [finding] = refused.value.problems
     assert finding.rule == RULE
     assert "root CA r2 of mesh-federation" in finding.what
@@ -140,29 +140,29 @@ def test_a_phase_that_is_skipped_is_refused_with_the_roots_and_the_way_to_go() -
 
 def test_a_root_that_workloads_lead_to_is_not_dropped() -> None:
     adding = of(rotation={"phase": "add", "root": "r2"})
-    [finding] = findings(standing(adding), standing(of(rotation={"phase": "drop", "root": "r2"})))
+    [finding] = problems(trust_state(adding), trust_state(of(rotation={"phase": "drop", "root": "r2"})))
     assert "root CA of mesh-federation" in finding.what
     assert "switch comes before drop" in finding.fix
 
 
 @pytest.mark.parametrize("change", [{"key": {"algorithm": "RSA"}}, {"organization": "other"}, {"rootDays": 4000}])
 def test_a_root_that_is_made_anew_under_its_name_is_another_root(change: Tree) -> None:
-    assert list(findings(standing(of()), standing(of(**change))))
+    assert list(problems(trust_state(of()), trust_state(of(**change))))
 
 
 def test_another_intermediate_under_the_same_root_is_no_step() -> None:
     clusters = {"east": cluster(10, intermediate="i2"), "west": cluster(30)}
     renewed = plan(parse(tree(clusters=clusters)))
     assert [each.name for each in renewed.intermediates] == ["east-intermediate-i2", "west-intermediate"]
-    assert list(findings(standing(of()), standing(renewed))) == []
+    assert list(problems(trust_state(of()), trust_state(renewed))) == []
 
 
 def test_clusters_that_come_or_go_are_no_step() -> None:
     alone = plan(parse(tree(clusters={"east": cluster(10)}, exports=[], imports=[], trust={"root": "r2"})))
     other = plan(parse(tree(clusters={"west": cluster(30)}, exports=[], imports=[])))
-    assert list(findings(standing(alone), standing(other))) == []
+    assert list(problems(trust_state(alone), trust_state(other))) == []
 
 
 def test_a_first_bring_up_may_begin_in_any_phase() -> None:
     for phase in ("add", "switch", "drop"):
-        step(TrustState({}, {}), standing(of(rotation={"phase": phase, "root": "r2"})))
+        check_step(TrustState({}, {}), trust_state(of(rotation={"phase": phase, "root": "r2"})))

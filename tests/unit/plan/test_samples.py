@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.plan import samples
 from tests.unit.plan.model import Tree, planned, tree
 
 
@@ -13,8 +12,8 @@ def declared(**given: object) -> Tree:
 
 
 def bodies(**given: object) -> list[dict[str, Any]]:
-    [workload] = planned(declared(**given), "west").workloads
-    return samples.bodies(workload, "")
+    [sample] = planned(declared(**given), "west").samples
+    return [each.body for each in sample.objects]
 
 
 def test_a_sample_is_an_account_a_service_and_a_deployment() -> None:
@@ -45,7 +44,7 @@ def test_image_replicas_and_namespace_are_the_declared_ones() -> None:
 )
 def test_namespaces_ask_for_the_sidecar_of_the_declared_revision(revision: str, labels: dict[str, str]) -> None:
     [namespace] = planned({**declared(), "istio": {"revision": revision}}, "west").namespaces
-    metadata: Any = namespace["metadata"]
+    metadata: Any = namespace.body["metadata"]
     assert metadata == {"name": "httpbin", "labels": labels}
 
 
@@ -54,10 +53,10 @@ def test_in_a_namespace_that_nobody_labels_the_pods_themselves_ask_for_the_sidec
     alone = {"exports": [], "imports": [], "istio": {"revision": revision}}
     plan = planned({**declared(namespace="default"), **alone}, "west")
     assert plan.namespaces == ()
-    [deployment] = [body for body in plan.objects if body["kind"] == "Deployment"]
+    [deployment] = [body for body in plan.bodies if body["kind"] == "Deployment"]
     spec: Any = deployment["spec"]
     assert spec["template"]["metadata"]["labels"]["istio.io/rev"] == asked
     assert "istio.io/rev" not in spec["selector"]["matchLabels"]
-    [apart] = [body for body in planned(declared(), "west").objects if body["kind"] == "Deployment"]
+    [apart] = [body for body in planned(declared(), "west").bodies if body["kind"] == "Deployment"]
     elsewhere: Any = apart["spec"]
     assert "istio.io/rev" not in elsewhere["template"]["metadata"]["labels"]

@@ -187,7 +187,7 @@ def misnamed(said: x509.AuthorityKeyIdentifier) -> Given:
 @pytest.mark.parametrize("case", CASES)
 def test_an_authority_is_refused_for_what_istiod_or_proxies_refuse_it_for(case: str) -> None:
     wanted = [(CASES[case].place, CASES[case].rule)] if CASES[case].rule else []
-    assert [finding[:2] for finding in reported(CASES[case].make())] == wanted
+    assert [problem[:2] for problem in reported(CASES[case].make())] == wanted
 
 
 @needs_go

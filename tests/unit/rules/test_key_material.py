@@ -68,7 +68,7 @@ def test_a_root_that_signs_workloads_itself_is_in_its_chain_once() -> None:
     assert (read.certificate, read.chain, read.root) == (root.pem, "", root.pem)
 
 
-def test_what_does_not_lie_on_the_way_to_the_root_is_told() -> None:
+def test_what_does_not_lie_on_the_way_to_the_root_is_reported() -> None:
     _, low, high, _ = steps()
     [(where, rule, problem)] = reported(sound() | {"chain": low.pem + high.pem + issue("stranger").pem})
     assert (where, rule) == ("chain", "provided-chain-astray")
@@ -220,7 +220,7 @@ PARTS = ("certificate", "chain", "root", "key")
 
 @settings(max_examples=150, deadline=None)
 @forall(st.data())
-def test_no_text_ends_in_anything_but_findings(data: st.DataObject) -> None:
+def test_no_text_ends_in_anything_but_problems(data: st.DataObject) -> None:
     """Bytes of certificates and keys are changed, as PEM, as DER, and as signed anew: the rules answer to whatever."""
     part = data.draw(st.sampled_from(PARTS))
     text = str(sound()[part]).encode()

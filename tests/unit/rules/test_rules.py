@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 from mesh_federation import loader, rules
 from mesh_federation.plan.addresses import capacity, pools
 from mesh_federation.plan.federation import plan as planned
-from mesh_federation.rules import gateways
-from mesh_federation.rules import values as values_rules
+from mesh_federation.rules import gateways, istio_values
 from mesh_federation.stack.config import Federation
 from tests.unit.components.recorder import ROOT
 
 
 def _rules(**tree: object) -> set[str]:
-    return {finding.rule for finding in rules.check(Federation.model_validate(tree))}
+    return {problem.rule for problem in rules.check(Federation.model_validate(tree))}
 
 
 def _clusters(count: int) -> dict[str, object]:
@@ -34,7 +33,7 @@ def test_the_lab_takes_as_many_clusters_as_it_has_pools_for(prefix: int, most: i
 @given(prefix=st.integers(8, 30), clusters=st.integers(1, 40))
 def test_what_passes_the_rules_has_pools(prefix: int, clusters: int) -> None:
     federation = Federation.model_validate({"lab": {"subnet": f"172.0.0.0/{prefix}"}, "clusters": _clusters(clusters)})
-    if not any(finding.where == "lab.subnet" for finding in rules.check(federation)):
+    if not any(problem.where == "lab.subnet" for problem in rules.check(federation)):
         assert clusters <= capacity(federation.lab.subnet)
         assert len(pools(federation.lab.subnet, federation.clusters)) == clusters
 
@@ -104,5 +103,5 @@ def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) ->
             "egressValues": plan.egress.values if plan.egress else {},
         }
         for key, computed in values.items():
-            assert _paths(computed, dict) <= {".".join(section) for section in values_rules.SECTIONS[key]}
+            assert _paths(computed, dict) <= {".".join(section) for section in istio_values.SECTIONS[key]}
             assert _paths(computed, list) <= set(gateways.LISTS[key])

@@ -25,7 +25,7 @@ def _name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("file", BAD, ids=_name)
-def test_a_bad_stack_file_gives_exactly_its_findings(golden: Golden, file: Path) -> None:
+def test_a_bad_stack_file_has_exactly_its_problems(golden: Golden, file: Path) -> None:
     with pytest.raises(InvalidModel) as raised:
         loader.read(file)
     text = report(file.name, raised.value.problems)
@@ -36,7 +36,7 @@ def test_a_bad_stack_file_gives_exactly_its_findings(golden: Golden, file: Path)
 
 
 @pytest.mark.parametrize("file", VALID, ids=_name)
-def test_a_valid_stack_file_gives_no_finding(file: Path) -> None:
+def test_a_valid_stack_file_has_no_problem(file: Path) -> None:
     assert loader.read(file).clusters
 
 
@@ -50,7 +50,7 @@ NOT_IN_THE_CORPUS = {
     FormRule.NOT_PLAIN_DATA,
     FormRule.WRONG_VALUE,
 }
-"""Tested in test_stackfile.py: they need something else than a small file."""
+"""Tested in test_loader.py: they need more than a small file."""
 
 
 def _fired() -> set[str]:

@@ -127,13 +127,15 @@ def test_a_file_that_is_not_there_is_said_so(text: str, said: str) -> None:
         ({"users": None}, "", "context a of .* names the user u, which does not exist"),
     ],
 )
-def test_what_leads_to_no_cluster_is_told(tmp_path: Path, given: dict[str, object], context: str, said: str) -> None:
+def test_a_kubeconfig_without_cluster_is_reported(
+    tmp_path: Path, given: dict[str, object], context: str, said: str
+) -> None:
     with pytest.raises(UnusableKubeconfig, match=said):
         extract([written(tmp_path, **given)], context, "east")
 
 
 @pytest.mark.parametrize(("text", "said"), [("a: [", "is not YAML"), ("text", "is not a kubeconfig")])
-def test_what_is_no_kubeconfig_is_told_without_its_content(tmp_path: Path, text: str, said: str) -> None:
+def test_other_files_are_reported_without_their_content(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "k").write_text(text, encoding="utf-8")
     with pytest.raises(UnusableKubeconfig, match=said):
         extract([tmp_path / "k"], "", "east")

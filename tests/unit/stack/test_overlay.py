@@ -19,7 +19,7 @@ from mesh_federation.stack.overlay import PATHS, additions, chosen, load, merged
 from mesh_federation.stack.problem import InvalidModel, report
 from mesh_federation.stack.text import key_path
 from tests.golden import Golden
-from tests.unit.stack.test_stackfile import SOUND, TREES
+from tests.unit.stack.test_loader import SOUND, TREES
 
 OVERLAYS = Path(__file__).with_name("overlays")
 DEV = OVERLAYS / "stack" / "Pulumi.dev.yaml"
@@ -41,7 +41,7 @@ def found(stack_file: Path, overlay: Path) -> str:
 
 
 @pytest.mark.parametrize("file", BAD, ids=lambda file: file.stem)
-def test_a_bad_overlay_gives_exactly_its_findings(golden: Golden, file: Path) -> None:
+def test_a_bad_overlay_gives_exactly_its_problems(golden: Golden, file: Path) -> None:
     text = found(below(file), file)
     golden(f"overlays/{file.stem}.txt", text)
     assert "Traceback" not in text
@@ -60,7 +60,7 @@ def test_the_stack_file_below_bad_overlays_is_sound_by_itself() -> None:
 
 
 @pytest.mark.parametrize("file", VALID, ids=lambda file: file.stem)
-def test_a_valid_overlay_gives_no_finding(file: Path) -> None:
+def test_a_valid_overlay_gives_no_problem(file: Path) -> None:
     assert set(read(DEV, file).clusters) == {"east", "west"}
 
 
@@ -106,7 +106,7 @@ def leaves(tree: dict[str, Any], where: str = "") -> Iterator[tuple[str, object]
 
 
 @given(under=MAPPINGS, over=MAPPINGS)
-def test_every_value_of_the_merged_tree_is_from_the_file_that_findings_name(
+def test_every_value_of_the_merged_tree_is_from_the_file_that_problems_name(
     under: dict[str, Any], over: dict[str, Any]
 ) -> None:
     ours, theirs, added = dict(leaves(over)), dict(leaves(under)), set(additions(under, over))
@@ -118,7 +118,7 @@ def test_every_value_of_the_merged_tree_is_from_the_file_that_findings_name(
 
 
 @given(under=st.just(SOUND) | TREES, over=TREES)
-def test_any_two_trees_give_a_federation_or_findings(under: object, over: object, tmp_path_factory: Any) -> None:  # noqa: ANN401
+def test_any_two_trees_give_a_federation_or_problems(under: object, over: object, tmp_path_factory: Any) -> None:  # noqa: ANN401
     file = written(tmp_path_factory.getbasetemp(), json.dumps(over))
     try:
         layers = loader.with_overlay(under, "Pulumi.dev.yaml", file)
@@ -129,13 +129,13 @@ def test_any_two_trees_give_a_federation_or_findings(under: object, over: object
         assert all(f.where.startswith(("mirror.yaml", "Pulumi.dev.yaml")) for f in invalid.problems)
 
 
-# Whose finding it is.
+# Whose problem it is.
 
 
 def paths(stack_file: Path, overlay: Path) -> list[str]:
     with pytest.raises(InvalidModel) as raised:
         read(stack_file, overlay)
-    return [finding.where for finding in raised.value.problems]
+    return [problem.where for problem in raised.value.problems]
 
 
 def test_a_key_that_a_cluster_of_both_files_lacks_is_looked_for_in_the_stack_file(tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_an_unsupported_key_of_an_overlay_is_reported_for_the_overlay(tmp_path: 
     assert paths(DEV, written(tmp_path, "istio: {ambient: true}\n")) == ["mirror.yaml: istio.ambient"]
 
 
-def test_without_an_overlay_findings_name_no_file(tmp_path: Path) -> None:
+def test_without_an_overlay_problems_name_no_file(tmp_path: Path) -> None:
     bad = OVERLAYS / "stack" / "Pulumi.both-wrong.yaml"
     with pytest.raises(InvalidModel) as raised:
         loader.read(bad)
-    assert "clusters.east.nodes" in [finding.where for finding in raised.value.problems]
+    assert "clusters.east.nodes" in [problem.where for problem in raised.value.problems]
 
 
 def test_a_file_name_that_steers_a_terminal_is_shown_inert(tmp_path: Path) -> None:
@@ -168,13 +168,13 @@ def test_a_file_name_that_steers_a_terminal_is_shown_inert(tmp_path: Path) -> No
     assert paths(DEV, file) == ["a\\x1b[2Jb.yaml: imagse"]
 
 
-def test_an_overlay_that_cannot_be_read_is_a_finding_with_its_path(tmp_path: Path) -> None:
+def test_an_overlay_that_cannot_be_read_is_a_problem_with_its_path(tmp_path: Path) -> None:
     for file in (tmp_path / "none.yaml", tmp_path, tmp_path / "nul\0.yaml"):
         with pytest.raises(InvalidModel) as raised:
             loader.read(DEV, file)
-        [finding] = raised.value.problems
-        assert finding.rule == "unreadable-file"
-        assert "--overlay" in finding.fix and "MESH_OVERLAY" in finding.fix
+        [problem] = raised.value.problems
+        assert problem.rule == "unreadable-file"
+        assert "--overlay" in problem.fix and "MESH_OVERLAY" in problem.fix
 
 
 # Paths.
@@ -215,8 +215,8 @@ def test_paths_are_relative_to_the_overlays_folder_and_become_absolute(
     given: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
-    tree, findings = load(written(tmp_path, json.dumps(with_paths(given))))
-    assert findings == []
+    tree, problems = load(written(tmp_path, json.dumps(with_paths(given))))
+    assert problems == []
     expected = meant.replace("FOLDER", str(tmp_path)).replace("HOME", "/home/somebody")
     assert tree == with_paths(expected)
 
@@ -254,7 +254,7 @@ def test_pem_files_beside_an_overlay_are_found_from_there(tmp_path: Path) -> Non
     trust = {"trust": {"model": "provided", "provided": {"east": authority, "west": authority}}}
     with pytest.raises(InvalidModel) as raised:
         loader.read(DEV, written(tmp_path, json.dumps(trust)))
-    assert {finding.rule for finding in raised.value.problems} <= {"provided-not-pem", "provided-bad-key"}
+    assert {problem.rule for problem in raised.value.problems} <= {"provided-not-pem", "provided-bad-key"}
 
 
 # Which overlay is in use.
@@ -281,5 +281,5 @@ def test_the_environment_names_the_overlay(
 def test_a_kubeconfig_may_be_a_list_with_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLACE", "/elsewhere")
     over = written(tmp_path, "clusters: {east: {kubeconfig: 'mine:$PLACE/theirs'}}\n")
-    tree, findings = load(over)
-    assert (tree["clusters"]["east"]["kubeconfig"], findings) == (f"{over.parent}/mine:/elsewhere/theirs", [])
+    tree, problems = load(over)
+    assert (tree["clusters"]["east"]["kubeconfig"], problems) == (f"{over.parent}/mine:/elsewhere/theirs", [])

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mesh_federation.plan.routing import ImportPlan
+from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.verify import imports
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.verdict import NotApplicable, Status, Verdict

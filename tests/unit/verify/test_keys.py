@@ -159,5 +159,5 @@ def test_without_any_workload_there_is_nothing_to_ask() -> None:
     cluster = place(whole, "west")
     bare = Context(whole.federation.model_copy(update={"exports": ()}), {"west": cluster})
     fake(cluster).lists("namespaces")
-    empty = replace(cluster, plan=replace(cluster.plan, workloads=()))
+    empty = replace(cluster, plan=replace(cluster.plan, samples=()))
     assert keys.key(bare, empty).status is Status.NOT_APPLICABLE

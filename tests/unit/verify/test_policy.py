@@ -174,7 +174,7 @@ def test_gateways_of_the_stack_and_those_of_other_gateways_are_nobodys_business(
 def test_every_gateway_that_the_stack_makes_is_its_own(stack: str) -> None:
     whole = context(stack)
     for name, cluster in whole.clusters.items():
-        made = [body for body in cluster.plan.objects if body["kind"] == "Gateway"]
+        made = [body for body in cluster.plan.bodies if body["kind"] == "Gateway"]
         istios = [body for body in made if str(body["apiVersion"]).startswith("networking")]
         kubectl = fake(cluster)
         kubectl.lists("pods")

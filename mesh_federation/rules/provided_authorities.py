@@ -43,13 +43,13 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
         base: the folder that paths are relative to.
     """
     every: list[_Root] = []
-    for place, provided in _given(federation):
+    for section, provided in _given(federation):
         roots: list[_Root] = []
         for name, authority in provided.items():
-            checked = _Authority(f"{place}.provided.{name}", name, authority, base, federation)
-            yield from checked.findings()
+            checked = _Authority(f"{section}.provided.{name}", name, authority, base, federation)
+            yield from checked.problems()
             if checked.root is not None and checked.is_public_key_read and name in federation.clusters:
-                roots.append(_Root(f"{place}.provided.{name}.root", name, checked.root))
+                roots.append(_Root(f"{section}.provided.{name}.root", name, checked.root))
         yield from _roots_of_one_mesh(federation, roots)
         every += roots
     yield from _roots_with_equal_subjects(every)
@@ -120,10 +120,10 @@ class _Authority:
 
         return self.root is not None and public(self.root) is not None
 
-    def findings(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[Problem]:
         """Yield the problems of this authority."""
         yield from self._found
-        from mesh_federation.rules.constraints import unreadable
+        from mesh_federation.rules.name_constraints import unreadable
         from mesh_federation.stack.certificates import problems, title
 
         for key, certificate in self._given():
@@ -179,7 +179,7 @@ class _Authority:
         """The given certificates form a path from the intermediate to the root, and each allows those below it."""
         if self.certificate is None or self.root is None or not self._is_chain_read:
             return
-        from mesh_federation.rules import constraints
+        from mesh_federation.rules import name_constraints
         from mesh_federation.stack import key_material
         from mesh_federation.stack.certificates import allowed_below, identifier_mismatch, title
 
@@ -217,7 +217,9 @@ class _Authority:
                     f"issue it without pathlen, or with pathlen:{below} or more",
                 )
         if self._name in self._federation.clusters:
-            yield from constraints.problems(path_up, list(constraints.names_of_mesh(self._federation, self._name)))
+            yield from name_constraints.problems(
+                path_up, list(name_constraints.names_of_mesh(self._federation, self._name))
+            )
 
     def _broken(self, last: Certificate) -> Problem:
         """Describe where the path to the root ends."""

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_federation.plan import egress, gateway_addresses, gateway_api, routing
-from mesh_federation.plan.istio_values import EXITS
+from mesh_federation.plan import egress, gateway_addresses, gateway_api
+from mesh_federation.plan.istio_api import resolution
+from mesh_federation.plan.istio_values import EGRESS_PORTS
 from mesh_federation.rules.gateways import OWN_PORTS
 from mesh_federation.stack.config import Federation, is_address
 from tests.unit.plan.model import Tree, cluster, link, planned, tree
@@ -31,7 +32,7 @@ def test_ipv6_is_an_address_and_never_a_host_name() -> None:
         {"type": "IPAddress", "value": IPV6},
         {"type": "Hostname", "value": NAME},
     ]
-    assert routing.resolution([[IPV6], [IPV4]]) == "STATIC"
+    assert resolution([IPV6], [IPV4]) == "STATIC"
 
 
 @pytest.mark.parametrize("written", ["2001:DB8::16", "2001:db8:0:0:0:0:0:16", "2001:0db8::0016"])
@@ -41,7 +42,7 @@ def test_an_ipv6_address_has_one_spelling_however_it_is_written(written: str) ->
 
 @given(ADDRESSES)
 def test_importers_call_no_ipv6_address_beside_an_ipv4_one_and_every_other(addresses: list[str]) -> None:
-    called = gateway_addresses.called(addresses)
+    called = gateway_addresses.for_importers(addresses)
     has_ipv4 = any(is_address(each) and not gateway_addresses.is_ipv6(each) for each in addresses)
     assert called == [each for each in addresses if not (has_ipv4 and gateway_addresses.is_ipv6(each))]
     assert bool(called) == bool(addresses)
@@ -50,9 +51,9 @@ def test_importers_call_no_ipv6_address_beside_an_ipv4_one_and_every_other(addre
 @given(ADDRESSES, st.randoms(use_true_random=False))
 def test_what_a_load_balancer_gives_is_told_in_one_order_ipv4_first(addresses: list[str], random: Random) -> None:
     ingress = [{"ip": each} if is_address(each) else {"hostname": each} for each in addresses]
-    told = gateway_addresses.given(ingress)
+    told = gateway_addresses.assigned(ingress)
     random.shuffle(ingress)
-    assert gateway_addresses.given(ingress) == told
+    assert gateway_addresses.assigned(ingress) == told
     kinds = [
         0 if is_address(each) and not gateway_addresses.is_ipv6(each) else 1 if is_address(each) else 2 for each in told
     ]
@@ -60,7 +61,7 @@ def test_what_a_load_balancer_gives_is_told_in_one_order_ipv4_first(addresses: l
 
 
 def test_an_address_that_comes_with_a_name_is_the_one_that_counts() -> None:
-    assert gateway_addresses.given([{"ip": IPV4, "hostname": NAME}]) == [IPV4]
+    assert gateway_addresses.assigned([{"ip": IPV4, "hostname": NAME}]) == [IPV4]
 
 
 def test_a_port_is_told_from_an_address_of_either_family() -> None:
@@ -74,7 +75,7 @@ def test_a_port_is_told_from_an_address_of_either_family() -> None:
 def test_a_declared_gateway_of_both_families_is_called_by_its_ipv4_address() -> None:
     declared = elsewhere(addresses=[IPV6, IPV4], imports={"as": "local"})
     [plan] = planned(declared, "east").imports
-    assert plan.sources[0].doors == 1
+    assert plan.sources[0].endpoint_count == 1
     assert planned(declared, "west").addresses == (IPV6, IPV4)
 
 
@@ -132,7 +133,7 @@ def test_no_node_port_is_opened_where_the_load_balancer_needs_none(
 
 
 def test_exits_of_egress_gateways_keep_clear_of_istios_own_ports() -> None:
-    assert not set(EXITS) & set(OWN_PORTS)
+    assert not set(EGRESS_PORTS) & set(OWN_PORTS)
     assert {15000, 15001, 15004, 15006, 15008, 15009, 15010, 15012, 15014, 15017, 15020, 15021, 15053, 15090} <= set(
         OWN_PORTS
     )

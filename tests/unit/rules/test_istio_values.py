@@ -56,7 +56,7 @@ def _computed() -> list[tuple[str, ...]]:
 def _rules(*keys: str, value: object) -> set[str]:
     below: Any = reduce(lambda tree, key: {key: tree}, reversed(keys), value)
     istio = {**TREE["istio"], keys[0]: below[keys[0]]}
-    return {finding.rule for finding in rules.check(Federation.model_validate({**TREE, "istio": istio}))}
+    return {problem.rule for problem in rules.check(Federation.model_validate({**TREE, "istio": istio}))}
 
 
 DECIDED = [keys for keys in _computed() if ".".join(keys) not in FREE and keys[1] != "service"]

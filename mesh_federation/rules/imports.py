@@ -1,12 +1,13 @@
-"""Exports and imports: both sides agree, and each host has one definition."""
+"""Imports: both clusters agree, each host has one definition, and remote pods match the local ones."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from mesh_federation.plan import local_endpoints, routing
-from mesh_federation.plan.samples import SAMPLES, labels
+from mesh_federation.plan.imports import has_local_endpoints
+from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from mesh_federation.stack.problem import Problem
@@ -18,26 +19,8 @@ _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
 """Each part is a label of nodes."""
 
 
-def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName], Export]:
-    """Index the exports by cluster and service; of duplicates the first counts."""
-    index: dict[tuple[str, NamespacedName], Export] = {}
-    for export in federation.exports:
-        index.setdefault((export.cluster, export.service), export)
-    return index
-
-
-def links_have_two_ends(federation: Federation) -> Iterator[Problem]:
-    """A cluster neither exports to itself nor imports from itself."""
-    for export in federation.exports:
-        for index, consumer in enumerate(export.to):
-            if consumer.cluster == export.cluster:
-                yield Problem(
-                    f"{export.path}.to[{index}].cluster",
-                    FederationRule.SELF_EXPORT,
-                    f"{export.cluster} exports {export.service} to itself, but its own workloads reach the service"
-                    " anyway",
-                    f"remove {export.cluster} from `to`, or name the cluster that calls the service",
-                )
+def clusters_do_not_import_from_themselves(federation: Federation) -> Iterator[Problem]:
+    """A second definition of the host would hide the service."""
     for link in federation.imports:
         if link.cluster == link.source:
             yield Problem(
@@ -47,114 +30,6 @@ def links_have_two_ends(federation: Federation) -> Iterator[Problem]:
                 " service",
                 "name the exporting cluster under `from`, or remove the import",
             )
-
-
-def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
-    """Only the callers under `to` may call, so an empty list is a mistake."""
-    for export in federation.exports:
-        if not export.to:
-            yield Problem(
-                f"{export.path}.to",
-                FederationRule.EMPTY_CONSUMERS,
-                f"{export.cluster} exports {export.service}, but `to` is empty, so no cluster may call it",
-                "name the consumers, for example to: [{cluster: ...}], or remove the export",
-            )
-        seen: set[str] = set()
-        for index, consumer in enumerate(export.to):
-            path = f"{export.path}.to[{index}]"
-            if consumer.service_accounts == ():
-                yield Problem(
-                    f"{path}.serviceAccounts",
-                    FederationRule.EMPTY_CONSUMERS,
-                    f"{export.cluster} exports {export.service} to {consumer.cluster}, but to none of its service"
-                    " accounts, so no workload there may call it",
-                    "name the callers as namespace/serviceAccount, or remove the key to admit every workload there",
-                )
-            if consumer.cluster in seen:
-                yield Problem(
-                    path,
-                    FederationRule.DUPLICATE_CONSUMER,
-                    f"{export.path} names {consumer.cluster} twice as a consumer of {export.service}, so it is unclear"
-                    " which service accounts may call",
-                    "list all service accounts of that cluster in one entry",
-                )
-            seen.add(consumer.cluster)
-
-
-def exports_are_declared_once(federation: Federation) -> Iterator[Problem]:
-    """A service is exported once per cluster."""
-    index = exports_by_service(federation)
-    for export in federation.exports:
-        first = index[export.cluster, export.service]
-        if first is not export:
-            yield Problem(
-                export.path,
-                FederationRule.DUPLICATE_EXPORT,
-                f"{first.path} already exports {export.service} of {export.cluster}, and both would own the same"
-                " objects",
-                f"merge its ports and consumers into {first.path}",
-            )
-
-
-def exports_fit_the_sample(federation: Federation) -> Iterator[Problem]:
-    """The policy of an export selects the sample's pods, and callers pin the account that they run as."""
-    running = {(w.cluster, w.reference): w for w in federation.workloads}
-    for export in federation.exports:
-        workload = running.get((export.cluster, export.service))
-        if workload is None:
-            continue
-        has = labels(workload)
-        strange = {key: value for key, value in export.workload_labels.items() if has.get(key) != value}
-        if strange:
-            yield Problem(
-                f"{export.path}.selector",
-                FederationRule.SELECTOR_MISSES_SAMPLE,
-                f"no pod of {workload.path} has {_labels(strange)}, so the policy of {export.path} would protect none"
-                f" of them; they have {_labels(has)}",
-                "remove the selector, or use labels of those pods",
-            )
-        if export.identity.name != workload.reference.name:
-            yield Problem(
-                f"{export.path}.serviceAccount",
-                FederationRule.ACCOUNT_OF_NOBODY,
-                f"the pods of {workload.path} run as {workload.reference.name}, not as {export.identity.name}: callers"
-                " pin the account of the export, so they would refuse these pods",
-                f"remove the key, or write {workload.reference.name}",
-            )
-
-
-def exports_of_some_pods_of_another_agree(federation: Federation) -> Iterator[Problem]:
-    """The policies of all exports of a pod apply to it, and each refuses callers that it does not name."""
-    beside: dict[tuple[str, str], list[Export]] = defaultdict(list)
-    for export in federation.exports:
-        beside[export.cluster, export.service.namespace].append(export)
-    for export in federation.exports:
-        for other in beside[export.cluster, export.service.namespace]:
-            if not other.workload_labels.items() > export.workload_labels.items():
-                continue
-            mine, others = (
-                (set(routing.target_ports(federation, each)), frozenset(_consumers(each))) for each in (export, other)
-            )
-            if mine != others:
-                yield Problem(
-                    f"{other.path}.selector",
-                    FederationRule.SELECTORS_OVERLAP,
-                    f"pods with {_labels(other.workload_labels)} are also exported by {export.path}, which selects"
-                    f" {_labels(export.workload_labels)} and has other ports or callers: the policy of each export"
-                    " would refuse the callers of the other",
-                    "use the same selector in both, which admits the callers of each on its ports, or labels that no"
-                    " pod of the other export has",
-                )
-
-
-def _consumers(export: Export) -> Iterator[tuple[str, str]]:
-    for consumer in export.to:
-        accounts = ("*",) if consumer.service_accounts is None else map(str, consumer.service_accounts)
-        yield from ((consumer.cluster, account) for account in accounts)
-
-
-def _labels(selector: Mapping[str, str]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
 
 
 def imports_are_consented(federation: Federation) -> Iterator[Problem]:
@@ -358,7 +233,7 @@ def other_accounts(link: Import, export: Export, workload: Workload) -> Iterator
 def service_accounts_are_of_local_pods(federation: Federation) -> Iterator[Problem]:
     """`serviceAccount` of an import names the account of local pods, which only some imports have."""
     for link in federation.imports:
-        if link.service_account is not None and not local_endpoints.answer(federation, link):
+        if link.service_account is not None and not has_local_endpoints(federation, link):
             yield Problem(
                 f"{link.path}.serviceAccount",
                 FederationRule.KEY_WITHOUT_EFFECT,
@@ -392,11 +267,7 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
 
 
 RULES = (
-    links_have_two_ends,
-    exports_name_consumers,
-    exports_are_declared_once,
-    exports_fit_the_sample,
-    exports_of_some_pods_of_another_agree,
+    clusters_do_not_import_from_themselves,
     imports_are_consented,
     imports_are_declared_once,
     hosts_mean_one_thing,

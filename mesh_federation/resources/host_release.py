@@ -1,4 +1,4 @@
-"""Who has a host: one object of a cluster at a time, as two of them are undefined in Istio."""
+"""Host release: one object of a cluster owns a host at a time, as the behaviour of two is undefined in Istio."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from mesh_federation.resources.objects import ClusterTarget
 
 
 @dataclass(frozen=True)
-class OwnershipArgs:
-    """What must be known to free a host.
+class HostReleaseArgs:
+    """A host and its next owner.
 
     Attributes:
         host: its name.
@@ -22,7 +22,7 @@ class OwnershipArgs:
         owner: the only object that may have it from now on, as `Kind namespace/name`.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        after: what must exist before: from here until its next owner comes, nobody answers.
+        after: resources that must exist before: nobody answers from here until the next owner exists.
     """
 
     host: str
@@ -33,8 +33,8 @@ class OwnershipArgs:
     after: Sequence[pulumi.Resource]
 
 
-def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Command:
-    """Take a host from whoever had it, at the last moment."""
+def release_host(name: str, args: HostReleaseArgs, parent: pulumi.Resource) -> local.Command:
+    """Delete the stack's objects that own a host, at the last moment."""
     target = args.target
 
     def settings(owner_id: str) -> HostReleaseSettings:
@@ -47,7 +47,7 @@ def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Comma
             owner=args.owner,
         )
 
-    freeing = JobArgs(
+    arguments = JobArgs(
         job=JOB,
         settings=target.owner.apply(settings) if target.owner else settings(""),
         triggers=[target.provider.id],
@@ -55,4 +55,4 @@ def free(name: str, args: OwnershipArgs, parent: pulumi.Resource) -> local.Comma
         target=target,
         after=args.after,
     )
-    return job.run(name, freeing, parent)
+    return job.run(name, arguments, parent)

@@ -1,4 +1,4 @@
-"""Before clusters move to other roots: the last step that was taken, and proof that no proxy is cut off by the next."""
+"""Rotation of roots: the last step that was taken, and the check that the next one cuts off no proxy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
-from components.certificate_authority import Material
 from mesh_federation.jobs import document
 from mesh_federation.jobs.proxy_trust import JOB, ProxyTrustSettings
 from mesh_federation.plan.rotation import TrustState
@@ -20,20 +19,20 @@ _READ = "pulumi:pulumi:readStackOutputs"
 """The engine's own function behind a StackReference, which would be one more resource in every preview."""
 
 
-def left(stack: str, output: str) -> Mapping[str, Mapping[str, Any]]:
-    """Read an output that the last `up` of this stack left; nothing where there was none."""
+def last_outputs(stack: str, output: str) -> Mapping[str, Mapping[str, Any]]:
+    """Read an output of the last `up` of this stack; empty where there was none."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{stack}"
     answer = pulumi.runtime.invoke(_READ, {"name": name}).value
     outputs = answer.get("outputs") if isinstance(answer, Mapping) else None
     return (outputs.get(output) if isinstance(outputs, Mapping) else None) or {}
 
 
-def last(stack: str) -> TrustState:
-    """Read what the last `up` of this stack left; nothing where there was none.
+def last_trust(stack: str) -> TrustState:
+    """Read the trust that the last `up` of this stack established; empty where there was none.
 
-    It is in the stack's output `trust`, so that a preview can tell without asking a cluster.
+    It is in the stack's output `trust`, so that a preview knows it without reaching a cluster.
     """
-    known = {name: each for name, each in left(stack, "trust").items() if "issuer" in each}
+    known = {name: each for name, each in last_outputs(stack, "trust").items() if "issuer" in each}
     return TrustState(
         issuers={name: each["issuer"] for name, each in known.items()},
         accepted={name: frozenset(each["accepted"]) for name, each in known.items()},
@@ -41,25 +40,24 @@ def last(stack: str) -> TrustState:
 
 
 @dataclass(frozen=True)
-class TrustingArgs:
-    """What the proof needs to know.
+class ProxyTrustArgs:
+    """The next authorities, and a cluster whose proxies must go on trusting each other.
 
     Attributes:
-        materials: of all clusters, as they are to be.
-        kubeconfig: of the cluster whose proxies are asked; secret.
-        target: that cluster.
+        fingerprints: of the next authorities of all clusters.
+        kubeconfig: of the cluster; secret.
+        target: the cluster.
     """
 
-    materials: Sequence[Material]
+    fingerprints: Sequence[pulumi.Output[Fingerprints]]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
 
 
-def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
-    """Ask all proxies of a cluster whether the next authorities cut them off; it fails, and nothing changes, if so."""
-    known = pulumi.Output.all(*(material.fingerprints() for material in args.materials))
-    settings = known.apply(_settings)
-    asking = JobArgs(
+def check_proxy_trust(args: ProxyTrustArgs, parent: pulumi.Resource) -> local.Command:
+    """Check all proxies of a cluster; it fails, and nothing changes, if the next authorities would cut one off."""
+    settings = pulumi.Output.all(*args.fingerprints).apply(_settings)
+    arguments = JobArgs(
         job=JOB,
         settings=settings,
         triggers=[args.target.provider.id, settings.apply(document.write)],
@@ -67,7 +65,7 @@ def trusting(args: TrustingArgs, parent: pulumi.Resource) -> local.Command:
         target=args.target,
         after=[],
     )
-    return job.run(f"{args.target.cluster}-trusting", asking, parent)
+    return job.run(f"{args.target.cluster}-trusting", arguments, parent)
 
 
 def _settings(known: Sequence[Fingerprints]) -> ProxyTrustSettings:

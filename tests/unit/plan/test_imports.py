@@ -1,24 +1,21 @@
-"""What exports and imports become."""
+"""Imports: what each mode creates in the importing cluster."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_federation.plan import routing
-from mesh_federation.plan.routing import ExportPlan, ImportPlan, shares
+from mesh_federation.plan.imports import EntriesImport, ImportPlan, LocalImport, shares
+from mesh_federation.plan.istio_api import resolution
+from mesh_federation.plan.objects import object_name
 from mesh_federation.rules.names import LABEL
 from mesh_federation.stack.config import NamespacedName
-from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, federation, link, planned, three, tree
+from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, link, planned, three, tree
 
 ADDRESS = ["172.30.200.9"]
 LOCAL: dict[str, object] = {"as": "local"}
-
-
-def offered(**given: object) -> ExportPlan:
-    [plan] = planned(tree(exports=[export(**given)], imports=[]), "west").exports
-    return plan
 
 
 def imported(declared: Tree | None = None) -> ImportPlan:
@@ -26,40 +23,43 @@ def imported(declared: Tree | None = None) -> ImportPlan:
     return plan
 
 
-def entry(plan: ImportPlan, *addresses: list[str]) -> dict[str, Any]:
-    spec = routing.service_entry(plan, addresses or [ADDRESS] * len(plan.sources))["spec"]
-    assert isinstance(spec, dict)
-    return spec
-
-
-def rule(plan: ImportPlan) -> dict[str, Any]:
-    body = routing.destination_rule(plan)
-    assert body is not None
+def spec_of(plan: ImportPlan, kind: str, *addresses: Sequence[str]) -> dict[str, Any]:
+    known = addresses or [ADDRESS] * len(plan.sources)
+    values = {source.cluster: each for source, each in zip(plan.sources, known, strict=True)}
+    [body] = [planned.filled(values) for planned in plan.objects if planned.kind == kind]
     spec = body["spec"]
     assert isinstance(spec, dict)
     return spec
 
 
-def beside_pods(declared: Tree | None = None) -> ImportPlan:
-    return imported(tree(imports=[link(**LOCAL)]) if declared is None else declared)
+def entry(plan: ImportPlan, *addresses: list[str]) -> dict[str, Any]:
+    return spec_of(plan, "ServiceEntry", *addresses)
 
 
-def entries(plan: ImportPlan) -> dict[str, dict[str, Any]]:
-    """Specs of the WorkloadEntries of an import, by their names, with addresses that tell where they were put."""
-    made = {}
-    for source in plan.sources:
-        for door in range(source.doors):
-            body: Any = routing.workload_entry(plan, source, door, f"{source.cluster} {door}")
-            assert (body["kind"], body["metadata"]["namespace"]) == ("WorkloadEntry", "httpbin")
+def rule(plan: ImportPlan) -> dict[str, Any]:
+    return spec_of(plan, "DestinationRule")
+
+
+def beside_pods(declared: Tree | None = None) -> LocalImport:
+    plan = imported(tree(imports=[link(**LOCAL)]) if declared is None else declared)
+    assert isinstance(plan, LocalImport)
+    return plan
+
+
+def entries(plan: EntriesImport) -> dict[str, dict[str, Any]]:
+    """Specs of the WorkloadEntries of an import, by their names; its n-th source has the addresses 192.0.2.n0, n1..."""
+    values = {
+        source.cluster: [f"192.0.2.{number}{index}" for index in range(source.endpoint_count)]
+        for number, source in enumerate(plan.sources, start=1)
+    }
+    made: dict[str, dict[str, Any]] = {}
+    for each in plan.objects:
+        if each.kind == "WorkloadEntry":
+            body: Any = each.filled(values)
+            assert body["metadata"]["namespace"] == "httpbin"
             assert body["metadata"]["name"] not in made
             made[body["metadata"]["name"]] = body["spec"]
     return made
-
-
-def denied(plan: ExportPlan) -> dict[str, Any]:
-    spec = routing.authorization(plan)["spec"]
-    assert isinstance(spec, dict)
-    return spec
 
 
 @given(st.integers(1, 150))
@@ -72,116 +72,6 @@ def test_equal_shares_sum_to_100_and_differ_by_at_most_one(count: int) -> None:
 @given(st.lists(st.integers(0, 100), min_size=1))
 def test_given_shares_are_kept(weights: list[int]) -> None:
     assert shares(weights) == weights
-
-
-def test_a_gateway_offers_the_exact_host_and_no_wildcard() -> None:
-    spec: Any = routing.gateway(offered())["spec"]
-    [server] = spec["servers"]
-    assert server["hosts"] == ["httpbin.httpbin.svc.cluster.local"]
-    assert server["tls"] == {"mode": "AUTO_PASSTHROUGH"}
-    assert server["port"] == {"number": 15443, "name": "tls", "protocol": "TLS"}
-
-
-def test_foreign_callers_that_are_not_named_are_refused() -> None:
-    spec = denied(offered())
-    assert spec["action"] == "DENY"
-    assert spec["selector"] == {"matchLabels": {"app": "httpbin"}}
-    [source] = [each["source"] for each in spec["rules"][0]["from"]]
-    assert source == {"principals": ["*"], "notPrincipals": ["west.local/*", "east.local/ns/sleep/sa/sleep"]}
-
-
-def test_a_consumer_without_accounts_admits_its_whole_cluster() -> None:
-    source = denied(offered(to=[{"cluster": "east"}]))["rules"][0]["from"][0]["source"]
-    assert source["notPrincipals"] == ["west.local/*", "east.local/*"]
-
-
-ADMIN = {"name": "tcp-admin", "number": 9000, "protocol": "TCP", "targetPort": 9001}
-ALL_SLEEPS = ["*", "west.local/*", "east.local/ns/sleep/sa/sleep"]
-
-
-def refused(spec: dict[str, Any]) -> list[list[str]]:
-    """Each rule of a DENY: who is meant, who is not, then the ports that it is about, where it names any."""
-    rules = []
-    for rule in spec["rules"]:
-        [source] = [each["source"] for each in rule["from"]]
-        assert set(source) == {"principals", "notPrincipals"}
-        operations = [each["operation"] for each in rule.get("to", [])]
-        told = [f"{key} {' '.join(ports)}" for operation in operations for key, ports in operation.items()]
-        rules.append([*source["principals"], *source["notPrincipals"], *told])
-    return rules
-
-
-def test_no_foreign_caller_reaches_a_port_of_the_pods_that_the_export_does_not_list() -> None:
-    assert refused(denied(offered())) == [ALL_SLEEPS, ["*", "west.local/*", "notPorts 8000"]]
-    assert refused(denied(offered(ports=[HTTP, ADMIN])))[1:] == [["*", "west.local/*", "notPorts 8000 9001"]]
-
-
-def test_ports_are_those_of_the_pods_as_the_sample_has_them_where_it_runs() -> None:
-    declared = tree(workloads=[{"cluster": "west", "sample": "httpbin"}])
-    [plan] = planned(declared, "west").exports
-    assert (plan.targets, plan.on_sample) == ((8080,), True)
-    assert refused(denied(plan))[1:] == [["*", "west.local/*", "notPorts 8080"]]
-    assert offered().on_sample is False
-
-
-def same_pods(**of_other: object) -> tuple[ExportPlan, ExportPlan]:
-    """Two Services of west that select the same pods, exported to different callers."""
-    other = {"service": "httpbin/admin", "selector": {"app": "httpbin"}, "ports": [ADMIN], **of_other}
-    to = [{"cluster": "east", "serviceAccounts": ["admin/admin"]}]
-    both = [export(), export(**{"to": to, **other})]
-    admin, httpbin = planned(tree(exports=both), "west").exports
-    return httpbin, admin
-
-
-def test_exports_of_the_same_pods_do_not_refuse_each_others_callers() -> None:
-    httpbin, admin = same_pods()
-    assert denied(httpbin) == denied(admin)
-    assert refused(denied(httpbin)) == [
-        [*ALL_SLEEPS, "ports 8000"],
-        ["*", "west.local/*", "east.local/ns/admin/sa/admin", "ports 9001"],
-        ["*", "west.local/*", "notPorts 8000 9001"],
-    ]
-
-
-def test_on_one_port_of_the_same_pods_the_callers_of_both_exports_are_admitted() -> None:
-    httpbin, admin = same_pods(ports=[HTTP])
-    assert denied(httpbin) == denied(admin)
-    named = ["*", "west.local/*", "east.local/ns/admin/sa/admin", "east.local/ns/sleep/sa/sleep"]
-    assert refused(denied(httpbin)) == [named, ["*", "west.local/*", "notPorts 8000"]]
-
-
-def test_exports_of_other_pods_say_nothing_of_each_other() -> None:
-    httpbin, admin = same_pods(selector={"app": "admin"})
-    assert refused(denied(httpbin)) == [ALL_SLEEPS, ["*", "west.local/*", "notPorts 8000"]]
-    assert refused(denied(admin))[1:] == [["*", "west.local/*", "notPorts 9001"]]
-
-
-def test_the_whole_mesh_refuses_foreign_callers_whom_no_export_names_whatever_labels_pods_have() -> None:
-    plan = planned(tree(exports=[export(), export(service="shop/web", ports=[ADMIN])]), "west")
-    body = plan.foreign_callers
-    assert body["metadata"] == {"name": "foreign-callers", "namespace": "istio-system"}
-    spec = body["spec"]
-    assert isinstance(spec, dict) and "selector" not in spec and spec["action"] == "DENY"
-    assert refused(spec) == [ALL_SLEEPS, ["*", "west.local/*", "notPorts 8000 9001"]]
-    assert body in plan.objects
-
-
-def test_a_mesh_that_exports_nothing_refuses_every_foreign_caller() -> None:
-    spec = planned(tree(), "east").foreign_callers["spec"]
-    assert isinstance(spec, dict)
-    assert refused(spec) == [["*", "east.local/*"]]
-
-
-def test_an_export_to_nobody_admits_no_foreigner() -> None:
-    both = federation(exports=[], imports=[])
-    assert routing.exports(both, "west") == []
-
-
-def test_policies_do_not_change_with_the_order_of_accounts() -> None:
-    accounts = ["b/b", "a/a", "c/c"]
-    one = offered(to=[{"cluster": "east", "serviceAccounts": accounts}])
-    other = offered(to=[{"cluster": "east", "serviceAccounts": accounts[::-1]}])
-    assert routing.authorization(one) == routing.authorization(other)
 
 
 def test_an_import_is_seen_only_where_the_export_names_callers() -> None:
@@ -245,13 +135,13 @@ def test_importers_pin_the_identity_of_each_source() -> None:
 )
 def test_host_names_of_gateways_are_resolved_and_addresses_are_not(addresses: list[list[str]], expected: str) -> None:
     plan = imported()
-    assert routing.resolution(addresses) == expected
+    assert resolution(*addresses) == expected
     assert entry(plan, *addresses)["resolution"] == expected
     assert len(entry(plan, *addresses)["endpoints"]) == len(addresses[0])
 
 
 def test_no_rule_is_made_where_none_is_asked_for() -> None:
-    assert routing.destination_rule(imported()) is None
+    assert imported().destination_rule is None
 
 
 @pytest.mark.parametrize("failover", [{}, {"to": "north"}, {"consecutiveErrors": 7}])
@@ -288,7 +178,7 @@ def test_another_gateway_port_is_used_on_both_sides() -> None:
     clusters = {"east": cluster(10), "west": cluster(30, gateway={"port": 16443})}
     declared = tree(clusters=clusters)
     [export_plan] = planned(declared, "west").exports
-    spec: Any = routing.gateway(export_plan)["spec"]
+    spec: Any = export_plan.objects[1].body["spec"]
     assert spec["servers"][0]["port"]["number"] == 16443
     assert entry(imported(declared))["endpoints"][0]["ports"] == {"http": 16443}
 
@@ -297,7 +187,7 @@ def test_remote_instances_join_the_local_service_by_its_labels_and_port_names() 
     ports = tree(exports=[export(ports=[HTTP, GRPC])], imports=[link(**LOCAL)])
     assert entries(beside_pods(ports)) == {
         "import-httpbin-httpbin-west": {
-            "address": "west 0",
+            "address": "192.0.2.10",
             "ports": {"http": 15443, "grpc": 15443},
             "network": "west-network",
             "locality": "west",
@@ -307,9 +197,8 @@ def test_remote_instances_join_the_local_service_by_its_labels_and_port_names() 
 
 
 def test_an_import_as_local_makes_no_service_entry_and_no_service() -> None:
-    kinds = [body["kind"] for body in routing.opened(beside_pods())]
-    assert sorted(map(str, kinds)) == ["DestinationRule", "WorkloadEntry"]
-    assert [body["kind"] for body in routing.opened(imported())] == ["ServiceEntry"]
+    assert sorted(each.kind for each in beside_pods().objects) == ["DestinationRule", "WorkloadEntry"]
+    assert [each.kind for each in imported().objects] == ["ServiceEntry"]
 
 
 def test_every_gateway_address_of_every_source_is_an_instance() -> None:
@@ -318,9 +207,9 @@ def test_every_gateway_address_of_every_source_is_an_instance() -> None:
     declared["clusters"]["west"] = cluster(30, **existing)
     found = {name: spec["address"] for name, spec in entries(beside_pods(declared)).items()}
     assert found == {
-        "import-httpbin-httpbin-north": "north 0",
-        "import-httpbin-httpbin-west": "west 0",
-        "import-httpbin-httpbin-west-2": "west 1",
+        "import-httpbin-httpbin-north": "192.0.2.10",
+        "import-httpbin-httpbin-west": "192.0.2.20",
+        "import-httpbin-httpbin-west-2": "192.0.2.21",
     }
 
 
@@ -333,11 +222,11 @@ def test_a_gateway_whose_addresses_only_a_running_service_tells_counts_as_one() 
 def test_a_host_name_never_becomes_an_endpoint_of_a_service() -> None:
     plan = beside_pods()
     [source] = plan.sources
-    assert routing.entry_address(plan, source, "192.0.2.1") == "192.0.2.1"
+    assert plan.entry_address(source, "192.0.2.1") == "192.0.2.1"
     with pytest.raises(
         ValueError, match=r"gateway of west got the host name lb\.example\.com(.|\n)*-> give that gateway"
     ):
-        routing.entry_address(plan, source, "lb.example.com")
+        plan.entry_address(source, "lb.example.com")
 
 
 NAME = st.from_regex(r"[a-z]([a-z-]{0,20}[a-z])?", fullmatch=True)
@@ -347,7 +236,7 @@ NAME = st.from_regex(r"[a-z]([a-z-]{0,20}[a-z])?", fullmatch=True)
 def test_names_of_entries_are_labels_and_differ_where_their_services_or_sources_do(
     told: list[tuple[str, str, str]],
 ) -> None:
-    names = [routing.object_name("import", NamespacedName(space, name), source) for space, name, source in told]
+    names = [object_name("import", NamespacedName(space, name), source) for space, name, source in told]
     assert len(set(names)) == 2
     assert all(LABEL.fullmatch(name) and len(name) <= 63 for name in names)
 
@@ -376,7 +265,9 @@ def test_local_pods_run_as_the_export_says_unless_the_import_names_an_account(
 
 
 def test_the_rule_of_a_local_service_stands_beside_it_and_holds_for_every_caller() -> None:
-    body: Any = routing.destination_rule(beside_pods())
+    rule = beside_pods().destination_rule
+    assert rule is not None
+    body: Any = rule.body
     assert body["metadata"] == {"name": "import-httpbin-httpbin", "namespace": "httpbin"}
     assert body["spec"]["exportTo"] == ["*"]
     assert body["spec"]["host"] == "httpbin.httpbin.svc.cluster.local"
@@ -397,7 +288,7 @@ def shared_out(plan: ImportPlan) -> dict[str, int]:
     return to
 
 
-def weighed(north: int, west: int) -> ImportPlan:
+def weighed(north: int, west: int) -> LocalImport:
     declared = three(**LOCAL)
     declared["imports"][0]["weight"] = west
     declared["imports"][1]["weight"] = north
@@ -455,12 +346,8 @@ def test_a_remote_source_of_weight_0_is_called_by_nobody() -> None:
 
 
 def test_objects_of_a_cluster_name_every_object_of_its_imports() -> None:
-    def named(objects: list[routing.Body]) -> set[tuple[object, object]]:
-        metadata: list[tuple[Any, Any]] = [(body["kind"], body["metadata"]) for body in objects]
-        return {(kind, data["name"]) for kind, data in metadata}
-
-    assert named(planned(three(**LOCAL)).objects) >= {
-        ("WorkloadEntry", "import-httpbin-httpbin-north"),
-        ("WorkloadEntry", "import-httpbin-httpbin-west"),
-        ("DestinationRule", "import-httpbin-httpbin"),
+    assert {each.name for each in planned(three(**LOCAL)).objects} >= {
+        "WorkloadEntry httpbin/import-httpbin-httpbin-north",
+        "WorkloadEntry httpbin/import-httpbin-httpbin-west",
+        "DestinationRule httpbin/import-httpbin-httpbin",
     }

@@ -106,8 +106,8 @@ _FLAGS = (
 """Arguments of istiod for what the stack file decides."""
 
 
-def _below(place: tuple[str, ...], decided: Iterable[_Reserved]) -> tuple[_Reserved, ...]:
-    return tuple(_Reserved((*place, *each.keys), each.why, each.instead, each.harmless) for each in decided)
+def _below(section: tuple[str, ...], reserved: Iterable[_Reserved]) -> tuple[_Reserved, ...]:
+    return tuple(_Reserved((*section, *each.keys), each.why, each.instead, each.harmless) for each in reserved)
 
 
 _ANY_CHART = (

@@ -124,7 +124,7 @@ def _authority(cluster: str, root: str = "root") -> Authority:
     return {"certificate": _certificate(cluster, root), "key": _private(_key(cluster)), "root": _root(root)}
 
 
-def _findings(tree: dict[str, object], base: Path | None = None) -> tuple[Problem, ...]:
+def _problems(tree: dict[str, object], base: Path | None = None) -> tuple[Problem, ...]:
     try:
         loader.parse(tree, base=base)
     except InvalidModel as invalid:
@@ -137,9 +137,9 @@ def _tree(east: Authority, west: Authority | None = None, **more: object) -> dic
     return {"trust": {"model": "provided", "provided": provided}, "clusters": {"east": {}, "west": {}}, **more}
 
 
-def test_sound_authorities_give_no_finding() -> None:
-    assert _findings(_tree(_authority("east"))) == ()
-    assert _findings(_tree(_authority("east"), _authority("west", "other root"))) == ()
+def test_sound_authorities_give_no_problem() -> None:
+    assert _problems(_tree(_authority("east"))) == ()
+    assert _problems(_tree(_authority("east"), _authority("west", "other root"))) == ()
 
 
 def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_authorities_may_come_from_files_beside_the_stack_file(tmp_path: Path) -
             (tmp_path / f"{cluster}-{name}.pem").write_text(str(text))
             authority[name] = f"{cluster}-{name}.pem"
     tree = _tree(files["east"], files["west"])
-    assert _findings(tree, tmp_path) == ()
+    assert _problems(tree, tmp_path) == ()
     config = {"config": {KEY: tree}}
     (tmp_path / "Pulumi.test.yaml").write_text(json.dumps(config))
     assert loader.read(tmp_path / "Pulumi.test.yaml").trust.provided["east"].root.startswith("-----BEGIN")
@@ -170,11 +170,11 @@ def _deep(**changed: str) -> Authority:
 
 def test_a_chain_of_any_depth_leads_from_the_certificate_to_the_root() -> None:
     one = _authority("east", "middle") | {"root": _root(), "chain": _certificate("middle", "root")}
-    assert _findings(_tree(one)) == ()
-    assert _findings(_tree(_deep())) == ()
+    assert _problems(_tree(one)) == ()
+    assert _problems(_tree(_deep())) == ()
     with_root = _deep()
     with_root["chain"] = f"{with_root['chain']}{with_root['root']}"
-    assert _findings(_tree(with_root)) == (), "cert-chain.pem as Istio has it ends with the root"
+    assert _problems(_tree(with_root)) == (), "cert-chain.pem as Istio has it ends with the root"
 
 
 BROKEN: dict[str, Callable[[], Authority]] = {
@@ -202,9 +202,9 @@ def _of_kind(kind: str) -> Authority:
 
 
 @pytest.mark.parametrize("rule", BROKEN)
-def test_one_fault_gives_one_finding_that_shows_no_key(rule: str) -> None:
-    found = _findings(_tree(_authority("east") | BROKEN[rule]()))
-    assert [finding.rule for finding in found] == [rule]
+def test_one_fault_gives_one_problem_that_shows_no_key(rule: str) -> None:
+    found = _problems(_tree(_authority("east") | BROKEN[rule]()))
+    assert [problem.rule for problem in found] == [rule]
     assert found[0].where.startswith("trust.provided.east.")
     assert "PRIVATE KEY-----" not in str(found)
 
@@ -220,18 +220,18 @@ def test_one_fault_gives_one_finding_that_shows_no_key(rule: str) -> None:
         "a\0b",
     ],
 )
-def test_damaged_keys_are_findings(text: str) -> None:
-    assert {f.where for f in _findings(_tree(_authority("east") | {"key": text}))} == {"trust.provided.east.key"}
+def test_damaged_keys_are_problems(text: str) -> None:
+    assert {f.where for f in _problems(_tree(_authority("east") | {"key": text}))} == {"trust.provided.east.key"}
 
 
-def test_a_damaged_certificate_is_a_finding() -> None:
+def test_a_damaged_certificate_is_a_problem() -> None:
     text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    found = _findings(_tree(_authority("east") | {"certificate": text, "root": text}))
-    assert {finding.rule for finding in found} == {"provided-not-pem"}
+    found = _problems(_tree(_authority("east") | {"certificate": text, "root": text}))
+    assert {problem.rule for problem in found} == {"provided-not-pem"}
 
 
 def _reported(east: Authority) -> list[tuple[str, str, str]]:
-    found = _findings(_tree(east))
+    found = _problems(_tree(east))
     return [(f.where.removeprefix("trust.provided.east."), f.rule, f.what) for f in found]
 
 
@@ -246,7 +246,7 @@ FAULTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("rule", FAULTS)
 @pytest.mark.parametrize("step", ["east", "low", "middle", "high", "root"])
-def test_a_fault_of_any_certificate_on_the_way_to_the_root_is_one_finding_that_names_it(step: str, rule: str) -> None:
+def test_a_fault_of_any_certificate_on_the_way_to_the_root_is_one_problem_that_names_it(step: str, rule: str) -> None:
     steps = {"east": "low", "low": "middle", "middle": "high", "high": "root", "root": "root"}
     key = {"east": "certificate", "root": "root"}.get(step, "chain")
     [(where, reported, problem)] = _reported(_deep(**{step: _certificate(step, steps[step], **FAULTS[rule])}))  # type: ignore[arg-type]
@@ -397,25 +397,25 @@ def test_a_certificate_with_an_extension_twice_is_damaged() -> None:
 def test_two_roots_of_one_name_are_refused(identifiers: bool) -> None:
     other = {"certificate": _certificate("west", "root", signer="other"), "key": _private(_key("west"))}
     root = _certificate("root", "root", key="other", signer="other", identifiers=identifiers)
-    [found] = _findings(_tree(_authority("east"), {**other, "root": root}))
+    [found] = _problems(_tree(_authority("east"), {**other, "root": root}))
     assert (found.where, found.rule) == ("trust.provided.west.root", "same-root-dn")
     assert "without key identifiers the order of the bundle decides" in found.what
 
 
 def test_a_root_that_was_renewed_with_its_key_is_no_other_root() -> None:
     east, west = _authority("east"), _authority("west") | {"root": _certificate("root", "root", years=60)}
-    assert _findings(_tree(east, west)) == ()
+    assert _problems(_tree(east, west)) == ()
 
 
 def test_one_mesh_has_one_root() -> None:
     tree = _tree(_authority("east"), _authority("west", "other root"))
     one = {"meshID": "mesh1", "trustDomain": "mesh.local"}
-    assert [f.rule for f in _findings({**tree, "clusters": {"east": one, "west": one}})] == ["mesh-of-two-roots"]
-    assert _findings({**_tree(_authority("east")), "clusters": {"east": one, "west": one}}) == ()
+    assert [f.rule for f in _problems({**tree, "clusters": {"east": one, "west": one}})] == ["mesh-of-two-roots"]
+    assert _problems({**_tree(_authority("east")), "clusters": {"east": one, "west": one}}) == ()
 
 
 def test_encrypted_parts_are_left_out_of_the_checks() -> None:
     sealed = {"secure": "v1:abc"}
-    assert _findings(_tree(_authority("east") | {"key": sealed})) == ()
-    assert _findings(_tree({"certificate": sealed, "key": sealed, "root": sealed, "chain": sealed})) == ()
-    assert _findings(_tree(_deep() | {"chain": sealed})) == (), "nobody knows whether it reaches the root"
+    assert _problems(_tree(_authority("east") | {"key": sealed})) == ()
+    assert _problems(_tree({"certificate": sealed, "key": sealed, "root": sealed, "chain": sealed})) == ()
+    assert _problems(_tree(_deep() | {"chain": sealed})) == (), "nobody knows whether it reaches the root"
