@@ -41,7 +41,7 @@ validate: ## Check the stack file of STACK
 trust: ## Explain the certificate hierarchy of STACK and its limits
 	@./mesh trust --stack="$$STACK" $(laid)
 
-doctor: ## Show what is installed, and what is missing for which provisioner
+doctor: ## Show what is installed, and what is missing for which provider
 	@./mesh doctor
 
 install: ## Install the toolchain

@@ -8,6 +8,7 @@ import pulumi
 from components.federation import Federation, FederationArgs
 from mesh_federation.loader import parse, with_overlay
 from mesh_federation.plan.federation import plan
+from mesh_federation.plan.root_identity import EarlierVersion
 from mesh_federation.plan.rotation import check_step, trust_state
 from mesh_federation.resources import existing
 from mesh_federation.resources.rotation import last_outputs, last_trust
@@ -25,8 +26,8 @@ try:
         check_step(last_trust(stack), trust_state(planned.trust))
         recorded = existing.recorded(last_outputs(stack, "clusters"))
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
-except InvalidModel as invalid:
-    raise pulumi.RunError(str(invalid)) from None
+except (InvalidModel, EarlierVersion) as error:
+    raise pulumi.RunError(str(error)) from None
 
 federation = Federation("federation", FederationArgs(planned, stack, recorded))
 pulumi.export("clusters", federation.clusters)

@@ -11,6 +11,7 @@ from mesh_federation.plan import expiry, trust
 from mesh_federation.plan.expiry import Ending
 from mesh_federation.plan.istio_install import CERTIFICATE_FILES
 from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.plan.root_identity import VERSION, serialize
 from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Key, ProvidedAuthority
@@ -183,8 +184,8 @@ def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[
         assert isinstance(ending, Ending)
         if ending.days_left < plan.warn_days:
             pulumi.warn(f"{cluster}: {ending.name} ends on {ending.date}: {RENEW}")
-        words = {"issuer": plan.issuers[cluster], "accepted": list(plan.accepted)}
-        return {**prints, **words, "ends": ending.date, "endsFirst": ending.name}
+        roots = {"issuer": serialize(plan.issuers[cluster]), "accepted": [serialize(each) for each in plan.accepted]}
+        return {"version": VERSION, **prints, **roots, "ends": ending.date, "endsFirst": ending.name}
 
     return pulumi.Output.all(material.fingerprints(), material.first_to_end()).apply(recorded)
 

@@ -48,13 +48,19 @@ class Machine:
     tools: Mapping[str, str | None]
 
 
-def doctor(console: Console) -> int:
-    """Print what is installed and what is missing; returns 0 if the default provider can run."""
-    host = Host.current()
+def doctor(console: Console, host: Host | None = None, machine: Machine | None = None) -> int:
+    """Print what is installed and what is missing; returns 0 if the default provider can run.
+
+    Args:
+        console: for the output.
+        host: the machine to install on; default: this one.
+        machine: its kernel, Docker and programs; default: those of this one.
+    """
+    host = host or Host.current()
     try:
         pinned = pins.load(host)
         found = survey(pinned, pinned.pieces, host)
-        machine = look(host)
+        machine = machine or look(host)
     except (ToolchainError, OSError, ValueError) as error:
         console.print(f"[red]error:[/red] {escape(str(error))}")
         return 1
@@ -183,8 +189,8 @@ def _providers(lacks: Mapping[str, list[Problem]], doubts: Mapping[str, list[Pro
     table = Table("provider", "state", "missing or low", title="\nProviders", title_justify="left", box=None)
     for name, group in lacks.items():
         label = f"{name} (default)" if name == DEFAULT else name
-        told = "; ".join(lack.what for lack in (*group, *doubts[name]))
-        table.add_row(label, _state(group, doubts[name]), escape(told))
+        missing = "; ".join(lack.what for lack in (*group, *doubts[name]))
+        table.add_row(label, _state(group, doubts[name]), escape(missing))
     return table
 
 

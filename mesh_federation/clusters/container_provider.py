@@ -220,4 +220,4 @@ def _labels(settings: ProviderSettings) -> Mapping[str, str]:
 def _refuse_without_memory(name: str) -> None:
     shortage = machine_limits.memory(machine_limits.read())
     if shortage and shortage.fatal:
-        sys.exit(str(Problem("", "machine-limits", f"cluster {name} is not begun: {shortage.what}", shortage.fix)))
+        sys.exit(str(Problem("", "machine-limits", f"cluster {name} is not created: {shortage.what}", shortage.fix)))

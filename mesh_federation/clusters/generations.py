@@ -39,7 +39,7 @@ def logical(name: str) -> str:
 def let_importers_move(cluster: LocalCluster) -> None:
     """Wait until nobody calls a cluster that was replaced, before it is removed.
 
-    Its importers were told of the successor just now, and calls on their way still end here. A cluster that is removed
+    Its importers learned of the successor just now, and calls in flight still end here. A cluster that is removed
     for good has no successor, so nothing waits then.
     """
     current = kubeconfigs.current(cluster.workdir.home, cluster.settings.stack, cluster.logical)

@@ -15,7 +15,7 @@ TAKEN = (
 """What Docker says: a container has the port; a program has it; the same since Docker 28."""
 
 
-def taken(words: str) -> int | None:
+def unavailable(words: str) -> int | None:
     """Return the port that could not be published, by what Docker said."""
     found = next(filter(None, (re.search(pattern, words) for pattern in TAKEN)), None)
     return int(found[1]) if found else None

@@ -129,12 +129,12 @@ def _refuse_what_cannot_work(cluster: LocalCluster) -> None:
     home = cluster.workdir.home
     if odd := next((character for character in str(home) if character in UNUSABLE), ""):
         sys.exit(
-            f"cluster {cluster.name} is not begun: kwok cannot work in {home}, because of the {odd} in its name\n"
+            f"cluster {cluster.name} is not created: kwok cannot work in {home}, because of the {odd} in its name\n"
             "  -> rename the folder, or set MESH_HOME to one without"
         )
     home.mkdir(parents=True, exist_ok=True)
     if shortage := machine_limits.disk(home):
-        sys.exit(f"cluster {cluster.name} is not begun: {shortage.what}\n  -> {shortage.fix}")
+        sys.exit(f"cluster {cluster.name} is not created: {shortage.what}\n  -> {shortage.fix}")
 
 
 def _restore_kubeconfig(cluster: LocalCluster) -> None:

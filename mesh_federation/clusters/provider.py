@@ -91,7 +91,7 @@ class Provider(ABC):
         """
 
     def update(self, cluster: LocalCluster, previous: str) -> None:
-        """Follow a change of the settings of a cluster; only providers whose clusters are not ours are asked to.
+        """Follow a change of the settings of a cluster; called only if clusters are not `ours`.
 
         Args:
             cluster: which.
@@ -100,7 +100,7 @@ class Provider(ABC):
         raise NotImplementedError
 
     def ready(self, cluster: LocalCluster) -> None:
-        """Wait until the nodes of a new cluster are ready; only providers whose nodes boot are asked to."""
+        """Wait until the nodes of a new cluster are ready; called only if nodes have to boot (`boots`)."""
         raise NotImplementedError
 
     @abstractmethod

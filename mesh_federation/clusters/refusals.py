@@ -79,7 +79,7 @@ def explain(cluster: LocalCluster, failed: ProcessResult, missing: MissingImage 
         missing: the image that it could not get.
         label: by which it marks containers.
     """
-    port = host_ports.taken(failed.stderr)
+    port = host_ports.unavailable(failed.stderr)
     if port in {mapping.host for mapping in cluster.spec.ports}:
         sys.exit(str(host_ports.conflict(cluster, port, label)))
     if docker.known_problem(failed.stderr):

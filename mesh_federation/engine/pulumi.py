@@ -1,4 +1,4 @@
-"""Runs the Pulumi engine on one stack, and clears what a killed run leaves in its way."""
+"""Runs the Pulumi engine on one stack, and removes what a killed run left."""
 
 import contextlib
 import json
@@ -25,6 +25,7 @@ from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.jobs.crds import CrdsSettings
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, parse
 from mesh_federation.jobs.remote_reader import RemoteReaderSettings
+from mesh_federation.plan.root_identity import VERSION, EarlierVersion
 from mesh_federation.process import ProcessResult
 from mesh_federation.stack import files, yaml_reader
 from mesh_federation.stack.problem import Problem, ProblemError
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 ANSWER_SECONDS = 300
-"""For an answer of the engine; a preview takes a few on an idle machine, and a minute on a very busy one."""
+"""Time limit of a command of the engine; a preview takes seconds on an idle machine, a minute on a busy one."""
 Settings = TypeVar("Settings", bound="DataclassInstance")
+COMMAND_TYPE, STACK_TYPE = "command:local:Command", "pulumi:pulumi:Stack"
+EARLIER_JOBS = "components.provisioners."
+"""Part of the command lines of jobs before the contract of today."""
 WORKERS = ("pulumi-resource-", "pulumi-language-")
-"""How the names begin of what an engine starts and talks to."""
+"""Prefixes of the names of plugins and language hosts."""
 
 
 class EngineError(ProblemError):
@@ -50,7 +54,7 @@ class EngineError(ProblemError):
 
 @dataclass(frozen=True)
 class RecordedCluster:
-    """A cluster as the stack's state has it.
+    """A cluster in the stack's state.
 
     Attributes:
         urn: of the command that made it.
@@ -75,18 +79,18 @@ class RecordedCluster:
 
     @property
     def logical(self) -> str:
-        """The name under which people declared it."""
+        """The declared name."""
         return self.settings.logical
 
     @property
     def is_existing(self) -> bool:
-        """Say whether somebody else made it."""
+        """Whether the stack did not create it."""
         return not PROVIDERS[self.job.name].ours
 
 
 @dataclass(frozen=True)
 class RecordedDefinitions:
-    """Custom resource definitions that were applied to a cluster, as the stack's state has it.
+    """Custom resource definitions of a cluster in the stack's state.
 
     Attributes:
         urn: of the command that applied them.
@@ -99,12 +103,12 @@ class RecordedDefinitions:
 
 @dataclass(frozen=True)
 class RecordedToken:
-    """A token with which one cluster's istiod reads another, as the stack's state has it.
+    """A token in the stack's state, with which istiod of one cluster reads another.
 
     Attributes:
-        urn: of the command that asked for it.
-        settings: of the job that requests it.
-        made: when.
+        urn: URN of the command that requested it.
+        settings: settings of the job that requests it.
+        made: when it was requested.
     """
 
     urn: str
@@ -114,11 +118,11 @@ class RecordedToken:
 
 @dataclass(frozen=True)
 class Engine:
-    """Pulumi, for one stack of one checkout.
+    """Pulumi for one stack of one checkout.
 
     Attributes:
         workspace: the checkout.
-        toolchain: where its programs are.
+        toolchain: the installed programs.
         stack: name of the stack.
     """
 
@@ -134,10 +138,10 @@ class Engine:
     def stream(self, *arguments: str) -> int:
         """Run Pulumi on the stack with the user's terminal; returns its exit status.
 
-        Ctrl-C reaches the engine, which ends what it has begun; this process waits for it.
+        Ctrl-C reaches the engine, which completes what it has started; this process waits for it.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not come to its end.
+            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not complete the run.
         """
         with self._scratch() as scratch:
             return self._streamed(arguments, self._config(), scratch)
@@ -145,11 +149,11 @@ class Engine:
     def destroy(self, *flags: str) -> int:
         """Remove what the last run left, with the user's terminal; returns the engine's exit status.
 
-        Only the salt matters of what the stack file says, so one that is broken or gone by now keeps nothing alive. The
-        engine's copy of it stays as it is, for what follows if this does not come to its end.
+        Only the salt of the stack file is needed, so that a missing or invalid stack file does not prevent it. The
+        engine's copy of the stack file stays unchanged, for another attempt if this one does not complete.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not come to its end.
+            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not complete the run.
         """
         with self._scratch() as scratch:
             salts = _salts(_text(self.workspace.stack_file(self.stack))) or _salts(_text(self._config()))
@@ -171,7 +175,7 @@ class Engine:
         return status
 
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
-        """Make a folder that goes with the run: the Kubernetes provider leaves kubeconfigs in its TMPDIR."""
+        """Create a folder that is deleted after the run: the Kubernetes provider leaves kubeconfigs in its TMPDIR."""
         self._scratches().mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=self._scratches(), ignore_cleanup_errors=True)
 
@@ -179,7 +183,7 @@ class Engine:
         return self.workspace.home / "runs" / self.stack
 
     def ask(self, *arguments: str) -> str:
-        """Run Pulumi quietly and return what it prints.
+        """Run Pulumi without a terminal and return its output.
 
         Raises:
             EngineError: it failed.
@@ -191,7 +195,7 @@ class Engine:
         try:
             done = process.run(command, environment=environment, folder=folder, timeout=ANSWER_SECONDS)
         except process.ProgramTimeout:
-            raise EngineError(f"pulumi {arguments[0]} did not come to an end in {ANSWER_SECONDS} s") from None
+            raise EngineError(f"pulumi {arguments[0]} did not end within {ANSWER_SECONDS} s") from None
         if done.returncode:
             raise EngineError((done.stderr.strip() or done.stdout.strip()).removeprefix("error: "))
         return done.stdout
@@ -216,7 +220,7 @@ class Engine:
         )
 
     def steps(self, *arguments: str) -> list[Step]:
-        """Return what a preview of the stack would do, resource by resource; the stack must be open.
+        """Return the steps of a preview of the stack, which must be open.
 
         Raises:
             EngineError: it failed.
@@ -230,16 +234,16 @@ class Engine:
         return [_step(each) for each in found]
 
     def exists(self) -> bool:
-        """Say whether the backend has the stack."""
+        """Return whether the backend has the stack."""
         if self.workspace.uses_own_state():
             return self.workspace.own_state(self.stack) is not None
         stacks = json.loads(self.ask("stack", "ls", "--json", f"--project={PROJECT}"))
         return any(entry["name"].split("/")[-1] == self.stack for entry in stacks)
 
     def open(self) -> None:
-        """Make the stack if there is none, and give the engine the stack file as it is now.
+        """Create the stack if necessary, and give the engine the current stack file.
 
-        The salt of the stack's secrets goes into the engine's copy: a checkout stays as it was committed.
+        The salt of the stack's secrets is written into the engine's copy, so that the checkout stays unchanged.
         """
         declared = self.workspace.stack_file(self.stack).read_text(encoding="utf-8")
         copy = self._config()
@@ -252,12 +256,12 @@ class Engine:
         copy.write_text("\n".join([*lines, *_salts(_text(copy)), ""]), encoding="utf-8")
 
     def close(self) -> None:
-        """Forget the stack, with what the engine and runs that were killed leave of it."""
+        """Delete the stack, with what the engine and killed runs left of it."""
         self.ask("stack", "rm", self.stack, "--yes", "--preserve-config")
         self.forsake()
 
     def forsake(self) -> None:
-        """Forget a stack without asking the engine, which may not be able to read its state."""
+        """Delete a stack without the engine, which may be unable to read its state."""
         self._config().unlink(missing_ok=True)
         self.workspace.backend_note(self.stack).unlink(missing_ok=True)
         shutil.rmtree(self._scratches(), ignore_errors=True)
@@ -269,9 +273,9 @@ class Engine:
         return self.workspace.projects / f"Pulumi.{self.stack}.yaml"
 
     def clear_stale_lock(self) -> list[int]:
-        """Cancel the locks of engines that are gone; returns their process ids.
+        """Cancel the locks of engines that no longer run; returns their process ids.
 
-        A killed engine keeps its lock in a file backend, and every later run would be refused.
+        A killed engine leaves its lock in a file backend, which would refuse every later run.
         """
         holders = self._holders()
         if not holders or any(runs for _, runs in holders):  # cancelling drops all locks, a live engine's too
@@ -281,13 +285,13 @@ class Engine:
         return [pid for pid, _ in holders]
 
     def at_work(self) -> list[int]:
-        """Return the process ids of engines that change the stack now."""
+        """Return the process ids of engines that are changing the stack."""
         return [pid for pid, runs in self._holders() if runs]
 
     def end_workers(self) -> None:
-        """End what a killed engine of this checkout left: plugins and language hosts, which nobody talks to any more.
+        """End the plugins and language hosts that a killed engine of this checkout left.
 
-        A worker of an engine that lives, of this stack or another, has it among its parents.
+        Workers of running engines are spared: they have the engine among their parents.
         """
         left = [worker for worker in psutil.process_iter() if _is_left(worker, str(self.workspace.pulumi_home))]
         for worker in left:
@@ -298,7 +302,7 @@ class Engine:
     def _holders(self) -> list[tuple[int, bool]]:
         holders = []
         for lock in self._locks():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # taken or given back just now
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # acquired or released just now
                 holders.append(_holder(lock))
         return holders
 
@@ -308,7 +312,7 @@ class Engine:
         return list((self.workspace.state() / ".pulumi" / "locks").glob(f"**/{PROJECT}/{self.stack}/*.json"))
 
     def recorded_clusters(self) -> list[RecordedCluster]:
-        """Return the clusters that the stack's state has, old generations among them."""
+        """Return the clusters in the stack's state, including old generations."""
         commands = self._commands()
         written = [_settings(kubeconfig.JOB, command) for command in commands if _writes_kubeconfig(command)]
         by_cluster = {settings.name: settings for settings in written}
@@ -316,29 +320,29 @@ class Engine:
         return [_recorded(command, job, by_cluster) for command, job in made if job]
 
     def recorded_uids(self, namespace: str) -> dict[str, str]:
-        """Return, by cluster, the UID of a namespace that the stack's state has."""
+        """Return the UID of a namespace in the stack's state, by cluster."""
         names = {resource["urn"].rpartition("::")[2]: resource for resource in self._resources()}
         uids = {name: (each.get("outputs") or {}).get("metadata", {}).get("uid", "") for name, each in names.items()}
         ending = f":{namespace}"
         return {name.removesuffix(ending): uid for name, uid in uids.items() if name.endswith(ending) and uid}
 
     def recorded_tokens(self) -> list[RecordedToken]:
-        """Return the tokens of endpoint discovery that the stack's state has."""
+        """Return the tokens of endpoint discovery in the stack's state."""
         return [_token(command) for command in self._commands() if _asks_for_token(command)]
 
     def recorded_definitions(self) -> list[RecordedDefinitions]:
-        """Return the definitions that the stack's state has, but for those of clusters that are on their way out."""
+        """Return the definitions in the stack's state, except those of clusters that are being deleted."""
         return [_definitions(command) for command in self._commands() if _applies_definitions(command)]
 
     def forget(self, cluster: RecordedCluster) -> None:
-        """Drop a cluster that is gone, and all that was in it, from the state: the next run makes both anew.
+        """Remove a missing cluster and its contents from the state: the next run recreates them.
 
-        What depends on it elsewhere is dropped too, and taken up again by that run.
+        Resources elsewhere that depend on it are removed too, and adopted again by that run.
         """
         self.ask("state", "delete", cluster.urn, "--target-dependents", "--yes", f"--stack={self.stack}")
 
     def forget_pending_creates(self) -> None:
-        """Drop what a killed engine had begun to create: creating is repeatable here, and each run would warn of it."""
+        """Remove interrupted creations from the state: they are repeatable, and every run would warn of them."""
         state = self._export()
         pending = state["deployment"].get("pending_operations") or []
         kept = [operation for operation in pending if operation["type"] != "creating"]
@@ -347,10 +351,12 @@ class Engine:
             self._import(state)
 
     def _commands(self) -> list[dict[str, Any]]:
-        return [resource for resource in self._resources() if resource["type"] == "command:local:Command"]
+        return [resource for resource in self._resources() if resource["type"] == COMMAND_TYPE]
 
     def _resources(self) -> list[dict[str, Any]]:
         resources: list[dict[str, Any]] = self._export()["deployment"].get("resources", [])
+        if any(map(_is_of_earlier_version, resources)):
+            raise EngineError(str(EarlierVersion()))
         return resources
 
     def _import(self, state: dict[str, Any]) -> None:
@@ -373,6 +379,18 @@ def _cluster_job(command: dict[str, Any]) -> Job[ProviderSettings] | None:
     """Return the job by which a command makes a cluster; None if it makes none."""
     name, action = _creates(command["inputs"])
     return JOBS.get(name) if action == "create" else None
+
+
+def _is_of_earlier_version(resource: dict[str, Any]) -> bool:
+    """Say whether an earlier version of this program made a resource, or left the stack's outputs."""
+    if resource["type"] == STACK_TYPE:
+        records = ((resource.get("outputs") or {}).get("trust") or {}).values()
+        return any(record.get("version") != VERSION for record in records)
+    if resource["type"] != COMMAND_TYPE:
+        return False
+    inputs = resource.get("inputs") or {}
+    line = str(inputs.get("create", ""))
+    return EARLIER_JOBS in line or bool(parse(line) and document.VARIABLE not in (inputs.get("environment") or {}))
 
 
 def _creates(inputs: dict[str, str]) -> tuple[str, str]:
@@ -423,7 +441,7 @@ def _token(command: dict[str, Any]) -> RecordedToken:
 
 
 def _holder(lock: Path) -> tuple[int, bool]:
-    """Return the process that took a lock, and whether it still runs: its number may be another's since."""
+    """Return the process of a lock, and whether it still runs: its id may have been reused."""
     pid = int(json.loads(lock.read_text(encoding="utf-8"))["pid"])
     try:
         return pid, psutil.Process(pid).create_time() <= lock.stat().st_mtime + 1
@@ -432,9 +450,9 @@ def _holder(lock: Path) -> tuple[int, bool]:
 
 
 def _is_left(worker: psutil.Process, pulumi_home: str) -> bool:
-    """Say whether a process works for an engine of that home which is gone.
+    """Return whether a process is a worker of an engine of that home that no longer runs.
 
-    By its program, not by its words: an editor that shows a plugin is none.
+    Judged by its program, not by its arguments: an editor that shows a plugin is no worker.
     """
     try:
         program, words = Path(worker.exe()).name, worker.cmdline()[1:5]
@@ -451,7 +469,7 @@ def _is_worker(word: str) -> bool:
 
 
 def _text(file: Path) -> str:
-    """Return what a file says; nothing where there is none that can be read."""
+    """Return the text of a file; empty if it cannot be read."""
     try:
         return files.head(file, yaml_reader.MAX_BYTES).decode(errors="replace")
     except files.NotRead:
@@ -459,5 +477,5 @@ def _text(file: Path) -> str:
 
 
 def _salts(stack_file: str) -> list[str]:
-    """Return the line with the salt, read as text: a stack file may be no YAML any more."""
+    """Return the line with the salt, found as text: the stack file may be invalid YAML."""
     return [line for line in stack_file.splitlines() if line.startswith(SALT)]

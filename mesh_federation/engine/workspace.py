@@ -22,10 +22,10 @@ PROJECT = "mesh-federation"
 BACKEND = "PULUMI_BACKEND_URL"
 PASSPHRASE = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
 STATE_FILES = (".json", ".json.gz")
-"""How the names of a stack's state end in a file backend; its copy of the state before is no state (`.bak`)."""
+"""Suffixes of a stack's state in a file backend; `.bak` is the state before."""
 OWN_STATE = "this checkout's own state"
 SALT = "encryptionsalt:"
-"""How the line of a stack file begins that makes its secrets unlike those of another stack."""
+"""Prefix of the line of a stack file that holds the salt of its secrets."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +44,33 @@ class Workspace:
 
     @classmethod
     def current(cls) -> "Workspace":
-        """Return the checkout that this program is part of."""
+        """Return the checkout that contains this program."""
         checkout = Path(__file__).resolve().parents[2]
         ambient = _without_other_checkout(os.environ, checkout)
         home = Path(ambient.get("MESH_HOME") or checkout / ".mesh").resolve()
         return cls(checkout, home, ambient)
 
     def is_checkout(self) -> bool:
-        """Say whether the Pulumi program is here: a wheel holds the packages alone."""
+        """Return whether this is a checkout with the Pulumi program, and not an installed package."""
         return (self.checkout / "Pulumi.yaml").exists()
 
     @property
     def pulumi_home(self) -> Path:
-        """Pulumi's own folder: plugins and the default stack."""
+        """PULUMI_HOME: plugins and the default stack."""
         return self.home / "pulumi"
 
     @property
     def projects(self) -> Path:
-        """Folder with the stack files that the engine reads: the user's, and the salt of their secrets."""
+        """Folder with the engine's copies of the stack files, which also hold the salts of their secrets."""
         return self.home / "project"
 
     @property
     def overlay(self) -> Path | None:
-        """The file that is laid over every stack file; None where none is named."""
+        """The overlay of every stack file; None if there is none."""
         return chosen(self.ambient)
 
     def laying(self, file: Path | None) -> "Workspace":
-        """Return the same checkout with this overlay; without a file, with the one that the environment names."""
+        """Return the checkout with this overlay, or with the environment's if no file is given."""
         return replace(self, ambient={**self.ambient, OVERLAY: str(file)}) if file else self
 
     def stack_file(self, stack: str) -> Path:
@@ -82,22 +82,22 @@ class Workspace:
         return sorted(path.stem.removeprefix("Pulumi.") for path in self.checkout.glob("Pulumi.*.yaml"))
 
     def uses_own_state(self) -> bool:
-        """Say whether the state is kept in the checkout: no backend is named, and nobody is logged in to one."""
+        """Return whether the state is in the checkout: no backend is configured, nor is the user logged in to one."""
         backend = self.ambient.get(BACKEND)
         if not backend:
             return not self._logged_in()
         return backend == self._backend()  # named by `mesh env`
 
     def backend_note(self, stack: str) -> Path:
-        """The file that says which backend has a stack's state."""
+        """The file that records which backend has a stack's state."""
         return self.projects / f"{stack}.backend"
 
     def with_own_state(self) -> "Workspace":
-        """Return the same checkout, whoever is logged in to another backend."""
+        """Return the checkout with its own state, even if the user is logged in to another backend."""
         return replace(self, ambient={**self.ambient, BACKEND: self._backend()})
 
     def backend(self) -> str:
-        """Name the backend that is in use, without what one may log in to it with; a checkout may move with its own."""
+        """Return the backend in use, without credentials; the checkout's own has a fixed name, as it may move."""
         if self.uses_own_state():
             return OWN_STATE
         url = urlsplit(self.ambient.get(BACKEND) or self._login())
@@ -112,12 +112,12 @@ class Workspace:
         return self.state() / ".pulumi" / "stacks" / PROJECT
 
     def own_state(self, stack: str) -> Path | None:
-        """The file of a stack's state in the checkout's own backend; None where it has none."""
+        """The file of a stack's state in the checkout's own backend; None if there is none."""
         files = (self.states() / f"{stack}{ending}" for ending in STATE_FILES)
         return next((file for file in files if file.exists()), None)
 
     def environment(self, toolchain: Toolchain) -> dict[str, str]:
-        """Return what a shell needs so that `pulumi` works in this checkout.
+        """Return the environment in which `pulumi` works in this checkout.
 
         The folders and the passphrase it names are made by `prepare`.
         """
@@ -145,7 +145,7 @@ class Workspace:
         return own
 
     def prepare(self, toolchain: Toolchain) -> None:
-        """Make what `environment` names. Everything in it is readable by its owner only."""
+        """Create what `environment` names, readable only by its owner."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.home.parent == self.checkout:
             self.home.chmod(0o700)  # the toolchain may have made it
@@ -158,11 +158,9 @@ class Workspace:
         for piece in toolchain.pieces:
             if piece.piece.startswith(("pulumi-resource-", "pulumi-language-")):
                 self._offer_plugin(piece)
-        if toolchain.launchers:
-            (toolchain.launchers / "pulumi").unlink(missing_ok=True)  # left there by an earlier release
 
     def _backend(self) -> str:
-        """Name the state folder as the engine wants it.
+        """Return the URL of the state folder.
 
         Without metadata: it is written beside each file in two steps, and an engine killed between them leaves a state
         that no engine loads ("failed to load checkpoint: EOF").
@@ -174,18 +172,18 @@ class Workspace:
         return self.home / "passphrase"
 
     def lacks_passphrase(self) -> bool:
-        """Say whether the checkout's own passphrase is needed and not there."""
+        """Return whether the checkout's own passphrase is needed but missing."""
         named = {name: self.ambient[name] for name in PASSPHRASE if name in self.ambient}
         own = {"PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase())}  # named by `mesh env`
         return named in ({}, own) and not self.passphrase().exists()
 
     def _has_stacks(self) -> bool:
-        """Say whether something was encrypted with a passphrase already: a new one would open none of it."""
+        """Return whether something is already encrypted with a passphrase, which a new one could not decrypt."""
         copies = (file.read_text(encoding="utf-8", errors="replace") for file in self.projects.glob("Pulumi.*.yaml"))
         return any(self.states().glob("*.json*")) or any(f"\n{SALT}" in f"\n{copy}" for copy in copies)
 
     def _offer_plugin(self, piece: Located) -> None:
-        """Put a plugin or a language host where the engine looks for installed ones, wherever it lies itself."""
+        """Link a plugin or a language host into the folder in which the engine looks for installed ones."""
         kind = piece.piece.removeprefix("pulumi-")
         folder = self.pulumi_home / "plugins" / f"{kind}-v{piece.version}"
         if kind.startswith("language-"):  # of these the engine asks for no version: it takes the newest
@@ -196,7 +194,7 @@ class Workspace:
         _symlink(piece.path, folder / piece.piece)
 
     def _link_credentials(self) -> None:
-        """Keep the user's login: PULUMI_HOME is ours, so it would be lost."""
+        """Link the user's login into our PULUMI_HOME."""
         theirs = self._their_home() / "credentials.json"
         self.pulumi_home.mkdir(exist_ok=True)
         if theirs.exists() and not self.uses_own_state():
@@ -206,7 +204,7 @@ class Workspace:
         return bool(self._login())
 
     def _login(self) -> str:
-        """Return the backend that the user is logged in to; empty for none."""
+        """Return the backend that the user is logged in to; empty if there is none."""
         try:
             credentials = json.loads((self._their_home() / "credentials.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -218,7 +216,7 @@ class Workspace:
 
 
 def _without_other_checkout(ambient: Mapping[str, str], checkout: Path) -> dict[str, str]:
-    """Drop what `mesh env` of another checkout set: its state is not this one's."""
+    """Remove what `mesh env` of another checkout set, as this checkout has another state."""
     other, home = ambient.get("MESH_CHECKOUT"), ambient.get("MESH_HOME")
     if not other or not home or Path(other) == checkout:
         return dict(ambient)

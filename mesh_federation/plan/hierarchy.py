@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -20,6 +21,7 @@ from mesh_federation.plan import rotation as rotations
 from mesh_federation.plan import trust as trusting
 from mesh_federation.plan import trust_limits
 from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.plan.root_identity import RootIdentity
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import ENCRYPTED, Federation, Key, Trust, TrustModel
@@ -48,10 +50,12 @@ class Record(Part):
     """SHA-256 of the root that it leads to."""
     trusted: tuple[str, ...]
     """SHA-256 of every root that the cluster trusts."""
-    issuer: str
-    """What the root is made of, in words."""
-    accepted: tuple[str, ...]
-    """What the trusted roots are made of, in words."""
+    version: Literal[1]
+    """Of this record's form."""
+    issuer: RootIdentity
+    """The root that it leads to."""
+    accepted: tuple[RootIdentity, ...]
+    """The trusted roots."""
     ends: date
     """Day on which the first of all these ends."""
     ends_first: str
@@ -233,7 +237,7 @@ def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str
             subject=_subject(CN=root.common_name, O=root.organization),
             key=_kind(root.key),
             days=root.days,
-            fingerprint=prints.get(root.made_of),
+            fingerprint=prints.get(root.identity),
         )
         yield Root(
             certificate=certificate,
@@ -290,14 +294,14 @@ def _distinct(roots: Sequence[Root]) -> tuple[Root, ...]:
     return tuple(renamed(root) if taken[root.name] > 1 else root for root in roots)
 
 
-def _prints(records: Mapping[str, Record]) -> dict[str, str]:
+def _prints(records: Mapping[str, Record]) -> dict[RootIdentity, str]:
     """Tell which fingerprint belongs to which root: of those that sign, and of the one that remains."""
     known = {record.issuer: record.root for record in records.values()}
     for record in records.values():
-        words = [each for each in record.accepted if each not in known]
+        unknown = [each for each in record.accepted if each not in known]
         prints = [each for each in record.trusted if each not in known.values()]
-        if len(words) == len(prints) == 1:
-            known[words[0]] = prints[0]
+        if len(unknown) == len(prints) == 1:
+            known[unknown[0]] = prints[0]
     return known
 
 
@@ -339,7 +343,7 @@ def _links(planned: TrustPlan, cluster: str) -> list[Certificate]:
 def _is_made(planned: TrustPlan, cluster: str, record: Record, roots: Sequence[Root]) -> bool | None:
     if any(root.certificate.is_encrypted for root in roots):
         return None
-    return (record.issuer, sorted(record.accepted)) == (planned.issuers[cluster], sorted(planned.accepted))
+    return (record.issuer, set(record.accepted)) == (planned.issuers[cluster], set(planned.accepted))
 
 
 def _kind(key: Key) -> str:

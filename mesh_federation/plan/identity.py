@@ -12,7 +12,7 @@ class Recorded:
 
     Attributes:
         name: its real name, which it keeps.
-        uid: which cluster it is; empty where an older release left it.
+        uid: which cluster it is; empty if an `up` was cut short.
     """
 
     name: str

@@ -12,6 +12,7 @@ from typing import Literal
 
 import yaml
 
+from mesh_federation.plan.root_identity import RootIdentity
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack.config import Federation, Rotation, Trust
 from mesh_federation.stack.problem import InvalidModel, Problem
@@ -44,8 +45,8 @@ class TrustState:
         accepted: the roots that each cluster trusts, by cluster.
     """
 
-    issuers: Mapping[str, str]
-    accepted: Mapping[str, frozenset[str]]
+    issuers: Mapping[str, RootIdentity]
+    accepted: Mapping[str, frozenset[RootIdentity]]
 
 
 def trust_state(plan: TrustPlan) -> TrustState:
@@ -71,23 +72,27 @@ def problems(before: TrustState, after: TrustState) -> Iterator[Problem]:
         after: state that is declared now.
     """
     lasting = sorted(before.issuers.keys() & after.issuers.keys())
-    strange = sorted({after.issuers[a] for a in lasting for b in lasting if after.issuers[a] not in before.accepted[b]})
-    lost = sorted({before.issuers[a] for a in lasting for b in lasting if before.issuers[a] not in after.accepted[b]})
+    strange = {after.issuers[a] for a in lasting for b in lasting if after.issuers[a] not in before.accepted[b]}
+    lost = {before.issuers[a] for a in lasting for b in lasting if before.issuers[a] not in after.accepted[b]}
     if strange:
         yield Problem(
             "trust",
             RULE,
-            f"workloads would get certificates of {_all(strange)}, which clusters that run do not trust yet: calls"
-            " between them would fail until all have started anew",
+            f"workloads would get certificates of {_described(strange)}, which clusters that run do not trust yet:"
+            " calls between them would fail until all have started anew",
             "say where to go under trust.rotation, and take its steps one by one: phase add, then switch, then drop",
         )
     elif lost:
         yield Problem(
             "trust",
             RULE,
-            f"{_all(lost)} would no longer be trusted, and workloads that run have certificates of it",
+            f"{_described(lost)} would no longer be trusted, and workloads that run have certificates of it",
             "let them have others first: phase switch comes before drop",
         )
+
+
+def _described(roots: Iterable[RootIdentity]) -> str:
+    return _all(sorted(root.describe() for root in roots))
 
 
 def _all(roots: Iterable[str]) -> str:

@@ -7,11 +7,13 @@ No extended key usage: a CA that has one fails Istio's own check. Roots are boun
 trusted root can mint any accepted identity, so `separate` means independent operation, not mutual distrust.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mesh_federation.plan.root_identity import GeneratedRoot, ProvidedRoot, RootIdentity
 from mesh_federation.stack import pem
-from mesh_federation.stack.config import Federation, Key, ProvidedAuthority, Trust
+from mesh_federation.stack.config import Federation, Key, ProvidedAuthority, Trust, TrustModel
 
 CA_USES = ("digital_signature", "content_commitment", "key_encipherment", "cert_signing", "crl_signing")
 """Key usage of every authority that this program makes."""
@@ -36,10 +38,10 @@ class Root:
     key: Key
 
     @property
-    def made_of(self) -> str:
-        """Everything that a change of would make it another root, in a line for a person."""
-        size = self.key.curve if self.key.algorithm == "ECDSA" else self.key.bits
-        return f"{self.common_name} of {self.organization}, {self.key.algorithm} {size}, {self.days} days"
+    def identity(self) -> GeneratedRoot:
+        """The attributes that identify it; changing any of them makes a new root."""
+        size = str(self.key.curve if self.key.algorithm == "ECDSA" else self.key.bits)
+        return GeneratedRoot(self.common_name, self.organization, self.key.algorithm, size, self.days)
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,24 @@ class TrustPlan:
     is_moving: bool
 
     @property
-    def issuers(self) -> dict[str, str]:
-        """What each cluster's root is made of, by cluster."""
-        made = {each.cluster: each.root.made_of for each in self.intermediates}
-        return {**made, **{cluster: _made_of(each.root) for cluster, each in self.provided.items()}}
+    def issuers(self) -> dict[str, RootIdentity]:
+        """Each cluster's root, by cluster."""
+        made: dict[str, RootIdentity] = {each.cluster: each.root.identity for each in self.intermediates}
+        return {**made, **{cluster: _identity(each.root) for cluster, each in self.provided.items()}}
 
     @property
-    def accepted(self) -> tuple[str, ...]:
-        """What the trusted roots are made of, sorted."""
-        return tuple(sorted({*(root.made_of for root in self.roots), *map(_made_of, self.given)}))
+    def accepted(self) -> tuple[RootIdentity, ...]:
+        """The trusted roots, in the order of their descriptions."""
+        roots: set[RootIdentity] = {*(root.identity for root in self.roots), *map(_identity, self.given)}
+        return tuple(sorted(roots, key=lambda root: root.describe()))
 
 
-def _made_of(given: str) -> str:
-    """Tell a provided root from others: by its fingerprint, where it can be read."""
+def _identity(given: str) -> ProvidedRoot:
+    """Identify a provided root by its fingerprint, if it can be read."""
     try:
-        return f"a provided root, SHA-256 {pem.fingerprint(pem.last(given))}"
+        return ProvidedRoot(pem.fingerprint(pem.last(given)))
     except (ValueError, IndexError):
-        return "a provided root that only the engine can read"
+        return ProvidedRoot("")
 
 
 def plan(federation: Federation) -> TrustPlan:
@@ -111,24 +114,62 @@ def plan(federation: Federation) -> TrustPlan:
     phase = now.rotation.phase if now.rotation else None
     signing = following if phase in ("switch", "drop") else now
     trusted = {None: [now], "add": [now, following], "switch": [now, following], "drop": [following]}[phase]
-    roots = {root.name: root for trust in trusted for root in _roots(federation, trust).values()}
+    roots = {root.name: root for trust in trusted for root in MODELS[trust.model].roots(federation, trust).values()}
     return TrustPlan(
         roots=tuple(roots[name] for name in sorted(roots)),
         given=tuple(root for trust in trusted for root in _given(trust)),
         intermediates=tuple(_intermediates(federation, signing)),
-        provided=signing.provided if signing.model == "provided" else {},
+        provided=MODELS[signing.model].provided(signing),
         warn_days=now.warn_days,
         is_moving=phase is not None,
     )
 
 
-def _roots(federation: Federation, trust: Trust) -> dict[str, Root]:
-    """Return the roots to be made for a trust model, by the cluster that each is for."""
-    if trust.model == "common":
+class AuthorityModel(ABC):
+    """A trust model: who signs for each cluster. Adding one is a subclass, an entry in MODELS, and its rules."""
+
+    @abstractmethod
+    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
+        """Return the roots that this program makes, by the cluster that each signs for."""
+
+    def provided(self, trust: Trust) -> dict[str, ProvidedAuthority]:
+        """Return the user's authorities, by the cluster that each signs for; none in most models."""
+        return {}
+
+
+class CommonRoot(AuthorityModel):
+    """Trust model `common`: one root signs the intermediates of all clusters."""
+
+    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
+        """Return the one root for every cluster."""
         return {cluster: _root(trust, "") for cluster in federation.clusters}
-    if trust.model == "separate":
+
+
+class SeparateRoots(AuthorityModel):
+    """Trust model `separate`: each cluster has a root of its own."""
+
+    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
+        """Return one root per cluster."""
         return {cluster: _root(trust, cluster) for cluster in federation.clusters}
-    return {}
+
+
+class ProvidedAuthorities(AuthorityModel):
+    """Trust model `provided`: the user's own authorities sign; this program makes none."""
+
+    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
+        """Return no root."""
+        return {}
+
+    def provided(self, trust: Trust) -> dict[str, ProvidedAuthority]:
+        """Return the authorities that the stack file provides."""
+        return trust.provided
+
+
+MODELS: Mapping[TrustModel, AuthorityModel] = {
+    "common": CommonRoot(),
+    "separate": SeparateRoots(),
+    "provided": ProvidedAuthorities(),
+}
 
 
 def _root(trust: Trust, owner: str) -> Root:
@@ -143,7 +184,7 @@ def _root(trust: Trust, owner: str) -> Root:
 
 def _intermediates(federation: Federation, trust: Trust) -> Iterator[Intermediate]:
     """Name intermediates as the root that signs them, so that another root's is another one."""
-    for name, root in sorted(_roots(federation, trust).items()):
+    for name, root in sorted(MODELS[trust.model].roots(federation, trust).items()):
         own = federation.clusters[name].intermediate
         yield Intermediate(
             name=_joined("-", name, "intermediate", trust.root, own),
@@ -155,7 +196,8 @@ def _intermediates(federation: Federation, trust: Trust) -> Iterator[Intermediat
 
 
 def _given(trust: Trust) -> list[str]:
-    return [trust.provided[name].root for name in sorted(trust.provided)] if trust.model == "provided" else []
+    provided = MODELS[trust.model].provided(trust)
+    return [provided[name].root for name in sorted(provided)]
 
 
 def _joined(between: str, *parts: str) -> str:

@@ -9,6 +9,7 @@ from pulumi_command import local
 
 from mesh_federation.jobs import document
 from mesh_federation.jobs.proxy_trust import JOB, ProxyTrustSettings
+from mesh_federation.plan import root_identity
 from mesh_federation.plan.rotation import TrustState
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -31,11 +32,16 @@ def last_trust(stack: str) -> TrustState:
     """Read the trust that the last `up` of this stack established; empty where there was none.
 
     It is in the stack's output `trust`, so that a preview knows it without reaching a cluster.
+
+    Raises:
+        EarlierVersion: an earlier version of this program left it.
     """
-    known = {name: each for name, each in last_outputs(stack, "trust").items() if "issuer" in each}
+    records = last_outputs(stack, "trust")
+    for record in records.values():
+        root_identity.check(record)
     return TrustState(
-        issuers={name: each["issuer"] for name, each in known.items()},
-        accepted={name: frozenset(each["accepted"]) for name, each in known.items()},
+        issuers={name: root_identity.parse(each["issuer"]) for name, each in records.items()},
+        accepted={name: frozenset(map(root_identity.parse, each["accepted"])) for name, each in records.items()},
     )
 
 

@@ -46,14 +46,14 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
             "name the next root, for example root: r2; or write another model; or remove rotation",
         )
         return
-    recipes = {root.name: root.made_of for root in now.roots}
-    changed = [root for root in following.roots if recipes.get(root.name, root.made_of) != root.made_of]
+    identities = {root.name: root.identity for root in now.roots}
+    changed = [root for root in following.roots if identities.get(root.name, root.identity) != root.identity]
     for root in changed:
         yield Problem(
             "trust.rotation",
             FederationRule.ROTATION_WITHOUT_NAME,
-            f"{root.name} would become another root ({root.made_of}) with the same name, but clusters trust both"
-            " during the rotation and distinguish them by name",
+            f"{root.name} would become another root ({root.identity.describe()}) with the same name, but clusters trust"
+            " both during the rotation and distinguish them by name",
             "name the next roots, for example root: r2",
         )
 

@@ -73,6 +73,6 @@ def test_a_step_that_broke_off_is_repeated_or_taken_back(running: Checkout) -> N
     assert len(certificates(running, "east", "root-cert.pem")) == 2
 
 
-def recorded(running: Checkout) -> str:
+def recorded(running: Checkout) -> object:
     outputs = json.loads(running.ask("stack", "output", "--json").stdout)
-    return str(outputs["trust"]["east"]["issuer"])
+    return outputs["trust"]["east"]["issuer"]

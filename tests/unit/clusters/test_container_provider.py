@@ -126,12 +126,12 @@ def test_a_worker_that_does_not_get_ready_in_the_stack_files_time_is_named(side:
     assert "clusters.east.readyWithinSeconds" in failed.err
 
 
-def test_without_memory_nothing_is_begun(
+def test_without_memory_nothing_is_created(
     side: Side, stand: Stand, here: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(stand, side, NOTHING, side.running)
     monkeypatch.setattr(machine_limits, "read", lambda: Limits(memory=GIB // 2))
-    with pytest.raises(SystemExit, match=f"cluster {NAME} is not begun: 0.5 GiB of memory available"):
+    with pytest.raises(SystemExit, match=f"cluster {NAME} is not created: 0.5 GiB of memory available"):
         side.provider.create(here)
     assert not created(stand, side) and not stand.folder(NAME).exists()
     assert not any("network" in line for line in stand.lines())

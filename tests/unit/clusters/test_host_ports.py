@@ -21,12 +21,12 @@ NAME = "east-1a2b3c"
 )
 def test_a_port_that_is_taken_is_read_from_dockers_words(words: str) -> None:
     published = "docker run --publish=127.0.0.1:9999:80/TCP failed with error: exit status 125\n"
-    assert host_ports.taken(f"{published}Error response from daemon: {words}\n\nRun 'docker run --help'") == 8080
+    assert host_ports.unavailable(f"{published}Error response from daemon: {words}\n\nRun 'docker run --help'") == 8080
 
 
 @pytest.mark.parametrize("words", ["", "exit status 125", "Bind for 127.0.0.1:8080 failed: no such address"])
 def test_other_failures_are_about_no_port(words: str) -> None:
-    assert host_ports.taken(words) is None
+    assert host_ports.unavailable(words) is None
 
 
 @pytest.fixture

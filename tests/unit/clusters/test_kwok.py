@@ -145,7 +145,7 @@ def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand
     home = stand.root / f"a{odd}b"
     failed = stand.run("kwok", "create", settings=simulated(EAST), variables={"MESH_HOME": str(home)})
     assert failed.status == 1
-    assert failed.err.startswith(f"cluster {EAST} is not begun: kwok cannot work in {home}, because of the {odd}")
+    assert failed.err.startswith(f"cluster {EAST} is not created: kwok cannot work in {home}, because of the {odd}")
     assert "-> rename the folder" in failed.err
     assert stand.calls() == []
     assert not (home / "clusters").exists()
@@ -154,7 +154,7 @@ def test_a_folder_that_kwok_cannot_take_is_refused_before_anything_is_made(stand
 def test_a_full_disk_is_named_before_anything_is_made(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     stand.enter(monkeypatch)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=40 * 2**20))
-    with pytest.raises(SystemExit, match=rf"{EAST} is not begun: 40 MiB are free on the disk of {stand.home}"):
+    with pytest.raises(SystemExit, match=rf"{EAST} is not created: 40 MiB are free on the disk of {stand.home}"):
         kwok.Kwok().create(stand.cluster(EAST))
     assert stand.calls() == []
 

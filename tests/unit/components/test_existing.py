@@ -192,3 +192,17 @@ def test_an_object_has_one_urn_whatever_is_declared_around_it(record: Record) ->
             urns.setdefault(key, set()).add(each.urn)
     assert len(urns) > 100
     assert {key: sorted(found) for key, found in urns.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("name", FEDERATIONS)
+def test_the_ownership_check_lists_every_object_that_is_created_and_no_other(record: Record, name: str) -> None:
+    run = record(elsewhere(FEDERATIONS[name]), preview=True)
+    made: dict[str, list[tuple[str, ...]]] = {}
+    for each in run.objects:
+        metadata = each.body["metadata"]
+        found = (each.body["apiVersion"], each.kind, metadata.get("namespace", ""), metadata["name"])
+        made.setdefault(each.name.split(":")[0], []).append(found)
+    for cluster, objects in made.items():
+        listed = json.loads(run.one("Command", f"{cluster}-claim").body["stdin"])
+        keys = ("apiVersion", "kind", "namespace", "name")
+        assert sorted(tuple(each[key] for key in keys) for each in listed) == sorted(objects), cluster

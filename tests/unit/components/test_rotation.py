@@ -68,10 +68,18 @@ def test_a_rotation_ends_as_the_plain_stack_file_begins(record: Record) -> None:
 
 def test_the_next_step_is_compared_with_what_the_last_one_left(record: Record, tools: dict[str, str]) -> None:
     before = record(east_west())
-    assert before.exports["trust"]["east"]["issuer"].startswith("root CA of mesh-federation")
+    assert before.exports["trust"]["east"]["version"] == 1
+    assert before.exports["trust"]["east"]["issuer"]["commonName"] == "root CA"
     run(rotating("add"), left=left(before), environment=tools)
     with pytest.raises(pulumi.RunError, match="rotation-step"):
         run(rotating("switch"), left=left(before), environment=tools)
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_state_of_an_earlier_version_is_refused(tools: dict[str, str], preview: bool) -> None:
+    earlier = {"trust": {"east": {"issuer": "root CA of mesh-federation, ECDSA P256, 3650 days", "accepted": []}}}
+    with pytest.raises(pulumi.RunError, match=r"^this stack was brought up by an earlier version .* first$"):
+        run(east_west(), left=earlier, environment=tools, preview=preview)
 
 
 def test_a_preview_tells_it_too(record: Record, tools: dict[str, str]) -> None:

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import pytest
-import resvg_py
 
 from mesh_federation.diagrams.drawing import Drawing, NodeKind
 from mesh_federation.diagrams.errors import TopologyError
@@ -165,9 +164,7 @@ def test_a_picture_in_pixels_is_twice_as_large() -> None:
     assert [int.from_bytes(written[16:20]), int.from_bytes(written[20:24])] == [2 * width, 2 * height]
 
 
-def test_without_a_font_pixels_are_refused_instead_of_a_picture_without_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    without = partial(resvg_py.svg_to_bytes, skip_system_fonts=True)
-    monkeypatch.setattr(resvg_py, "svg_to_bytes", without)
+def test_without_a_font_pixels_are_refused_instead_of_a_picture_without_words() -> None:
     with pytest.raises(TopologyError, match="none of the fonts Helvetica") as refused:
-        png(svg(drawing(drawn("embedded"))))
+        png(svg(drawing(drawn("embedded"))), system_fonts=False)
     assert "--format svg" in str(refused.value)

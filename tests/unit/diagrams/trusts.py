@@ -7,6 +7,7 @@ from mesh_federation.diagrams.drawing import Drawing
 from mesh_federation.diagrams.hierarchy import drawing
 from mesh_federation.loader import parse
 from mesh_federation.plan.hierarchy import NOTHING, Hierarchy, Made, Record, hierarchy
+from mesh_federation.plan.root_identity import GeneratedRoot
 from tests.unit.components.authorities import provided
 from tests.unit.components.federations import Tree, committed
 from tests.unit.components.recorder import ROOT
@@ -55,15 +56,19 @@ def drawn_trust(name: str) -> Drawing:
     return drawing(told(name))
 
 
+COMMON_ROOT = GeneratedRoot("root CA", "mesh-federation", "ECDSA", "P256", 3650)
+"""The root of two clusters with a common one."""
+
+
 def record(cluster: str, **changed: object) -> Record:
     """What an `up` of two clusters with a common root leaves of one of them."""
-    words = "root CA of mesh-federation, ECDSA P256, 3650 days"
     left = Record(
         authority=("e" if cluster == "east" else "f") * 64,
         root="a" * 64,
         trusted=("a" * 64,),
-        issuer=words,
-        accepted=(words,),
+        version=1,
+        issuer=COMMON_ROOT,
+        accepted=(COMMON_ROOT,),
         ends=date(2031, 11, 21 if cluster == "east" else 20),
         ends_first=f"{cluster} intermediate CA",
     )

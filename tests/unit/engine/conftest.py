@@ -2,4 +2,5 @@
 
 from tests.unit.cli.conftest import answering as answering
 from tests.unit.cli.conftest import desk as desk
+from tests.unit.cli.conftest import fakes as fakes
 from tests.unit.cli.conftest import mesh as mesh

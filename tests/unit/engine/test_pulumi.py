@@ -458,6 +458,26 @@ def test_clusters_are_known_by_the_uids_of_their_namespaces(desk: Desk) -> None:
     assert desk.engine.recorded_uids("istio-system") == {"east": "1"}
 
 
+EARLIER = [
+    command("python3 -m components.provisioners.kwok create", stdin="a"),
+    command(KWOK, stdin="a") | {"inputs": {"create": KWOK, "environment": {"CLUSTER": "east-1a2b3c"}, "stdin": "a"}},
+    {"urn": "urn", "type": "pulumi:pulumi:Stack", "outputs": {"trust": {"east": {"issuer": "root CA"}}}},
+]
+
+
+@pytest.mark.parametrize("resource", EARLIER, ids=["job", "settings", "trust"])
+def test_a_state_of_an_earlier_version_is_refused_in_one_sentence(desk: Desk, resource: dict[str, object]) -> None:
+    with pytest.raises(EngineError, match=r"^this stack was brought up by an earlier version of this program; take"):
+        recorded(desk, resource)
+
+
+def test_a_state_of_this_version_is_read(desk: Desk) -> None:
+    assert (
+        recorded(desk, {"urn": "urn", "type": "pulumi:pulumi:Stack", "outputs": {"trust": {"east": {"version": 1}}}})
+        == []
+    )
+
+
 def test_a_new_stack_has_no_clusters(desk: Desk) -> None:
     desk.on("stack", """echo '{"version": 3, "deployment": {"manifest": {}}}'""")
     assert desk.engine.recorded_clusters() == []

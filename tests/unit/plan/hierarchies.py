@@ -29,14 +29,14 @@ def _key(owner: str, key: Key) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @cache
-def _root(made_of: str, root: Root) -> Issuer:
-    return authorities.authority(root.common_name, key=_key(made_of, root.key))
+def _root(root: Root) -> Issuer:
+    return authorities.authority(root.common_name, key=_key(root.identity.describe(), root.key))
 
 
 @cache
-def _intermediate(made_of: str, signed: Intermediate) -> Issuer:
-    own = _key(f"{signed.name} under {made_of}", signed.root.key)
-    return authorities.authority(signed.common_name, _root(made_of, signed.root), key=own)
+def _intermediate(signed: Intermediate) -> Issuer:
+    own = _key(f"{signed.name} under {signed.root.identity.describe()}", signed.root.key)
+    return authorities.authority(signed.common_name, _root(signed.root), key=own)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def made(plan: TrustPlan) -> Made:
     """Make what a plan asks for."""
     signers = {each.cluster: _of_ours(each) for each in plan.intermediates}
     signers |= {cluster: _of_theirs(given) for cluster, given in plan.provided.items()}
-    roots = [_root(root.made_of, root).certificate for root in plan.roots]
+    roots = [_root(root).certificate for root in plan.roots]
     given = [x509.load_pem_x509_certificate(text.encode()) for text in plan.given]
     return Made(
         workloads={cluster: _workload(cluster, *signer) for cluster, signer in signers.items()},
@@ -78,8 +78,8 @@ def made(plan: TrustPlan) -> Made:
 
 
 def _of_ours(signed: Intermediate) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
-    issuer = _intermediate(signed.root.made_of, signed)
-    return issuer, (issuer.certificate, _root(signed.root.made_of, signed.root).certificate)
+    issuer = _intermediate(signed)
+    return issuer, (issuer.certificate, _root(signed.root).certificate)
 
 
 def _of_theirs(given: ProvidedAuthority) -> tuple[Issuer, tuple[x509.Certificate, ...]]:

@@ -60,4 +60,4 @@ def test_validate_warns_and_finds_nothing_wrong(tmp_path: Path, capsys: pytest.C
     assert validate(file, Console()) == 0
     told = capsys.readouterr().out
     assert "no problems" in told
-    assert "warning: Corp mesh ends on" in told and "in 19 days" in told
+    assert "warning: Corp mesh expires on" in told and "in 19 days" in told

@@ -1,17 +1,19 @@
 """Imports: what each mode creates in the importing cluster."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh_federation.plan.imports import EntriesImport, ImportPlan, LocalImport, shares
+from mesh_federation.diagrams.topology import IMPORTS
+from mesh_federation.plan.apis import APIS
+from mesh_federation.plan.imports import MODES, EntriesImport, ImportPlan, LocalImport, shares
 from mesh_federation.plan.istio_api import resolution
 from mesh_federation.plan.objects import object_name
 from mesh_federation.rules.names import LABEL
-from mesh_federation.stack.config import NamespacedName
+from mesh_federation.stack.config import Import, NamespacedName
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, link, planned, three, tree
 
 ADDRESS = ["172.30.200.9"]
@@ -351,3 +353,9 @@ def test_objects_of_a_cluster_name_every_object_of_its_imports() -> None:
         "WorkloadEntry httpbin/import-httpbin-httpbin-west",
         "DestinationRule httpbin/import-httpbin-httpbin",
     }
+
+
+def test_every_mode_of_the_stack_file_has_a_class_and_a_picture() -> None:
+    declared = set(get_args(Import.model_fields["mode"].annotation))
+    assert set(MODES) == declared == set(IMPORTS)
+    assert set(APIS) == set(get_args(Import.model_fields["api"].annotation))

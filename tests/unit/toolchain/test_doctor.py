@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mesh_federation.cli import doctor
-from mesh_federation.cli.doctor import Machine, doubtful, lacking
+from mesh_federation.cli.doctor import Machine, doctor, doubtful, lacking, look
 from mesh_federation.clusters.machine_limits import GIB, Limits
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.stack.problem import Problem
@@ -26,62 +25,52 @@ def lacks(host: Host, machine: Machine, provider: str) -> list[Problem]:
     return lacking(PROVIDERS[provider], pinned, survey(pinned, pinned.pieces, host), machine)
 
 
-def shown(host: Host, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
-    monkeypatch.setattr(Host, "current", lambda: host)
-    monkeypatch.setattr(doctor, "look", lambda _: machine)
+def shown(host: Host, machine: Machine) -> tuple[int, str]:
     output = io.StringIO()
-    return doctor.doctor(Console(file=output, width=240)), output.getvalue()
+    return doctor(Console(file=output, width=240), host, machine), output.getvalue()
 
 
-def test_a_machine_with_everything_is_ready_for_every_provider(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_with_everything_is_ready_for_every_provider(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, GOOD, monkeypatch)
+    code, text = shown(host, GOOD)
     assert code == 0
     assert text.count("ready") == 4 and "missing or low" in text and "->" not in text
     assert "official release" in text and "1.26.0" in text
 
 
-def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, text = shown(host, replace(GOOD, go=None), monkeypatch)
+def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host) -> None:
+    code, text = shown(host, replace(GOOD, go=None))
     assert code == 1
     assert "-> ./mesh install kwok" in text
     assert "none (only needed where official releases are out of reach)" in text
 
 
-def test_what_only_another_provider_lacks_is_no_failure(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_only_another_provider_lacks_is_no_failure(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, replace(GOOD, tools={"docker": None}), monkeypatch)
+    code, text = shown(host, replace(GOOD, tools={"docker": None}))
     assert code == 0
     assert text.count("docker is not on PATH") == 2
     assert text.count("install Docker") == 1  # a fix is said once
 
 
-def test_why_a_piece_is_not_its_publishers_own_is_told(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_why_a_piece_is_not_its_publishers_own_is_told(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     del publisher.files[TLS]
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, GOOD, monkeypatch)
+    code, text = shown(host, GOOD)
     assert code == 0
     assert "pulumi-resource-tls: not the official release; at installation: " in text
     assert f"{publisher.url}{TLS} is not to be had: its server answers 404" in text
 
 
-def test_an_official_plugin_that_has_just_arrived_is_not_missing(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_official_plugin_that_has_just_arrived_is_not_missing(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     del publisher.files[TLS]
     install({"kwok"}, lambda _: None, host)
     program(host.pulumi_home / "plugins" / "resource-tls-v5.0.2", "pulumi-resource-tls", "exit 0")
-    code, text = shown(host, GOOD, monkeypatch)
+    code, text = shown(host, GOOD)
     assert code == 0
     assert "found on this machine" in text and "stand-in" not in text
 
@@ -110,12 +99,10 @@ def test_too_little_memory_is_named_with_what_is_needed(
     assert [lack.what for lack in lacks(host, tight, provider)] == [f"1.9 GiB of memory free, {needed} needed"]
 
 
-def test_a_machine_that_does_not_tell_its_limits_lacks_none(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_that_does_not_tell_its_limits_lacks_none(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, replace(GOOD, limits=Limits()), monkeypatch)
+    code, text = shown(host, replace(GOOD, limits=Limits()))
     assert code == 0 and text.count("ready") == 4 and text.count("unknown") == 3
 
 
@@ -130,12 +117,10 @@ def test_inotify_limits_too_low_for_any_node_are_missing(host: Host, publisher: 
     assert doubtful(PROVIDERS[provider], machine) == []
 
 
-def test_inotify_limits_below_what_kind_wants_are_shown_and_no_failure(
-    host: Host, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inotify_limits_below_what_kind_wants_are_shown_and_no_failure(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, replace(GOOD, limits=replace(ROOMY, instances=128, watches=65536)), monkeypatch)
+    code, text = shown(host, replace(GOOD, limits=replace(ROOMY, instances=128, watches=65536)))
     assert code == 0
     assert "128 instances, 65536 watches" in text
     assert text.count("ready for a small lab") == 2
@@ -165,11 +150,11 @@ def test_simulated_nodes_watch_no_files(host: Host, publisher: Publisher) -> Non
 )
 def test_docker_is_asked_whether_it_can_be_used(host: Host, script: str, why: str | None) -> None:
     program(Path(host.path), "docker", script)
-    seen = doctor.look(host).docker
+    seen = look(host).docker
     assert (seen.what if seen else None) == why
 
 
-def test_pins_that_cannot_be_read_are_an_error_in_words(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pins_that_cannot_be_read_are_an_error_in_words(host: Host) -> None:
     host.pins.write_text("[versions")
-    code, text = shown(host, GOOD, monkeypatch)
+    code, text = shown(host, GOOD)
     assert code == 1 and text.startswith("error:")
