@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mesh_federation.clusters.local_cluster import GONE
-from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.settings import ClusterSpec, ProviderSettings
 from mesh_federation.jobs import document
 from mesh_federation.jobs.crds import CrdsSettings
 from mesh_federation.stack.config import Cluster
@@ -27,21 +27,25 @@ GATEWAY: dict[str, object] = {
     "metadata": {"name": "public", "namespace": "default"},
     "spec": {"defaultScope": "All"},
 }
-BARE = ClusterSettings("bare", "bare", "test")
+BARE = ProviderSettings(
+    "bare",
+    "bare",
+    "test",
+    label="",
+    spec=ClusterSpec(
+        pod_subnet=str(Cluster().pod_subnet),
+        service_subnet=str(Cluster().service_subnet),
+        nodes=1,
+        kubernetes_version=Cluster().kubernetes_version,
+    ),
+)
 
 
 @pytest.fixture(scope="module")
 def bare(toolchain: Toolchain) -> Iterator[Checkout]:
     """A checkout with one cluster that nothing was installed in."""
     with checkout(toolchain) as made:
-        default = Cluster()
-        config = {
-            "kubernetesVersion": default.kubernetes_version,
-            "nodes": 1,
-            "podSubnet": str(default.pod_subnet),
-            "serviceSubnet": str(default.service_subnet),
-        }
-        done = script(made, "kwok", "create", stdin=json.dumps(config), settings=BARE)
+        done = script(made, "kwok", "create", settings=BARE)
         assert done.code == 0, done.text
         yield made
         script(made, "kwok", "delete", settings=BARE)

@@ -10,8 +10,9 @@ from threading import Event
 import pytest
 import yaml
 
-from mesh_federation.clusters.settings import ClusterSettings
+from mesh_federation.clusters.settings import ClusterSpec, ProviderSettings
 from mesh_federation.jobs import document
+from mesh_federation.jobs.job import ENTRY
 from mesh_federation.stack.config import Cluster
 from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
@@ -48,17 +49,15 @@ def theirs(second: Checkout) -> dict[str, Path]:
     """Two clusters that somebody else made, by name; each holds an object of theirs."""
     made = {}
     for name, service_subnet in (("east", "10.255.10.0/24"), ("west", "10.255.30.0/24")):
-        default = Cluster()
-        config = {
-            "kubernetesVersion": default.kubernetes_version,
-            "nodes": 1,
-            "podSubnet": "10.10.0.0/16",
-            "serviceSubnet": service_subnet,
-        }
-        stdin = second.folder / f"{name}.json"
-        stdin.write_text(json.dumps(config), encoding="utf-8")
-        environment = second.environment() | {document.VARIABLE: document.write(ClusterSettings(name, name, "theirs"))}
-        script = f"{second.python} -m mesh_federation.jobs kwok create < {stdin}"
+        spec = ClusterSpec(
+            pod_subnet="10.10.0.0/16",
+            service_subnet=service_subnet,
+            nodes=1,
+            kubernetes_version=Cluster().kubernetes_version,
+        )
+        settings = ProviderSettings(name, name, "theirs", label="", spec=spec)
+        environment = second.environment() | {document.VARIABLE: document.write(settings)}
+        script = f"{second.python} -m {ENTRY} kwok create </dev/null"
         done = second.run(["sh", "-c", script], environment)
         assert done.code == 0, done.text
         made[name] = second.home / "clusters" / name / "kubeconfig"

@@ -83,5 +83,5 @@ def test_what_is_no_name_of_a_stack_is_refused_before_it_is_used_and_shown_witho
         cli.main()
     said = capsys.readouterr()
     assert ended.value.code == 1
-    assert "is not a valid stack name" in said.err and "  -> write" in said.err
+    assert "is not a valid stack name" in said.err and "  -> use 1 to 100 letters" in said.err
     assert said.out == "" and "\x1b" not in said.err and len(said.err) < 400

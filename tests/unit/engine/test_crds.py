@@ -70,7 +70,7 @@ def test_nothing_is_applied_again_without_need(desk: Desk, asked: Path, status: 
     "other",
     [
         applied(delete=True),
-        applied(inputs={"create": f"{CRDS}.other", "environment": {}}),
+        applied(inputs={"create": "python3 -m somebody.elses.script", "environment": {}}),
         applied(type="kubernetes:core/v1:Secret"),
     ],
     ids=["outgoing", "another-script", "no-command"],

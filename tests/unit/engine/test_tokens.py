@@ -54,7 +54,7 @@ def test_a_token_is_renewed_in_the_second_half_and_a_person_is_told(desk: Desk, 
     [
         token(delete=True),
         token(type="kubernetes:core/v1:Secret"),
-        token(inputs={"create": "python3 -m mesh_federation.jobs crds"}),
+        token(inputs={"create": "python3 -m somebody.elses.script"}),
         token(inputs={}),
     ],
     ids=["outgoing", "no-command", "another-script", "no-script"],

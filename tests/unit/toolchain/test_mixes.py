@@ -232,15 +232,6 @@ def test_a_host_that_is_damaged_in_the_cache_does_not_lie_in_the_way_of_its_stan
     assert put_before_the_engine(person.mesh()[1])[HOST] == "stand-in"
 
 
-def test_an_engine_that_an_earlier_release_put_beside_its_launchers_is_not_run(
-    person: Person, publisher: Publisher
-) -> None:
-    arrange(person, publisher, "official in the cache", "stand-in", "stand-in")
-    program(person.host.launchers, "pulumi", "echo v3.9.1 # left")
-    _, environment = person.mesh()
-    assert put_before_the_engine(environment)["pulumi"] == "official"
-
-
 def test_a_program_of_the_user_that_changes_in_a_shell_of_ours_is_taken_from_where_it_lies(
     person: Person, publisher: Publisher
 ) -> None:

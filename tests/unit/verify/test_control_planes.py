@@ -70,6 +70,7 @@ def test_kinds_must_be_served_and_not_only_defined(east: ClusterUnderTest) -> No
     kinds = {
         "networking.istio.io/v1": ["ServiceEntry", "DestinationRule", "Gateway", "WorkloadEntry"],
         "security.istio.io/v1": ["PeerAuthentication", "AuthorizationPolicy"],
+        "metallb.io/v1beta1": ["IPAddressPool", "L2Advertisement"],
     }
     for version, names in kinds.items():
         fake(east).when(f"--raw=/apis/{version}", out={"resources": [{"kind": name} for name in names]})
