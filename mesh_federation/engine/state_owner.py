@@ -74,17 +74,18 @@ def unreadable(workspace: Workspace, stack: str) -> StateProblem | None:
     return None
 
 
-def unknown_to_state(workspace: Workspace, stack: str, recorded: frozenset[str] = frozenset()) -> StateProblem | None:
+def unknown_to_state(workspace: Workspace, stack: str, recorded: frozenset[str] | None = None) -> StateProblem | None:
     """Return a problem if this checkout has clusters of a stack that its state does not know.
 
     Args:
         workspace: the checkout.
         stack: name of the stack.
-        recorded: real names of the clusters in the state; empty without a state. A cluster whose creation was
+        recorded: real names of the clusters in the state; None without a state. A cluster whose creation was
             interrupted is not in it and has no kubeconfig; the next run continues its creation.
     """
-    known_here = set(reached(workspace, stack).values()) if recorded else recorded_clusters(workspace, stack)
-    if not (unknown := sorted(known_here - recorded)):
+    has_state = recorded is not None
+    known_here = set(reached(workspace, stack).values()) if has_state else recorded_clusters(workspace, stack)
+    if not (unknown := sorted(known_here - (recorded or frozenset()))):
         return None
     them = "them" if len(unknown) > 1 else "it"
     back = str(workspace.state()) if workspace.uses_own_state() else f"the state that has {them}"
