@@ -10,7 +10,7 @@ from mesh_federation.clusters.local_cluster import GONE
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.state_owner import unknown_to_state
 from mesh_federation.jobs import kubeconfig
-from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.process import ProcessResult
 from mesh_federation.resources.existing import keep
 from mesh_federation.stack.config import Cluster, Federation

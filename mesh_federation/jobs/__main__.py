@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from mesh_federation.clusters.workdir import Workdir
-from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.jobs import catalog
 from mesh_federation.jobs.document import VARIABLE, DocumentError
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
 from mesh_federation.process import ProgramMissing, ProgramTimeout
@@ -19,9 +19,9 @@ TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
 
 def main(arguments: list[str]) -> None:
     """Run the job that the command line names."""
-    job = JOBS.get(arguments[0]) if arguments else None
+    job = catalog.job(arguments[0]) if arguments else None
     if job is None:
-        sys.exit(f"usage: python3 -m {ENTRY} {'|'.join(JOBS)} [ACTION]")
+        sys.exit(f"usage: python3 -m {ENTRY} {'|'.join(catalog.jobs())} [ACTION]")
     if len(arguments) > 2 or (action := "".join(arguments[1:])) not in job.actions:
         sys.exit(f"usage: python3 -m {ENTRY} {job.name} {'|'.join(job.actions)}".rstrip())
     try:

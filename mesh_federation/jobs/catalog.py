@@ -1,41 +1,44 @@
-"""All jobs by name."""
+"""All jobs by name. A job's module is imported when the job is asked for: an update starts dozens of them."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-from mesh_federation.jobs import (
-    cluster,
-    crds,
-    egress_ready,
-    export_check,
-    host_release,
-    kubeconfig,
-    load_balancer,
-    namespace,
-    ownership_check,
-    prerequisites,
-    proxy_trust,
-    remote_reader,
-    root_distribution,
-    webhook,
-)
 from mesh_federation.jobs.job import Job
 
-_LISTED: tuple[Job[Any], ...] = (
-    *cluster.JOBS.values(),
-    crds.JOB,
-    egress_ready.JOB,
-    export_check.JOB,
-    host_release.JOB,
-    kubeconfig.JOB,
-    load_balancer.JOB,
-    namespace.JOB,
-    ownership_check.JOB,
-    prerequisites.JOB,
-    proxy_trust.JOB,
-    remote_reader.JOB,
-    root_distribution.JOB,
-    webhook.JOB,
+_IN_CLUSTERS = (
+    "crds",
+    "egress-ready",
+    "export-check",
+    "host-release",
+    "kubeconfig",
+    "load-balancer",
+    "namespace",
+    "ownership-check",
+    "prerequisites",
+    "proxy-trust",
+    "remote-reader",
+    "root-distribution",
+    "webhook",
 )
+"""Jobs in a cluster, each `JOB` of the module of its name; the others create and delete clusters."""
 
-JOBS: Mapping[str, Job[Any]] = {job.name: job for job in _LISTED}
+
+def job(name: str) -> Job[Any] | None:
+    """Return the job of a name; None if there is none."""
+    if name in _IN_CLUSTERS:
+        found: Job[Any] = import_module(f"{__package__}.{name.replace('-', '_')}").JOB
+        return found
+    return _of_providers().get(name)
+
+
+def jobs() -> Mapping[str, Job[Any]]:
+    """Return all jobs by name."""
+    in_clusters = {name: found for name in _IN_CLUSTERS if (found := job(name))}
+    return {**_of_providers(), **in_clusters}
+
+
+def _of_providers() -> Mapping[str, Job[Any]]:
+    from mesh_federation.jobs.cluster import JOBS  # it loads every provider
+
+    return JOBS

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import get_args, get_type_hints
 
-from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.jobs import catalog
 from tests.golden import Golden
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import committed, multi_primary, not_ours
@@ -29,7 +29,7 @@ def keys(kind: object) -> object:
 
 
 def jobs() -> Iterator[tuple[str, object]]:
-    for name, job in JOBS.items():
+    for name, job in catalog.jobs().items():
         yield name, {"lines": [job.command(action) for action in job.actions], "document": keys(job.settings)}
 
 

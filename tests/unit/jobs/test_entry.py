@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mesh_federation.jobs.catalog import JOBS
+from mesh_federation.jobs.catalog import jobs
 from mesh_federation.jobs.job import ENTRY, parse
 from mesh_federation.jobs.prerequisites import PrerequisitesSettings
 from tests.unit.clusters.stand import CHECKOUT, Ended, Stand, named
@@ -15,11 +15,11 @@ from tests.unit.clusters.stand import CHECKOUT, Ended, Stand, named
 def test_jobs_need_nothing_but_the_standard_library() -> None:
     without_packages = [sys.executable, "-S", "-m", ENTRY]
     done = subprocess.run(without_packages, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert done.stderr == f"usage: python3 -m {ENTRY} {'|'.join(JOBS)} [ACTION]\n"
+    assert done.stderr == f"usage: python3 -m {ENTRY} {'|'.join(jobs())} [ACTION]\n"
 
 
 def test_every_command_line_leads_back_to_its_job_and_action() -> None:
-    lines = {(name, action): job.command(action) for name, job in JOBS.items() for action in job.actions}
+    lines = {(name, action): job.command(action) for name, job in jobs().items() for action in job.actions}
     assert {words: parse(line) for words, line in lines.items()} == {words: words for words in lines}
 
 
