@@ -152,7 +152,7 @@ def create_planned(
     """Create the planned objects of a component, each after those of them that it waits for.
 
     Args:
-        objects: with names that differ.
+        objects: with names that differ; charts and manifests of users may break that.
         target: the cluster.
         parent: component that they belong to.
         depends_on: resources that must exist before any of them.
@@ -160,8 +160,15 @@ def create_planned(
 
     Returns:
         Their resources, by the objects' names, in the order of the objects.
+
+    Raises:
+        pulumi.RunError: two of them have one name, and one would be left out.
     """
-    planned = {each.name: each for each in objects}
+    planned: dict[str, PlannedObject] = {}
+    for each in objects:
+        if each.name in planned:
+            raise pulumi.RunError(f"cluster {target.cluster}: {each.name} is rendered twice by its chart or manifest")
+        planned[each.name] = each
     made: dict[str, KubernetesObject] = {}
 
     def created(name: str) -> KubernetesObject:
