@@ -29,6 +29,7 @@ from mesh_federation.plan.root_identity import VERSION, EarlierVersion
 from mesh_federation.process import ProcessResult
 from mesh_federation.stack import files, yaml_reader
 from mesh_federation.stack.problem import Problem, ProblemError
+from mesh_federation.toolchain import launchers
 from mesh_federation.toolchain.install import Toolchain
 
 if TYPE_CHECKING:
@@ -465,7 +466,7 @@ def _is_left(worker: psutil.Process, pulumi_home: str) -> bool:
 
 
 def _is_worker(word: str) -> bool:
-    return word.startswith("toolchain.standins.") or Path(word).name.startswith(WORKERS)
+    return launchers.MARK in word or Path(word).name.startswith(WORKERS)
 
 
 def _text(file: Path) -> str:

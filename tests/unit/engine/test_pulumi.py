@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.step import Step
 from mesh_federation.jobs import document
 from mesh_federation.jobs.cluster import JOBS
+from mesh_federation.toolchain import pins
+from mesh_federation.toolchain.host import Host
 from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
 from tests.unit.clusters.stand import simulated
@@ -350,6 +353,22 @@ def test_what_a_killed_engine_left_is_ended_and_neither_an_editor_nor_what_is_an
     served.kill()
     for other in others:
         other.kill()
+
+
+STANDINS = [piece.standin for piece in pins.load(Host.current()).pieces if piece.standin]
+
+
+@pytest.mark.skipif(not Path("/proc/self/exe").exists(), reason="only Linux tells the programs of processes")
+@pytest.mark.parametrize("standin", STANDINS)
+def test_a_stand_in_that_a_killed_engine_left_is_ended_wherever_its_module_lies(desk: Desk, standin: str) -> None:
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)", standin]
+    environment = {"PULUMI_HOME": str(desk.workspace.pulumi_home)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as left:
+        assert left.stdout and left.stdout.readline()
+        desk.engine.end_workers()
+        ended = left.poll() is not None
+        left.kill()
+    assert ended
 
 
 def alive_name(pid: int) -> str:
