@@ -6,6 +6,7 @@ cluster's folder, and writes it anew for every run.
 
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh_federation.clusters import identity, kubeconfigs
@@ -43,8 +44,9 @@ class Existing(Provider):
         return cluster.api_server or ""
 
     def create(self, cluster: LocalCluster) -> None:
-        """Print which cluster it is."""
+        """Print which cluster it is, and record that the stack has reached it."""
         print(_uid(cluster))
+        kubeconfigs.record(_shown(cluster), cluster.name)
 
     def update(self, cluster: LocalCluster, previous: str) -> None:
         """Print which cluster it is, once it is certain that it is the same one.
@@ -69,9 +71,13 @@ class Existing(Provider):
 
     def delete(self, cluster: LocalCluster) -> None:
         """Forget how it is reached; the cluster stays."""
-        home, settings = cluster.workdir.home, cluster.settings
-        kubeconfigs.remove(home / kubeconfigs.shown(settings.stack, settings.logical), settings.name)
+        kubeconfigs.remove(_shown(cluster), cluster.name)
         shutil.rmtree(cluster.folder, ignore_errors=True)
+
+
+def _shown(cluster: LocalCluster) -> Path:
+    """Return the cluster's kubeconfig for people, which the program has written."""
+    return cluster.workdir.home / kubeconfigs.shown(cluster.settings.stack, cluster.logical)
 
 
 def _uid(cluster: LocalCluster) -> str:

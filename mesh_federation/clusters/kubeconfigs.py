@@ -19,7 +19,17 @@ def keep(file: Path, text: str, name: str) -> None:
         name: the cluster's real name.
     """
     workdir.write_secret(file, text)
-    _owner(file).write_text(name, encoding="utf-8")
+    record(file, name)
+
+
+def record(file: Path, name: str) -> None:
+    """Record that an update has reached the cluster of a kubeconfig; a state that lacks the cluster is then lost.
+
+    Args:
+        file: the kubeconfig.
+        name: the cluster's real name.
+    """
+    workdir.write(_owner(file), name)
 
 
 def remove(file: Path, name: str) -> None:
@@ -30,9 +40,9 @@ def remove(file: Path, name: str) -> None:
         name: the cluster's real name.
     """
     owner = _owner(file)
-    if owner.exists() and owner.read_text(encoding="utf-8") == name:
+    if not owner.exists() or owner.read_text(encoding="utf-8") == name:
         file.unlink(missing_ok=True)
-        owner.unlink()
+        owner.unlink(missing_ok=True)
 
 
 def current(home: Path, stack: str, cluster: str) -> str:

@@ -102,6 +102,7 @@ def _keep(engine: Engine, cluster: RecordedCluster, declared: Cluster | None, te
     home = engine.workspace.home
     try:
         keep(home, engine.stack, cluster.logical, cluster.name, written, context, engine.workspace.checkout)
+        kubeconfigs.record(home / kubeconfigs.shown(engine.stack, cluster.logical), cluster.name)
     except UnusableKubeconfig as unusable:
         what = f"clusters.{cluster.logical}.kubeconfig: {unusable}"
         if not (home / kubectl.reference(cluster.name)).exists():

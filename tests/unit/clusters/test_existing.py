@@ -36,6 +36,15 @@ def test_it_prints_which_cluster_it_is_and_only_reads(stand: Stand, kubeconfig: 
         assert call.argv[:4] == [f"--kubeconfig={kubeconfig}", "get", "namespace", "kube-system"]
 
 
+def test_that_a_stack_has_reached_it_is_recorded_once_it_has_answered(stand: Stand, kubeconfig: Path) -> None:
+    record = stand.home / "kubeconfigs" / "dev" / ".prod.of"
+    record.unlink()
+    stand.when("kubectl", "get", status=1)
+    assert run(stand, "create").status == SILENT and not record.exists()
+    stand.when("kubectl", "get", out=UID)
+    assert run(stand, "create").status == 0 and record.read_text(encoding="utf-8") == NAME
+
+
 def test_another_cluster_under_the_same_name_is_refused_and_both_are_named(stand: Stand, kubeconfig: Path) -> None:
     stand.when("kubectl", "get", out=OTHER)
     assert run(stand, "update", printed=OTHER).status == 0

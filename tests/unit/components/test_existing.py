@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from mesh_federation.clusters import kubeconfigs
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import (
     STACKS,
@@ -136,6 +137,14 @@ def test_another_cluster_under_the_same_name_is_refused_before_anything(tools: T
 def test_a_renamed_key_is_refused_before_anything(tools: Tools, preview: bool) -> None:
     told = refused(tools, not_ours(), left(old=EAST, west=WEST), preview=preview)
     assert told.startswith("clusters.east  cluster-renamed\n") and "-> write old again" in told
+
+
+def test_a_preview_and_a_refused_update_leave_no_cluster_that_the_state_would_have_to_know(tools: Tools) -> None:
+    home = Path(tools["MESH_HOME"])
+    run(not_ours(), environment=tools, stack="previewed", preview=True)
+    refused(tools, not_ours(), left(old=EAST, west=WEST))
+    assert kubeconfigs.reached(home, "previewed") == kubeconfigs.reached(home, "test") == {}
+    assert (home / kubeconfigs.shown("previewed", "east")).exists()
 
 
 def test_two_entries_that_are_one_cluster_are_refused_before_anything(tools: Tools, tmp_path: Path) -> None:
