@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.product import Body
 from benchmarks.scratch import CHECKOUT, run
-from mesh_federation.jobs import document
+from mesh_federation import document
 from mesh_federation.jobs.job import ENTRY
 from mesh_federation.plan.federation import Plan
 from mesh_federation.toolchain.install import Toolchain

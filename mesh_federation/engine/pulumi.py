@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
-from mesh_federation import process
+from mesh_federation import document, process
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.clusters.settings import ClusterSettings, ProviderSettings
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
-from mesh_federation.jobs import crds, document, kubeconfig, remote_reader
+from mesh_federation.jobs import crds, kubeconfig, remote_reader
 from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.jobs.crds import CrdsSettings
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, parse

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.document import VARIABLE, DocumentError
 from mesh_federation.jobs import catalog
-from mesh_federation.jobs.document import VARIABLE, DocumentError
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
 from mesh_federation.process import ProgramMissing, ProgramTimeout
 

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from mesh_federation import document
 from mesh_federation.clusters import kubectl
 from mesh_federation.clusters.kubectl import Kubectl
 from mesh_federation.clusters.workdir import Workdir
-from mesh_federation.jobs import document
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

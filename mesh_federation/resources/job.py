@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pulumi
 from pulumi_command import local
 
-from mesh_federation.jobs import document
+from mesh_federation import document
 from mesh_federation.jobs.job import Job
 from mesh_federation.resources.objects import ClusterTarget
 

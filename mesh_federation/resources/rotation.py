@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
-from mesh_federation.jobs import document
+from mesh_federation import document
 from mesh_federation.jobs.proxy_trust import JOB, ProxyTrustSettings
 from mesh_federation.plan import root_identity
 from mesh_federation.plan.rotation import TrustState

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from mesh_federation import document
 from mesh_federation.clusters.local_cluster import GONE
 from mesh_federation.clusters.settings import ClusterSpec, ProviderSettings
-from mesh_federation.jobs import document
 from mesh_federation.jobs.crds import CrdsSettings
 from mesh_federation.stack.config import Cluster
 from mesh_federation.toolchain.install import Toolchain

@@ -10,8 +10,8 @@ from threading import Event
 import pytest
 import yaml
 
+from mesh_federation import document
 from mesh_federation.clusters.settings import ClusterSpec, ProviderSettings
-from mesh_federation.jobs import document
 from mesh_federation.jobs.job import ENTRY
 from mesh_federation.stack.config import Cluster
 from mesh_federation.toolchain.install import Toolchain

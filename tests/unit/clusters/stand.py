@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mesh_federation import document
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.settings import ClusterSettings, ClusterSpec, LabNetwork, PortMapping, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
-from mesh_federation.jobs import document
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, JobContext
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation import document
 from mesh_federation.clusters import journal
 from mesh_federation.clusters.journal import JournalEntry
-from mesh_federation.jobs import document
 from tests.unit.clusters.stand import Stand, simulated
 
 

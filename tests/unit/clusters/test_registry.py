@@ -26,7 +26,7 @@ provisioners = ["example"]
 
 SHOW = """
 import json, sys
-from mesh_federation.jobs import document
+from mesh_federation import document
 from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.loader import parse
 from mesh_federation.plan.federation import plan

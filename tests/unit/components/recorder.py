@@ -23,7 +23,8 @@ from pulumi.runtime import mocks, settings
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import Stack, wait_for_rpcs
 
-from mesh_federation.jobs import document, job
+from mesh_federation import document
+from mesh_federation.jobs import job
 from mesh_federation.toolchain.standins import values
 from mesh_federation.toolchain.standins.plugin import Target
 from mesh_federation.toolchain.standins.tls import TlsProvider

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation import document
 from mesh_federation.clusters.settings import ClusterSpec
-from mesh_federation.jobs import document
 from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.clusters.stand import provided
 

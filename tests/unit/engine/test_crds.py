@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mesh_federation import document
 from mesh_federation.engine import crds
-from mesh_federation.jobs import document
 from mesh_federation.jobs.crds import CrdsSettings
 from tests.unit.cli.conftest import CLUSTERS, STACK, Desk, Mesh
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mesh_federation import document
 from mesh_federation.clusters import journal
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.settings import ClusterSettings, ProviderSettings
@@ -19,7 +20,6 @@ from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import clusters
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.step import Step
-from mesh_federation.jobs import document
 from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host

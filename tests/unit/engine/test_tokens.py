@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mesh_federation import document
 from mesh_federation.engine import tokens
-from mesh_federation.jobs import document
 from mesh_federation.jobs.remote_reader import RemoteReaderSettings
 from tests.unit.cli.conftest import STACK, Desk, Mesh
 

@@ -40,7 +40,7 @@ def given(stand: Stand, document: str) -> Ended:
         ("", "JOB holds no JSON document: Expecting value: line 1 column 1 (char 0)"),
         ("[]", "JOB must be an object"),
         ("{}", "JOB lacks cluster, needed"),
-        ('{"cluster": "east", "needed": [], "extra": 1}', "JOB has extra, which this job does not know"),
+        ('{"cluster": "east", "needed": [], "extra": 1}', "JOB has extra, which is not known"),
         ('{"cluster": 1, "needed": []}', "JOB.cluster must be a string"),
         ('{"cluster": "east", "needed": {}}', "JOB.needed must be a list"),
         ('{"cluster": "east", "needed": [{"kind": "Service"}]}', "JOB.needed[0] lacks namespace, name, path"),

@@ -1,4 +1,4 @@
-"""The JSON document with the settings of a job: written from a dataclass, and validated against it when it is read."""
+"""JSON documents with the settings of a job or a process: written from a dataclass, validated against it when read."""
 
 import json
 from collections.abc import Mapping
@@ -10,37 +10,38 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 VARIABLE = "JOB"
-"""The environment variable that holds the document."""
+"""The environment variable that holds the document of a job."""
 NAMES: Mapping[object, str] = {str: "a string", int: "a whole number", bool: "true or false", NoneType: "null"}
 
 T = TypeVar("T")
 
 
 class DocumentError(ValueError):
-    """A document that is not what the job needs; the text says where and why."""
+    """A document that is not what its reader needs; the text says where and why."""
 
 
 def write(settings: "DataclassInstance") -> str:
-    """Return the document with the settings of a job; equal settings are equal texts."""
+    """Return the document with some settings; equal settings are equal texts."""
     return json.dumps(asdict(settings), sort_keys=True)
 
 
-def read(kind: type[T], text: str) -> T:
-    """Read the settings of a job.
+def read(kind: type[T], text: str, source: str = VARIABLE) -> T:
+    """Read settings from a document.
 
     Args:
-        kind: the job's dataclass.
+        kind: their dataclass.
         text: the document.
+        source: what holds the document, for errors.
 
     Raises:
-        DocumentError: the text is no JSON object, or lacks a key, or has one that the job does not know, or a value of
+        DocumentError: the text is no JSON object, or lacks a key, or has one that is not known, or a value of
             another type.
     """
     try:
         tree = json.loads(text)
     except ValueError as error:
-        raise DocumentError(f"{VARIABLE} holds no JSON document: {error}") from None
-    settings = _value(kind, tree, VARIABLE)
+        raise DocumentError(f"{source} holds no JSON document: {error}") from None
+    settings = _value(kind, tree, source)
     assert isinstance(settings, kind)
     return settings
 
@@ -71,7 +72,7 @@ def _record(kind: "type[DataclassInstance]", tree: object, path: str) -> "Datacl
     if missing := [name for name in names if name not in entries]:
         raise DocumentError(f"{path} lacks {', '.join(missing)}")
     if unknown := sorted(entries.keys() - set(names)):
-        raise DocumentError(f"{path} has {', '.join(unknown)}, which this job does not know")
+        raise DocumentError(f"{path} has {', '.join(unknown)}, which is not known")
     return kind(**{name: _value(types[name], entries[name], f"{path}.{name}") for name in names})
 
 
