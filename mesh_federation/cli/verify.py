@@ -166,7 +166,8 @@ def _under_test(
     for_people, for_jobs = home / output.kubeconfig, home / "clusters" / output.name / "kubeconfig"
     first, *others = (CachedKubectl(planned.name, file, engine.environment) for file in (for_people, for_jobs))
     connections = (first, *(other for other in others if other.kubeconfig.exists()))
-    return ClusterUnderTest(planned, output, trust, first, connections, uids.get(planned.name, ""))
+    connect = planned.declared.provider.connector(home, engine.stack)
+    return ClusterUnderTest(planned, output, trust, first, connections, uids.get(planned.name, ""), connect)
 
 
 def checks(engine: Engine, context: Context, options: VerifyOptions) -> list[Check]:

@@ -39,7 +39,7 @@ class Existing(Provider):
         """Return none: nodes are their owners' to label."""
         return ()
 
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return what the stack file declares."""
         return cluster.api_server or ""
 

@@ -18,7 +18,7 @@ from mesh_federation.clusters.settings import ClusterSpec
 from mesh_federation.process import ProcessResult
 
 if TYPE_CHECKING:
-    from mesh_federation.stack.config import Cluster
+    from mesh_federation.stack.config import Cluster, Federation
 
 TIMEOUT = 900
 """Seconds for k3d to do one thing, until its API server answers: enough for images over a slow line."""
@@ -88,7 +88,7 @@ class K3d(ContainerProvider):
         """Return the names that k3d gives."""
         return (f"k3d-{name}-server-0", *(f"k3d-{name}-agent-{index}" for index in range(count - 1)))
 
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return the name of the proxy in front of the servers: it is in the certificate (5.4.8 on, pitfall 46)."""
         return f"https://k3d-{name}-serverlb:6443"
 

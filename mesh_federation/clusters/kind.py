@@ -11,7 +11,7 @@ from mesh_federation.clusters.settings import ClusterSpec
 from mesh_federation.process import ProcessResult
 
 if TYPE_CHECKING:
-    from mesh_federation.stack.config import Cluster
+    from mesh_federation.stack.config import Cluster, Federation
 
 TIMEOUT = 900
 """Seconds for kind to do one thing, its wait left out: enough for a node image over a slow line."""
@@ -56,7 +56,7 @@ class Kind(ContainerProvider):
         workers = (f"{name}-worker{index if index > 1 else ''}" for index in range(1, count))
         return (f"{name}-control-plane", *workers)
 
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return the first node's name: in its certificate, known at preview, the same after a restart.
 
         Docker resolves it in the lab's network, and a kind node passes its pods' questions on to Docker.

@@ -7,36 +7,22 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from hashlib import sha256
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mesh_federation import process
-from mesh_federation.clusters import journal, machine_limits, workdir
+from mesh_federation.clusters import journal, machine_limits, reserved_ports, workdir
+from mesh_federation.clusters.control_plane import BINARIES, PORTS, ControlPlane
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec
-from mesh_federation.clusters.workdir import Workdir
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
 
-PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
-         "kwokControllerPort")  # fmt: skip
-FIRST_PORT, SLOTS = 20000, 1500
-"""Below the ephemeral range, so that no outgoing connection takes one; kwokctl's own choice races."""
-
-BINARIES = {
-    "etcdBinary": "etcd",
-    "kubeApiserverBinary": "kube-apiserver",
-    "kubeControllerManagerBinary": "kube-controller-manager",
-    "kubeSchedulerBinary": "kube-scheduler",
-    "kwokControllerBinary": "kwok",
-}
 TIMEOUT = 120
 """Seconds for a control plane to answer; 5 are usual."""
 UNUSABLE = ',"'
@@ -76,7 +62,7 @@ class Kwok(Provider):
         """Return the names that kwokctl gives."""
         return tuple(f"node-{index:06}" for index in range(count))
 
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return none: it listens on this machine's loopback address alone, and no istiod reads it."""
         return ""
 
@@ -88,13 +74,9 @@ class Kwok(Provider):
         self.delete(cluster)
         _refuse_what_cannot_work(cluster)
         journal.record(cluster, self.name)
-        with _reserved_ports(cluster) as ports:
-            balancer = cluster.folder / "load-balancer.json"
-            balancer.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
-            written = json.dumps(_control_plane(cluster, ports, balancer), indent=2)
-            _control_plane_file(cluster).write_text(written, encoding="utf-8")
-            files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
-            _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
+        _control_plane(cluster, reserved_ports.reserve(cluster)).write(_control_plane_file(cluster))
+        files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
+        _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
         _kwokctl(cluster, "scale", "node", f"--replicas={cluster.spec.nodes}")
         _prove(cluster)
         (cluster.folder / "made").touch()
@@ -117,11 +99,7 @@ class Kwok(Provider):
             _kwokctl(cluster, "delete", "cluster")
             _end_unrecorded(cluster)
             shutil.rmtree(cluster.folder)
-        slots = _slots(cluster.workdir)
-        with workdir.locked(slots / ".lock"):  # clusters are deleted side by side
-            for slot in slots.glob("[0-9]*"):
-                if os.readlink(slot) == str(cluster.folder):
-                    slot.unlink()
+        reserved_ports.release(cluster)
 
 
 def _refuse_what_cannot_work(cluster: LocalCluster) -> None:
@@ -147,6 +125,19 @@ def _restore_kubeconfig(cluster: LocalCluster) -> None:
 def _kept(cluster: LocalCluster) -> Path:
     """Return the folder in which kwokctl keeps a cluster."""
     return cluster.workdir.home / "kwok" / "clusters" / cluster.name
+
+
+def _control_plane(cluster: LocalCluster, ports: Sequence[int]) -> ControlPlane:
+    return ControlPlane(
+        pki=_kept(cluster) / "pki",
+        kubernetes_version=cluster.spec.kubernetes_version,
+        service_subnet=cluster.spec.service_subnet,
+        ports=dict(zip(PORTS, ports, strict=True)),
+        stages=cluster.folder / "load-balancer.json",
+        options={},
+        arguments={},
+        environment={},
+    )
 
 
 def _control_plane_file(cluster: LocalCluster) -> Path:
@@ -216,130 +207,3 @@ def _full_disk(cluster: LocalCluster) -> str:
     """Name a full disk beside whatever it has led to; nothing where there is room."""
     shortage = machine_limits.disk(cluster.workdir.home)
     return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
-
-
-def _control_plane(cluster: LocalCluster, ports: dict[str, int], balancer: Path) -> dict[str, object]:
-    """Return kwokctl's configuration. Stages in it would replace the built-in ones, so ours go to the controller.
-
-    kwokctl's etcd answers every user of the machine, in plain text, with each Secret of the cluster: here it asks for
-    a certificate of the cluster's own authority, of which kwokctl makes one.
-    """
-    binaries = {option: shutil.which(program) or program for option, program in BINARIES.items()}
-    pki = _kept(cluster) / "pki"
-    own = {"ca": f"{pki}/ca.crt", "certificate": f"{pki}/admin.crt", "key": f"{pki}/admin.key"}
-    clients, peers = (f"https://127.0.0.1:{ports[port]}" for port in ("etcdPort", "etcdPeerPort"))
-    etcd = [
-        *_instead({
-            "listen-client-urls": clients, "advertise-client-urls": clients,
-            "listen-peer-urls": peers, "initial-advertise-peer-urls": peers, "initial-cluster": f"node0={peers}",
-        }),
-        *_asks_for_certificates("", own),
-        *_asks_for_certificates("peer-", own),
-    ]  # fmt: skip
-    api_server = [
-        *_instead({"etcd-servers": clients}),
-        _extra("etcd-cafile", own["ca"]),
-        _extra("etcd-certfile", own["certificate"]),
-        _extra("etcd-keyfile", own["key"]),
-        _extra("service-cluster-ip-range", cluster.spec.service_subnet),
-    ]
-    return {
-        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
-        "kind": "KwokctlConfiguration",
-        "options": {
-            "runtime": "binary",
-            "bindAddress": "127.0.0.1",
-            "kubeVersion": f"v{cluster.spec.kubernetes_version}",
-            **binaries,
-            **ports,
-        },
-        "componentsPatches": [
-            {"name": "etcd", "extraArgs": etcd},
-            {"name": "kube-apiserver", "extraArgs": api_server},
-            {"name": "kwok-controller", "extraArgs": [_extra("config", str(balancer))]},
-        ],
-    }
-
-
-def _extra(option: str, value: object) -> dict[str, object]:
-    return {"key": option, "value": value}
-
-
-def _instead(options: dict[str, str]) -> list[dict[str, object]]:
-    """Return what kwokctl writes in the place of its own values: programs add up some options that come twice."""
-    return [_extra(option, value) | {"override": True} for option, value in options.items()]
-
-
-def _asks_for_certificates(whom: str, own: dict[str, str]) -> list[dict[str, object]]:
-    """Return etcd's options for one of its two listeners."""
-    return [
-        _extra(f"{whom}cert-file", own["certificate"]),
-        _extra(f"{whom}key-file", own["key"]),
-        _extra(f"{whom}trusted-ca-file", own["ca"]),
-        _extra(f"{whom}client-cert-auth", "true"),
-    ]
-
-
-LOAD_BALANCER = {
-    "apiVersion": "kwok.x-k8s.io/v1alpha1",
-    "kind": "Stage",
-    "metadata": {"name": "load-balancer"},
-    "spec": {
-        "resourceRef": {"apiGroup": "v1", "kind": "Service"},
-        "selector": {
-            "matchExpressions": [
-                {"key": ".spec.type", "operator": "In", "values": ["LoadBalancer"]},
-                {"key": '.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "operator": "Exists"},
-                {"key": ".status.loadBalancer.ingress", "operator": "DoesNotExist"},
-            ]
-        },
-        "next": {
-            "patches": [
-                {
-                    "subresource": "status",
-                    "root": "status",
-                    "template": "loadBalancer:\n  ingress:\n"
-                    '  - ip: {{ index .metadata.annotations "metallb.universe.tf/loadBalancerIPs" | Quote }}\n',
-                }
-            ]
-        },
-    },
-}
-"""Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""
-
-
-def _slots(workdir: Workdir) -> Path:
-    return workdir.shared / "ports"
-
-
-@contextmanager
-def _reserved_ports(cluster: LocalCluster) -> Iterator[dict[str, int]]:
-    """Reserve six free ports for as long as the cluster exists, against every other cluster of this user.
-
-    A reservation is a link from the slot to the cluster's folder; it lapses when that folder is gone.
-    """
-    slots = _slots(cluster.workdir)
-    slots.mkdir(parents=True, exist_ok=True)
-    first = int(sha256(str(cluster.folder).encode()).hexdigest()[:8], 16)
-    with workdir.locked(slots / ".lock"):
-        for slot in ((first + step) % SLOTS for step in range(SLOTS)):
-            link = slots / str(slot)
-            numbers = [FIRST_PORT + slot * len(PORTS) + place for place in range(len(PORTS))]
-            if (link.is_symlink() and link.exists()) or not all(map(_is_free, numbers)):
-                continue
-            link.unlink(missing_ok=True)
-            link.symlink_to(cluster.folder)
-            break
-        else:
-            sys.exit(f"no free ports between {FIRST_PORT} and {FIRST_PORT + SLOTS * len(PORTS)} for {cluster.name}")
-    yield dict(zip(PORTS, numbers, strict=True))
-
-
-def _is_free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -1,7 +1,8 @@
 """A cluster as this machine knows it: its settings, its files, and its API server."""
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,10 +21,12 @@ class LocalCluster:
     Attributes:
         settings: which cluster it is.
         workdir: where it is made.
+        folders: folders of the toolchain, by the variable that names each.
     """
 
     settings: ProviderSettings
     workdir: Workdir
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

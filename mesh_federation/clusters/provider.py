@@ -4,9 +4,11 @@ The stack's schema, rules, plan, doctor and toolchain follow from it. Jobs impor
 but the standard library. docs/architecture.md says how to add a provider.
 """
 
+import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mesh_federation.clusters.local_cluster import LocalCluster
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
 
 Document = dict[str, object]
+Connect = Callable[[str, int, float], socket.socket]
+"""Returns a socket that is connected to an address and a port, with a time limit in seconds; raises OSError."""
+
+
+def connect_directly(address: str, port: int, seconds: float) -> socket.socket:
+    """Connect through this machine's own network."""
+    return socket.create_connection((address, port), timeout=seconds)
 
 
 class LoadBalancer(StrEnum):
@@ -24,6 +33,7 @@ class LoadBalancer(StrEnum):
     METALLB = "metallb"
     SERVICELB = "servicelb"
     SIMULATED = "simulated"
+    NATIVE = "native"
     NONE = "none"
 
 
@@ -37,6 +47,7 @@ class Provider(ABC):
         keys: keys under `clusters` that only some providers act on, and this one does.
         programs: programs that it needs and the toolchain does not install, with what to do where one is missing.
         runs_pods: pods really run; elsewhere they exist in the API server alone.
+        upstream_envoy: proxies may be Envoy as its own project builds it, without Istio's extensions.
         ours: this program makes its clusters, and deletes them.
         in_docker: nodes are containers in the lab's Docker network.
         boots: nodes get ready some time after a cluster was made; `ready` waits for them.
@@ -50,6 +61,7 @@ class Provider(ABC):
     keys: ClassVar[frozenset[str]] = frozenset()
     programs: ClassVar[Mapping[str, str]] = {}
     runs_pods: ClassVar[bool] = True
+    upstream_envoy: ClassVar[bool] = False
     ours: ClassVar[bool] = True
     in_docker: ClassVar[bool] = False
     boots: ClassVar[bool] = False
@@ -74,13 +86,23 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return the address at which pods of other clusters reach the API server; empty for that of the kubeconfig.
 
         Args:
+            federation: the model.
             cluster: as declared.
             name: its real name.
         """
+
+    def connector(self, home: Path, stack: str) -> Connect:
+        """Return how this machine connects to the gateways of the clusters of a stack.
+
+        Args:
+            home: folder for everything that runs.
+            stack: name of the Pulumi stack.
+        """
+        return connect_directly
 
     @abstractmethod
     def create(self, cluster: LocalCluster) -> None:

@@ -6,10 +6,12 @@ from mesh_federation.clusters.existing import Existing
 from mesh_federation.clusters.k3d import K3d
 from mesh_federation.clusters.kind import Kind
 from mesh_federation.clusters.kwok import Kwok
+from mesh_federation.clusters.native import Native
 from mesh_federation.clusters.provider import Provider
 
 _LISTED: tuple[Provider, ...] = (
     Kwok(),
+    Native(),
     Kind(),
     K3d(),
     Existing(),

@@ -67,7 +67,8 @@ class ClusterSpec:
         load_balancer: what gives its Services addresses.
         ports: that this machine publishes.
         ready_within_seconds: time until all its nodes must be ready.
-        network: Docker network of its nodes.
+        network: of its nodes and gateways; for containers, a Docker network.
+        pool: CIDR of the addresses of its load balancer in that network.
         kubeconfig: path of the kubeconfig of a cluster that exists already.
         context: in that kubeconfig; left out for its current one.
     """
@@ -81,6 +82,7 @@ class ClusterSpec:
     ports: tuple[PortMapping, ...] = ()
     ready_within_seconds: int = 0
     network: LabNetwork | None = None
+    pool: str = ""
     kubeconfig: str = ""
     context: str = ""
 

@@ -13,8 +13,8 @@ from mesh_federation.jobs import catalog
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
 from mesh_federation.process import ProgramMissing, ProgramTimeout
 
-TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS")
-"""Variables that name folders of the toolchain."""
+TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS", "MESH_IMAGES")
+"""Variables that name folders and files of the toolchain."""
 
 
 def main(arguments: list[str]) -> None:

@@ -43,7 +43,7 @@ def _job(provider: Provider) -> Job[ProviderSettings]:
 def _locked(action: str, act: Callable[[LocalCluster], None]) -> Action:
     def run(settings: ProviderSettings, context: JobContext) -> None:
         with alone(settings.name, action, context.workdir):
-            act(LocalCluster(settings, context.workdir))
+            act(LocalCluster(settings, context.workdir, context.folders))
 
     return run
 

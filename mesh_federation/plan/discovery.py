@@ -93,7 +93,7 @@ def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryP
         cluster=here.name,
         of=there.name,
         hours=link.token_hours,
-        server=there.provider.api_server(there, real_name),
+        server=there.provider.api_server(federation, there, real_name),
         mesh_config=f"istio-{revision}" if revision else "istio",
         crosses=here.network != there.network,
         simulated=not here.provider.runs_pods,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
+from mesh_federation.clusters.addresses import gateway_address, pools
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.jobs.prerequisites import Prerequisite
 from mesh_federation.plan import (
@@ -20,7 +21,6 @@ from mesh_federation.plan import (
     namespaces,
     trust,
 )
-from mesh_federation.plan.addresses import gateway_address, pools
 from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.plan.exports import ExportPlan, exports
 from mesh_federation.plan.imports import ImportPlan, imports

@@ -40,6 +40,9 @@ TLS_LISTENERS_DEFAULT = (1, 30)
 """First Istio release whose istiod takes TLS listeners of the Gateway API without a flag (pitfall 24)."""
 ALPHA_GATEWAY_API = "PILOT_ENABLE_ALPHA_GATEWAY_API"
 
+WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
+"""Flags of istiod for Envoy without Istio's extensions; telemetry is off too."""
+
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the istiod chart."""
@@ -67,19 +70,22 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             **_images(federation, cluster),
         },
         "meshConfig": mesh,
-        **_flags(federation, cluster),
+        **({"telemetry": {"enabled": False}} if cluster.provider.upstream_envoy else {}),
+        **_environment(federation, cluster),
     }
     return merged(computed, istio.values)
 
 
-def _flags(federation: Federation, cluster: Cluster) -> Values:
-    """Enable what an older istiod does not do by itself where an import needs it, for charts of every release."""
-    if federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
-        return {}
-    if all(link.api == "istio" for link in federation.imports):
-        return {}
-    environment: Values = {ALPHA_GATEWAY_API: "true"}
-    return {"env": environment, "pilot": {"env": environment}}
+def _environment(federation: Federation, cluster: Cluster) -> Values:
+    """Set flags of istiod, for charts of every release: what an older one does not do by itself, but an import needs.
+
+    Envoy without Istio's extensions rejects listeners that have them.
+    """
+    environment: Values = dict(WITHOUT_EXTENSIONS) if cluster.provider.upstream_envoy else {}
+    needs_gateway_api = any(link.api != "istio" for link in federation.imports)
+    if needs_gateway_api and federation.istio_version(cluster.name) < TLS_LISTENERS_DEFAULT:
+        environment[ALPHA_GATEWAY_API] = "true"
+    return {"env": environment, "pilot": {"env": environment}} if environment else {}
 
 
 def _images(federation: Federation, cluster: Cluster) -> Values:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
+from mesh_federation.clusters.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.plan.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from mesh_federation.rules.names import SUBDOMAIN
 from mesh_federation.stack.config import Cluster, Federation, is_address
 from mesh_federation.stack.problem import Problem

@@ -14,8 +14,9 @@ from mesh_federation.stack.rule_ids import FederationRule
 
 _WHY_NOT = {
     LoadBalancer.SIMULATED: "only simulated clusters write addresses into Services",
+    LoadBalancer.NATIVE: "it is a part of native clusters",
     LoadBalancer.SERVICELB: "it is a part of k3s",
-    LoadBalancer.METALLB: "simulated nodes run no MetalLB",
+    LoadBalancer.METALLB: "only nodes in containers run MetalLB",
     LoadBalancer.NONE: "",
 }
 

@@ -370,7 +370,7 @@ class Cluster(Declared):
     @property
     def has_lab_address(self) -> bool:
         """Say whether its load balancer gives it addresses of the lab network."""
-        return self.load_balancer in (LoadBalancer.SIMULATED, LoadBalancer.METALLB)
+        return self.load_balancer in (LoadBalancer.NATIVE, LoadBalancer.SIMULATED, LoadBalancer.METALLB)
 
     @property
     def path(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from mesh_federation.clusters.provider import Connect, connect_directly
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import ExportPlan, principal
 from mesh_federation.plan.federation import ClusterPlan
@@ -57,6 +58,7 @@ class ClusterUnderTest:
         kubectl: access by the kubeconfig for people.
         connections: access by each kubeconfig of this checkout.
         uid: UID of its namespace of Istio in the stack's state; empty if the state has none.
+        connect: how this machine connects to its gateway.
     """
 
     plan: ClusterPlan
@@ -65,6 +67,7 @@ class ClusterUnderTest:
     kubectl: CachedKubectl
     connections: Sequence[CachedKubectl] = ()
     uid: str = ""
+    connect: Connect = connect_directly
 
     @property
     def name(self) -> str:
@@ -99,7 +102,7 @@ class ClusterUnderTest:
     def endpoints(self) -> list[GatewayEndpoint]:
         """Its gateway at each address that importers call."""
         port = self.plan.declared.gateway.port
-        return [GatewayEndpoint(self.name, address, port) for address in self.gateway_addresses]
+        return [GatewayEndpoint(self.name, address, port, self.connect) for address in self.gateway_addresses]
 
     @property
     def endpoint(self) -> GatewayEndpoint:

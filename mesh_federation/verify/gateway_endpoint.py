@@ -12,10 +12,11 @@ import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 
+from mesh_federation.clusters.provider import Connect, connect_directly
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.verify.certificates import Identity, pem
 from mesh_federation.verify.verdict import Inconclusive
@@ -35,11 +36,13 @@ class GatewayEndpoint:
         cluster: the cluster's logical name.
         address: IP address or host name.
         port: port of its auto-passthrough listener.
+        connect: how this machine connects to it.
     """
 
     cluster: str
     address: str
     port: int
+    connect: Connect = field(default=connect_directly, compare=False)
 
     def __str__(self) -> str:
         """Return address and port as text."""
@@ -71,7 +74,7 @@ class ServiceAddress:
 def connection_error(endpoint: GatewayEndpoint) -> str:
     """Return why this machine cannot connect to a gateway; empty if it can."""
     try:
-        socket.create_connection((endpoint.address, endpoint.port), timeout=SECONDS).close()
+        endpoint.connect(endpoint.address, endpoint.port, SECONDS).close()
     except OSError as error:
         return _reason(error)
     return ""
@@ -81,6 +84,7 @@ def readiness_error(endpoint: GatewayEndpoint) -> str:
     """Return why a gateway's status port does not report it ready; empty if it does."""
     connection = http.client.HTTPConnection(endpoint.address, 15021, timeout=SECONDS)
     try:
+        connection.sock = endpoint.connect(endpoint.address, 15021, SECONDS)
         connection.request("GET", "/healthz/ready")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
@@ -193,7 +197,7 @@ def _context() -> ssl.SSLContext:
 @contextmanager
 def _connected(endpoint: GatewayEndpoint) -> Iterator[socket.socket]:
     try:
-        plain = socket.create_connection((endpoint.address, endpoint.port), timeout=SECONDS)
+        plain = endpoint.connect(endpoint.address, endpoint.port, SECONDS)
     except OSError as error:
         raise Inconclusive(
             f"the gateway of {endpoint.cluster} cannot be reached at {endpoint}: {_reason(error)}",

@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 from ssl import CERT_NONE, SSLContext, create_default_context
 
-from mesh_federation.clusters.kwok import PORTS
+from mesh_federation.clusters.control_plane import PORTS
 from tests.checkout import Checkout, eventually
 from tests.engine.federation.test_removal import assert_nothing_is_left
 from tests.interruption import begun, interrupted

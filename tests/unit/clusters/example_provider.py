@@ -38,7 +38,7 @@ class Example(Provider):
         """Number the nodes."""
         return tuple(f"{name}-{index}" for index in range(count))
 
-    def api_server(self, cluster: "Cluster", name: str) -> str:
+    def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return none."""
         return ""
 

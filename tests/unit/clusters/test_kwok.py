@@ -15,7 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mesh_federation.clusters import kwok
+from mesh_federation.clusters import control_plane as kwokctl_configuration
+from mesh_federation.clusters import kwok, reserved_ports
 from tests.unit.clusters.stand import Ended, Held, Stand, ended, numbers, simulated, waits_for_lock
 
 EAST = "east-1a2b3c"
@@ -45,7 +46,7 @@ def ports(stand: Stand, name: str = EAST) -> set[int]:
 
 
 def first_slot(stand: Stand, name: str) -> int:
-    return int(sha256(str(stand.folder(name)).encode()).hexdigest()[:8], 16) % kwok.SLOTS
+    return int(sha256(str(stand.folder(name)).encode()).hexdigest()[:8], 16) % reserved_ports.SLOTS
 
 
 def names() -> Iterator[str]:
@@ -54,8 +55,8 @@ def names() -> Iterator[str]:
 
 def is_free(slot: int) -> bool:
     """Say whether nothing on this machine has the ports of a slot: real clusters may run beside the tests."""
-    begin = kwok.FIRST_PORT + slot * len(kwok.PORTS)
-    return all(map(kwok._is_free, range(begin, begin + len(kwok.PORTS))))
+    begin = reserved_ports.FIRST_PORT + slot * reserved_ports.SIZE
+    return all(map(reserved_ports._is_free, range(begin, begin + reserved_ports.SIZE)))
 
 
 def actions(stand: Stand) -> list[str]:
@@ -284,7 +285,7 @@ def test_two_clusters_made_at_once_get_disjoint_ports(stand: Stand) -> None:
     for gate in gates:
         gate.write_text("go")  # returns when the stub reads: from then on both hold their ports
     assert [ended(process).status for process in running] == [0, 0]
-    assert len(ports(stand, "east-1") | ports(stand, "west-2")) == 2 * len(kwok.PORTS)
+    assert len(ports(stand, "east-1") | ports(stand, "west-2")) == 2 * reserved_ports.SIZE
 
 
 def neighbours(stand: Stand) -> tuple[str, str]:
@@ -317,7 +318,7 @@ def test_a_reservation_lapses_with_the_folder_of_its_cluster(stand: Stand) -> No
 
 def test_a_port_that_something_else_listens_on_is_skipped(stand: Stand) -> None:
     name = next(name for name in names() if is_free(first_slot(stand, name)))
-    taken = kwok.FIRST_PORT + first_slot(stand, name) * len(kwok.PORTS) + 3
+    taken = reserved_ports.FIRST_PORT + first_slot(stand, name) * reserved_ports.SIZE + 3
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", taken))
         listener.listen()
@@ -328,15 +329,15 @@ def test_a_port_that_something_else_listens_on_is_skipped(stand: Stand) -> None:
 
 def test_ports_lie_below_the_ephemeral_range(stand: Stand) -> None:
     create(stand)
-    assert all(kwok.FIRST_PORT <= port < 30000 for port in ports(stand))
-    assert kwok.FIRST_PORT + kwok.SLOTS * len(kwok.PORTS) <= 30000
+    assert all(reserved_ports.FIRST_PORT <= port < 30000 for port in ports(stand))
+    assert reserved_ports.FIRST_PORT + reserved_ports.SLOTS * reserved_ports.SIZE <= 30000
 
 
 def test_when_every_port_is_reserved_the_message_names_the_range(stand: Stand) -> None:
     stand.slots.mkdir(parents=True)
     other = stand.folder("other")
     other.mkdir(parents=True)
-    for slot in range(kwok.SLOTS):
+    for slot in range(reserved_ports.SLOTS):
         (stand.slots / str(slot)).symlink_to(other)
     failed = create(stand)
     assert failed.status == 1
@@ -353,7 +354,7 @@ def test_ports_are_given_back_under_the_lock_under_which_they_are_taken(stand: S
 
 
 def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
-    conditions = kwok.LOAD_BALANCER["spec"]
+    conditions = kwokctl_configuration.LOAD_BALANCER["spec"]
     assert isinstance(conditions, dict)
     asked = {(c["key"], c["operator"]) for c in conditions["selector"]["matchExpressions"]}
     assert ('.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "Exists") in asked
@@ -362,7 +363,7 @@ def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
 
 def control_plane(stand: Stand, name: str) -> "subprocess.Popen[bytes]":
     """Start a process as kwokctl does, of which it has no note."""
-    options = {**dict.fromkeys(kwok.BINARIES, "none"), "etcdBinary": sys.executable}
+    options = {**dict.fromkeys(kwokctl_configuration.BINARIES, "none"), "etcdBinary": sys.executable}
     stand.folder(name).mkdir(parents=True, exist_ok=True)
     (stand.folder(name) / "control-plane.json").write_text(json.dumps({"options": options}), encoding="utf-8")
     config = stand.home / "kwok" / "clusters" / name / "kwok.yaml"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_federation import loader, rules
-from mesh_federation.plan.addresses import capacity, pools
+from mesh_federation.clusters.addresses import capacity, pools
 from mesh_federation.plan.federation import plan as planned
 from mesh_federation.rules import gateways, istio_values
 from mesh_federation.stack.config import Federation

@@ -48,6 +48,15 @@ def pools(lab: IPv4Network, clusters: Iterable[str]) -> dict[str, IPv4Network]:
     return taken
 
 
+def node_range(lab: IPv4Network, pool: IPv4Network) -> IPv4Network:
+    """Return the part of the lower half of the lab network that lies as a pool does in the upper half.
+
+    Native nodes take their addresses from it: Docker hands out those of containers itself.
+    """
+    half = lab.num_addresses // 2
+    return IPv4Network((int(pool.network_address) - half, pool.prefixlen))
+
+
 def gateway_address(pool: IPv4Network, generation: str) -> IPv4Address:
     """Choose the east-west gateway's address: another one for each generation of the cluster.
 

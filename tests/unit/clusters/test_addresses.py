@@ -7,8 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mesh_federation.clusters.settings import LabNetwork
-from mesh_federation.plan.addresses import (
+from mesh_federation.clusters.addresses import (
     LARGEST_LAB,
     MOST_CLUSTERS,
     SMALLEST_LAB,
@@ -17,6 +16,7 @@ from mesh_federation.plan.addresses import (
     largest_prefix,
     pools,
 )
+from mesh_federation.clusters.settings import LabNetwork
 
 
 def node_range_of(lab: IPv4Network) -> IPv4Network:

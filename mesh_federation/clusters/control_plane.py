@@ -1,0 +1,148 @@
+"""kwokctl's configuration of a control plane: etcd, API server and controllers as processes of this machine."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PORTS = ("kubeApiserverPort", "etcdPort", "etcdPeerPort", "kubeControllerManagerPort", "kubeSchedulerPort",
+         "kwokControllerPort")  # fmt: skip
+BINARIES = {
+    "etcdBinary": "etcd",
+    "kubeApiserverBinary": "kube-apiserver",
+    "kubeControllerManagerBinary": "kube-controller-manager",
+    "kubeSchedulerBinary": "kube-scheduler",
+    "kwokControllerBinary": "kwok",
+}
+Option = dict[str, object]
+"""An option of a component, as kwokctl wants it."""
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """One control plane.
+
+    Attributes:
+        pki: folder with its certificates, which kwokctl makes.
+        kubernetes_version: its release.
+        service_subnet: CIDR of Services.
+        ports: of its components, by kwokctl's options.
+        stages: file with what simulates objects.
+        options: further options of kwokctl.
+        arguments: further arguments of components, by component; of one that comes twice, the last counts.
+        environment: variables of components, by component.
+    """
+
+    pki: Path
+    kubernetes_version: str
+    service_subnet: str
+    ports: Mapping[str, int]
+    stages: Path
+    options: Mapping[str, object]
+    arguments: Mapping[str, Mapping[str, str]]
+    environment: Mapping[str, Mapping[str, str]]
+
+    def write(self, file: Path) -> None:
+        """Write kwokctl's configuration, and the file with stages."""
+        self.stages.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
+        file.write_text(json.dumps(self._configuration(), indent=2), encoding="utf-8")
+
+    def _configuration(self) -> dict[str, object]:
+        """Return the configuration. Stages in it would replace the built-in ones, so ours go to the controller."""
+        return {
+            "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+            "kind": "KwokctlConfiguration",
+            "options": {
+                "runtime": "binary",
+                "bindAddress": "127.0.0.1",
+                "kubeVersion": f"v{self.kubernetes_version}",
+                **{option: shutil.which(program) or program for option, program in BINARIES.items()},
+                **self.ports,
+                **self.options,
+            },
+            "componentsPatches": [
+                self._patch("etcd", self._etcd()),
+                self._patch("kube-apiserver", self._api_server()),
+                self._patch("kwok-controller", [_added("config", str(self.stages))]),
+            ],
+        }
+
+    def _patch(self, component: str, own: Iterable[Option]) -> dict[str, object]:
+        arguments = [*own, *(_added(*each) for each in self.arguments.get(component, {}).items())]
+        variables = self.environment.get(component, {})
+        patch: dict[str, object] = {"name": component, "extraArgs": arguments}
+        if variables:
+            patch["extraEnvs"] = [{"name": name, "value": value} for name, value in variables.items()]
+        return patch
+
+    def _etcd(self) -> list[Option]:
+        """Have etcd ask for certificates.
+
+        kwokctl's own answers every user of the machine, in plain text, with each Secret of the cluster. kwokctl makes a
+        certificate of the cluster's authority, which does.
+        """
+        clients, peers = self._etcd_url("etcdPort"), self._etcd_url("etcdPeerPort")
+        urls = {
+            "listen-client-urls": clients, "advertise-client-urls": clients,
+            "listen-peer-urls": peers, "initial-advertise-peer-urls": peers, "initial-cluster": f"node0={peers}",
+        }  # fmt: skip
+        return [*_replaced(urls), *self._certified(""), *self._certified("peer-")]
+
+    def _api_server(self) -> list[Option]:
+        return [
+            *_replaced({"etcd-servers": self._etcd_url("etcdPort")}),
+            _added("etcd-cafile", f"{self.pki}/ca.crt"),
+            _added("etcd-certfile", f"{self.pki}/admin.crt"),
+            _added("etcd-keyfile", f"{self.pki}/admin.key"),
+            _added("service-cluster-ip-range", self.service_subnet),
+        ]
+
+    def _etcd_url(self, port: str) -> str:
+        return f"https://127.0.0.1:{self.ports[port]}"
+
+    def _certified(self, whom: str) -> list[Option]:
+        """Return etcd's options for one of its two listeners."""
+        return [
+            _added(f"{whom}cert-file", f"{self.pki}/admin.crt"),
+            _added(f"{whom}key-file", f"{self.pki}/admin.key"),
+            _added(f"{whom}trusted-ca-file", f"{self.pki}/ca.crt"),
+            _added(f"{whom}client-cert-auth", "true"),
+        ]
+
+
+def _added(name: str, value: str) -> Option:
+    return {"key": name, "value": value}
+
+
+def _replaced(options: Mapping[str, str]) -> list[Option]:
+    """Return what kwokctl writes in the place of its own values: programs add up some options that come twice."""
+    return [_added(name, value) | {"override": True} for name, value in options.items()]
+
+
+LOAD_BALANCER = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "load-balancer"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Service"},
+        "selector": {
+            "matchExpressions": [
+                {"key": ".spec.type", "operator": "In", "values": ["LoadBalancer"]},
+                {"key": '.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "operator": "Exists"},
+                {"key": ".status.loadBalancer.ingress", "operator": "DoesNotExist"},
+            ]
+        },
+        "next": {
+            "patches": [
+                {
+                    "subresource": "status",
+                    "root": "status",
+                    "template": "loadBalancer:\n  ingress:\n"
+                    '  - ip: {{ index .metadata.annotations "metallb.universe.tf/loadBalancerIPs" | Quote }}\n',
+                }
+            ]
+        },
+    },
+}
+"""Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""

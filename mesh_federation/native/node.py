@@ -1,0 +1,302 @@
+"""The node of a native cluster: one process, first of its own namespaces, that starts and watches everything in them.
+
+It joins the network of the sandbox, starts the control plane, then the cluster's DNS server, kube-proxy and the agent
+that runs pods; these are started again when they end. It also passes connections from this machine to the API server.
+Whoever starts it hands over two sockets: one that listens on this machine, and one for reports.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from mesh_federation import document, process
+from mesh_federation.native import network
+from mesh_federation.native.agent_settings import AgentSettings
+from mesh_federation.native.namespaces import Mount, Namespace, make_private, mount, unshare
+from mesh_federation.native.sandbox import INTERPRETER
+from mesh_federation.stack.problem import ProblemError
+
+API_PORT, KUBELET_PORT = 6443, 10250
+"""Ports of the API server and of the kubelet's API, which every node has in a network of its own."""
+SECONDS_TO_START = 120
+RESTART_SECONDS = 1.0
+"""Until a program that ended is started again."""
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """What a node is made from. All paths are those of the sandbox.
+
+    Attributes:
+        cluster: the cluster's real name, which is the node's too.
+        folder: for everything that it keeps.
+        address: of the node.
+        subnet: CIDR of the network of nodes.
+        pod_subnet: CIDR of its pods.
+        service_subnet: CIDR of its Services; the second address is that of the API server.
+        pool: CIDR of the addresses that its load balancer gives to Services.
+        images: path of a document with the `ImageTable`.
+    """
+
+    cluster: str
+    folder: str
+    address: str
+    subnet: str
+    pod_subnet: str
+    service_subnet: str
+    pool: str
+    images: str
+
+    @property
+    def kwok(self) -> Path:
+        """The folder in which kwokctl keeps clusters."""
+        return Path(self.folder) / "kwok"
+
+    @property
+    def control_plane(self) -> Path:
+        """The file with kwokctl's configuration."""
+        return Path(self.folder) / "control-plane.json"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig that kwokctl writes: with it, programs of the node reach the API server."""
+        return Path(self.folder) / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        """The certificates of the control plane."""
+        return self.kwok / "clusters" / self.cluster / "pki"
+
+    @property
+    def dns(self) -> str:
+        """Address of the DNS server: the node's own in the network of pods."""
+        return str(IPv4Network(self.pod_subnet)[1])
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What a node tells whoever starts it.
+
+    Attributes:
+        problem: why it cannot run; empty if it does.
+        kubeconfig: of the API server, by its address in the node.
+    """
+
+    problem: str
+    kubeconfig: str
+
+
+class Supervisor:
+    """Starts programs, and starts each again when it ends."""
+
+    def __init__(self, logs: Path) -> None:
+        """Keep the folder for their output."""
+        self._logs = logs
+        self._commands: dict[int, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
+
+    def start(self, *command: str) -> None:
+        """Start a program."""
+        name = command[-2].rpartition(".")[2] if command[0] == INTERPRETER else Path(command[0]).name
+        with self._lock, (self._logs / f"{name}.log").open("ab") as log:
+            started = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )  # fmt: skip
+            self._commands[started.pid] = command
+
+    def watch(self) -> None:
+        """Wait for the end of processes, for ever: those of this supervisor are started again."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:
+                time.sleep(RESTART_SECONDS)
+                continue
+            assert ended
+            with self._lock:
+                command = self._commands.pop(ended.si_pid, None)
+                os.waitpid(ended.si_pid, 0)
+            if command:
+                again = threading.Timer(RESTART_SECONDS, self.start, command)
+                again.daemon = True
+                again.start()
+
+
+def main(settings: NodeSettings, listener: socket.socket, reports: socket.socket) -> None:
+    """Make the node's namespaces, and run the node in them; returns at once."""
+    try:
+        unshare(Namespace.MOUNT | Namespace.NETWORK | Namespace.UTS | Namespace.IPC)
+        make_private()
+        socket.sethostname(settings.cluster)
+        network.join_bridge(settings.cluster, settings.address, settings.subnet, settings.pod_subnet)
+        unshare(Namespace.PID)
+    except (OSError, ProblemError) as error:
+        report(reports, NodeReport(str(error), ""))
+        return
+    if os.fork() == 0:
+        run(settings, listener, reports)
+
+
+def run(settings: NodeSettings, listener: socket.socket, reports: socket.socket) -> None:
+    """Run the node, as the first process of its namespaces; ends with them."""
+    os.setsid()
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    mount("proc", Path("/proc"), "proc", Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION)
+    mount("tmpfs", Path("/run"), "tmpfs", Mount.NO_SUID | Mount.NO_DEVICES, "mode=755")
+    logs = Path(settings.folder) / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (Path(settings.folder) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a node whose starter was killed may still be ending
+        report(reports, NodeReport("", ""))  # by which its process is known
+        try:
+            kubeconfig = _start_control_plane(settings)
+        except (OSError, process.ProgramTimeout, ProblemError) as error:
+            report(reports, NodeReport(str(error), ""))
+            os._exit(1)
+        supervisor = Supervisor(logs)
+        for command in _programs(settings):
+            supervisor.start(*command)
+        threading.Thread(target=asyncio.run, args=[_relay(listener)], daemon=True).start()
+        report(reports, NodeReport("", kubeconfig))
+        reports.close()
+        supervisor.watch()
+
+
+def report(reports: socket.socket, message: NodeReport) -> None:
+    """Send a report; the node ends if nobody waits for it."""
+    try:
+        reports.send(document.write(message).encode())
+    except OSError:
+        os._exit(1)
+
+
+def _start_control_plane(settings: NodeSettings) -> str:
+    """Create the control plane, or start the one that is there; returns its kubeconfig.
+
+    Raises:
+        ProblemError: kwokctl fails.
+        ProgramTimeout: it takes too long.
+    """
+    made = Path(settings.folder) / "made"
+    if made.exists():
+        for stale in (settings.kwok / "clusters" / settings.cluster / "pids").glob("*.pid"):
+            stale.unlink()  # numbers of processes of other namespaces
+        _kwokctl(settings, "start", "cluster", "--wait=60s")
+    else:
+        files = (f"--config={settings.control_plane}", f"--kubeconfig={settings.kubeconfig}")
+        _kwokctl(settings, "create", "cluster", "--wait=60s", *files)
+        made.touch()
+    view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
+    return process.run([*view, f"--kubeconfig={settings.kubeconfig}"], timeout=SECONDS_TO_START).stdout
+
+
+def _kwokctl(settings: NodeSettings, *words: str) -> None:
+    command = ["kwokctl", f"--name={settings.cluster}", *words]
+    variables = {"KWOK_WORKDIR": str(settings.kwok)}
+    done = process.run(command, variables=variables, timeout=SECONDS_TO_START, umask=0o077)
+    if done.returncode:
+        raise OSError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}")
+
+
+def _programs(settings: NodeSettings) -> Sequence[tuple[str, ...]]:
+    """Return the command lines of everything that a node runs beside its control plane; writes their files."""
+    folder = Path(settings.folder)
+    proxy, dns, agent = folder / "kube-proxy.json", folder / "Corefile", folder / "agent.json"
+    proxy.write_text(json.dumps(_kube_proxy(settings)), encoding="utf-8")
+    dns.write_text(COREFILE.format(address=settings.dns, kubeconfig=settings.kubeconfig), encoding="utf-8")
+    agent.write_text(document.write(_agent(settings)), encoding="utf-8")
+    return (
+        ("kube-proxy", f"--config={proxy}"),
+        ("coredns", "-conf", str(dns)),
+        (INTERPRETER, "-s", "-m", "mesh_federation.native.agent", str(agent)),
+    )
+
+
+def _agent(settings: NodeSettings) -> AgentSettings:
+    return AgentSettings(
+        cluster=settings.cluster,
+        node=settings.cluster,
+        node_address=settings.address,
+        pod_subnet=settings.pod_subnet,
+        api_server=f"https://127.0.0.1:{API_PORT}",
+        api_address=str(IPv4Network(settings.service_subnet)[1]),
+        authority=str(settings.pki / "ca.crt"),
+        certificate=str(settings.pki / "admin.crt"),
+        key=str(settings.pki / "admin.key"),
+        kubelet_port=KUBELET_PORT,
+        dns=settings.dns,
+        images=settings.images,
+        folder="/run/agent",
+    )
+
+
+def _kube_proxy(settings: NodeSettings) -> Mapping[str, object]:
+    """Return kube-proxy's configuration. It must not write limits of connection tracking: they are the machine's."""
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clusterCIDR": settings.pod_subnet,
+        "hostnameOverride": settings.cluster,
+        "clientConnection": {"kubeconfig": str(settings.kubeconfig)},
+        "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "nodePortAddresses": [f"{settings.address}/32"],
+        "nftables": {"minSyncPeriod": "0s"},
+    }
+
+
+COREFILE = """.:53 {{
+    bind {address}
+    errors
+    kubernetes cluster.local in-addr.arpa {{
+        kubeconfig {kubeconfig}
+        ttl 5
+    }}
+    cache 5
+}}
+"""
+
+
+async def _relay(listener: socket.socket) -> None:
+    """Pass connections of a listening socket to the API server; the socket is one of this machine's own network."""
+    listener.setblocking(False)
+    async with await asyncio.start_server(_pass_on, sock=listener) as server:
+        await server.serve_forever()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", API_PORT)
+    except OSError:
+        writer.close()
+        return
+    await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+    with suppress(OSError):
+        writer.close()
+
+
+if __name__ == "__main__":
+    main(
+        document.read(NodeSettings, sys.argv[1], "settings"),
+        socket.socket(fileno=int(sys.argv[2])),
+        socket.socket(fileno=int(sys.argv[3])),
+    )

@@ -1,0 +1,307 @@
+"""The sandbox of a stack: private namespaces in which its native clusters run, with a network of their own.
+
+It is a process that does nothing. Its user, mount, network, process-id, host-name and IPC namespaces last as long as it
+does, and everything in them ends with it. Ids in it stand for ids of this machine that nobody else has, so that root of
+a pod is no root, also where root started it. Its files are this machine's programs, read-only, and one folder.
+
+Sources: namespaces(7), user_namespaces(7), pivot_root(2).
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mesh_federation import document
+from mesh_federation.native import id_ranges, network, root_filesystem
+from mesh_federation.native.id_ranges import IdMap
+from mesh_federation.native.namespaces import Namespace, unshare
+from mesh_federation.stack.problem import Problem, ProblemError
+
+PACKAGES = Path(__file__).resolve().parents[2]
+"""The folder that holds this package."""
+INTERPRETER = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+"""The interpreter itself: a virtual environment is not needed, and may lie where the sandbox sees nothing."""
+KINDS = Namespace.MOUNT | Namespace.NETWORK | Namespace.PID | Namespace.UTS | Namespace.IPC
+SECONDS_TO_START = 30.0
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """What a sandbox is made from.
+
+    Attributes:
+        shared: folder that it may write to, and this machine reads.
+        programs: folders that it shows, read-only, at their own paths.
+        subnet: CIDR of the network of its nodes and gateways.
+    """
+
+    shared: str
+    programs: tuple[str, ...]
+    subnet: str
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process of this machine that no other is mistaken for: numbers are used again.
+
+    Attributes:
+        pid: its number.
+        started: when it started, in clock ticks since the boot.
+        boot: id of that boot.
+    """
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> "ProcessId":
+        """Describe a running process.
+
+        Raises:
+            OSError: it does not run.
+        """
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return cls(pid, int(fields[19]), Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+
+    def runs(self) -> bool:
+        """Say whether it still runs."""
+        try:
+            return ProcessId.of(self.pid) == self
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """Kill it, and wait until it is gone."""
+        while self.runs() and not _is_zombie(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The sandbox of one stack, by its folder.
+
+    Attributes:
+        folder: for its files; only this machine's side reads it.
+    """
+
+    folder: Path
+
+    @property
+    def shared(self) -> Path:
+        """The folder that processes in the sandbox may write to."""
+        return self.folder / "shared"
+
+    @property
+    def log(self) -> Path:
+        """What it printed when it was made."""
+        return self.folder / "sandbox.log"
+
+    @property
+    def init(self) -> ProcessId | None:
+        """Its first process; None if it does not run."""
+        try:
+            recorded = document.read(ProcessId, self._record.read_text(encoding="utf-8"), str(self._record))
+        except (OSError, document.DocumentError):
+            return None
+        return recorded if recorded.runs() else None
+
+    def start(self, programs: Sequence[str], subnet: str) -> ProcessId:
+        """Start it unless it runs; returns its first process.
+
+        Args:
+            programs: folders with programs, which it shows.
+            subnet: CIDR of its network.
+
+        Raises:
+            ProblemError: this machine cannot have one; says why, and what to do.
+        """
+        if running := self.init:
+            return running
+        self.shared.mkdir(parents=True, exist_ok=True)
+        shown = sorted({str(PACKAGES / "mesh_federation"), sys.base_prefix, *programs})
+        settings = SandboxSettings(str(self.shared), tuple(shown), subnet)
+        started = make(settings, id_ranges.of_this_user(), self.log)
+        self._record.write_text(json.dumps(asdict(started)), encoding="utf-8")
+        return started
+
+    def make_folder(self, name: str) -> Path:
+        """Make a folder in `shared` that processes in the sandbox may write to, unless it is there."""
+        made, owner = self.shared / name, self.shared.stat()
+        made.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(made, owner.st_uid, owner.st_gid)
+        return made
+
+    def stop(self) -> None:
+        """End everything that runs in it, and remove its files."""
+        if running := self.init:
+            running.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self, *words: str) -> list[str]:
+        """Return the command line that runs a program in the sandbox.
+
+        Raises:
+            ProblemError: it does not run.
+        """
+        return [*self.entry(), *words]
+
+    def entry(self, *kinds: str) -> list[str]:
+        """Return the words that enter the sandbox, or only the namespaces of some kinds.
+
+        Args:
+            kinds: options of nsenter(1); left out: all.
+
+        Raises:
+            ProblemError: it does not run.
+        """
+        running = self.init
+        if running is None:
+            what, fix = f"no sandbox runs in {self.folder}", "run `./mesh up`, which starts it"
+            raise ProblemError(Problem("", "sandbox-gone", what, fix))
+        every = ("--user", "--mount", "--net", "--pid", "--uts", "--ipc")
+        return ["nsenter", f"--target={running.pid}", "--setuid=0", "--setgid=0", *(kinds or every), "--"]
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "sandbox.json"
+
+
+def make(settings: SandboxSettings, ids: IdMap, log: Path) -> ProcessId:
+    """Make a sandbox and return its first process, once its network is there.
+
+    A fresh process does it: a process with threads cannot move to a user namespace.
+
+    Args:
+        settings: what it is made from.
+        ids: for its user namespace.
+        log: file for what is printed on the way.
+
+    Raises:
+        ProblemError: the kernel or a program refuses.
+    """
+    if os.geteuid() == 0:
+        os.chown(settings.shared, *ids.owner)
+    command = [INTERPRETER, "-s", "-m", "mesh_federation.native.sandbox", document.write(settings), document.write(ids)]
+    variables = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    with log.open("w", encoding="utf-8") as errors:
+        done = subprocess.run(
+            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
+            start_new_session=True, check=False, timeout=SECONDS_TO_START,
+        )  # fmt: skip
+    if done.returncode or not done.stdout.strip().isdigit():
+        printed = log.read_text(encoding="utf-8").strip()
+        raise ProblemError(_refused(printed))
+    return ProcessId.of(int(done.stdout))
+
+
+def main(settings: SandboxSettings, ids: IdMap) -> None:
+    """Make the sandbox, and print the number of its first process."""
+    mapped, ready = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        _build(settings, ids, mapped, ready)
+    os.close(ready[1])
+    os.close(mapped[0])
+    try:
+        if os.read(ready[0], 1):
+            ids.write(child)
+    finally:
+        os.close(mapped[1])
+    first = b"".join(iter(lambda: os.read(ready[0], 64), b""))
+    os.waitpid(child, 0)
+    if not first:
+        sys.exit(1)
+    print(first.decode())
+
+
+def _build(settings: SandboxSettings, ids: IdMap, mapped: tuple[int, int], ready: tuple[int, int]) -> None:
+    """Move to the namespaces, and start the first process in them; never returns."""
+    status = 1
+    try:
+        is_root = os.geteuid() == 0
+        if is_root:  # only here may root read what the ids of the sandbox must not
+            unshare(Namespace.MOUNT)
+            root_filesystem.build(Path(settings.shared), settings.programs, ids.owner)
+        unshare(Namespace.USER)
+        _wait_for_ids(mapped, ready)
+        unshare(KINDS)
+        if not is_root:
+            root_filesystem.build(Path(settings.shared), settings.programs, (0, 0))
+        _start_first(settings, ready)
+        status = 0
+    except (OSError, ProblemError) as error:
+        print(error, file=sys.stderr, flush=True)
+    os._exit(status)
+
+
+def _wait_for_ids(mapped: tuple[int, int], ready: tuple[int, int]) -> None:
+    os.close(mapped[1])
+    os.write(ready[1], b"+")
+    os.read(mapped[0], 1)  # ends when the other end is closed
+    os.setgroups([])
+    os.setgid(0)
+    os.setuid(0)
+
+
+def _start_first(settings: SandboxSettings, ready: tuple[int, int]) -> None:
+    """Start the first process, and tell its number once everything is there."""
+    done = os.pipe()
+    first = os.fork()
+    if first == 0:
+        _become_first(settings, done)
+    os.close(done[1])
+    if not os.read(done[0], 1):
+        raise OSError("the first process of the sandbox ended")
+    os.write(ready[1], str(first).encode())
+
+
+def _become_first(settings: SandboxSettings, done: tuple[int, int]) -> None:
+    """Prepare the namespaces from inside, and rest; never returns."""
+    try:
+        root_filesystem.mount_own()
+        network.make_bridge(settings.subnet)
+        os.write(done[1], b"+")
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets children that nobody waits for
+        os.closerange(0, 1024)
+        os.execvp("sleep", ["sleep", "infinity"])
+    except (OSError, ProblemError) as error:
+        print(error, file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def _refused(printed: str) -> Problem:
+    """Explain why the kernel refuses a sandbox, by what is known to forbid one."""
+    what = "this machine does not allow private namespaces"
+    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+    limit = Path("/proc/sys/user/max_user_namespaces")
+    if os.geteuid() != 0 and apparmor.exists() and apparmor.read_text(encoding="ascii").strip() == "1":
+        fix = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    elif limit.exists() and limit.read_text(encoding="ascii").strip() == "0":
+        fix = "sudo sysctl -w user.max_user_namespaces=65536"
+    elif Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        fix = "start this container with --privileged, or use a machine that is none"
+    else:
+        fix = "use the stack `simulated`, whose pods do not run, or kind"
+    return Problem("", "no-namespaces", what, fix, printed)
+
+
+if __name__ == "__main__":
+    main(document.read(SandboxSettings, sys.argv[1], "settings"), document.read(IdMap, sys.argv[2], "ids"))
