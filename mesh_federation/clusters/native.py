@@ -26,7 +26,7 @@ from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
 from mesh_federation.native.dialer import Dialer
-from mesh_federation.native.node import API_PORT, KUBELET_PORT, NodeReport, NodeSettings
+from mesh_federation.native.machine import API_PORT, KUBELET_PORT, NodeReport, NodeSettings
 from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, ProcessId, Sandbox
 from mesh_federation.stack.problem import Problem, ProblemError
 
@@ -170,7 +170,7 @@ def _start_node(cluster: LocalCluster) -> Started:
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(SECONDS_TO_START)
     with ours, theirs, _listener(cluster) as listener:
-        module = [INTERPRETER, "-s", "-m", "mesh_federation.native.node", document.write(settings)]
+        module = [INTERPRETER, "-s", "-m", "mesh_federation.native.machine", document.write(settings)]
         command = _sandbox(cluster).command(*module, str(listener.fileno()), str(theirs.fileno()))
         variables = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}
         with (cluster.folder / "node.log").open("wb") as log:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 
-class Namespace(IntFlag):
+class NamespaceKind(IntFlag):
     """Kinds of namespaces, as unshare(2) and setns(2) take them."""
 
     MOUNT = 0x00020000
@@ -43,7 +43,7 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 """Number of the system call, which the C library does not wrap."""
 
 
-def unshare(kinds: Namespace) -> None:
+def unshare(kinds: NamespaceKind) -> None:
     """Move this process to new namespaces; with PID, its next child.
 
     Raises:
@@ -52,7 +52,7 @@ def unshare(kinds: Namespace) -> None:
     _check(_libc().unshare(int(kinds)), f"unshare {kinds.name}")
 
 
-def enter(file: Path, kind: Namespace) -> None:
+def enter(file: Path, kind: NamespaceKind) -> None:
     """Move this process to an existing namespace, by its file.
 
     Raises:

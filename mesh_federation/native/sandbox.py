@@ -22,14 +22,14 @@ from pathlib import Path
 from mesh_federation import document
 from mesh_federation.native import id_ranges, network, root_filesystem
 from mesh_federation.native.id_ranges import IdMap
-from mesh_federation.native.namespaces import Namespace, unshare
+from mesh_federation.native.namespaces import NamespaceKind, unshare
 from mesh_federation.stack.problem import Problem, ProblemError
 
 PACKAGES = Path(__file__).resolve().parents[2]
 """The folder that holds this package."""
 INTERPRETER = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
 """The interpreter itself: a virtual environment is not needed, and may lie where the sandbox sees nothing."""
-KINDS = Namespace.MOUNT | Namespace.NETWORK | Namespace.PID | Namespace.UTS | Namespace.IPC
+KINDS = NamespaceKind.MOUNT | NamespaceKind.NETWORK | NamespaceKind.PID | NamespaceKind.UTS | NamespaceKind.IPC
 SECONDS_TO_START = 30.0
 
 
@@ -232,9 +232,9 @@ def _build(settings: SandboxSettings, ids: IdMap, mapped: tuple[int, int], ready
     try:
         is_root = os.geteuid() == 0
         if is_root:  # only here may root read what the ids of the sandbox must not
-            unshare(Namespace.MOUNT)
+            unshare(NamespaceKind.MOUNT)
             root_filesystem.build(Path(settings.shared), settings.programs, ids.owner)
-        unshare(Namespace.USER)
+        unshare(NamespaceKind.USER)
         _wait_for_ids(mapped, ready)
         unshare(KINDS)
         if not is_root:

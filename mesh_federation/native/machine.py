@@ -24,7 +24,7 @@ from pathlib import Path
 from mesh_federation import document, process
 from mesh_federation.native import network
 from mesh_federation.native.agent_settings import AgentSettings
-from mesh_federation.native.namespaces import Mount, Namespace, make_private, mount, unshare
+from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
 from mesh_federation.native.sandbox import INTERPRETER
 from mesh_federation.stack.problem import ProblemError
 
@@ -137,11 +137,11 @@ class Supervisor:
 def main(settings: NodeSettings, listener: socket.socket, reports: socket.socket) -> None:
     """Make the node's namespaces, and run the node in them; returns at once."""
     try:
-        unshare(Namespace.MOUNT | Namespace.NETWORK | Namespace.UTS | Namespace.IPC)
+        unshare(NamespaceKind.MOUNT | NamespaceKind.NETWORK | NamespaceKind.UTS | NamespaceKind.IPC)
         make_private()
         socket.sethostname(settings.cluster)
         network.join_bridge(settings.cluster, settings.address, settings.subnet, settings.pod_subnet)
-        unshare(Namespace.PID)
+        unshare(NamespaceKind.PID)
     except (OSError, ProblemError) as error:
         report(reports, NodeReport(str(error), ""))
         return
