@@ -27,6 +27,8 @@ ROUTES = {
     "found": "found on this machine",
     "official": "official release",
     "module": "Go module",
+    "wheel": "wheel",
+    "assembled": "put together here",
     "stand-in": "stand-in",
 }
 

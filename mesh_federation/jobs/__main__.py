@@ -14,7 +14,7 @@ from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
 from mesh_federation.process import ProgramMissing, ProgramTimeout
 
 TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS", "MESH_IMAGES")
-"""Variables that name folders and files of the toolchain."""
+"""Variables that name folders of the toolchain, and its document with the table of images."""
 
 
 def main(arguments: list[str]) -> None:

@@ -29,7 +29,7 @@ class JobContext:
         stdin: standard input: a kubeconfig, or what the job says.
         workdir: the folders of this checkout.
         previous: what the last run of the same Command printed; empty if there was none.
-        folders: folders of the toolchain, by the variable that names each.
+        folders: folders and documents of the toolchain, by the variable that names each.
     """
 
     stdin: str

@@ -12,6 +12,8 @@ WORDS = {
     "found": "found on this machine",
     "official": "official release",
     "module": "from its Go module",
+    "wheel": "from its wheel",
+    "assembled": "put together here",
     "stand-in": "stand-in",
 }
 

