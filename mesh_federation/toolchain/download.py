@@ -10,8 +10,9 @@ import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -69,16 +70,102 @@ def fetch(official: Official, folder: Path, recorded: str | None, patience: Pati
         return target, expected
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{name}.part"
-    resumed = partial.exists()
-    actual = _complete(official.url, partial, patience)
-    if actual != expected and resumed:  # the old part may be of another file: once more from the start
-        partial.unlink()
-        actual = _complete(official.url, partial, patience)
+    actual = _bring(_Source(official.url), partial, expected, patience)
     if actual != expected:
         partial.unlink()
         raise _wrong(official, expected, actual)
     partial.replace(target)
     return target, expected
+
+
+def fetch_blob(url: str, sha256: str, size: int, folder: Path, authorization: str, patience: Patience) -> Path:
+    """Get a file that is named by its digest into the folder.
+
+    Args:
+        url: where it is.
+        sha256: its digest.
+        size: bytes that it has; more are not taken.
+        folder: where it is kept; what came of it before is taken up again.
+        authorization: value of that header; empty where none is needed. It goes to no other site.
+        patience: how long to wait.
+
+    Raises:
+        DownloadFailed: it did not come.
+        ToolchainError: its digest is wrong, or the disk is full.
+    """
+    target, partial = folder / sha256, folder / f"{sha256}.part"
+    if target.exists() and _sha256(target) == sha256:
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    actual = _bring(_Source(url, authorization, size), partial, sha256, patience)
+    if actual != sha256:
+        partial.unlink()
+        raise ToolchainError(
+            f"wrong checksum for {url}",
+            f"what arrived has {actual}; it was thrown away",
+            "run it again; if it stays so, something between here and the registry changes files: do not go on",
+        )
+    partial.replace(target)
+    return target
+
+
+def read(url: str, headers: Mapping[str, str], authorization: str, limit: int, patience: Patience) -> bytes:
+    """Return a document of no more than so many bytes.
+
+    Raises:
+        DownloadFailed: it did not come, or is larger.
+    """
+    with _explained(url), _open(_Source(url, authorization), headers, patience) as response:
+        text = response.read(limit + 1)
+    if len(text) > limit:
+        raise _too_large(url, limit)
+    return text
+
+
+def challenge(url: str, patience: Patience) -> str:
+    """Return what a site asks of whoever comes without authorization; empty if nothing (RFC 9110, section 11.6.1).
+
+    Raises:
+        DownloadFailed: it gives another answer.
+    """
+    with _explained(url):
+        try:
+            _open(_Source(url), {}, patience).close()
+        except urllib.error.HTTPError as error:
+            if error.code != 401:
+                raise
+            error.close()
+            return error.headers.get("WWW-Authenticate", "Basic")
+    return ""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a file comes from.
+
+    Attributes:
+        url: its address.
+        authorization: value of that header, for the site of the URL alone.
+        limit: bytes that are taken at most; None for no limit.
+    """
+
+    url: str
+    authorization: str = ""
+    limit: int | None = None
+
+
+def _bring(source: _Source, partial: Path, expected: str, patience: Patience) -> str:
+    """Bring the partial file to its end; returns its SHA-256, which may be another one than expected."""
+    resumed = partial.exists()
+    actual = _complete(source, partial, patience)
+    if actual != expected and resumed:  # the old part may be of another file: once more from the start
+        partial.unlink()
+        actual = _complete(source, partial, patience)
+    return actual
+
+
+def _too_large(url: str, limit: int) -> DownloadFailed:
+    return DownloadFailed(f"{url} is refused", f"it is larger than {limit} bytes", MOVED)
 
 
 def _knock(site: str, timeout: float, answered: set[str]) -> None:
@@ -127,7 +214,7 @@ def _wrong(official: Official, expected: str, actual: str) -> ToolchainError:
 
 
 def _publisher_checksum(checksums: str, name: str, patience: Patience) -> str:
-    with _explained(checksums), _open(checksums, {}, patience) as response:
+    with _explained(checksums), _open(_Source(checksums), {}, patience) as response:
         text = response.read().decode(errors="replace")
     try:
         found = listed(text, name)
@@ -173,17 +260,17 @@ def _from_helm_index(text: str, name: str) -> str | None:
     return None
 
 
-def _complete(url: str, partial: Path, patience: Patience) -> str:
+def _complete(source: _Source, partial: Path, patience: Patience) -> str:
     """Bring the partial file to its end, taking it up again when the line breaks; returns its SHA-256."""
     for attempt in range(1, patience.attempts + 1):
         try:
-            with _explained(url):
-                _append(url, partial, patience)
+            with _explained(source.url):
+                _append(source, partial, patience)
             break
         except _Broken as error:
             if attempt == patience.attempts:
                 raise DownloadFailed(
-                    f"the download of {url} broke off {attempt} times",
+                    f"the download of {source.url} broke off {attempt} times",
                     str(error),
                     "run it again: it goes on where it stopped",
                 ) from error
@@ -194,11 +281,11 @@ class _Broken(Exception):
     """The body ended before its announced length."""
 
 
-def _append(url: str, partial: Path, patience: Patience) -> None:
+def _append(source: _Source, partial: Path, patience: Patience) -> None:
     start = partial.stat().st_size if partial.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
     try:
-        response = _open(url, headers, patience)
+        response = _open(source, headers, patience)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
@@ -207,16 +294,18 @@ def _append(url: str, partial: Path, patience: Patience) -> None:
             return  # nothing is left to fetch
         partial.unlink()  # longer than the file: not a part of it
         start = 0
-        response = _open(url, {}, patience)
+        response = _open(source, {}, patience)
     with response:
         continued = response.status == 206
         length = response.headers.get("Content-Length")
-        received = 0
+        received, kept = 0, start if continued else 0
         with _writing(partial, "ab" if continued else "wb") as write:
             try:
                 while chunk := response.read1(_CHUNK):  # what is there now: a stall loses nothing
-                    write(chunk)
                     received += len(chunk)
+                    if source.limit is not None and kept + received > source.limit:
+                        raise _too_large(source.url, source.limit)
+                    write(chunk)
             except http.client.IncompleteRead as error:
                 write(error.partial)
                 received += len(error.partial)
@@ -256,8 +345,10 @@ class _Write:
             raise from_os(f"cannot keep {self._path.name}", self._path.parent, error) from error
 
 
-def _open(url: str, headers: dict[str, str], patience: Patience) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers={**_AGENT, **headers})
+def _open(source: _Source, headers: Mapping[str, str], patience: Patience) -> http.client.HTTPResponse:
+    request = urllib.request.Request(source.url, headers={**_AGENT, **headers})
+    if source.authorization:
+        request.add_unredirected_header("Authorization", source.authorization)
     response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=patience.stall)
     return response
 

@@ -1,4 +1,6 @@
-"""Gets every piece by the best route that leads: found, official release, Go module, stand-in.
+"""Gets every piece by the best route that leads: found, official release, Go module, wheel, stand-in.
+
+A container image is released in a registry; where that is out of reach, it is put together from pieces of its own.
 
 Run twice, the second run finds everything. Run twice at once, one works and the other waits. Interrupted, it goes on.
 """
@@ -7,12 +9,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from mesh_federation.native.image import Image
 from mesh_federation.toolchain import archive, build, download, images, launchers, pins, wheel
 from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
@@ -278,21 +282,28 @@ class _Installation:
         for piece in pieces:
             if piece.official:
                 by_file.setdefault(piece.official, []).append(piece)
-        sites = download.reachable([url for official in by_file for url in official.urls], self._host.patience)
+        released = {piece.name: piece.image.released.url for piece in pieces if piece.image}
+        asked = [*(url for official in by_file for url in official.urls), *released.values()]
+        sites = download.reachable(asked, self._host.patience)
         with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
-            jobs = {}
+            jobs: dict[Future[Callable[[Piece], None]], list[Piece]] = {}
             for official, group in by_file.items():
                 closed = [url for url in official.urls if download.site_of(url) not in sites]
                 if closed:
                     unreached.update({piece.name: download.unreached(closed[0]) for piece in group})
                 else:
                     jobs[pool.submit(self._fetch, official, group)] = group
+            for piece in pieces:
+                if piece.name in released and download.site_of(released[piece.name]) not in sites:
+                    unreached[piece.name] = download.unreached(released[piece.name])
+                elif piece.name in released:
+                    jobs[pool.submit(self._pull, piece)] = [piece]
             failure: ToolchainError | None = None
             for job in as_completed(jobs):
                 try:
-                    path, sha256, begun = job.result()
+                    finish = job.result()
                     for piece in jobs[job]:
-                        self._unpack(piece, path, sha256, begun)
+                        finish(piece)
                         unreached.pop(piece.name)
                 except DownloadFailed as error:
                     left = [piece for piece in jobs[job] if piece.name in unreached]
@@ -303,17 +314,32 @@ class _Installation:
             raise failure
         return unreached
 
-    def _fetch(self, official: Official, group: list[Piece]) -> tuple[Path, str, float]:
+    def _fetch(self, official: Official, group: list[Piece]) -> Callable[[Piece], None]:
+        """Bring a publisher's file; returns what is left to do for each piece of it."""
         begun = time.monotonic()
         for piece in group:
             self._report(Progress(piece.name, piece.version, "begins", "official"))
-        path, sha256 = download.fetch(official, self._store.downloads, self._recorded(official), self._host.patience)
-        return path, sha256, begun
+        recorded = self._pinned.checksums.get(official.url)
+        path, sha256 = download.fetch(official, self._store.downloads, recorded, self._host.patience)
+        return partial(self._unpack, path=path, url=official.url, sha256=sha256, begun=begun)
 
-    def _recorded(self, official: Official | None) -> str | None:
-        return self._pinned.checksums.get(official.url) if official else None
+    def _pull(self, piece: Piece) -> Callable[[Piece], None]:
+        """Bring a released image and unpack it; returns what is left to do."""
+        from mesh_federation.toolchain import image_registry  # only for images: slow to import
 
-    def _unpack(self, piece: Piece, path: Path, sha256: str, begun: float) -> None:
+        assert piece.image
+        begun, released, folder = time.monotonic(), piece.image.released, main_file(piece, self._store).parent
+        self._report(Progress(piece.name, piece.version, "begins", "official"))
+        recorded = self._pinned.checksums.get(released.url)
+        pulled = image_registry.pull(released, recorded, folder, self._store.downloads, self._host)
+        return partial(self._keep, image=pulled.image, sha256=pulled.sha256, begun=begun)
+
+    def _keep(self, piece: Piece, image: Image, sha256: str, begun: float) -> None:
+        assert piece.image
+        images.keep(piece, image, self._pinned, self._store)
+        self._done(piece, "official", begun, note=self._record_checksum(piece.image.released.url, sha256))
+
+    def _unpack(self, piece: Piece, path: Path, url: str, sha256: str, begun: float) -> None:
         if piece.chart:
             target = self._store.charts / piece.chart
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -322,13 +348,13 @@ class _Installation:
             archive.take_file(path, main_file(piece, self._store))
         else:
             archive.take_programs(path, piece.executables, self._store.bin)
-        self._done(piece, "official", begun, note=self._record_checksum(piece, sha256))
+        self._done(piece, "official", begun, note=self._record_checksum(url, sha256))
 
-    def _record_checksum(self, piece: Piece, sha256: str) -> str:
-        if piece.official is None or piece.official.url in self._pinned.checksums:
+    def _record_checksum(self, url: str, sha256: str) -> str:
+        if url in self._pinned.checksums:
             return ""
         try:
-            pins.record_checksum(self._host.checksums, piece.official.url, sha256)
+            pins.record_checksum(self._host.checksums, url, sha256)
         except OSError as error:
             return f"checksum not recorded in {self._host.checksums}: {error.strerror}"
         return ""
@@ -375,7 +401,7 @@ class _Installation:
         elif piece.source and piece.chart:
             build.chart(piece.name, piece.source, piece.version, target.parent, scratch, self._host)
         elif piece.source:
-            pinned = self._recorded(piece.official)
+            pinned = self._pinned.checksums.get(piece.official.url) if piece.official else None
             build.manifest(piece.name, piece.source, pinned, target, scratch, self._host)
 
     def _done(
