@@ -16,11 +16,11 @@ from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
 from mesh_federation.clusters.provider import Provider
 from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
 from mesh_federation.stack.problem import Problem
-from mesh_federation.toolchain import build, pins
+from mesh_federation.toolchain import build, images, pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import survey
-from mesh_federation.toolchain.locate import Located
+from mesh_federation.toolchain.locate import Located, shelf
 from mesh_federation.toolchain.pins import Pins
 
 ROUTES = {
@@ -70,6 +70,8 @@ def doctor(console: Console, host: Host | None = None, machine: Machine | None =
     for why, names in _reasons(found).items():
         line = f"  {', '.join(names)}: not the official release; at installation: {why}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if said := _envoy(pinned, host):
+        console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
     console.print(_machine(machine, host))
     lacks = {name: lacking(provider, pinned, found, machine) for name, provider in PROVIDERS.items()}
     doubts = {name: doubtful(provider, machine) for name, provider in PROVIDERS.items()}
@@ -148,6 +150,8 @@ def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:
     table = Table("piece", "version", "route", where, title="Toolchain", title_justify="left", box=None)
     for piece in pinned.pieces:
         place = found[piece.name]
+        if place is None and piece.is_part:
+            continue  # needed only where its image is put together
         if place is None:
             table.add_row(piece.name, piece.version, "[yellow]missing[/yellow]", "")
         else:
@@ -159,9 +163,23 @@ def _reasons(found: Mapping[str, Located | None]) -> dict[str, list[str]]:
     """Return why programs were built or replaced by stand-ins: their names by reason."""
     reasons: dict[str, list[str]] = {}
     for place in found.values():
-        if place and place.note and place.route in ("module", "stand-in"):
+        if place and place.note and place.route in ("module", "wheel", "assembled", "stand-in"):
             reasons.setdefault(place.note, []).append(place.piece)
     return reasons
+
+
+def _envoy(pinned: Pins, host: Host) -> str:
+    """Return which Envoy the proxies of native clusters run; empty if none is installed."""
+    is_istios = images.has_istios_envoy(shelf(pinned, host))
+    if is_istios is None:
+        return ""
+    if is_istios:
+        return "Envoy of native clusters: Istio's own, of its released image"
+    return (
+        f"Envoy of native clusters: upstream Envoy {pinned.versions.get('envoy', '')}, without Istio's extensions:"
+        " no metrics and access logs of Istio's telemetry, no exchange of metadata between proxies, no ALPN filter;"
+        " traffic, mutual TLS and policies are the same"
+    )
 
 
 def _short(path: Path) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 DEFAULT_REGISTRY = "docker.io"
+PROXY = "docker.io/istio/proxyv2"
+ENVOY = "/usr/local/bin/envoy"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class ImageTable:
         Tags and digests are not compared: the toolchain pins which release each repository stands for.
         """
         return self.images.get(repository(reference))
+
+    @property
+    def has_istios_envoy(self) -> bool:
+        """Whether proxies run Istio's own Envoy, of the released image.
+
+        Upstream Envoy, which an image that is put together has, lacks Istio's extensions: istio_stats (telemetry),
+        metadata exchange, and the ALPN filter. A proxy that is told to use one of them never becomes ready.
+        """
+        proxy = self.images.get(PROXY)
+        return proxy is not None and bool(proxy.root) and ENVOY not in proxy.files
 
 
 def repository(reference: str) -> str:

@@ -117,7 +117,10 @@ def _unpack_layer(archive: tarfile.TarFile, root: Path, allowance: _Allowance) -
         if path.name == _OPAQUE:
             _hide_lower(folder, {*placed, folder})
         elif path.name.startswith(_WHITEOUT):
-            _hide_lower(folder / path.name.removeprefix(_WHITEOUT), placed)
+            hidden = path.name.removeprefix(_WHITEOUT)
+            if hidden in ("", ".", ".."):
+                raise Refused(f"it holds {entry.name!r}, which would remove a folder around it")
+            _hide_lower(folder / hidden, placed)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             target = folder / path.name

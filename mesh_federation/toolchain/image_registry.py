@@ -227,30 +227,35 @@ def _unpacked(layers: list[Path], folder: Path) -> Path:
 
 
 def _image(settings: _Settings, root: Path) -> Image:
-    user, _, group = settings.user.partition(":")
+    user, group = _owner(settings.user, root)
     return Image(
         root=str(root),
         files={},
         entrypoint=settings.entrypoint or (),
         arguments=settings.cmd or (),
         environment=dict(entry.split("=", 1) for entry in settings.env or () if "=" in entry),
-        user=_id(user, root, "passwd", 2),
-        group=_id(group, root, "group", 2) if group else _id(user, root, "passwd", 3),
+        user=user,
+        group=group,
     )
 
 
-def _id(name: str, root: Path, database: str, column: int) -> int:
-    """Return the number of a user or a group, which the image's own database has where it is named."""
-    if name.isdigit() and (database, column) != ("passwd", 3):
-        return int(name)
+def _owner(named: str, root: Path) -> tuple[int, int]:
+    """Return the ids of `user` or `user:group`, each a number or a name of the image's own; no user is root."""
+    user, _, group = named.partition(":")
+    user = user or "0"
+    account = _entry("passwd", user, root) or [user, "", user, "0"]
+    uid, gid = account[2], account[3]
+    if group:
+        gid = (_entry("group", group, root) or [group, "", group])[2]
+    if not (uid.isdigit() and gid.isdigit()):
+        why = f"it runs as {named}, which its /etc/passwd and /etc/group do not have"
+        raise DownloadFailed("a released image cannot be used", why, "update mesh_federation/toolchain/pins.toml")
+    return int(uid), int(gid)
+
+
+def _entry(database: str, named: str, root: Path) -> list[str] | None:
+    """Return the line of a user or a group, by name or by number."""
     file = image_layers.inside(root, PurePosixPath("etc", database))
-    lines = [line.split(":") for line in file.read_text(errors="replace").splitlines()] if file.is_file() else []
-    key = 2 if name.isdigit() else 0
-    found = [line[column] for line in lines if len(line) > 3 and line[key] == name]
-    if found and found[0].isdigit():
-        return int(found[0])
-    if name and not name.isdigit():
-        raise DownloadFailed(
-            "a released image cannot be used", f"its user {name} is not in its /etc/{database}", "report it"
-        )
-    return 0
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    entries = [line.split(":") for line in lines if line.count(":") >= 3]
+    return next((entry for entry in entries if named in (entry[0], entry[2])), None)

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from mesh_federation import document
-from mesh_federation.native.image import Image, ImageTable
+from mesh_federation.native.image import PROXY, Image, ImageTable
 from mesh_federation.toolchain.errors import ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.locate import Shelf, main_file
@@ -47,6 +47,15 @@ def keep(piece: Piece, image: Image, pins: Pins, store: Shelf) -> None:
         if each.image and (file := main_file(each, store)).exists()
     }
     _write(store.image_table, document.write(ImageTable(there)))
+
+
+def has_istios_envoy(store: Shelf) -> bool | None:
+    """Return whether the proxies of native clusters run Istio's own Envoy; None if there is no image of them."""
+    try:
+        table = document.read(ImageTable, store.image_table.read_text(), str(store.image_table))
+    except (OSError, document.DocumentError):
+        return None
+    return table.has_istios_envoy if table.find(PROXY) else None
 
 
 def _of_machine(piece: Piece, name: str, host: Host) -> str:

@@ -331,7 +331,8 @@ class _Installation:
         begun, released, folder = time.monotonic(), piece.image.released, main_file(piece, self._store).parent
         self._report(Progress(piece.name, piece.version, "begins", "official"))
         recorded = self._pinned.checksums.get(released.url)
-        pulled = image_registry.pull(released, recorded, folder, self._store.downloads, self._host)
+        scratch = self._store.downloads / piece.name  # its own: images that come at once have layers in common
+        pulled = image_registry.pull(released, recorded, folder, scratch, self._host)
         return partial(self._keep, image=pulled.image, sha256=pulled.sha256, begun=begun)
 
     def _keep(self, piece: Piece, image: Image, sha256: str, begun: float) -> None:
