@@ -420,6 +420,11 @@ LAYOUT = {
         _GITHUB + "/etcd-io/etcd/releases/download/v{version}/SHA256SUMS",
         holds=("etcd-v{version}-linux-amd64/etcd", "etcd-v{version}-linux-amd64/etcdctl"),
     ),
+    "coredns": Release(
+        _GITHUB + "/coredns/coredns/releases/download/v{version}/coredns_{version}_linux_amd64.tgz",
+        _GITHUB + "/coredns/coredns/releases/download/v{version}/coredns_{version}_linux_amd64.tgz.sha256",
+        holds=("coredns",),
+    ),
     "kind": Release(
         "https://kind.sigs.k8s.io/dl/v{version}/kind-linux-amd64",
         "https://kind.sigs.k8s.io/dl/v{version}/kind-linux-amd64.sha256sum",
@@ -435,7 +440,7 @@ LAYOUT = {
     "gateway-api": Release(_GITHUB + "/kubernetes-sigs/gateway-api/releases/download/v{version}/standard-install.yaml"),
     **{
         name: Release(f"{_KUBERNETES}/{name}", f"{_KUBERNETES}/{name}.sha256", bare)
-        for name in ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        for name in ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
     },
     **{
         f"chart-{name}": Release(
@@ -453,6 +458,17 @@ LAYOUT = {
     },
 }
 LAYOUT[_HOST] = LAYOUT["pulumi"]
+
+
+_DOCKER_HUB = "https://registry-1.docker.io/v2/"
+
+# Written after what charts, the sample and `docker pull` name, likewise.
+IMAGES = {
+    "image-pilot": _DOCKER_HUB + "istio/pilot/manifests/{version}",
+    "image-proxyv2": _DOCKER_HUB + "istio/proxyv2/manifests/{version}",
+    "image-httpbin": _DOCKER_HUB + "mccutchen/go-httpbin/manifests/v{version}",
+    "image-curl": _DOCKER_HUB + "curlimages/curl/manifests/{version}",
+}
 
 
 def served(url: str) -> str:
@@ -474,3 +490,16 @@ def publish_releases(publisher: Publisher, versions: dict[str, str]) -> None:
             listed[path.rsplit("/", 1)[-1]] = publisher.files[path]
     for (path, listing), files in lists.items():
         publisher.files[path] = listing(files).encode()
+    for piece, url in IMAGES.items():
+        _publish_image(publisher, served(url.format(version=versions[piece])), piece)
+
+
+def _publish_image(publisher: Publisher, path: str, piece: str) -> None:
+    """Offer an image of one layer at the path of its manifest, with no token asked for."""
+    config, content = b"{}", archive({piece: b""})
+    blobs = [{"mediaType": "", "digest": f"sha256:{digest(blob)}", "size": len(blob)} for blob in (config, content)]
+    layer = {**blobs[1], "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip"}
+    publisher.files[path] = json.dumps({"config": blobs[0], "layers": [layer]}).encode()
+    publisher.files[served(_DOCKER_HUB)] = b"{}"
+    for blob in (config, content):
+        publisher.files[f"{path.split('/manifests/')[0]}/blobs/sha256:{digest(blob)}"] = blob

@@ -1,14 +1,19 @@
 """Images of native clusters: released ones first, else put together; and the document that their agents read."""
 
+import io
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mesh_federation import document
+from mesh_federation.cli.doctor import Machine, doctor
+from mesh_federation.clusters.machine_limits import Limits
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.native.image import Image, ImageTable
+from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.toolchain import images, pins
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host
@@ -238,3 +243,31 @@ def test_a_table_that_cannot_be_read_is_no_traceback(native_host: Host) -> None:
     assert toolchain.images
     toolchain.images.write_text("{")
     assert images.has_istios_envoy(shelf(pins.load(native_host), native_host)) is None
+
+
+def test_the_projects_images_are_those_that_its_samples_ask_for() -> None:
+    recipes = [piece.image for piece in pins.load(Host.current({})).pieces if piece.image]
+    released = {f"{recipe.repository}:{recipe.released.tag}" for recipe in recipes}
+    assert {kind.image for kind in SAMPLES.values()} <= released
+
+
+def test_doctor_says_which_envoy_runs_and_what_it_lacks(
+    native_host: Host, registry: Registry, publisher: Publisher
+) -> None:
+    def said() -> str:
+        output = io.StringIO()
+        machine = Machine(limits=Limits(), docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})
+        doctor(Console(file=output, width=240), native_host, machine)
+        return output.getvalue()
+
+    assert "Envoy of native clusters" not in said()
+    install({"native"}, lambda _: None, native_host)
+    assert "Istio's own, of its released image" in said()
+    assert "bootstrap" not in said()  # a part that is not needed is not missing
+    for module in native_host.modules.iterdir():
+        (module / "go.sum").write_text("changed")  # other pins: another cache folder
+    publisher.files = {path: content for path, content in publisher.files.items() if "proxyv2" not in path}
+    install({"native"}, lambda _: None, native_host)
+    shown = said()
+    assert "upstream Envoy" in shown and "metrics and access logs" in shown and "ALPN" in shown
+    assert "image-proxyv2, agent, bootstrap: not the official release; at installation: " in shown

@@ -266,11 +266,21 @@ def test_the_projects_pins_know_a_route_for_every_piece_of_every_provisioner() -
     host = replace(Host.current({}), system="linux", arch="amd64")
     pinned = pins.load(host)
     for piece in pinned.pieces:
-        assert piece.official is not None and "{" not in "".join(piece.official.urls)
-        assert piece.official.checksums or piece.official.url in pinned.checksums
-        assert piece.program or piece.source or piece.standin
+        if piece.image:
+            assert "{" not in piece.image.released.url
+            assert piece.image.parts or piece.image.machine
+        elif not piece.is_part:
+            assert piece.official is not None and "{" not in "".join(piece.official.urls)
+            assert piece.official.checksums or piece.official.url in pinned.checksums
+        assert piece.program or piece.source or piece.standin or piece.wheel or piece.image
         for recipe in (piece.program, piece.source):
             assert recipe is None or (host.modules / recipe.module / "go.sum").exists()
+
+
+def test_what_the_projects_images_are_put_together_from_is_in_its_pins_and_needed_for_nothing_else() -> None:
+    pieces = pins.load(Host.current({})).pieces
+    named = [part for piece in pieces if piece.image for part in piece.image.parts.values()]
+    assert sorted(named) == sorted(piece.name for piece in pieces if piece.is_part)
 
 
 def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
@@ -281,6 +291,9 @@ def test_the_projects_provisioners_need_what_they_run_and_no_more() -> None:
     assert needed["kwok"] - shared == programs
     assert needed["kind"] - shared == {"kind", "metallb"}
     assert needed["k3d"] - shared == {"k3d", "metallb"}
+    native = {piece.name for piece in pinned.needed(frozenset({"native"}))}
+    images = {"image-pilot", "image-proxyv2", "image-httpbin", "image-curl"}
+    assert native - shared == programs | images | {"kube-proxy", "coredns"}
     assert len(shared) == 11 and all(shared <= pieces for pieces in needed.values())
 
 
@@ -309,6 +322,8 @@ def test_the_projects_pins_are_the_versions_of_its_python_packages_and_go_module
         "k3d": f"github.com/k3d-io/k3d/v5 v{versions['k3d']}",
         "metallb": f"go.universe.tf/metallb v{versions['metallb']}",
         "gateway-api": f"sigs.k8s.io/gateway-api v{versions['gateway-api']}",
+        "coredns": f"github.com/coredns/coredns v{versions['coredns']}",
+        "go-httpbin": f"github.com/mccutchen/go-httpbin/v2 v{versions['go-httpbin']}",
     }
     for module, requirement in expected.items():
         assert requirement in (modules / module / "go.mod").read_text()
