@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlencode
@@ -45,7 +45,7 @@ class Registry:
         name: str,
         tag: str,
         layers: Sequence[bytes],
-        settings: dict[str, object] | None = None,
+        settings: Mapping[str, object] | None = None,
         layer_type: str = LAYER,
         platform: tuple[str, str] = ("linux", "amd64"),
     ) -> str:
