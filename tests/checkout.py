@@ -28,7 +28,16 @@ FEDERATION = "mesh-federation:federation"
 DEADLINE_SECONDS = 900
 """Bounds a run that hangs; on simulated clusters none takes a tenth of it."""
 
-FOREIGN = ("PULUMI_", "MESH_HOME", "MESH_USERS", "MESH_CHARTS", "MESH_MANIFESTS", "MESH_IMAGES", "MESH_OVERLAY", "KUBECONFIG")
+FOREIGN = (
+    "PULUMI_",
+    "MESH_HOME",
+    "MESH_USERS",
+    "MESH_CHARTS",
+    "MESH_MANIFESTS",
+    "MESH_IMAGES",
+    "MESH_OVERLAY",
+    "KUBECONFIG",
+)
 """Settings of the person who runs the tests that would lead a checkout to another's state."""
 
 
