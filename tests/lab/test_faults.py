@@ -9,6 +9,7 @@ from functools import partial
 import psutil
 import pytest
 
+from mesh_federation.verify.troubleshooting import REPAIRS, STARTS
 from tests.checkout import Result, eventually
 from tests.lab.lab import PATIENCE, Lab, docker
 
@@ -151,7 +152,7 @@ def test_a_gateway_whose_pod_is_killed_comes_back_under_its_address(whole: Lab) 
 def test_a_gateway_that_somebody_removed_is_told_by_a_call_and_put_back(whole: Lab) -> None:
     gateway = ["deployment/istio-eastwestgateway", "--namespace=istio-system", "--cascade=foreground"]
     whole.ask("west", "delete", *gateway, limit="0")  # its pods too: they serve while they leave
-    assert_told(whole, "does not reach the gateway of west", "./mesh up --refresh puts back")
+    assert_told(whole, "east cannot reach the gateway of west", REPAIRS)
     whole.checkout.up("--refresh")
     assert_answered(whole)
 
@@ -187,9 +188,7 @@ def test_after_a_restart_of_docker_one_up_has_every_node_at_work(whole: Lab, nob
 def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_gateway_address(whole: Lab) -> None:
     gateway = whole.gateway("west")
     docker("rm", "--force", "--volumes", whole.node("west"))
-    assert_told(
-        whole, "does not reach the gateway of west", "./mesh up starts what stopped and makes anew what is gone"
-    )
+    assert_told(whole, "east cannot reach the gateway of west", STARTS)
     done = whole.checkout.up()
     assert "is gone: it is recreated" in done.stderr
     assert_answered(whole)
@@ -199,19 +198,19 @@ def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_ga
 
 def test_a_caller_whose_cluster_stopped_is_told_so_and_up_starts_it(whole: Lab) -> None:
     docker("stop", whole.node("east"))
-    assert_told(whole, "cluster east does not answer", "./mesh up starts what stopped")
+    assert_told(whole, "cluster east does not answer", STARTS)
     assert "did not run: restarted" in whole.checkout.up().stderr
     assert_answered(whole)
 
 
 def test_a_node_that_is_cut_off_is_told_by_a_call_and_reconnected(whole: Lab) -> None:
     docker("network", "disconnect", whole.network, whole.node("west"))
-    assert_told(whole, "does not reach the gateway of west", "reconnects it")
+    assert_told(whole, "east cannot reach the gateway of west", "reconnects them")
     assert f"was cut off from Docker network {whole.network}" in whole.checkout.up().stderr
     assert_answered(whole)
 
 
 def test_a_firewall_between_nodes_is_told_by_a_call_and_needs_no_up_once_it_is_gone(whole: Lab) -> None:
     with packets_dropped(whole, "east", "west"):
-        assert_told(whole, "does not reach the gateway of west", "look for a firewall between their nodes")
+        assert_told(whole, "east cannot reach the gateway of west", "look for a firewall between their nodes")
     assert_answered(whole)
