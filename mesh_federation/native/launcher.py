@@ -1,0 +1,278 @@
+"""Starts one container, or one more program in it: run as `python3 -m mesh_federation.native.launcher`.
+
+The agent starts this process in the pod's namespaces of network, names and IPC, and in one of processes. It reads a
+`Launch` or an `Entry`, makes or enters the container's mounts, gives up what the container may not do, and becomes the
+container's program. A failure before that is written to a file descriptor. Nothing may be imported late: the container
+has other files.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import stat
+import sys
+import termios
+import warnings  # noqa: F401  os.execvpe imports it
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mesh_federation import document
+from mesh_federation.native import linux
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+         "ptmx": "pts/ptmx"}  # fmt: skip
+MACHINE_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
+MACHINE_FILES = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "alternatives", "ssl", "localtime", "services",
+                 "protocols", "ca-certificates", "pki")  # fmt: skip
+SHARED_MEMORY = "mode=1777,size=64m"
+NOT_FOUND_EXIT, CANNOT_RUN_EXIT = 127, 126
+
+
+@dataclass(frozen=True)
+class Identity:
+    """As whom a program runs, and what it may do.
+
+    Attributes:
+        user: id of its user.
+        group: id of its group.
+        groups: ids of further groups.
+        capabilities: names without `CAP_`, of which a program of root has all and others none.
+        may_escalate: whether programs may gain privileges by their file's owner.
+    """
+
+    user: int
+    group: int
+    groups: tuple[int, ...]
+    capabilities: tuple[str, ...]
+    may_escalate: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a process becomes: command line, environment and working directory in the container."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: str
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A file or folder of this machine, and where the container sees it."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A new container.
+
+    Attributes:
+        scratch: an empty folder, which the container's root is mounted on in this process's own mounts.
+        image: folder with the image's files; empty for this machine's own.
+        binds: files and volumes, outer ones first.
+        read_only_root: whether everything but volumes is read-only.
+        program: its first one.
+    """
+
+    scratch: str
+    image: str
+    binds: tuple[Bind, ...]
+    read_only_root: bool
+    program: Program
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One more program in a container that runs; `mounts` is the file descriptor of its namespace of mounts."""
+
+    mounts: int
+    terminal: bool
+    program: Program
+
+
+class CannotStart(Exception):
+    """A container that cannot start, by a fault in what its pod asks for; the text is for the pod's status."""
+
+
+def main(action: str, settings: int, report: int) -> None:
+    """Become a program.
+
+    Args:
+        action: `launch` or `enter`.
+        settings: file descriptor of the document with the `Launch` or the `Entry`.
+        report: file descriptor that a failure is written to.
+    """
+    os.set_inheritable(report, False)
+    try:
+        with open(settings, encoding="utf-8") as file:
+            text = file.read()
+        if action == "launch":
+            launch = document.read(Launch, text, "the launch of a container")
+            _build_root(launch)
+            program = launch.program
+        else:
+            entry = document.read(Entry, text, "the entry into a container")
+            linux.enter(entry.mounts, linux.NEW_MOUNTS)
+            os.close(entry.mounts)
+            program = entry.program
+            if entry.terminal:  # its keys become signals
+                fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        _become(program, report)
+    except (CannotStart, OSError, document.DocumentError) as error:
+        os.write(report, str(error).encode())
+        sys.exit(NOT_FOUND_EXIT if isinstance(error, FileNotFoundError) else CANNOT_RUN_EXIT)
+
+
+def _build_root(launch: Launch) -> None:
+    """Give this process mounts of its own, with the container's root as `/`."""
+    linux.unshare(linux.NEW_MOUNTS)
+    linux.mount("none", "/", flags=linux.RECURSIVE | linux.PRIVATE)
+    linux.mount("tmpfs", launch.scratch, "tmpfs", linux.NO_DEVICES, "mode=755")
+    root = f"{launch.scratch}/root"
+    os.mkdir(root)
+    if launch.image:
+        _writable(launch.image, root, launch.scratch)
+    else:
+        linux.mount("tmpfs", root, "tmpfs", linux.NO_DEVICES, "mode=755")
+        _add_machine(root, launch.scratch)
+    for folder in ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/run", "var/log", "var/tmp"):
+        os.makedirs(f"{root}/{folder}", exist_ok=True)
+    for folder in ("tmp", "var/tmp"):
+        os.chmod(f"{root}/{folder}", 0o1777)
+    _add_devices(root)
+    linux.mount("proc", f"{root}/proc", "proc", linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC)
+    for bind in launch.binds:
+        _bind(bind, root)
+    if launch.read_only_root:
+        linux.make_read_only(root, recursive=False)
+    linux.mount(f"{root}/proc/sys", f"{root}/proc/sys", flags=linux.BIND)
+    linux.make_read_only(f"{root}/proc/sys", recursive=False)
+    linux.change_root(root)
+
+
+def _writable(folder: str, target: str, scratch: str) -> None:
+    """Show a folder of this machine so that what the container writes stays in memory, and ends with it."""
+    for name in ("upper", "work"):
+        os.mkdir(f"{scratch}/{name}")
+    os.chmod(f"{scratch}/upper", stat.S_IMODE(os.stat(folder).st_mode))
+    options = f"lowerdir={folder},upperdir={scratch}/upper,workdir={scratch}/work"
+    linux.mount("overlay", target, "overlay", linux.NO_DEVICES, options)
+
+
+def _add_machine(root: str, scratch: str) -> None:
+    """Add this machine's programs, and what they need of /etc."""
+    for name in MACHINE_FOLDERS:
+        path = f"/{name}"
+        if os.path.islink(path):
+            os.symlink(os.readlink(path), root + path)
+        elif name == "usr":  # images place files of their own below it
+            os.mkdir(root + path)
+            _writable(path, root + path, scratch)
+        elif os.path.isdir(path):
+            _bind(Bind(path, path, True), root)
+    os.mkdir(f"{root}/etc")
+    for name in MACHINE_FILES:
+        if os.path.exists(f"/etc/{name}"):
+            _bind(Bind(f"/etc/{name}", f"/etc/{name}", True), root)
+
+
+def _add_devices(root: str) -> None:
+    linux.mount("tmpfs", f"{root}/dev", "tmpfs", linux.NO_SUID, "mode=755,size=64k")
+    for name in DEVICES:
+        _bind(Bind(f"/dev/{name}", f"/dev/{name}", False), root)
+    for name, target in LINKS.items():
+        os.symlink(target, f"{root}/dev/{name}")
+    for name, kind, options in (("shm", "tmpfs", SHARED_MEMORY), ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
+                                ("mqueue", "mqueue", "")):  # fmt: skip
+        os.mkdir(f"{root}/dev/{name}")
+        linux.mount(kind, f"{root}/dev/{name}", kind, linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC, options)
+
+
+def _bind(bind: Bind, root: str) -> None:
+    """Show a file or folder in the container, at a place that is made if it is missing."""
+    target = _inside(root, bind.target)
+    try:
+        if os.path.isdir(bind.source):
+            os.makedirs(target, exist_ok=True)
+        elif not os.path.lexists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            open(target, "x").close()
+    except OSError as error:
+        raise CannotStart(f"nothing can be mounted at {bind.target}: {error.strerror}") from None
+    linux.mount(bind.source, target, flags=linux.BIND | linux.RECURSIVE)
+    if bind.read_only:
+        linux.make_read_only(target, recursive=True)
+
+
+def _inside(root: str, path: str) -> str:
+    """Return a path of the container as a path of this machine; links of the image lead nowhere outside."""
+    place = root
+    pending = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    for _ in range(1000):
+        if not pending:
+            return place
+        part = pending.pop()
+        if part == "..":
+            place = os.path.dirname(place) if place != root else root
+        elif os.path.islink(step := f"{place}/{part}"):
+            target = os.readlink(step)
+            place = root if target.startswith("/") else place
+            pending += [part for part in reversed(target.split("/")) if part not in ("", ".")]
+        else:
+            place = step
+    raise CannotStart(f"{path} is a circle of links")
+
+
+def _become(program: Program, report: int) -> None:
+    """Give up what the program may not do, and become it."""
+    identity = program.identity
+    for descriptor in (1, 2):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor):
+            os.fchown(descriptor, identity.user, identity.group)  # for programs that open /dev/stdout by name
+    with suppress(FileExistsError):
+        os.makedirs(program.folder)
+    linux.keep_capabilities(identity.capabilities)
+    os.setgroups(identity.groups)
+    os.setresgid(identity.group, identity.group, identity.group)
+    os.setresuid(identity.user, identity.user, identity.user)
+    if not identity.may_escalate:
+        linux.forbid_new_privileges()
+    linux.die_with_parent(signal.SIGKILL)  # after the change of user, which takes it back
+    if _abandoned(report):
+        sys.exit(CANNOT_RUN_EXIT)
+    for name in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # Python's own
+        signal.signal(name, signal.SIG_DFL)
+    os.umask(0o022)
+    try:
+        os.chdir(program.folder)
+    except OSError as error:
+        raise CannotStart(f"the working directory {program.folder}: {error.strerror}") from None
+    _execute(list(program.command), program.environment)
+
+
+def _execute(command: list[str], environment: Mapping[str, str]) -> None:
+    try:
+        os.execvpe(command[0], command, environment)
+    except FileNotFoundError:
+        where = "no such file or directory" if "/" in command[0] else "executable file not found in $PATH"
+        raise FileNotFoundError(f'exec: "{command[0]}": {where}') from None
+    except OSError as error:
+        raise CannotStart(f'exec: "{command[0]}": {(error.strerror or "").lower()}') from None
+
+
+def _abandoned(report: int) -> bool:
+    """Say whether the agent is gone already, and with it the reader of the report."""
+    poll = select.poll()
+    poll.register(report, 0)
+    return bool(poll.poll(0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
