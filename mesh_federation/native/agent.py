@@ -1,4 +1,4 @@
-"""The agent of a node: runs the pods that are bound to it as processes, as `python3 -m mesh_federation.native.agent`."""
+"""The agent of a node: runs its pods as processes. It is started as `python3 -m mesh_federation.native.agent`."""
 
 import base64
 import shutil
@@ -127,7 +127,7 @@ class _Pods:
 
 
 def _fresh_folder(folder: Path) -> None:
-    """Remove what an earlier agent left; its processes and networks ended with it. Secrets are in memory from now on."""
+    """Remove what an earlier agent left; its processes and networks ended with it. Secrets are in memory alone."""
     for name in ("pods", "memory"):
         with suppress(FileNotFoundError):
             shutil.rmtree(folder / name)

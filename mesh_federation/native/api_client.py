@@ -88,7 +88,7 @@ class ApiClient:
         while True:
             try:
                 listing = self.get(f"{path}?{selector}", accept)
-                yield Listing(listing.children("items"))
+                yield Listing(tuple(Fields(item.values) for item in listing.children("items")))
                 yield from self._changes(path, selector, accept, listing.child("metadata").text("resourceVersion"))
             except (ApiError, OSError, ValueError, http.client.HTTPException):
                 time.sleep(RETRY_SECONDS)
@@ -107,7 +107,7 @@ class ApiClient:
                     raise ApiError(answer.status, f"watch {path}", answer.read().decode(errors="replace"))
                 while line := answer.readline():
                     event = Fields(json.loads(line))
-                    item = event.child("object")
+                    item = Fields(event.child("object").values)
                     if event.text("type") == "ERROR":
                         if item.number("code") == GONE:
                             return

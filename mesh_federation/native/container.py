@@ -2,22 +2,25 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mesh_federation.native import linux
-from mesh_federation.native.launcher import Entry, Launch, Program
+from mesh_federation.native.launcher import Entry, Launch
 from mesh_federation.native.log_file import ContainerLog
 from mesh_federation.native.pod_network import PodNetwork, in_own_thread
 
 PACKAGES = str(Path(__file__).resolve().parents[2])
 """Where the launcher finds this package."""
 CHUNK = 64 * 1024
+FOREVER = 10.0**6
 LONGEST_OUTPUT = 10 * 1024
 """Of a probe or a hook; the rest is dropped, as a kubelet does."""
 
@@ -132,23 +135,18 @@ class ContainerProcess:
         finally:
             os.close(writer)
             os.close(null)
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            os.killpg(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(timeout or threading.TIMEOUT_MAX, end)
-        timer.daemon = True
-        timer.start()
-        output = b""
+        output, deadline = b"", time.monotonic() + (timeout or FOREVER)
         with open(reader, "rb", buffering=0) as pipe:
-            while chunk := pipe.read(CHUNK):
+            while True:  # no timer: a thread that is in another namespace of processes cannot start one
+                if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    raise TimeoutError(f"command timed out: {' '.join(command)} timed out after {timeout:g}s")
+                chunk = pipe.read(CHUNK)
+                if not chunk:
+                    break
                 output = (output + chunk)[:LONGEST_OUTPUT]
-        timer.cancel()
         code = process.wait()
-        if late.is_set():
-            raise TimeoutError(f"command timed out: {' '.join(command)} timed out after {timeout:g}s")
         return code if code >= 0 else 128 - code, output.decode(errors="replace")
 
     def _run(self, ended: Callable[[Exit], None]) -> None:

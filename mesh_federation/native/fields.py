@@ -1,4 +1,4 @@
-"""Objects of the API server, read with types: the server has validated them, so a wrong type is a fault of this code."""
+"""Objects of the API server, read with types. The server has validated them: a wrong type is a fault of this code."""
 
 from collections.abc import Mapping
 from typing import TypeVar

@@ -142,8 +142,10 @@ def _build_root(launch: Launch) -> None:
     else:
         linux.mount("tmpfs", root, "tmpfs", linux.NO_DEVICES, "mode=755")
         _add_machine(root, launch.scratch)
-    for folder in ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/run", "var/log", "var/tmp"):
+    for folder in ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/log", "var/tmp"):
         os.makedirs(f"{root}/{folder}", exist_ok=True)
+    if not os.path.lexists(f"{root}/var/run"):
+        os.symlink("../run", f"{root}/var/run")
     for folder in ("tmp", "var/tmp"):
         os.chmod(f"{root}/{folder}", 0o1777)
     _add_devices(root)

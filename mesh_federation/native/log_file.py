@@ -1,4 +1,4 @@
-"""The output of containers on disk, in the format of the container runtime interface (CRI), and how it is read again."""
+"""The output of containers on disk, in the format of the container runtime interface (CRI)."""
 
 import os
 import threading

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.api_client import STRATEGIC_MERGE, ApiClient, ApiError
@@ -74,7 +74,7 @@ def _keep_alive(api: ApiClient, node: str) -> None:
 
 def _renew(api: ApiClient, node: str) -> None:
     leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
-    time_now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     spec = {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": time_now}
     try:
         api.patch(f"{leases}/{node}", {"spec": spec})

@@ -34,7 +34,6 @@ from mesh_federation.native.status import (
     StatusReport,
     Terminated,
     Waiting,
-    initialized,
     now,
     phase,
 )
@@ -345,7 +344,6 @@ class Pod:
         """Decide when a container that has ended starts again."""
         delay = record.delay.after(time.monotonic() - record.began)
         record.last, record.start_at = ended, time.monotonic() + delay
-        record.restarts += 1
         if delay:
             name = f"container={record.spec.name} pod={self.reference.name}_{self.reference.namespace}({self.reference.uid})"
             record.state = Waiting("CrashLoopBackOff", f"back-off {_duration(delay)} restarting failed {name}")
@@ -363,6 +361,7 @@ class Pod:
         record.start_at = None
         number = record.tried
         record.tried += 1
+        record.restarts = number
         try:
             message = self._folder / "messages" / record.spec.name
             message.parent.mkdir(exist_ok=True)
@@ -445,6 +444,7 @@ class Pod:
         if record.stopping:
             return
         record.stopping = True
+        _stop_probes(record)
         self._event(NORMAL, "Killing", why, record)
         threading.Thread(target=self._stop, args=(record, process, grace), daemon=True).start()
 
@@ -498,7 +498,7 @@ class Pod:
         since = record.state.since if isinstance(record.state, Running) else now()
         reason = FAILED if code.code else COMPLETED
         record.state = Terminated(code.code, code.signal, reason, self._last_words(record, code), since, now())
-        record.started, record.ready = False, False
+        record.started, record.ready = False, record in self._init and not record.spec.sidecar and not code.code
 
     def _last_words(self, record: _Record, code: Exit) -> str:
         """Return the message that a container left at its end, if any."""
@@ -555,9 +555,7 @@ class Pod:
     def _end_all(self, records: Sequence[_Record], grace: Callable[[], float]) -> None:
         """End containers side by side and wait until they have ended."""
         for record in records:
-            for prober in record.probers:
-                if prober.kind is not ProbeKind.READINESS:
-                    prober.stop()
+            _stop_probes(record)
             if record.runs and record.process:
                 self._kill(record, record.process, f"Stopping container {record.spec.name}", grace())
         while any(record.runs for record in records):
@@ -623,6 +621,13 @@ class Pod:
         if record:
             reference = PodReference(reference.namespace, reference.name, reference.uid, record.spec.name)
         self._node.events.record(reference, kind, reason, message)
+
+
+def _stop_probes(record: _Record) -> None:
+    """Ask a container that is ending only whether it is ready, as kubelets do."""
+    for prober in record.probers:
+        if prober.kind is not ProbeKind.READINESS:
+            prober.stop()
 
 
 def _metadata(pod: Fields) -> tuple[Mapping[str, str], Mapping[str, str]]:

@@ -56,10 +56,12 @@ class PodNetwork:
     Attributes:
         address: the pod's.
         descriptors: by the kinds in `KINDS`.
+        ended: can be read from when the pod has ended.
     """
 
     address: str
     descriptors: Mapping[str, int]
+    ended: int
 
     def enter(self) -> None:
         """Move the calling thread, and what it starts, into the pod's namespaces. Raises OSError."""
@@ -67,8 +69,9 @@ class PodNetwork:
             linux.enter(descriptor, KINDS[kind])
 
     def close(self) -> None:
-        """Let the namespaces end; the kernel then takes the interfaces away."""
-        for descriptor in self.descriptors.values():
+        """Let the namespaces end, and all who use them; the kernel then takes the interfaces away."""
+        os.eventfd_write(self.ended, 1)
+        for descriptor in (*self.descriptors.values(), self.ended):
             os.close(descriptor)
 
 
@@ -123,7 +126,7 @@ def _inside(address: str, gateway: str, link: str, hostname: str, node: int, sys
         descriptors = {kind: os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY) for kind in KINDS}
     except OSError as error:
         raise NetworkError(f"namespaces: {error}") from None
-    network = PodNetwork(address, descriptors)
+    network = PodNetwork(address, descriptors, os.eventfd(0))
     try:
         linux.set_host_name(hostname)
         for name, value in {**DEFAULT_SYSCTLS, **sysctls}.items():

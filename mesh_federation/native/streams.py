@@ -21,6 +21,7 @@ from mesh_federation.native.spdy import SpdySession, StreamData, StreamOpened, S
 
 OPEN_SECONDS = 30.0
 """For the other side to open its streams."""
+CANNOT_START = 126
 LINGER_SECONDS = 2.0
 """For the other side to read the end before the connection is closed."""
 
@@ -153,7 +154,9 @@ def serve_exec(connection: ssl.SSLSocket, process: ContainerProcess, request: Ex
         try:
             status = _Execution(loop, process, request, streams).run()
         except (StartError, OSError) as error:
-            status = _failure(f"the command cannot be started: {error}", 126)
+            if "stderr" in streams:
+                loop.session.send(streams["stderr"], f"the command cannot be started: {error}\n".encode())
+            status = _failure(f"the command cannot be started: {error}", CANNOT_START)
         loop.session.send(streams["error"], json.dumps(status).encode(), ended=True)
         _linger(loop)
     except _Closed:
@@ -318,6 +321,8 @@ def serve_port_forward(connection: ssl.SSLSocket, network: PodNetwork) -> None:
     """
     network.enter()
     loop = _Loop(connection)
+    ended = os.dup(network.ended)
+    loop.on_readable(ended, _close)
     errors: dict[str, int] = {}
     open_ones: dict[int, _Forwarding] = {}
     try:
@@ -331,8 +336,13 @@ def serve_port_forward(connection: ssl.SSLSocket, network: PodNetwork) -> None:
         pass
     finally:
         loop.close()
+        os.close(ended)
         for forwarding in open_ones.values():
             forwarding.socket.close()
+
+
+def _close() -> None:
+    raise _Closed
 
 
 def _opened(message: StreamOpened, loop: _Loop, errors: dict[str, int], open_ones: dict[int, _Forwarding]) -> None:
