@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from mesh_federation import document
-from mesh_federation.native import linux, node
+from mesh_federation.native import node
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.api_client import METADATA, ApiClient, ApiError, Listing
 from mesh_federation.native.event_recorder import EventRecorder
 from mesh_federation.native.fields import Fields
 from mesh_federation.native.image import ImageTable
 from mesh_federation.native.kubelet_server import KubeletServer
+from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
 from mesh_federation.native.pod import NodeAgent, Pod
 from mesh_federation.native.pod_network import Addresses
 from mesh_federation.native.pod_spec import PodSpec, VolumeSource
@@ -132,9 +133,9 @@ def _fresh_folder(folder: Path) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder / name)
         (folder / name).mkdir(parents=True, mode=0o700)
-    linux.unshare(linux.NEW_MOUNTS)
-    linux.mount("none", "/", flags=linux.RECURSIVE | linux.PRIVATE)
-    linux.mount("tmpfs", str(folder / "memory"), "tmpfs", linux.NO_SUID | linux.NO_DEVICES, "mode=700")
+    unshare(NamespaceKind.MOUNT)
+    make_private()
+    mount("tmpfs", folder / "memory", "tmpfs", Mount.NO_SUID | Mount.NO_DEVICES, "mode=700")
 
 
 def _client_context(settings: AgentSettings) -> ssl.SSLContext:

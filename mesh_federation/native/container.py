@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mesh_federation.native import linux
 from mesh_federation.native.launcher import Entry, Launch
 from mesh_federation.native.log_file import ContainerLog
+from mesh_federation.native.namespaces import NamespaceKind, enter, unshare
 from mesh_federation.native.pod_network import PodNetwork, in_own_thread
 
 PACKAGES = str(Path(__file__).resolve().parents[2])
@@ -100,14 +100,13 @@ class ContainerProcess:
             OSError: the container has ended.
         """
         folder = f"/proc/{self.pid}/ns"
-        processes, mounts = os.open(f"{folder}/pid", os.O_RDONLY), os.open(f"{folder}/mnt", os.O_RDONLY)
+        mounts = os.open(f"{folder}/mnt", os.O_RDONLY)
         try:
             self._network.enter()
-            linux.enter(processes, linux.NEW_PIDS)
+            enter(Path(f"{folder}/pid"), NamespaceKind.PID)
             entry = Entry(mounts, terminal, replace(self._launch.program, command=command))
             process, failure = _spawn("enter", entry, (stdin, stdout, stderr), mounts)
         finally:
-            os.close(processes)
             os.close(mounts)
         if failure:
             process.wait()
@@ -156,7 +155,7 @@ class ContainerProcess:
             null = os.open("/dev/null", os.O_RDONLY)
             try:
                 self._network.enter()
-                linux.unshare(linux.NEW_PIDS)
+                unshare(NamespaceKind.PID)
                 self._process, self._failure = _spawn("launch", self._launch, (null, writer, writer))
             finally:
                 os.close(writer)

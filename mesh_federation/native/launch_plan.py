@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mesh_federation.native.image import Image
 from mesh_federation.native.launcher import Bind, Identity, Launch, Program
-from mesh_federation.native.linux import CAPABILITIES
 from mesh_federation.native.pod_spec import ContainerSpec, DnsSpec, PodSpec, PrivilegesSpec
+from mesh_federation.native.privileges import CAPABILITIES
 from mesh_federation.native.variables import Downward, Lookup, SourceMissing, environment, expand
 from mesh_federation.native.volumes import PodVolumes
 

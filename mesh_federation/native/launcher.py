@@ -17,9 +17,21 @@ import warnings  # noqa: F401  os.execvpe imports it
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mesh_federation import document
-from mesh_federation.native import linux
+from mesh_federation.native.namespaces import (
+    Mount,
+    NamespaceKind,
+    change_root,
+    end_with_parent,
+    enter,
+    make_private,
+    make_read_only,
+    mount,
+    unshare,
+)
+from mesh_federation.native.privileges import forbid_new_privileges, keep_capabilities
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
@@ -27,7 +39,6 @@ LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/sel
 MACHINE_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 MACHINE_FILES = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "alternatives", "ssl", "localtime", "services",
                  "protocols", "ca-certificates", "pki")  # fmt: skip
-SHARED_MEMORY = "mode=1777,size=64m"
 NOT_FOUND_EXIT, CANNOT_RUN_EXIT = 127, 126
 
 
@@ -119,7 +130,7 @@ def main(action: str, settings: int, report: int) -> None:
             program = launch.program
         else:
             entry = document.read(Entry, text, "the entry into a container")
-            linux.enter(entry.mounts, linux.NEW_MOUNTS)
+            enter(Path(f"/proc/self/fd/{entry.mounts}"), NamespaceKind.MOUNT)
             os.close(entry.mounts)
             program = entry.program
             if entry.terminal:  # its keys become signals
@@ -132,15 +143,15 @@ def main(action: str, settings: int, report: int) -> None:
 
 def _build_root(launch: Launch) -> None:
     """Give this process mounts of its own, with the container's root as `/`."""
-    linux.unshare(linux.NEW_MOUNTS)
-    linux.mount("none", "/", flags=linux.RECURSIVE | linux.PRIVATE)
-    linux.mount("tmpfs", launch.scratch, "tmpfs", linux.NO_DEVICES, "mode=755")
+    unshare(NamespaceKind.MOUNT)
+    make_private()
+    mount("tmpfs", Path(launch.scratch), "tmpfs", Mount.NO_DEVICES, "mode=755")
     root = f"{launch.scratch}/root"
     os.mkdir(root)
     if launch.image:
         _writable(launch.image, root, launch.scratch)
     else:
-        linux.mount("tmpfs", root, "tmpfs", linux.NO_DEVICES, "mode=755")
+        mount("tmpfs", Path(root), "tmpfs", Mount.NO_DEVICES, "mode=755")
         _add_machine(root, launch.scratch)
     for folder in ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/log", "var/tmp"):
         os.makedirs(f"{root}/{folder}", exist_ok=True)
@@ -149,14 +160,14 @@ def _build_root(launch: Launch) -> None:
     for folder in ("tmp", "var/tmp"):
         os.chmod(f"{root}/{folder}", 0o1777)
     _add_devices(root)
-    linux.mount("proc", f"{root}/proc", "proc", linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC)
+    mount("proc", Path(f"{root}/proc"), "proc", Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION)
     for bind in launch.binds:
         _bind(bind, root)
     if launch.read_only_root:
-        linux.make_read_only(root, recursive=False)
-    linux.mount(f"{root}/proc/sys", f"{root}/proc/sys", flags=linux.BIND)
-    linux.make_read_only(f"{root}/proc/sys", recursive=False)
-    linux.change_root(root)
+        make_read_only(Path(root), recursive=False)
+    mount(f"{root}/proc/sys", Path(f"{root}/proc/sys"), flags=Mount.BIND)
+    make_read_only(Path(f"{root}/proc/sys"), recursive=False)
+    change_root(Path(root))
 
 
 def _writable(folder: str, target: str, scratch: str) -> None:
@@ -165,7 +176,7 @@ def _writable(folder: str, target: str, scratch: str) -> None:
         os.mkdir(f"{scratch}/{name}")
     os.chmod(f"{scratch}/upper", stat.S_IMODE(os.stat(folder).st_mode))
     options = f"lowerdir={folder},upperdir={scratch}/upper,workdir={scratch}/work"
-    linux.mount("overlay", target, "overlay", linux.NO_DEVICES, options)
+    mount("overlay", Path(target), "overlay", Mount.NO_DEVICES, options)
 
 
 def _add_machine(root: str, scratch: str) -> None:
@@ -186,15 +197,18 @@ def _add_machine(root: str, scratch: str) -> None:
 
 
 def _add_devices(root: str) -> None:
-    linux.mount("tmpfs", f"{root}/dev", "tmpfs", linux.NO_SUID, "mode=755,size=64k")
+    mount("tmpfs", Path(f"{root}/dev"), "tmpfs", Mount.NO_SUID, "mode=755,size=64k")
     for name in DEVICES:
         _bind(Bind(f"/dev/{name}", f"/dev/{name}", False), root)
     for name, target in LINKS.items():
         os.symlink(target, f"{root}/dev/{name}")
-    for name, kind, options in (("shm", "tmpfs", SHARED_MEMORY), ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
-                                ("mqueue", "mqueue", "")):  # fmt: skip
+    for name, kind, options in (
+        ("shm", "tmpfs", "mode=1777,size=64m"),
+        ("pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"),
+        ("mqueue", "mqueue", ""),
+    ):
         os.mkdir(f"{root}/dev/{name}")
-        linux.mount(kind, f"{root}/dev/{name}", kind, linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC, options)
+        mount(kind, Path(f"{root}/dev/{name}"), kind, Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION, options)
 
 
 def _bind(bind: Bind, root: str) -> None:
@@ -208,9 +222,9 @@ def _bind(bind: Bind, root: str) -> None:
             open(target, "x").close()
     except OSError as error:
         raise CannotStart(f"nothing can be mounted at {bind.target}: {error.strerror}") from None
-    linux.mount(bind.source, target, flags=linux.BIND | linux.RECURSIVE)
+    mount(bind.source, Path(target), flags=Mount.BIND | Mount.RECURSIVE)
     if bind.read_only:
-        linux.make_read_only(target, recursive=True)
+        make_read_only(Path(target), recursive=True)
 
 
 def _inside(root: str, path: str) -> str:
@@ -240,13 +254,13 @@ def _become(program: Program, report: int) -> None:
             os.fchown(descriptor, identity.user, identity.group)  # for programs that open /dev/stdout by name
     with suppress(FileExistsError):
         os.makedirs(program.folder)
-    linux.keep_capabilities(identity.capabilities)
+    keep_capabilities(identity.capabilities)
     os.setgroups(identity.groups)
     os.setresgid(identity.group, identity.group, identity.group)
     os.setresuid(identity.user, identity.user, identity.user)
     if not identity.may_escalate:
-        linux.forbid_new_privileges()
-    linux.die_with_parent(signal.SIGKILL)  # after the change of user, which takes it back
+        forbid_new_privileges()
+    end_with_parent()  # after the change of user, which takes it back
     if _abandoned(report):
         sys.exit(CANNOT_RUN_EXIT)
     for name in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # Python's own

@@ -41,6 +41,15 @@ PARENT_DEATH_SIGNAL = 1
 """Option of prctl(2)."""
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 """Number of the system call, which the C library does not wrap."""
+MOUNT_SETATTR = 442
+"""Likewise, on all machines."""
+AT_RECURSIVE, AT_WORKING_FOLDER = 0x8000, -100
+
+
+class MountAttributes(ctypes.Structure):
+    """What mount_setattr(2) changes of a mount."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]
 
 
 def unshare(kinds: NamespaceKind) -> None:
@@ -89,6 +98,18 @@ def bind(source: Path, target: Path, *, read_only: bool) -> None:
     mount(str(source), target, flags=Mount.BIND | Mount.RECURSIVE)
     if read_only:
         mount("", target, flags=Mount.BIND | Mount.REMOUNT | Mount.READ_ONLY | _locked_flags(target))
+
+
+def make_read_only(target: Path, *, recursive: bool) -> None:
+    """Make a mount read-only, and those below it if `recursive`; their other flags stay.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    attributes = MountAttributes(set=Mount.READ_ONLY)
+    where = (AT_WORKING_FOLDER, os.fsencode(target), AT_RECURSIVE if recursive else 0)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    _check(_libc().syscall(MOUNT_SETATTR, *where, ctypes.byref(attributes), size), f"make {target} read-only")
 
 
 def make_private(target: Path = Path("/")) -> None:

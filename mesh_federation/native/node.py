@@ -57,7 +57,7 @@ def _announce(api: ApiClient, settings: AgentSettings) -> None:
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.kubelet_port}},
         "nodeInfo": {
             "architecture": architecture, "operatingSystem": "linux", "kernelVersion": os.uname().release,
-            "osImage": "processes of this machine", "containerRuntimeVersion": "process://1", "kubeletVersion": "native",
+            "osImage": "this machine", "containerRuntimeVersion": "process://1", "kubeletVersion": "native",
             "kubeProxyVersion": "", "machineID": "", "systemUUID": "", "bootID": "",
         },
     }  # fmt: skip

@@ -345,7 +345,8 @@ class Pod:
         delay = record.delay.after(time.monotonic() - record.began)
         record.last, record.start_at = ended, time.monotonic() + delay
         if delay:
-            name = f"container={record.spec.name} pod={self.reference.name}_{self.reference.namespace}({self.reference.uid})"
+            pod = self.reference
+            name = f"container={record.spec.name} pod={pod.name}_{pod.namespace}({pod.uid})"
             record.state = Waiting("CrashLoopBackOff", f"back-off {_duration(delay)} restarting failed {name}")
             self._event(WARNING, "BackOff", f"Back-off restarting failed {name}", record)
 

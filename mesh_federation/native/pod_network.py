@@ -3,16 +3,18 @@
 import hashlib
 import ipaddress
 import os
+import socket
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
-from mesh_federation.native import linux
+from mesh_federation.native.namespaces import NamespaceKind, enter, unshare
 
-KINDS = {"net": linux.NEW_NETWORK, "ipc": linux.NEW_IPC, "uts": linux.NEW_NAMES}
+KINDS = {"net": NamespaceKind.NETWORK, "ipc": NamespaceKind.IPC, "uts": NamespaceKind.UTS}
 """Namespaces that the containers of a pod share, by their name in /proc."""
 DEFAULT_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
 """As container runtimes have it: every user of a pod may listen on any of its ports."""
@@ -66,7 +68,7 @@ class PodNetwork:
     def enter(self) -> None:
         """Move the calling thread, and what it starts, into the pod's namespaces. Raises OSError."""
         for kind, descriptor in self.descriptors.items():
-            linux.enter(descriptor, KINDS[kind])
+            enter(Path(f"/proc/self/fd/{descriptor}"), KINDS[kind])
 
     def close(self) -> None:
         """Let the namespaces end, and all who use them; the kernel then takes the interfaces away."""
@@ -122,13 +124,13 @@ def in_own_thread(work: Callable[[], T]) -> T:
 
 def _inside(address: str, gateway: str, link: str, hostname: str, node: int, sysctls: Mapping[str, str]) -> PodNetwork:
     try:
-        linux.unshare(linux.NEW_NETWORK | linux.NEW_IPC | linux.NEW_NAMES)
+        unshare(NamespaceKind.NETWORK | NamespaceKind.IPC | NamespaceKind.UTS)
         descriptors = {kind: os.open(f"/proc/thread-self/ns/{kind}", os.O_RDONLY) for kind in KINDS}
     except OSError as error:
         raise NetworkError(f"namespaces: {error}") from None
     network = PodNetwork(address, descriptors, os.eventfd(0))
     try:
-        linux.set_host_name(hostname)
+        socket.sethostname(hostname)
         for name, value in {**DEFAULT_SYSCTLS, **sysctls}.items():
             with open(f"/proc/sys/{name.replace('.', '/')}", "w", encoding="utf-8") as file:
                 file.write(value)

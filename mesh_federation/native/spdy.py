@@ -16,17 +16,14 @@ FIN = 0x01
 STREAM_ID = 0x7FFFFFFF
 LARGEST_DATA = 32 * 1024
 
-_WORDS = (
-    """
+_WORDS = """
 options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow
-authorization cache-control connection content-base content-encoding content-language content-length
-content-location content-md5 content-range content-type date etag expect expires from host if-match
-if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma
-proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade
-user-agent vary via warning www-authenticate method get status
-""".split()
-    + ["200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie", "keep-alive", "origin"]
-)
+authorization cache-control connection content-base content-encoding content-language content-length content-location
+content-md5 content-range content-type date etag expect expires from host if-match if-modified-since if-none-match
+if-range if-unmodified-since last-modified location max-forwards pragma proxy-authenticate proxy-authorization range
+referer retry-after server te trailer transfer-encoding upgrade user-agent vary via warning www-authenticate method get
+status 200_OK version HTTP/1.1 url public set-cookie keep-alive origin
+"""
 _TAIL = (
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
     "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized"
@@ -35,7 +32,9 @@ _TAIL = (
     "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,"
     "text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0."
 )
-DICTIONARY = b"".join(struct.pack(">I", len(word)) + word.encode() for word in _WORDS) + _TAIL.encode()
+DICTIONARY = (
+    b"".join(struct.pack(">I", len(word)) + word.replace("_", " ").encode() for word in _WORDS.split()) + _TAIL.encode()
+)
 """What both sides compress headers with: section 2.6.10.1 of the draft."""
 
 

@@ -21,7 +21,7 @@ from tests.engine.native.private_machine import AGENT_SETTINGS, KUBECONFIG, Mach
 CHECKOUT = Path(__file__).resolve().parents[3]
 OTHER_CLUSTER = "POD_TABLE_KUBECONFIG"
 """Environment variable with the kubeconfig of a cluster with a real kubelet, to compare with."""
-SECONDS = 40
+SECONDS = 60
 """For anything that is waited for; seconds are usual, and a loaded machine takes longer."""
 
 

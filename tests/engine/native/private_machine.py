@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh_federation import document
-from mesh_federation.native import linux
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.image import Image, ImageTable
+from mesh_federation.native.namespaces import Mount, NamespaceKind, end_with_parent, make_private, mount, unshare
 
-NEW_USERS = 0x10000000
 FIRST_ID, IDS = 600_000_000, 65536
 BINARIES = {"etcdBinary": "etcd", "kubeApiserverBinary": "kube-apiserver", "kubeSchedulerBinary": "kube-scheduler",
             "kubeControllerManagerBinary": "kube-controller-manager", "kwokControllerBinary": "kwok"}  # fmt: skip
@@ -49,9 +48,9 @@ class MachineSettings:
 def main(path: str) -> None:
     """Make the machine, and stay until it ends."""
     settings = document.read(MachineSettings, Path(path).read_text(encoding="utf-8"), path)
-    linux.die_with_parent(signal.SIGKILL)
-    linux.unshare(linux.NEW_MOUNTS)
-    linux.mount("none", "/", flags=linux.RECURSIVE | linux.PRIVATE)
+    end_with_parent()
+    unshare(NamespaceKind.MOUNT)
+    make_private()
     _show(settings.shown)
     user_entered, mapped = os.pipe(), os.pipe()
     child = os.fork()
@@ -61,39 +60,39 @@ def main(path: str) -> None:
             Path(f"/proc/{child}/{kind}_map").write_text(f"0 {FIRST_ID} {IDS}\n", encoding="ascii")
         os.write(mapped[1], b"x")
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    linux.unshare(NEW_USERS)
+    unshare(NamespaceKind.USER)
     os.write(user_entered[1], b"x")
     os.read(mapped[0], 1)
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    linux.unshare(linux.NEW_MOUNTS | linux.NEW_PIDS | linux.NEW_NETWORK | linux.NEW_NAMES | linux.NEW_IPC)
-    linux.die_with_parent(signal.SIGKILL)
+    unshare(NamespaceKind.MOUNT | NamespaceKind.PID | NamespaceKind.NETWORK | NamespaceKind.UTS | NamespaceKind.IPC)
+    end_with_parent()
     first = os.fork()
     if first:
         print(first, flush=True)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]))
-    linux.die_with_parent(signal.SIGKILL)
+    end_with_parent()
     _boot(settings)
 
 
 def _show(folders: tuple[str, ...]) -> None:
     """Make folders below /root readable for others: /root itself is open to its owner alone."""
-    linux.mount("tmpfs", "/mnt", "tmpfs")
+    mount("tmpfs", Path("/mnt"), "tmpfs")
     for index, folder in enumerate(folders):
         os.mkdir(f"/mnt/{index}")
-        linux.mount(folder, f"/mnt/{index}", flags=linux.BIND | linux.RECURSIVE)
-    linux.mount("tmpfs", "/root", "tmpfs", 0, "mode=755")
+        mount(folder, Path(f"/mnt/{index}"), flags=Mount.BIND | Mount.RECURSIVE)
+    mount("tmpfs", Path("/root"), "tmpfs", 0, "mode=755")
     for index, folder in enumerate(folders):
         os.makedirs(folder)
-        linux.mount(f"/mnt/{index}", folder, flags=linux.BIND | linux.RECURSIVE)
+        mount(f"/mnt/{index}", Path(folder), flags=Mount.BIND | Mount.RECURSIVE)
 
 
 def _boot(settings: MachineSettings) -> None:
     """Be the first process: mounts, network, control plane, agent; then collect what ends."""
-    linux.mount("none", "/", flags=linux.RECURSIVE | linux.PRIVATE)
-    linux.mount("proc", "/proc", "proc")
-    linux.mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+    make_private()
+    mount("proc", Path("/proc"), "proc")
+    mount("tmpfs", Path("/run"), "tmpfs", 0, "mode=755")
     HOME.mkdir()
     _network()
     _control_plane(settings)
