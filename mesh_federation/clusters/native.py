@@ -26,15 +26,15 @@ from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
 from mesh_federation.native.dialer import Dialer
-from mesh_federation.native.machine import API_PORT, KUBELET_PORT, NodeReport, NodeSettings
+from mesh_federation.native.machine import API_PORT, NodeReport, NodeSettings
 from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, ProcessId, Sandbox
 from mesh_federation.stack.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
 
-ADMIN_PORTS = (2379, 2380, 10257, 10259)
-"""Ports of etcd, the controllers and the scheduler, on the node's own loopback address."""
+OTHER_PORTS = (2379, 2380, 10257, 10259, 10247)
+"""Ports of etcd, the controllers, the scheduler and kwok, on the node's own loopback address."""
 SECONDS_TO_START = 150.0
 
 
@@ -240,17 +240,16 @@ def _node_settings(cluster: LocalCluster) -> NodeSettings:
 def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
     """Write kwokctl's configuration; ports are the same on every node, each of which has a network of its own.
 
-    kwok serves the kubelet's API (logs, exec, port-forward) of the node, and simulates none itself.
+    kwok, which kwokctl always starts, has no node to simulate.
     """
     services = IPv4Network(settings.service_subnet)
     ControlPlane(
         pki=settings.pki,
         kubernetes_version=cluster.spec.kubernetes_version,
         service_subnet=settings.service_subnet,
-        ports=dict(zip(PORTS, (API_PORT, *ADMIN_PORTS, KUBELET_PORT), strict=True)),
+        ports=dict(zip(PORTS, (API_PORT, *OTHER_PORTS), strict=True)),
         stages=_files(cluster) / "load-balancer.json",
         options={
-            "enableCRDs": ["Exec", "Logs", "PortForward"],
             "kubeApiserverCertSANs": [settings.address, str(services[1])],
         },
         arguments={
@@ -263,7 +262,6 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
             "kwok-controller": {
                 "manage-all-nodes": "false",
                 "manage-nodes-with-annotation-selector": "kwok.x-k8s.io/node=fake",
-                "server-address": f"0.0.0.0:{KUBELET_PORT}",
             },
         },
         environment={},

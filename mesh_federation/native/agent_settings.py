@@ -12,6 +12,7 @@ class AgentSettings:
         node: name of the node.
         node_address: IPv4 address of the node in the network of the federation.
         pod_subnet: CIDR of pods; its second address is the node's own, the gateway of all pods.
+        pool: CIDR of the addresses that the load balancer gives to Services.
         api_server: `https://` address at which the agent reaches the API server.
         api_address: address of the Service `kubernetes`, at which pods reach the API server.
         authority: path of the certificate with which the API server is checked.
@@ -27,6 +28,7 @@ class AgentSettings:
     node: str
     node_address: str
     pod_subnet: str
+    pool: str
     api_server: str
     api_address: str
     authority: str

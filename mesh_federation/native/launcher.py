@@ -14,7 +14,7 @@ import stat
 import sys
 import termios
 import warnings  # noqa: F401  os.execvpe imports it
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,8 @@ from mesh_federation.native.privileges import forbid_new_privileges, keep_capabi
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
          "ptmx": "pts/ptmx"}  # fmt: skip
+OWN_FOLDERS = ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/log", "var/tmp")
+"""Folders of every container, which it may write to unless its root is read-only."""
 MACHINE_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
 MACHINE_FILES = ("passwd", "group", "nsswitch.conf", "ld.so.cache", "alternatives", "ssl", "localtime", "services",
                  "protocols", "ca-certificates", "pki")  # fmt: skip
@@ -148,12 +150,13 @@ def _build_root(launch: Launch) -> None:
     mount("tmpfs", Path(launch.scratch), "tmpfs", Mount.NO_DEVICES, "mode=755")
     root = f"{launch.scratch}/root"
     os.mkdir(root)
+    places = {str(Path(bind.target).parent) for bind in launch.binds}
     if launch.image:
-        _writable(launch.image, root, launch.scratch)
+        _writable(launch.image, root, launch.scratch, {*places, *(f"/{folder}" for folder in OWN_FOLDERS)})
     else:
         mount("tmpfs", Path(root), "tmpfs", Mount.NO_DEVICES, "mode=755")
-        _add_machine(root, launch.scratch)
-    for folder in ("proc", "dev", "sys", "etc", "run", "tmp", "root", "home", "var/log", "var/tmp"):
+        _add_machine(root, launch.scratch, places)
+    for folder in OWN_FOLDERS:
         os.makedirs(f"{root}/{folder}", exist_ok=True)
     if not os.path.lexists(f"{root}/var/run"):
         os.symlink("../run", f"{root}/var/run")
@@ -170,24 +173,35 @@ def _build_root(launch: Launch) -> None:
     change_root(Path(root))
 
 
-def _writable(folder: str, target: str, scratch: str) -> None:
-    """Show a folder of this machine so that what the container writes stays in memory, and ends with it."""
-    for name in ("upper", "work"):
-        os.mkdir(f"{scratch}/{name}")
-    os.chmod(f"{scratch}/upper", stat.S_IMODE(os.stat(folder).st_mode))
-    options = f"lowerdir={folder},upperdir={scratch}/upper,workdir={scratch}/work"
+def _writable(folder: str, target: str, scratch: str, places: Iterable[str]) -> None:
+    """Show a folder of this machine so that what the container writes stays in memory, and ends with it.
+
+    Folders that must take further entries are made anew: those of the machine belong to a user that is none here.
+    """
+    upper = f"{scratch}/upper"
+    for name in (upper, f"{scratch}/work", *(f"{upper}{path}" for path in places)):
+        os.makedirs(name, exist_ok=True)
+    os.chmod(upper, stat.S_IMODE(os.stat(folder).st_mode))
+    options = f"lowerdir={folder},upperdir={upper},workdir={scratch}/work"
     mount("overlay", Path(target), "overlay", Mount.NO_DEVICES, options)
 
 
-def _add_machine(root: str, scratch: str) -> None:
-    """Add this machine's programs, and what they need of /etc."""
+def _add_machine(root: str, scratch: str, places: Iterable[str]) -> None:
+    """Add this machine's programs, and what they need of /etc.
+
+    Args:
+        root: of the container.
+        scratch: folder in memory.
+        places: folders of the container to which something is added.
+    """
     for name in MACHINE_FOLDERS:
         path = f"/{name}"
         if os.path.islink(path):
             os.symlink(os.readlink(path), root + path)
         elif name == "usr":  # images place files of their own below it
             os.mkdir(root + path)
-            _writable(path, root + path, scratch)
+            below = {each.removeprefix(path) for each in places if f"{each}/".startswith(f"{path}/")}
+            _writable(path, root + path, scratch, below)
         elif os.path.isdir(path):
             _bind(Bind(path, path, True), root)
     os.mkdir(f"{root}/etc")

@@ -230,6 +230,7 @@ def _agent(settings: NodeSettings) -> AgentSettings:
         node=settings.cluster,
         node_address=settings.address,
         pod_subnet=settings.pod_subnet,
+        pool=settings.pool,
         api_server=f"https://127.0.0.1:{API_PORT}",
         api_address=str(IPv4Network(settings.service_subnet)[1]),
         authority=str(settings.pki / "ca.crt"),

@@ -17,6 +17,8 @@ from mesh_federation.stack.problem import Problem, ProblemError
 BRIDGE = "lab"
 UPLINK = "lab0"
 """The interface of a node that leads to the bridge."""
+OF_SERVICES = 77
+"""Marks the routes of Services' addresses among those of a node (rtnetlink(7), rtm_protocol)."""
 FIRST = "1"
 """The first process of the sandbox, which has its network."""
 SYSCTLS = {
@@ -73,12 +75,17 @@ def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:
 
 def accept(address: str) -> None:
     """Let this node answer for the address of one of its Services."""
-    _ip(f"route replace local {address}/32 dev lo")
+    _ip(f"route replace local {address}/32 dev lo proto {OF_SERVICES}")
+
+
+def release_all() -> None:
+    """Let this node answer for no address of a Service: an agent that starts again gives them anew."""
+    _ip(f"route flush table local proto {OF_SERVICES}")
 
 
 def release(address: str) -> None:
     """Let this node no longer answer for an address."""
-    _run("ip", "route", "del", "local", f"{address}/32", "dev", "lo")
+    _ip(f"route del local {address}/32 dev lo proto {OF_SERVICES}")
 
 
 def _interface(node: str) -> str:

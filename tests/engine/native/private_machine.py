@@ -100,6 +100,7 @@ def _boot(settings: MachineSettings) -> None:
     (HOME / "images.json").write_text(document.write(IMAGES), encoding="utf-8")
     agent = AgentSettings(
         cluster="native", node="node", node_address=NODE_ADDRESS, pod_subnet=POD_SUBNET,
+        pool="172.31.128.0/24",
         api_server="https://127.0.0.1:6443", api_address=API_ADDRESS, authority=f"{pki}/ca.crt",
         certificate=f"{pki}/admin.crt", key=f"{pki}/admin.key", kubelet_port=KUBELET_PORT, dns=NODE_IN_SUBNET,
         images=f"{HOME}/images.json", folder=f"{HOME}/agent",
