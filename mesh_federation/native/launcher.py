@@ -150,7 +150,8 @@ def _build_root(launch: Launch) -> None:
     mount("tmpfs", Path(launch.scratch), "tmpfs", Mount.NO_DEVICES, "mode=755")
     root = f"{launch.scratch}/root"
     os.mkdir(root)
-    places = {str(Path(bind.target).parent) for bind in launch.binds}
+    parents = (os.path.dirname(bind.target) for bind in launch.binds)
+    places = {_inside(launch.image, parent).removeprefix(launch.image) for parent in parents}
     if launch.image:
         _writable(launch.image, root, launch.scratch, {*places, *(f"/{folder}" for folder in OWN_FOLDERS)})
     else:
