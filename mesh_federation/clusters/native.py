@@ -257,6 +257,8 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
                 "advertise-address": settings.address,
                 "bind-address": "0.0.0.0",  # of the node's network namespace
                 "enable-aggregator-routing": "true",  # webhooks are called at the addresses of pods
+                "kubelet-client-certificate": f"{settings.pki}/admin.crt",
+                "kubelet-client-key": f"{settings.pki}/admin.key",
                 "kubelet-preferred-address-types": "InternalIP",
             },
             "kwok-controller": {
