@@ -32,7 +32,7 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
 
-class Refused(ToolchainError):
+class ImageRefused(ToolchainError):
     """An image whose layers are not what a release has: nothing of it may be used."""
 
     def __init__(self, why: str) -> None:
@@ -45,7 +45,7 @@ def unpack(layers: Sequence[Path], root: Path) -> None:
     """Unpack layers, the lowest first, into a folder that does not exist yet.
 
     Raises:
-        Refused: an entry or a link leads out of the folder, or there is too much of it.
+        ImageRefused: an entry or a link leads out of the folder, or there is too much of it.
         ToolchainError: a layer cannot be read, or the disk is full.
     """
     allowance = _Allowance(LARGEST, MOST)
@@ -69,12 +69,12 @@ class _Allowance:
     def take(self, size: int) -> None:
         self._bytes -= size
         if self._bytes < 0:
-            raise Refused(f"its files are larger than {LARGEST >> 30} GiB")
+            raise ImageRefused(f"its files are larger than {LARGEST >> 30} GiB")
 
     def take_entry(self) -> None:
         self._entries -= 1
         if self._entries < 0:
-            raise Refused(f"it holds more than {MOST} files")
+            raise ImageRefused(f"it holds more than {MOST} files")
 
 
 class _Bounded(io.RawIOBase):
@@ -119,7 +119,7 @@ def _unpack_layer(archive: tarfile.TarFile, root: Path, allowance: _Allowance) -
         elif path.name.startswith(_WHITEOUT):
             hidden = path.name.removeprefix(_WHITEOUT)
             if hidden in ("", ".", ".."):
-                raise Refused(f"it holds {entry.name!r}, which would remove a folder around it")
+                raise ImageRefused(f"it holds {entry.name!r}, which would remove a folder around it")
             _hide_lower(folder / hidden, placed)
         else:
             folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _checked(name: str) -> PurePosixPath:
     """Return the path of an entry below the root."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise Refused(f"it holds {name!r}, which would be written outside its folder")
+        raise ImageRefused(f"it holds {name!r}, which would be written outside its folder")
     return path
 
 
@@ -140,7 +140,7 @@ def inside(root: Path, path: PurePosixPath) -> Path:
     """Return where a path of the image lies, its links followed as if the root were `/`.
 
     Raises:
-        Refused: a link leads to itself.
+        ImageRefused: a link leads to itself.
     """
     ahead, here, links = list(reversed(path.parts)), list[str](), 0
     while ahead:
@@ -151,7 +151,7 @@ def inside(root: Path, path: PurePosixPath) -> Path:
         elif lies.is_symlink():
             links += 1
             if links > _MOST_LINKS:
-                raise Refused(f"a link of {path} leads to itself")
+                raise ImageRefused(f"a link of {path} leads to itself")
             ahead.extend(reversed(PurePosixPath(os.readlink(lies)).parts))
         else:
             here.append(part)
@@ -197,7 +197,7 @@ def _write(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, allow
 def _relative(leads_to: str, link: Path, root: Path) -> str:
     """Return what a link leads to in words that hold wherever the root lies."""
     if not leads_to or "\0" in leads_to:
-        raise Refused(f"the link {link.relative_to(root)} leads nowhere")
+        raise ImageRefused(f"the link {link.relative_to(root)} leads nowhere")
     if not leads_to.startswith("/"):
         return leads_to
     up = len(link.parent.relative_to(root).parts)
@@ -208,7 +208,7 @@ def _link(entry: tarfile.TarInfo, target: Path, root: Path) -> None:
     origin = _checked(entry.linkname)
     lies = inside(root, origin.parent) / origin.name
     if lies.is_symlink() or not lies.is_file():
-        raise Refused(f"{entry.name} is a link to {entry.linkname}, which is no file of it")
+        raise ImageRefused(f"{entry.name} is a link to {entry.linkname}, which is no file of it")
     os.link(lies, target)
 
 
@@ -226,4 +226,4 @@ def _check_links(root: Path) -> None:
         for name in (*folders, *files):
             link = Path(folder, name)
             if link.is_symlink() and not Path(os.path.realpath(link)).is_relative_to(whole):
-                raise Refused(f"the link {link.relative_to(whole)} leads to {os.readlink(link)}, outside of it")
+                raise ImageRefused(f"the link {link.relative_to(whole)} leads to {os.readlink(link)}, outside of it")

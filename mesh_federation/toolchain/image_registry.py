@@ -143,7 +143,7 @@ class _Registry:
     def config(self, descriptor: _Descriptor, scratch: Path) -> _Settings:
         """Return what the image says about its processes."""
         if descriptor.size > _LARGEST_DOCUMENT:
-            raise image_layers.Refused(f"its configuration has {descriptor.size} bytes")
+            raise image_layers.ImageRefused(f"its configuration has {descriptor.size} bytes")
         file = self._blob(descriptor, scratch)
         return _read(TypeAdapter(_Config), file.read_bytes(), file.name).config
 
@@ -152,7 +152,7 @@ class _Registry:
         if unknown := [layer.media_type for layer in manifest.layers if layer.media_type not in _LAYERS]:
             raise self._unusable(f"a layer is of the type {unknown[0]}; only tar and tar with gzip can be unpacked")
         if sum(layer.size for layer in manifest.layers) > image_layers.LARGEST:
-            raise image_layers.Refused(f"its layers are larger than {image_layers.LARGEST >> 30} GiB")
+            raise image_layers.ImageRefused(f"its layers are larger than {image_layers.LARGEST >> 30} GiB")
         return [self._blob(layer, scratch) for layer in manifest.layers]
 
     def _unusable(self, why: str) -> DownloadFailed:
@@ -191,7 +191,7 @@ def _for_machine(index: _Index, registry: _Registry, host: Host) -> _Manifest:
         )
     manifest, _ = registry.manifest(fitting[0].digest)
     if isinstance(manifest, _Index):
-        raise image_layers.Refused("an index of it leads to another index")
+        raise image_layers.ImageRefused("an index of it leads to another index")
     return manifest
 
 

@@ -11,7 +11,7 @@ from mesh_federation.native.image import Image
 from mesh_federation.toolchain import image_layers
 from mesh_federation.toolchain.errors import DownloadFailed, ToolchainError
 from mesh_federation.toolchain.host import Host
-from mesh_federation.toolchain.image_layers import Refused
+from mesh_federation.toolchain.image_layers import ImageRefused
 from mesh_federation.toolchain.image_registry import Pulled, pull
 from mesh_federation.toolchain.pins import ReleasedImage
 from tests.unit.toolchain.image_server import LAYER, MANIFEST, TOKEN, Registry, descriptor, sha256
@@ -163,7 +163,7 @@ def test_a_recorded_digest_is_held_against_what_comes(registry: Registry, host: 
 def test_a_hostile_image_leaves_the_one_that_was_there(registry: Registry, host: Host) -> None:
     pulled(registry, host)
     registry.offer(NAME, TAG, [layer(file("../../evil", ""))], SETTINGS)
-    with pytest.raises(Refused):
+    with pytest.raises(ImageRefused):
         pulled(registry, host)
     assert (host.cache / "image" / "root" / "usr" / "envoy").exists()
     assert not list(host.cache.rglob("evil"))
@@ -173,7 +173,7 @@ def test_layers_that_say_that_they_are_too_large_are_refused(
     registry: Registry, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_layers, "LARGEST", len(BASE))
-    with pytest.raises(Refused):
+    with pytest.raises(ImageRefused):
         pulled(registry, host)
 
 
