@@ -177,7 +177,7 @@ def _envoy(pinned: Pins, host: Host) -> str:
         return "Envoy of native clusters: Istio's own, of its released image"
     return (
         f"Envoy of native clusters: upstream Envoy {pinned.versions.get('envoy', '')}, without Istio's extensions:"
-        " no metrics and access logs of Istio's telemetry, no exchange of metadata between proxies, no ALPN filter;"
+        " no metrics of Istio's telemetry, no exchange of metadata between proxies, no ALPN filter;"
         " traffic, mutual TLS and policies are the same"
     )
 

