@@ -39,6 +39,7 @@ def program(piece: str, recipe: GoProgram, executable: Path, scratch: Path, host
         flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", settings]
         _go(piece, ["build", *flags, "-o", str(built), recipe.package], folder, host)
         executable.parent.mkdir(parents=True, exist_ok=True)
+        built.chmod(0o755)  # whatever the umask is: containers run it as other users
         os.replace(built, executable)
     except OSError as error:
         raise from_os(f"cannot build {piece}", scratch, error) from error
@@ -83,6 +84,7 @@ def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scr
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.write_bytes(content)
+        staged.chmod(0o644)
         staged.replace(target)
     except OSError as error:
         raise from_os(f"cannot stage {piece}", target.parent, error) from error

@@ -50,7 +50,8 @@ def unpack(layers: Sequence[Path], root: Path) -> None:
     """
     allowance = _Allowance(LARGEST, MOST)
     try:
-        root.mkdir(parents=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(root)
         for layer in layers:
             with _archive(layer, allowance) as archive:
                 _unpack_layer(archive, root, allowance)
@@ -122,7 +123,7 @@ def _unpack_layer(archive: tarfile.TarFile, root: Path, allowance: _Allowance) -
                 raise ImageRefused(f"it holds {entry.name!r}, which would remove a folder around it")
             _hide_lower(folder / hidden, placed)
         else:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
             target = folder / path.name
             _place(archive, entry, target, root, allowance)
             placed.update((target, *target.parents))
@@ -165,6 +166,14 @@ def _hide_lower(path: Path, placed: set[Path]) -> None:
     elif path.is_dir() and not path.is_symlink():
         for child in path.iterdir():
             _hide_lower(child, placed)
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder that no layer has an entry for, readable for every user of the image whatever the umask is."""
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _place(archive: tarfile.TarFile, entry: tarfile.TarInfo, target: Path, root: Path, allowance: _Allowance) -> None:

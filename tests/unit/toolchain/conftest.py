@@ -1,5 +1,6 @@
 """A publisher, a machine and a checkout for one test."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +58,11 @@ def k3d_host(host: Host, publisher: Publisher) -> Host:
 def told() -> list[Progress]:
     """What an installation reported."""
     return []
+
+
+@pytest.fixture
+def closed_umask() -> Iterator[None]:
+    """A user who shares no file with others."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)

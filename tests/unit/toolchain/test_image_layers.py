@@ -109,6 +109,12 @@ def test_a_folder_that_its_owner_may_not_enter_can_still_be_filled_and_removed(r
     assert (root / "closed").stat().st_mode & 0o700 == 0o700
 
 
+def test_every_user_of_an_image_may_enter_folders_that_no_layer_names(root: Path, closed_umask: None) -> None:
+    unpacked(root, (file("usr/bin/tool", "", mode=0o755),))
+    modes = [path.stat().st_mode & 0o777 for path in (root, root / "usr", root / "usr" / "bin" / "tool")]
+    assert modes == [0o755] * 3
+
+
 def test_owners_are_dropped(root: Path) -> None:
     unpacked(root, (file("a", "", owner=1337),))
     assert (root / "a").stat().st_uid == os.getuid()

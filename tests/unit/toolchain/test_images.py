@@ -86,7 +86,7 @@ def native_host(host: Host, publisher: Publisher, tmp_path: Path) -> Host:
     (tmp_path / "module").mkdir()
     (tmp_path / "module" / "bootstrap.json").write_text("{}")
     module = f'echo \'{{"Dir": "{tmp_path / "module"}"}}\''
-    make = 'while [ "$1" != -o ]; do shift; done; echo agent > "$2"; /bin/chmod +x "$2"'
+    make = 'while [ "$1" != -o ]; do shift; done; echo agent > "$2"'
     program(Path(host.path), "go", f'case "$1" in version) echo go version go1.26.0;; mod) {module};; *) {make};; esac')
     program(Path(host.path), "curl", "exit 0")
     return host
@@ -142,6 +142,12 @@ def test_images_out_of_reach_are_put_together_from_their_parts(native_host: Host
     assert not (store.images / "bootstrap.json").stat().st_mode & stat.S_IXUSR
     ended = {step.piece: step.note for step in told if step.state == "ready"}
     assert "/v2/istio/proxyv2/" not in ended["agent"] and "answers 404" in ended["agent"]
+
+
+def test_users_of_containers_may_run_and_read_the_parts_of_an_image(native_host: Host, closed_umask: None) -> None:
+    proxy = table(install({"native"}, lambda _: None, native_host)).find("istio/proxyv2")
+    assert proxy is not None
+    assert [Path(file).stat().st_mode & 0o777 for _, file in sorted(proxy.files.items())] == [0o755, 0o644]
 
 
 def test_images_with_a_layer_in_common_come_at_once(native_host: Host, registry: Registry) -> None:
