@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from mesh_federation.jobs.__main__ import TOOLCHAIN
 from mesh_federation.jobs.catalog import jobs
 from mesh_federation.jobs.job import ENTRY, parse
 from mesh_federation.jobs.prerequisites import PrerequisitesSettings
+from mesh_federation.toolchain.install import Toolchain
 from tests.unit.clusters.stand import CHECKOUT, Ended, Stand, named
 
 
@@ -21,6 +24,11 @@ def test_jobs_need_nothing_but_the_standard_library() -> None:
 def test_every_command_line_leads_back_to_its_job_and_action() -> None:
     lines = {(name, action): job.command(action) for name, job in jobs().items() for action in job.actions}
     assert {words: parse(line) for words, line in lines.items()} == {words: words for words in lines}
+
+
+def test_jobs_are_given_every_folder_and_document_that_the_toolchain_names() -> None:
+    made = Toolchain(Path("bin"), Path("charts"), manifests=Path("manifests"), images=Path("table.json"))
+    assert {name for name in made.environment() if name.startswith("MESH_")} == set(TOOLCHAIN)
 
 
 @pytest.mark.parametrize("line", ["", "true", f"python3 -m {ENTRY}", "python3 -m somebody.else kwok create"])

@@ -29,3 +29,23 @@ def test_an_image_is_found_whatever_its_tag() -> None:
     table = ImageTable({"docker.io/istio/proxyv2": PROXY})
     assert table.find("istio/proxyv2:1.31.0-debug") is PROXY
     assert table.find("istio/pilot:1.31.0") is None
+
+
+@pytest.mark.parametrize(
+    ("root", "files", "expected"),
+    [
+        ("/cache/root", {}, True),
+        ("", {"/usr/local/bin/envoy": "/bin/envoy"}, False),
+        ("/cache/root", {"/usr/local/bin/envoy": "/bin/envoy"}, False),
+    ],
+    ids=["released", "put-together", "hidden"],
+)
+def test_istios_envoy_is_that_of_the_released_image_unless_a_file_hides_it(
+    root: str, files: dict[str, str], expected: bool
+) -> None:
+    table = ImageTable({"docker.io/istio/proxyv2": Image(root, files, (), (), {}, 0, 0)})
+    assert table.has_istios_envoy is expected
+
+
+def test_without_the_proxys_image_there_is_no_envoy_of_istio() -> None:
+    assert not ImageTable({}).has_istios_envoy
