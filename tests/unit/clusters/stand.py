@@ -1,16 +1,20 @@
 """A machine whose kwokctl, kubectl, kind, k3d and docker are stubs: they record their calls and act by rules."""
 
 import fcntl
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -18,6 +22,7 @@ from mesh_federation import document
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.settings import ClusterSettings, ClusterSpec, LabNetwork, PortMapping, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.jobs import __main__ as entry
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, JobContext
 
 if TYPE_CHECKING:
@@ -29,25 +34,29 @@ PATIENCE = 60
 
 STUB = """#!{python} -IS
 import fcntl, json, os, stat, sys
-from pathlib import Path
 
-root, program, argv = Path({root!r}), os.path.basename(sys.argv[0]), sys.argv[1:]
+root, program, argv = {root!r}, os.path.basename(sys.argv[0]), sys.argv[1:]
+
+def read(file):
+    with open(file) as opened:
+        return opened.read()
+
 files = {{}}
 for word in argv:
-    path = Path(word.partition("=")[2])
-    if word.startswith("--") and path.is_file():
-        files[str(path)] = {{"mode": stat.S_IMODE(path.stat().st_mode), "text": path.read_text()}}
+    path = word.partition("=")[2]
+    if word.startswith("--") and os.path.isfile(path):
+        files[path] = {{"mode": stat.S_IMODE(os.stat(path).st_mode), "text": read(path)}}
 call = {{"program": program, "argv": argv, "stdin": sys.stdin.read(), "env": dict(os.environ), "files": files}}
-rules = [json.loads(line) for line in (root / "rules").read_text().splitlines()]
+rules = [json.loads(line) for line in read(root + "/rules").splitlines()]
 fits = lambda rule, call: rule["program"] == call["program"] and all(word in call["argv"] for word in rule["words"])
 rule = next((rule for rule in reversed(rules) if fits(rule, call)), {{"statuses": [0], "outs": [""], "err": ""}})
-with (root / "calls").open("a+") as log:
+with open(root + "/calls", "a+") as log:
     fcntl.flock(log, fcntl.LOCK_EX)
     log.seek(0)
     before = sum("words" in rule and fits(rule, json.loads(line)) for line in log)
     log.write(json.dumps(call) + "\\n")
 if rule.get("gate"):
-    Path(rule["gate"]).read_text()
+    read(rule["gate"])
 nth = lambda values: values[min(before, len(values) - 1)]
 sys.stdout.write(nth(rule["outs"]))
 sys.stderr.write(rule["err"])
@@ -212,12 +221,11 @@ class Stand:
         previous: str = "",
         variables: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a job as a Command resource does."""
-        given = {document.VARIABLE: document.write(settings), PREVIOUS: previous}
+        """Start a job as a Command resource does, in a process of its own."""
         process = subprocess.Popen(
             [sys.executable, "-m", ENTRY, job, *arguments],
             cwd=CHECKOUT,
-            env={**self.environment, **given, **(variables or {})},
+            env={**self.environment, **self._given(settings, previous), **(variables or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -238,9 +246,26 @@ class Stand:
         previous: str = "",
         variables: Mapping[str, str] | None = None,
     ) -> "Ended":
-        """Run a job to its end."""
-        running = self.begin(job, *arguments, settings=settings, stdin=stdin, previous=previous, variables=variables)
-        return ended(running)
+        """Run a job to its end, in the process of the test: an interpreter of its own takes longer than most jobs."""
+        given = {**self.environment, **self._given(settings, previous), **(variables or {})}
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with (
+            patch.dict(os.environ, given, clear=True),
+            patch.object(sys, "stdin", io.StringIO(stdin)),
+            patch.object(tempfile, "tempdir", given["TMPDIR"]),  # Python looks at TMPDIR only once
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                entry.main([job, *arguments])
+            except SystemExit as end:
+                status = end.code if isinstance(end.code, int) else int(end.code is not None)
+                err.write(f"{end.code}\n" if isinstance(end.code, str) else "")
+        return Ended(status, out.getvalue(), err.getvalue())
+
+    @staticmethod
+    def _given(settings: "DataclassInstance", previous: str) -> dict[str, str]:
+        return {document.VARIABLE: document.write(settings), PREVIOUS: previous}
 
 
 NETWORK = LabNetwork("mesh-lab", "172.30.0.0/16")
