@@ -6,6 +6,18 @@ from pathlib import Path
 from mesh_federation.stack.config import Istio
 
 HELM = Path(__file__).with_name("helm.py")
+PROGRAM = """\
+#!/bin/sh
+# Renders a chart with the same values only once.
+export PATH=/usr/bin:/bin
+values=$(cat)
+file={folder}/rendered/$(printf '%s\\n' "$*" "$values" | sha256sum | cut -c 1-64)
+if [ ! -f "$file" ]; then
+    printf '%s' "$values" | {python} -I -S {helm} "$@" >"$file.$$" || exit
+    mv "$file.$$" "$file"
+fi
+exec cat "$file"
+"""
 ISTIO = Istio.model_fields["version"].default
 DEFINITION = """\
 apiVersion: apiextensions.k8s.io/v1
@@ -58,7 +70,8 @@ def write(folder: Path) -> dict[str, str]:
     gateways = DEFINITION.format(name="gateways.gateway.networking.k8s.io")
     _write(folder / "manifests" / "gateway-api.yaml", gateways)
     _write(folder / "manifests" / "metallb.yaml", DEFINITION.format(name="ipaddresspools.metallb.io") + METALLB)
-    _write(folder / "bin" / "helm", f'#!/bin/sh\nexec {sys.executable} -I -S {HELM} "$@"\n')
+    (folder / "rendered").mkdir()
+    _write(folder / "bin" / "helm", PROGRAM.format(folder=folder, python=sys.executable, helm=HELM))
     (folder / "bin" / "helm").chmod(0o755)
     return {
         "MESH_CHARTS": str(folder / "charts"),

@@ -10,6 +10,7 @@ import json
 import os
 import runpy
 import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,8 @@ PROJECT = "mesh-federation"
 STACK_TYPE = "pulumi:pulumi:Stack"
 CLOUD_ADDRESS = "203.0.113.7"
 """What load balancers of clusters that are not ours answer with."""
+STACK_DEPTH = 12
+"""Frames of the caller that Pulumi tells the engine of a resource; below the program are only those of pytest."""
 Ingress = Sequence[Mapping[str, str]]
 CLOUD: Ingress = ({"ip": CLOUD_ADDRESS},)
 CLUSTER_ADDRESS = "10.96.7.7"
@@ -310,5 +313,8 @@ def run(
             loop.close()
         return recorder.run
 
-    with patch.dict(os.environ, {**(environment or {}), "PULUMI_ERROR_OUTPUT_STRING": "true"}):
+    with (
+        patch.dict(os.environ, {**(environment or {}), "PULUMI_ERROR_OUTPUT_STRING": "true"}),
+        patch.object(sys, "tracebacklimit", STACK_DEPTH, create=True),
+    ):
         return contextvars.copy_context().run(isolated)
