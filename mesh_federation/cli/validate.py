@@ -10,15 +10,8 @@ from mesh_federation import loader
 from mesh_federation.cli.options import ProblemFormat
 from mesh_federation.plan.expiry import Ending, expiring
 from mesh_federation.stack.config import Federation
-from mesh_federation.stack.problem import (
-    InvalidModel,
-    JUnitCase,
-    JUnitSuite,
-    Problem,
-    json_report,
-    junit_report,
-    report,
-)
+from mesh_federation.stack.junit import JUnitCase, JUnitSuite, junit_report
+from mesh_federation.stack.problem import InvalidModel, Problem, json_report, report
 
 if TYPE_CHECKING:
     from rich.console import Console

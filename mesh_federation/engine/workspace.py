@@ -10,13 +10,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.toolchain.host import USERS_PULUMI_HOME, users_pulumi_home
-from mesh_federation.toolchain.install import Toolchain
-from mesh_federation.toolchain.locate import Located
+
+if TYPE_CHECKING:
+    from mesh_federation.toolchain.install import Toolchain
+    from mesh_federation.toolchain.locate import Located
 
 PROJECT = "mesh-federation"
 BACKEND = "PULUMI_BACKEND_URL"
@@ -116,7 +119,7 @@ class Workspace:
         files = (self.states() / f"{stack}{ending}" for ending in STATE_FILES)
         return next((file for file in files if file.exists()), None)
 
-    def environment(self, toolchain: Toolchain) -> dict[str, str]:
+    def environment(self, toolchain: "Toolchain") -> dict[str, str]:
         """Return the environment in which `pulumi` works in this checkout.
 
         The folders and the passphrase it names are made by `prepare`.
@@ -144,7 +147,7 @@ class Workspace:
             own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.passphrase())
         return own
 
-    def prepare(self, toolchain: Toolchain) -> None:
+    def prepare(self, toolchain: "Toolchain") -> None:
         """Create what `environment` names, readable only by its owner."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.home.parent == self.checkout:
@@ -182,7 +185,7 @@ class Workspace:
         copies = (file.read_text(encoding="utf-8", errors="replace") for file in self.projects.glob("Pulumi.*.yaml"))
         return any(self.states().glob("*.json*")) or any(f"\n{SALT}" in f"\n{copy}" for copy in copies)
 
-    def _offer_plugin(self, piece: Located) -> None:
+    def _offer_plugin(self, piece: "Located") -> None:
         """Link a plugin or a language host into the folder in which the engine looks for installed ones."""
         kind = piece.piece.removeprefix("pulumi-")
         folder = self.pulumi_home / "plugins" / f"{kind}-v{piece.version}"

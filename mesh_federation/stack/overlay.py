@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from mesh_federation.stack import yaml_reader
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FormRule
 from mesh_federation.stack.text import key_path, kind_of
@@ -45,6 +44,8 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
     Returns:
         The fragment and the problems of the file; one of the two is empty.
     """
+    from mesh_federation.stack import yaml_reader  # every command loads this module, and PyYAML takes time
+
     try:
         tree = yaml_reader.load(file, f"write the path of a file in --overlay or {VARIABLE}, or use neither")
     except yaml_reader.Unreadable as unreadable:

@@ -1,4 +1,4 @@
-"""A problem and its remedy, and the three forms in which every command shows them: text, JSON and JUnit XML.
+"""A problem and its remedy, as text and as JSON; mesh_federation/stack/junit.py writes JUnit XML.
 
 Standard library alone: jobs in clusters use it too.
 """
@@ -6,7 +6,6 @@ Standard library alone: jobs in clusters use it too.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from xml.etree import ElementTree
 
 
 @dataclass(frozen=True, order=True)
@@ -68,40 +67,6 @@ class InvalidModel(Exception):
         super().__init__("\n".join(each.listed for each in problems))
 
 
-@dataclass(frozen=True)
-class JUnitCase:
-    """One case of a JUnit report.
-
-    Attributes:
-        classname: id of what was checked.
-        name: what is true if it passes.
-        outcome: empty if it passed; else the JUnit element: failure, error or skipped.
-        problem: what is wrong, or why it was skipped; None if it passed.
-        seconds: duration.
-    """
-
-    classname: str
-    name: str
-    outcome: str = ""
-    problem: Problem | None = None
-    seconds: float = 0
-
-
-@dataclass(frozen=True)
-class JUnitSuite:
-    """One suite of a JUnit report.
-
-    Attributes:
-        name: name of the suite.
-        cases: its cases.
-        timestamp: when it started, in ISO 8601; may be empty.
-    """
-
-    name: str
-    cases: Sequence[JUnitCase]
-    timestamp: str = ""
-
-
 def report(title: str, problems: Sequence[Problem]) -> str:
     """List problems under a title, each with its place and the id of its rule."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -111,44 +76,6 @@ def report(title: str, problems: Sequence[Problem]) -> str:
 def json_report(title: str, problems: Sequence[Problem]) -> str:
     """Return problems as a JSON document: the title, and every attribute of each problem."""
     return json.dumps({"title": title, "problems": [asdict(each) for each in problems]}, indent=2) + "\n"
-
-
-def junit_report(title: str, suites: Sequence[JUnitSuite], seconds: float = 0) -> str:
-    """Return suites as a JUnit XML document, as build servers read it."""
-    root = ElementTree.Element("testsuites", name=title, time=f"{seconds}")
-    root.extend(map(_suite, suites))
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
-
-
-def _suite(suite: JUnitSuite) -> ElementTree.Element:
-    outcomes = [case.outcome for case in suite.cases]
-    attributes = {
-        "name": suite.name,
-        "tests": str(len(suite.cases)),
-        "time": f"{sum(case.seconds for case in suite.cases):.2f}",
-        "failures": str(outcomes.count("failure")),
-        "errors": str(outcomes.count("error")),
-        "skipped": str(outcomes.count("skipped")),
-        **({"timestamp": suite.timestamp} if suite.timestamp else {}),
-    }
-    element = ElementTree.Element("testsuite", attributes)
-    element.extend(map(_case, suite.cases))
-    return element
-
-
-def _case(case: JUnitCase) -> ElementTree.Element:
-    element = ElementTree.Element("testcase", classname=case.classname, name=case.name, time=f"{case.seconds:.2f}")
-    if case.outcome:
-        problem = case.problem
-        outcome = ElementTree.SubElement(element, case.outcome, message=_printable(problem.what if problem else ""))
-        outcome.text = _printable("\n".join(filter(None, (problem.why, problem.fix))) if problem else "")
-    return element
-
-
-def _printable(text: str) -> str:
-    """Drop the characters that XML cannot represent."""
-    return "".join(each for each in text if each.isprintable() or each in "\n\t")
 
 
 def indented(text: str) -> str:

@@ -1,6 +1,6 @@
 """A verification report as JUnit XML: one suite for each group, one case for each check."""
 
-from mesh_federation.stack.problem import JUnitCase, JUnitSuite, junit_report
+from mesh_federation.stack.junit import JUnitCase, JUnitSuite, junit_report
 from mesh_federation.verify.reports.report import CheckEntry, VerificationReport
 from mesh_federation.verify.verdict import Status
 

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import jsonschema
 import pytest
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
 from pydantic import ValidationError
 
 from mesh_federation.stack import json_schema, yaml_reader
@@ -14,19 +17,28 @@ from mesh_federation.stack.config import Declared, Entry
 CORPUS = Path(__file__).with_name("corpus")
 
 
+@cache
+def validator() -> Validator:
+    """The schema, which is checked and compiled once."""
+    schema = json_schema.schema()
+    kind = validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
 def test_the_committed_schema_is_up_to_date() -> None:
     assert json_schema.FILE.read_text() == json_schema.rendered(), "run python -m mesh_federation.stack.json_schema"
 
 
 @pytest.mark.parametrize("file", sorted((CORPUS / "valid").glob("*.yaml")), ids=lambda path: path.stem)
 def test_valid_files_satisfy_the_schema(file: Path) -> None:
-    jsonschema.validate(yaml_reader.read(file.read_bytes()), json_schema.schema())
+    validator().validate(yaml_reader.read(file.read_bytes()))
 
 
 @pytest.mark.parametrize("name", ["config-unknown-key", "shape-snake-case", "shape-many-at-once", "shape-no-clusters"])
 def test_files_with_wrong_types_do_not_satisfy_the_schema(name: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml_reader.read((CORPUS / f"{name}.yaml").read_bytes()), json_schema.schema())
+        validator().validate(yaml_reader.read((CORPUS / f"{name}.yaml").read_bytes()))
 
 
 MODELS = {kind.__name__: kind for kind in (*Declared.__subclasses__(), *Entry.__subclasses__())}

@@ -5,7 +5,8 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-from mesh_federation.stack.problem import JUnitCase, JUnitSuite, Problem, json_report, junit_report, report
+from mesh_federation.stack.junit import JUnitCase, JUnitSuite, junit_report
+from mesh_federation.stack.problem import Problem, json_report, report
 
 PROBLEM = Problem("clusters.west.trustDomain", "trust-domain-taken", "east has it too", "write west.local", "a cause")
 
