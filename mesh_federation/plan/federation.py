@@ -29,7 +29,7 @@ from mesh_federation.plan.istio_values import EGRESS, GATEWAY, Values
 from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.plan.provisioning import Provision, provision
 from mesh_federation.plan.remote_gateways import RemoteGatewayPlan, remote_gateways
-from mesh_federation.plan.samples import SamplePlan
+from mesh_federation.plan.samples import SAMPLES, SamplePlan
 from mesh_federation.stack.config import Cluster, Federation, is_address
 
 
@@ -267,7 +267,7 @@ def _samples(
     federation: Federation, cluster: str, revision: str, imported: Sequence[ImportPlan]
 ) -> tuple[SamplePlan, ...]:
     """Plan a cluster's samples, sorted, each with the image that it is to have if one is declared anywhere."""
-    mirrored = {"sleep": federation.images.sleep, "httpbin": federation.images.httpbin}
+    mirrored: dict[str, str | None] = {sample: getattr(federation.images, sample) for sample in SAMPLES}
     joined = {link.service for link in imported if link.joins_service}
     own = (workload for workload in federation.workloads if workload.cluster == cluster)
     imaged = [w.model_copy(update={"image": w.image or mirrored[w.sample]}) for w in own]

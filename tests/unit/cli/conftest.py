@@ -15,6 +15,7 @@ from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.toolchain.install import Missing, Toolchain
 from mesh_federation.toolchain.locate import Located
+from tests.unit.command_result import CommandResult
 
 STACK = "dev"
 SOUND = (Path(command.__file__).parents[2] / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
@@ -128,22 +129,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(tmp_path, Workspace(checkout, checkout / ".mesh", {"HOME": str(tmp_path)}), toolchain)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A command that has ended.
-
-    Attributes:
-        status: its exit status.
-        out: what it printed.
-        err: what it said.
-    """
-
-    status: int
-    out: str
-    err: str
-
-
-Mesh = Callable[..., Ended]
+Mesh = Callable[..., CommandResult]
 
 
 @dataclass
@@ -173,7 +159,7 @@ def mesh(desk: Desk, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("COLUMNS", "200")
     desk.stack_file.write_text(SOUND, encoding="utf-8")
 
-    def run(*arguments: str) -> Ended:
+    def run(*arguments: str) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["mesh", *arguments])
         capsys.readouterr()
         try:
@@ -182,7 +168,7 @@ def mesh(desk: Desk, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
         printed = capsys.readouterr()
-        return Ended(status, printed.out, printed.err)
+        return CommandResult(status, printed.out, printed.err)
 
     return run
 

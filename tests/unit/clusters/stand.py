@@ -24,6 +24,7 @@ from mesh_federation.clusters.settings import ClusterSettings, ClusterSpec, LabN
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.jobs import __main__ as entry
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, JobContext
+from tests.unit.command_result import CommandResult
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -251,7 +252,7 @@ class Stand:
         stdin: str = "",
         previous: str = "",
         variables: Mapping[str, str] | None = None,
-    ) -> "Ended":
+    ) -> CommandResult:
         """Run a job to its end, in the process of the test: an interpreter of its own takes longer than most jobs."""
         given = {**self.environment, **self._given(settings, previous), **(variables or {})}
         out, err, status = io.StringIO(), io.StringIO(), 0
@@ -267,7 +268,7 @@ class Stand:
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)
                 err.write(f"{end.code}\n" if isinstance(end.code, str) else "")
-        return Ended(status, out.getvalue(), err.getvalue())
+        return CommandResult(status, out.getvalue(), err.getvalue())
 
     @staticmethod
     def _given(settings: "DataclassInstance", previous: str) -> dict[str, str]:
@@ -306,25 +307,10 @@ def named(name: str, stack: str = "dev") -> ClusterSettings:
     return ClusterSettings(name, name.rpartition("-")[0], stack)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """A job that has ended.
-
-    Attributes:
-        status: its exit status.
-        out: what it printed.
-        err: what it said.
-    """
-
-    status: int
-    out: str
-    err: str
-
-
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: subprocess.Popen[str]) -> CommandResult:
     """Wait for a script."""
     out, err = process.communicate(timeout=PATIENCE)
-    return Ended(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
 def waits_for_lock(process: subprocess.Popen[str]) -> bool:

@@ -11,7 +11,8 @@ from mesh_federation.clusters import generations, journal, kubeconfigs, machine_
 from mesh_federation.clusters.local_cluster import GONE, LocalCluster
 from mesh_federation.clusters.machine_limits import GIB, Limits
 from tests.unit.clusters.sides import LABEL, NAME, SIDES, Side
-from tests.unit.clusters.stand import Ended, Held, Stand, ended, in_docker, waits_for_lock
+from tests.unit.clusters.stand import Held, Stand, ended, in_docker, waits_for_lock
+from tests.unit.command_result import CommandResult
 
 SETTINGS = in_docker(NAME)
 NOTHING = ""
@@ -46,13 +47,13 @@ def started(stand: Stand) -> None:
 
 def create(
     stand: Stand, side: Side, label: str = "abc", within: int = 300, variables: Mapping[str, str] | None = None
-) -> Ended:
+) -> CommandResult:
     return stand.run(side.program, "create", settings=in_docker(NAME, within, label=label), variables=variables)
 
 
 def other(
     stand: Stand, side: Side, action: str, within: int = 300, variables: Mapping[str, str] | None = None
-) -> Ended:
+) -> CommandResult:
     return stand.run(side.program, action, settings=in_docker(NAME, within), variables=variables)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.clusters.identity import SILENT
-from tests.unit.clusters.stand import Ended, Stand, simulated
+from tests.unit.clusters.stand import Stand, simulated
+from tests.unit.command_result import CommandResult
 
 NAME = "prod-1a2b3c"
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
@@ -24,7 +25,7 @@ def kubeconfig(stand: Stand) -> Path:
     return file
 
 
-def run(stand: Stand, action: str, printed: str = "") -> Ended:
+def run(stand: Stand, action: str, printed: str = "") -> CommandResult:
     return stand.run("existing", action, settings=simulated(NAME), previous=printed)
 
 

@@ -8,14 +8,15 @@ import pytest
 from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.clusters.k3d import K3d
 from tests.unit.clusters.sides import AGENT, K3D_SIDE, NAME, PROXY, SERVER
-from tests.unit.clusters.stand import Call, Ended, Stand
+from tests.unit.clusters.stand import Call, Stand
 from tests.unit.clusters.test_container_provider import NOTHING, create, finished, machine, other, started
+from tests.unit.command_result import CommandResult
 
 RUNNING = K3D_SIDE.running
 TOOLS = f"id-tools k3d-{NAME}-tools running\n"
 
 
-def made(stand: Stand, text: str = "kind: Config\n") -> Ended:
+def made(stand: Stand, text: str = "kind: Config\n") -> CommandResult:
     machine(stand, K3D_SIDE, NOTHING, RUNNING)
     stand.when("k3d", "kubeconfig", "get", out=text)
     return create(stand, K3D_SIDE)

@@ -17,12 +17,13 @@ import pytest
 
 from mesh_federation.clusters import control_plane as kwokctl_configuration
 from mesh_federation.clusters import kwok, reserved_ports
-from tests.unit.clusters.stand import Ended, Held, Stand, ended, numbers, simulated, waits_for_lock
+from tests.unit.clusters.stand import Held, Stand, ended, numbers, simulated, waits_for_lock
+from tests.unit.command_result import CommandResult
 
 EAST = "east-1a2b3c"
 
 
-def create(stand: Stand, name: str = EAST) -> Ended:
+def create(stand: Stand, name: str = EAST) -> CommandResult:
     return stand.run("kwok", "create", settings=simulated(name))
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from mesh_federation.jobs import crds as job
 from mesh_federation.jobs.crds import CrdsSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
 DEFINITIONS = """apiVersion: apiextensions.k8s.io/v1
@@ -53,7 +54,7 @@ BUNDLE = {
 }
 
 
-def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> Ended:
+def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> CommandResult:
     return stand.run("crds", *action, stdin=KUBECONFIG, settings=settings(crds, needed))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from mesh_federation.jobs import egress_ready
 from mesh_federation.jobs.egress_ready import EgressReadySettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 UPSTREAM = "outbound|15443||ingress.west.mesh.global"
 HOST = "*.httpbin.httpbin.svc.cluster.local"
@@ -38,7 +39,7 @@ def envoy(stand: Stand, listening: str, known: str) -> None:
     stand.when("kubectl", "clusters", out=known)
 
 
-def waited(stand: Stand) -> Ended:
+def waited(stand: Stand) -> CommandResult:
     return stand.run("egress-ready", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 

@@ -12,7 +12,8 @@ from mesh_federation.jobs.catalog import jobs
 from mesh_federation.jobs.job import ENTRY, parse
 from mesh_federation.jobs.prerequisites import PrerequisitesSettings
 from mesh_federation.toolchain.install import Toolchain
-from tests.unit.clusters.stand import CHECKOUT, Ended, Stand, named
+from tests.unit.clusters.stand import CHECKOUT, Stand, named
+from tests.unit.command_result import CommandResult
 
 
 def test_jobs_need_nothing_but_the_standard_library() -> None:
@@ -36,7 +37,7 @@ def test_other_command_lines_run_no_job(line: str) -> None:
     assert parse(line) is None
 
 
-def given(stand: Stand, document: str) -> Ended:
+def given(stand: Stand, document: str) -> CommandResult:
     """Run a job with a document as text."""
     settings = PrerequisitesSettings("east", ())
     return stand.run("prerequisites", settings=settings, stdin="{}", variables={"JOB": document})

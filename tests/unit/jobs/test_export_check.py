@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mesh_federation.jobs.export_check import DeclaredExport, ExportCheckSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
 HELM = {"app.kubernetes.io/name": "checkout", "app.kubernetes.io/instance": "shop"}
@@ -36,7 +37,7 @@ def pod(
 
 def compared(
     stand: Stand, found: object, *pods: object, ports: Mapping[str, int] = PORTS, by_service: bool = True
-) -> Ended:
+) -> CommandResult:
     stand.when("kubectl", "get", "service", out=json.dumps(found) if found else "")
     stand.when("kubectl", "get", "pods", out=json.dumps({"items": pods}))
     declared = replace(DECLARED, ports=ports, by_service=by_service)

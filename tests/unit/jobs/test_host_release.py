@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mesh_federation.jobs.host_release import HostReleaseSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
 HOST = "httpbin.httpbin.svc.cluster.local"
@@ -27,7 +28,9 @@ def entry(labels: dict[str, str], name: str = "import-httpbin-httpbin", host: st
     return {"metadata": metadata, "spec": {"hosts": ["other.example.com", host]}}
 
 
-def free(stand: Stand, owner: str, host: str = HOST, service: str = "httpbin/httpbin", owner_id: str = "") -> Ended:
+def free(
+    stand: Stand, owner: str, host: str = HOST, service: str = "httpbin/httpbin", owner_id: str = ""
+) -> CommandResult:
     settings = HostReleaseSettings("east", "lab", owner_id, host, service, owner)
     return stand.run("host-release", stdin=KUBECONFIG, settings=settings)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.clusters.stand import Ended, Stand, named
+from tests.unit.clusters.stand import Stand, named
+from tests.unit.command_result import CommandResult
 
 SEEN = {
     "apiVersion": "v1",
@@ -26,12 +27,12 @@ def file(stand: Stand) -> Path:
     return stand.home / "kubeconfigs" / "dev" / "east"
 
 
-def create(stand: Stand, name: str = "east-1") -> Ended:
+def create(stand: Stand, name: str = "east-1") -> CommandResult:
     stand.when("kubectl", "view", out=json.dumps(SEEN))
     return stand.run("kubeconfig", "create", settings=named(name))
 
 
-def delete(stand: Stand, name: str = "east-1") -> Ended:
+def delete(stand: Stand, name: str = "east-1") -> CommandResult:
     return stand.run("kubeconfig", "delete", settings=named(name))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from mesh_federation.jobs import load_balancer
 from mesh_federation.jobs.load_balancer import LoadBalancerSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 SETTINGS = LoadBalancerSettings("west", "istio-system", "istio-eastwestgateway")
 INGRESS = [{"ip": "203.0.113.7"}, {"ip": "2001:db8::16"}]
@@ -16,7 +17,7 @@ def service(*ingress: dict[str, str]) -> str:
     return json.dumps({"status": {"loadBalancer": {"ingress": list(ingress)} if ingress else {}}})
 
 
-def waited(stand: Stand) -> Ended:
+def waited(stand: Stand) -> CommandResult:
     return stand.run("load-balancer", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 

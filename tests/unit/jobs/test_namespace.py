@@ -7,7 +7,8 @@ import pytest
 
 from mesh_federation.clusters.kubectl import Kubectl
 from mesh_federation.jobs.namespace import NamespaceSettings, left
-from tests.unit.clusters.stand import Call, Ended, Stand
+from tests.unit.clusters.stand import Call, Stand
+from tests.unit.command_result import CommandResult
 
 KUBECONFIG = "users: SECRET"
 LABELS = {"mesh-federation/stack": "dev"}
@@ -23,7 +24,7 @@ PASSING = (
 )
 
 
-def run(stand: Stand, action: str) -> Ended:
+def run(stand: Stand, action: str) -> CommandResult:
     return stand.run("namespace", action, stdin=KUBECONFIG, settings=NamespaceSettings("west", "shop", "dev", LABELS))
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.jobs.ownership_check import OwnershipCheckSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 WANTED = [
     {"apiVersion": "v1", "kind": "Namespace", "namespace": "", "name": "istio-system"},
@@ -25,7 +26,7 @@ def kubeconfig(stand: Stand) -> Path:
     return file
 
 
-def claim(stand: Stand, wanted: object = WANTED, cluster: str = "prod", adopted: Sequence[str] = ()) -> Ended:
+def claim(stand: Stand, wanted: object = WANTED, cluster: str = "prod", adopted: Sequence[str] = ()) -> CommandResult:
     settings = OwnershipCheckSettings(cluster, "dev", "1f", "clusters/prod-1a2b3c/kubeconfig", tuple(adopted))
     return stand.run("ownership-check", stdin=json.dumps(wanted), settings=settings)
 

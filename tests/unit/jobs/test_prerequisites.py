@@ -3,7 +3,8 @@
 import json
 
 from mesh_federation.jobs.prerequisites import Prerequisite, PrerequisitesSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 NEEDED = (
     Prerequisite(kind="Namespace", namespace="", name="payments", path="exports[2]"),
@@ -11,7 +12,7 @@ NEEDED = (
 )
 
 
-def look(stand: Stand) -> Ended:
+def look(stand: Stand) -> CommandResult:
     return stand.run("prerequisites", stdin="users: SECRET", settings=PrerequisitesSettings("prod", NEEDED))
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mesh_federation.jobs.remote_reader import RemoteReaderSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 ADMINS = {"server": "https://127.0.0.1:34567", "certificate-authority-data": "Q0E="}
 GIVEN = {
@@ -20,7 +21,7 @@ def grants(stand: Stand, seconds: int = 48 * 3600) -> None:
     stand.when("kubectl", "token", out=json.dumps(request))
 
 
-def read(stand: Stand, given: object = GIVEN, server: str = WITHIN, *, from_pod: bool = True) -> Ended:
+def read(stand: Stand, given: object = GIVEN, server: str = WITHIN, *, from_pod: bool = True) -> CommandResult:
     settings = RemoteReaderSettings("west", "east", "istio-system/istiod-of-east", 48, server, from_pod)
     return stand.run("remote-reader", stdin=json.dumps(given), settings=settings)
 

@@ -7,7 +7,8 @@ import pytest
 
 from mesh_federation.jobs import root_distribution
 from mesh_federation.jobs.root_distribution import RootDistributionSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nnew\n-----END CERTIFICATE-----\n"
 SETTINGS = RootDistributionSettings(sha256(BUNDLE.encode()).hexdigest())
@@ -19,7 +20,7 @@ def told(**texts: str) -> str:
     return json.dumps({"items": items})
 
 
-def waited(stand: Stand) -> Ended:
+def waited(stand: Stand) -> CommandResult:
     return stand.run("root-distribution", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 

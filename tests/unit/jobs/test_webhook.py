@@ -6,14 +6,15 @@ import pytest
 
 from mesh_federation.jobs import webhook
 from mesh_federation.jobs.webhook import WebhookSettings
-from tests.unit.clusters.stand import Ended, Stand
+from tests.unit.clusters.stand import Stand
+from tests.unit.command_result import CommandResult
 
 REFUSED = "failed calling webhook: connection refused"
 PROBE = {"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "probe"}}
 SETTINGS = WebhookSettings("istiod", PROBE)
 
 
-def waited(stand: Stand) -> Ended:
+def waited(stand: Stand) -> CommandResult:
     return stand.run("webhook", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 

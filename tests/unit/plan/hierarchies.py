@@ -83,16 +83,23 @@ def _of_ours(signed: Intermediate) -> tuple[Issuer, tuple[x509.Certificate, ...]
 
 
 def _of_theirs(given: ProvidedAuthority) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
-    key = serialization.load_pem_private_key(given.key.get_secret_value().encode(), None)
+    return _loaded(given.key.get_secret_value(), f"{given.certificate}{given.chain}{given.root}")
+
+
+@cache
+def _loaded(key_pem: str, sent_pem: str) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
+    key = serialization.load_pem_private_key(key_pem.encode(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    sent = x509.load_pem_x509_certificates(f"{given.certificate}{given.chain}{given.root}".encode())
+    sent = x509.load_pem_x509_certificates(sent_pem.encode())
     return Issuer(sent[0], key), tuple(sent)
 
 
+@cache
 def _workload(cluster: str, issuer: Issuer, sent: tuple[x509.Certificate, ...]) -> Holder:
     return Holder(authorities.workload(f"spiffe://{cluster}.local/ns/n/sa/s", issuer), sent)
 
 
+@cache  # phases of a rotation share signers and bundles
 def accepted(holder: Holder, bundle: tuple[x509.Certificate, ...]) -> bool:
     """Judge as `cryptography` does."""
     permitting = ExtensionPolicy.permit_all()

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.stack.config import Images
 from tests.unit.plan.model import Tree, planned, tree
 
 
@@ -60,3 +62,7 @@ def test_in_a_namespace_that_nobody_labels_the_pods_themselves_ask_for_the_sidec
     [apart] = [body for body in planned(declared(), "west").bodies if body["kind"] == "Deployment"]
     elsewhere: Any = apart["spec"]
     assert "istio.io/rev" not in elsewhere["template"]["metadata"]["labels"]
+
+
+def test_the_image_of_every_sample_can_be_taken_from_a_mirror() -> None:
+    assert SAMPLES.keys() <= Images.model_fields.keys()

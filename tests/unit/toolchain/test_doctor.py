@@ -35,7 +35,7 @@ def test_a_machine_with_everything_is_ready_for_every_provider(host: Host, publi
     install({"kwok"}, lambda _: None, host)
     code, text = shown(host, GOOD)
     assert code == 0
-    assert text.count("ready") == 4 and "missing or low" in text and "->" not in text
+    assert text.count("ready") == len(PROVIDERS) and "missing or low" in text and "->" not in text
     assert "official release" in text and "1.26.0" in text
 
 
@@ -103,7 +103,7 @@ def test_a_machine_that_does_not_tell_its_limits_lacks_none(host: Host, publishe
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
     code, text = shown(host, replace(GOOD, limits=Limits()))
-    assert code == 0 and text.count("ready") == 4 and text.count("unknown") == 3
+    assert code == 0 and text.count("ready") == len(PROVIDERS) and text.count("unknown") == 3
 
 
 @pytest.mark.parametrize("provider", ["kind", "k3d"])
