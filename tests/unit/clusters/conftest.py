@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Stand:
-    """A machine where every program is there and does as it is told."""
-    machine = Stand(tmp_path)
+def machine(tmp_path: Path) -> FakeMachine:
+    """A machine where every program exists and succeeds unless a test says otherwise."""
+    fake = FakeMachine(tmp_path)
     (tmp_path / "tmp").mkdir()
-    machine.install("kwokctl", "kubectl", "kind", "k3d", "docker")
-    return machine
+    fake.install("kwokctl", "kubectl", "kind", "k3d", "docker")
+    return fake

@@ -5,13 +5,13 @@ import pytest
 from mesh_federation.clusters import docker
 from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.process import ProcessResult
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 
 
 @pytest.fixture(autouse=True)
-def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def path(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of stubs is where programs are looked for."""
-    stand.enter(monkeypatch)
+    machine.enter(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -31,16 +31,16 @@ def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
         ("inotify_init: too many open files", "inotify limits are used up", "sysctl -w fs.inotify.max_user_instances="),
     ],
 )
-def test_what_keeps_docker_from_working_is_recognized(stand: Stand, words: str, what: str, fix: str) -> None:
-    stand.when("docker", status=1, err=f"{words}\n")
+def test_what_keeps_docker_from_working_is_recognized(machine: FakeMachine, words: str, what: str, fix: str) -> None:
+    machine.when("docker", status=1, err=f"{words}\n")
     with pytest.raises(SystemExit) as ended:
         docker.output("docker", "ps")
     told, mended = str(ended.value).split("\n  -> ")
     assert what in told and fix in mended
 
 
-def test_what_nobody_knows_is_told_in_the_programs_own_words(stand: Stand) -> None:
-    stand.when("docker", status=3, err="the moon is full\n")
+def test_what_nobody_knows_is_told_in_the_programs_own_words(machine: FakeMachine) -> None:
+    machine.when("docker", status=3, err="the moon is full\n")
     with pytest.raises(SystemExit) as ended:
         docker.output("docker", "ps", "--all")
     assert str(ended.value) == "`docker ps --all` failed (3):\nthe moon is full\n"
@@ -59,22 +59,22 @@ def test_a_programs_last_words_are_told_without_its_colours() -> None:
 
 
 @pytest.mark.parametrize("program", ["docker", "kind", "k3d"])
-def test_a_missing_program_is_named_with_where_to_get_it(stand: Stand, program: str) -> None:
-    (stand.root / "bin" / program).unlink(missing_ok=True)
+def test_a_missing_program_is_named_with_where_to_get_it(machine: FakeMachine, program: str) -> None:
+    (machine.root / "bin" / program).unlink(missing_ok=True)
     where = rf"(install Docker: https://|get it: ./mesh install {program})"
     with pytest.raises(SystemExit, match=rf"{program} is not on PATH\n  -> {where}"):
         docker.run(program, "version")
 
 
-def test_a_program_that_hangs_is_ended_and_named(stand: Stand) -> None:
-    stand.when("docker", hold="forever")
+def test_a_program_that_hangs_is_ended_and_named(machine: FakeMachine) -> None:
+    machine.when("docker", hold="forever")
     with pytest.raises(SystemExit, match=r"`docker ps` did not end within 0.2 s\n  -> "):
         docker.run("docker", "ps", timeout=0.2)
 
 
-def test_a_node_runs_or_does_not(stand: Stand) -> None:
+def test_a_node_runs_or_does_not(machine: FakeMachine) -> None:
     listed = "1 east-main running\n2 east-worker exited\n3 east-p paused\n"
-    stand.when("docker", "ps", "--all", "--filter=label=maker=east-1", out=listed)
+    machine.when("docker", "ps", "--all", "--filter=label=maker=east-1", out=listed)
     assert docker.nodes("maker", "east-1") == [
         NodeContainer("1", "east-main", running=True),
         NodeContainer("2", "east-worker", running=False),
@@ -86,5 +86,5 @@ def test_a_cluster_that_is_nowhere_has_no_nodes() -> None:
     assert docker.nodes("maker", "east-1") == []
 
 
-def test_locks_are_shared_by_all_checkouts_of_a_user(stand: Stand) -> None:
-    assert docker.locks(stand.workdir) == stand.root / "cache" / "mesh-federation" / "locks"
+def test_locks_are_shared_by_all_checkouts_of_a_user(machine: FakeMachine) -> None:
+    assert docker.locks(machine.workdir) == machine.root / "cache" / "mesh-federation" / "locks"

@@ -3,7 +3,7 @@
 import pytest
 
 from mesh_federation.clusters import host_ports
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 
 NAME = "east-1a2b3c"
 
@@ -30,9 +30,9 @@ def test_other_failures_are_about_no_port(words: str) -> None:
 
 
 @pytest.fixture
-def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def path(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of stubs is where docker is looked for."""
-    stand.enter(monkeypatch)
+    machine.enter(monkeypatch)
 
 
 @pytest.mark.usefixtures("path")
@@ -45,16 +45,16 @@ def path(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
         ("east-0f0f0f-control-plane east-0f0f0f\n", "east-0f0f0f has it, which it replaces", "in the same edit"),
     ],
 )
-def test_who_has_a_port_is_told_with_what_to_do(stand: Stand, listed: str, what: str, fix: str) -> None:
-    stand.when("docker", "ps", "--filter=publish=8080", out=listed)
-    told = host_ports.conflict(stand.cluster(NAME), 8080, "k3d.cluster")
+def test_who_has_a_port_is_told_with_what_to_do(machine: FakeMachine, listed: str, what: str, fix: str) -> None:
+    machine.when("docker", "ps", "--filter=publish=8080", out=listed)
+    told = host_ports.conflict(machine.cluster(NAME), 8080, "k3d.cluster")
     assert told.what.startswith(f"cluster {NAME} cannot publish port 8080: ")
     assert what in told.what and fix in told.fix
     assert "set another clusters.east.ports[].host" in told.fix
 
 
 @pytest.mark.usefixtures("path")
-def test_nodes_of_kind_and_k3d_are_known(stand: Stand) -> None:
-    host_ports.conflict(stand.cluster(NAME), 8080, "k3d.cluster")
-    (line,) = stand.lines("docker")
+def test_nodes_of_kind_and_k3d_are_known(machine: FakeMachine) -> None:
+    host_ports.conflict(machine.cluster(NAME), 8080, "k3d.cluster")
+    (line,) = machine.lines("docker")
     assert '{{.Label "io.x-k8s.kind.cluster"}}{{.Label "k3d.cluster"}}' in line

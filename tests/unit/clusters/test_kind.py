@@ -1,28 +1,30 @@
 """What only kind's job does; test_container_provider.py has what it shares with k3d's."""
 
-from tests.unit.clusters.sides import KIND_SIDE, NAME
-from tests.unit.clusters.stand import Stand
-from tests.unit.clusters.test_container_provider import NOTHING, create, finished, machine, other
+from tests.unit.clusters.container_cases import KIND_CASE, NAME
+from tests.unit.clusters.fake_machine import FakeMachine
+from tests.unit.clusters.test_container_provider import NOTHING, create, docker_shows, finished, other
 
 
-def test_a_cluster_is_made_in_the_labs_network_with_a_kubeconfig_of_its_own(stand: Stand) -> None:
-    machine(stand, KIND_SIDE, NOTHING, KIND_SIDE.running)
-    assert create(stand, KIND_SIDE).status == 0
-    (call,) = stand.calls("kind")
+def test_a_cluster_is_made_in_the_labs_network_with_a_kubeconfig_of_its_own(machine: FakeMachine) -> None:
+    docker_shows(machine, KIND_CASE, NOTHING, KIND_CASE.running)
+    assert create(machine, KIND_CASE).status == 0
+    (call,) = machine.calls("kind")
     assert call.argv == [
-        "create", "cluster", f"--name={NAME}", f"--kubeconfig={stand.folder(NAME)}/kubeconfig", "--config=-",
+        "create", "cluster", f"--name={NAME}", f"--kubeconfig={machine.folder(NAME)}/kubeconfig", "--config=-",
     ]  # fmt: skip
     assert call.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"] == "mesh-lab"
 
 
-def test_kind_uses_docker_where_it_would_take_podman(stand: Stand) -> None:
-    machine(stand, KIND_SIDE, NOTHING, KIND_SIDE.running)
-    create(stand, KIND_SIDE, variables={"KIND_EXPERIMENTAL_PROVIDER": "podman"})
-    assert stand.calls("kind")[0].env["KIND_EXPERIMENTAL_PROVIDER"] == "docker"
+def test_kind_uses_docker_where_it_would_take_podman(machine: FakeMachine) -> None:
+    docker_shows(machine, KIND_CASE, NOTHING, KIND_CASE.running)
+    create(machine, KIND_CASE, variables={"KIND_EXPERIMENTAL_PROVIDER": "podman"})
+    assert machine.calls("kind")[0].env["KIND_EXPERIMENTAL_PROVIDER"] == "docker"
 
 
-def test_the_users_kubeconfig_is_spared_when_a_cluster_is_removed(stand: Stand) -> None:
-    machine(stand, KIND_SIDE, KIND_SIDE.running)
-    finished(stand, KIND_SIDE)
-    assert other(stand, KIND_SIDE, "delete").status == 0
-    assert stand.lines("kind") == [f"kind delete cluster --name={NAME} --kubeconfig={stand.folder(NAME)}/kubeconfig"]
+def test_the_users_kubeconfig_is_spared_when_a_cluster_is_removed(machine: FakeMachine) -> None:
+    docker_shows(machine, KIND_CASE, KIND_CASE.running)
+    finished(machine, KIND_CASE)
+    assert other(machine, KIND_CASE, "delete").status == 0
+    assert machine.lines("kind") == [
+        f"kind delete cluster --name={NAME} --kubeconfig={machine.folder(NAME)}/kubeconfig"
+    ]

@@ -8,7 +8,7 @@ from mesh_federation.clusters import ownership
 from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.ownership import OwnershipState, decide
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 
 SCRIPT = "kind"
 MADE = {"a": "172.30.0.2", "b": "172.30.0.3"}
@@ -39,9 +39,9 @@ def test_a_cluster_is_ours_by_its_containers_and_half_made_ones_by_a_mark(
 
 
 @pytest.fixture
-def east(stand: Stand) -> LocalCluster:
+def east(machine: FakeMachine) -> LocalCluster:
     """A cluster of a checkout of the test's own."""
-    return stand.cluster("east-1")
+    return machine.cluster("east-1")
 
 
 def test_what_is_noted_is_remembered(east: LocalCluster) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mesh_federation import document
 from mesh_federation.clusters.settings import ClusterSpec
 from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
-from tests.unit.clusters.stand import provided
+from tests.unit.clusters.fake_machine import provided
 
 UID, OTHER = "3f0b6c1e-0000-4000-8000-000000000001", "3f0b6c1e-0000-4000-8000-000000000002"
 KUBECTL = """#!/bin/sh

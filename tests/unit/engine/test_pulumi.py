@@ -25,7 +25,7 @@ from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host
 from tests.checkout import eventually
 from tests.unit.cli.conftest import DECLARED, STACK, Desk
-from tests.unit.clusters.stand import simulated
+from tests.unit.clusters.fake_machine import simulated
 
 SALT = "encryptionsalt: v1:abc:def"
 

@@ -11,7 +11,7 @@ from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine import state_owner
 from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
-from tests.unit.clusters.stand import simulated
+from tests.unit.clusters.fake_machine import simulated
 
 ENGINES = ("up --yes", "preview", "verify", "down --yes")
 """Commands that read or change a stack's state."""

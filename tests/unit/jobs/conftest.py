@@ -1,5 +1,5 @@
 """The machine of stubs, for jobs."""
 
-from tests.unit.clusters.conftest import stand
+from tests.unit.clusters.conftest import machine
 
-__all__ = ["stand"]
+__all__ = ["machine"]

@@ -7,7 +7,7 @@ import pytest
 
 from mesh_federation.jobs import crds as job
 from mesh_federation.jobs.crds import CrdsSettings
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 from tests.unit.command_result import CommandResult
 
 KUBECONFIG = "apiVersion: v1\nusers: SECRET\n"
@@ -54,17 +54,17 @@ BUNDLE = {
 }
 
 
-def apply(stand: Stand, crds: Path, needed: str = "", *action: str) -> CommandResult:
-    return stand.run("crds", *action, stdin=KUBECONFIG, settings=settings(crds, needed))
+def apply(machine: FakeMachine, crds: Path, needed: str = "", *action: str) -> CommandResult:
+    return machine.run("crds", *action, stdin=KUBECONFIG, settings=settings(crds, needed))
 
 
 def settings(crds: Path, needed: str = "") -> CrdsSettings:
     return CrdsSettings("west", "", str(crds), "MetalLB", "", tuple(needed.split(", ")) if needed else ())
 
 
-def changes(stand: Stand) -> list[str]:
+def changes(machine: FakeMachine) -> list[str]:
     """What was done to the cluster, beyond looking."""
-    return [call.argv[1] for call in stand.calls() if "--dry-run=client" not in call.argv and call.argv[1] != "get"]
+    return [call.argv[1] for call in machine.calls() if "--dry-run=client" not in call.argv and call.argv[1] != "get"]
 
 
 def definition(kind: str, managers: list[dict[str, object]], *versions: str, **annotations: str) -> dict[str, object]:
@@ -79,19 +79,19 @@ def definition(kind: str, managers: list[dict[str, object]], *versions: str, **a
     }
 
 
-def there(stand: Stand, *definitions: dict[str, object]) -> None:
+def there(machine: FakeMachine, *definitions: dict[str, object]) -> None:
     """Let the cluster have these definitions."""
-    stand.when("kubectl", "get", out=json.dumps({"kind": "List", "items": list(definitions)}))
+    machine.when("kubectl", "get", out=json.dumps({"kind": "List", "items": list(definitions)}))
 
 
-def declares(stand: Stand, *definitions: dict[str, object]) -> None:
+def declares(machine: FakeMachine, *definitions: dict[str, object]) -> None:
     """Let kubectl read these definitions from the file, one document after the other."""
-    stand.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
+    machine.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
 
 
-def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand, crds: Path) -> None:
-    assert apply(stand, crds).status == 0
-    looked, applied, waited = stand.calls()
+def test_definitions_are_applied_by_the_server_and_waited_for(machine: FakeMachine, crds: Path) -> None:
+    assert apply(machine, crds).status == 0
+    looked, applied, waited = machine.calls()
     assert looked.argv[1] == "get"
     assert applied.argv[1:] == [
         "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--filename=-",
@@ -100,90 +100,92 @@ def test_definitions_are_applied_by_the_server_and_waited_for(stand: Stand, crds
     assert applied.stdin == waited.stdin == DEFINITIONS
 
 
-def test_other_objects_of_the_file_are_left_to_the_engine(stand: Stand, crds: Path) -> None:
+def test_other_objects_of_the_file_are_left_to_the_engine(machine: FakeMachine, crds: Path) -> None:
     crds.write_text(OTHERS + "---\n" + DEFINITIONS + OTHERS, encoding="utf-8")
-    assert apply(stand, crds).status == 0
-    for call in stand.calls():
+    assert apply(machine, crds).status == 0
+    for call in machine.calls():
         assert call.stdin.strip() == DEFINITIONS.strip()
 
 
-def test_a_file_without_definitions_is_refused_before_anything_is_applied(stand: Stand, crds: Path) -> None:
+def test_a_file_without_definitions_is_refused_before_anything_is_applied(machine: FakeMachine, crds: Path) -> None:
     crds.write_text(OTHERS, encoding="utf-8")
-    refused = apply(stand, crds)
+    refused = apply(machine, crds)
     assert (refused.status, refused.err) == (1, f"{crds} holds no CustomResourceDefinition\n")
-    assert not stand.calls()
+    assert not machine.calls()
 
 
-def test_a_file_that_is_gone_is_named(stand: Stand, crds: Path) -> None:
+def test_a_file_that_is_gone_is_named(machine: FakeMachine, crds: Path) -> None:
     crds.unlink()
-    refused = apply(stand, crds)
+    refused = apply(machine, crds)
     assert (refused.status, refused.err) == (1, f"{crds} cannot be read: No such file or directory\n")
 
 
-def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(stand: Stand, crds: Path) -> None:
-    apply(stand, crds)
-    for call in stand.calls():
+def test_the_kubeconfig_is_on_disk_only_meanwhile_and_only_for_its_owner(machine: FakeMachine, crds: Path) -> None:
+    apply(machine, crds)
+    for call in machine.calls():
         ((path, seen),) = call.files.items()
         assert call.argv[0] == f"--kubeconfig={path}"
         assert (seen.text, seen.mode) == (KUBECONFIG, 0o600)
-    assert list((stand.root / "tmp").iterdir()) == []
+    assert list((machine.root / "tmp").iterdir()) == []
 
 
-def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(stand: Stand, crds: Path) -> None:
-    apply(stand, crds)
-    for call in stand.calls():
+def test_the_kubeconfig_is_neither_in_arguments_nor_in_the_environment(machine: FakeMachine, crds: Path) -> None:
+    apply(machine, crds)
+    for call in machine.calls():
         assert "SECRET" not in f"{call.argv} {call.env}"
 
 
-def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(stand: Stand, crds: Path) -> None:
-    stand.when("kubectl", "apply", status=1, err="error: the server is not ready\n")
-    failed = apply(stand, crds)
+def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig(
+    machine: FakeMachine, crds: Path
+) -> None:
+    machine.when("kubectl", "apply", status=1, err="error: the server is not ready\n")
+    failed = apply(machine, crds)
     assert failed.status == 1
     assert failed.err.startswith(f"{crds}: kubectl apply failed\nerror: the server is not ready")
     assert "SECRET" not in failed.err
-    assert list((stand.root / "tmp").iterdir()) == []
+    assert list((machine.root / "tmp").iterdir()) == []
 
 
-def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(stand: Stand, crds: Path) -> None:
-    stand.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
-    assert apply(stand, crds).status == 0
-    assert changes(stand) == ["apply", "wait", "wait", "wait"]
+def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(machine: FakeMachine, crds: Path) -> None:
+    machine.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
+    assert apply(machine, crds).status == 0
+    assert changes(machine) == ["apply", "wait", "wait", "wait"]
 
 
 def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
-    stand: Stand, crds: Path, monkeypatch: pytest.MonkeyPatch
+    machine: FakeMachine, crds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand.when("kubectl", "wait", status=1, err="timed out waiting\n")
-    stand.enter(monkeypatch)
+    machine.when("kubectl", "wait", status=1, err="timed out waiting\n")
+    machine.enter(monkeypatch)
     with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
-        job.apply(settings(crds), stand.context(), timeout=0)
+        job.apply(settings(crds), machine.context(), timeout=0)
 
 
-def test_nothing_is_waited_for_when_nothing_was_applied(stand: Stand, crds: Path) -> None:
-    stand.when("kubectl", "apply", status=1)
-    apply(stand, crds)
-    assert changes(stand) == ["apply"]
+def test_nothing_is_waited_for_when_nothing_was_applied(machine: FakeMachine, crds: Path) -> None:
+    machine.when("kubectl", "apply", status=1)
+    apply(machine, crds)
+    assert changes(machine) == ["apply"]
 
 
-def test_without_kubectl_the_message_says_how_to_get_it(stand: Stand, crds: Path) -> None:
-    stand.remove("kubectl")
-    failed = apply(stand, crds)
+def test_without_kubectl_the_message_says_how_to_get_it(machine: FakeMachine, crds: Path) -> None:
+    machine.remove("kubectl")
+    failed = apply(machine, crds)
     assert failed.status == 1
     assert failed.err.startswith("kubectl is not on PATH: run `./mesh doctor`")
 
 
-def test_definitions_of_this_program_are_brought_to_the_declared_release(stand: Stand, crds: Path) -> None:
-    there(stand, definition("IPAddressPool", OURS, "v1beta1"))
-    ended = apply(stand, crds)
-    assert (ended.status, ended.err, changes(stand)) == (0, "", ["apply", "wait"])
+def test_definitions_of_this_program_are_brought_to_the_declared_release(machine: FakeMachine, crds: Path) -> None:
+    there(machine, definition("IPAddressPool", OURS, "v1beta1"))
+    ended = apply(machine, crds)
+    assert (ended.status, ended.err, changes(machine)) == (0, "", ["apply", "wait"])
 
 
 def test_definitions_of_others_that_serve_all_that_is_needed_are_left_alone_and_that_is_told(
-    stand: Stand, crds: Path
+    machine: FakeMachine, crds: Path
 ) -> None:
-    there(stand, definition("IPAddressPool", THEIRS, "v1", "v1beta1", **BUNDLE))
-    ended = apply(stand, crds, "metallb.io/v1beta1 IPAddressPool")
-    assert (ended.status, changes(stand)) == (0, [])
+    there(machine, definition("IPAddressPool", THEIRS, "v1", "v1beta1", **BUNDLE))
+    ended = apply(machine, crds, "metallb.io/v1beta1 IPAddressPool")
+    assert (ended.status, changes(machine)) == (0, [])
     assert ended.err == (
         "west has definitions that others made (Gateway API v1.7.0, experimental): they serve what is needed, and are"
         " left alone\n"
@@ -196,11 +198,11 @@ def test_definitions_of_others_that_serve_all_that_is_needed_are_left_alone_and_
     ids=["not-in-this-version", "no-longer-served", "not-there"],
 )
 def test_definitions_of_others_that_lack_something_are_refused_and_not_changed(
-    stand: Stand, crds: Path, needed: str
+    machine: FakeMachine, crds: Path, needed: str
 ) -> None:
-    there(stand, definition("IPAddressPool", THEIRS, "v1beta1", "v1alpha0"))
-    ended = apply(stand, crds, f"metallb.io/v1beta1 IPAddressPool, {needed}")
-    assert (ended.status, changes(stand)) == (1, [])
+    there(machine, definition("IPAddressPool", THEIRS, "v1beta1", "v1alpha0"))
+    ended = apply(machine, crds, f"metallb.io/v1beta1 IPAddressPool, {needed}")
+    assert (ended.status, changes(machine)) == (1, [])
     version, kind = needed.split()
     assert ended.err.splitlines() == [
         "west has definitions that others made (by helm), which this stack never changes; they do not serve what it"
@@ -209,16 +211,18 @@ def test_definitions_of_others_that_lack_something_are_refused_and_not_changed(
     ]
 
 
-def test_of_definitions_that_are_all_needed_the_newest_version_of_each_must_be_served(stand: Stand, crds: Path) -> None:
+def test_of_definitions_that_are_all_needed_the_newest_version_of_each_must_be_served(
+    machine: FakeMachine, crds: Path
+) -> None:
     declares(
-        stand, definition("IPAddressPool", [], "v1alpha3", "v1"), definition("Community", [], "v1alpha1", "v1alpha2")
+        machine, definition("IPAddressPool", [], "v1alpha3", "v1"), definition("Community", [], "v1alpha1", "v1alpha2")
     )
-    there(stand, definition("IPAddressPool", THEIRS, "v1"), definition("Community", THEIRS, "v1alpha1"))
-    assert apply(stand, crds).status == 0
-    there(stand, definition("IPAddressPool", THEIRS, "v1alpha3"))
-    ended = apply(stand, crds)
+    there(machine, definition("IPAddressPool", THEIRS, "v1"), definition("Community", THEIRS, "v1alpha1"))
+    assert apply(machine, crds).status == 0
+    there(machine, definition("IPAddressPool", THEIRS, "v1alpha3"))
+    ended = apply(machine, crds)
     assert "Community (metallb.io/v1alpha1), IPAddressPool (metallb.io/v1)\n" in ended.err
-    assert changes(stand) == []
+    assert changes(machine) == []
 
 
 @pytest.mark.parametrize(
@@ -233,14 +237,14 @@ def test_of_definitions_that_are_all_needed_the_newest_version_of_each_must_be_s
     ids=["all", "some", "none", "of-others", "of-others-too-few"],
 )
 def test_a_look_tells_whether_they_must_be_applied_again(
-    stand: Stand, crds: Path, found: list[dict[str, object]], status: int
+    machine: FakeMachine, crds: Path, found: list[dict[str, object]], status: int
 ) -> None:
-    there(stand, *found)
-    assert apply(stand, crds, "metallb.io/v1beta1 IPAddressPool", "look").status == status
-    assert changes(stand) == []
+    there(machine, *found)
+    assert apply(machine, crds, "metallb.io/v1beta1 IPAddressPool", "look").status == status
+    assert changes(machine) == []
 
 
-def test_a_cluster_that_cannot_be_asked_is_an_error(stand: Stand, crds: Path) -> None:
-    stand.when("kubectl", "get", status=1, err="Unauthorized\n")
-    failed = apply(stand, crds)
+def test_a_cluster_that_cannot_be_asked_is_an_error(machine: FakeMachine, crds: Path) -> None:
+    machine.when("kubectl", "get", status=1, err="Unauthorized\n")
+    failed = apply(machine, crds)
     assert (failed.status, failed.err) == (1, "cannot look for definitions in west:\nUnauthorized\n\n")

@@ -12,7 +12,7 @@ from mesh_federation.jobs.catalog import jobs
 from mesh_federation.jobs.job import ENTRY, parse
 from mesh_federation.jobs.prerequisites import PrerequisitesSettings
 from mesh_federation.toolchain.install import Toolchain
-from tests.unit.clusters.stand import CHECKOUT, Stand, named
+from tests.unit.clusters.fake_machine import CHECKOUT, FakeMachine, named
 from tests.unit.command_result import CommandResult
 
 
@@ -37,10 +37,10 @@ def test_other_command_lines_run_no_job(line: str) -> None:
     assert parse(line) is None
 
 
-def given(stand: Stand, document: str) -> CommandResult:
+def given(machine: FakeMachine, document: str) -> CommandResult:
     """Run a job with a document as text."""
     settings = PrerequisitesSettings("east", ())
-    return stand.run("prerequisites", settings=settings, stdin="{}", variables={"JOB": document})
+    return machine.run("prerequisites", settings=settings, stdin="{}", variables={"JOB": document})
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def given(stand: Stand, document: str) -> CommandResult:
     ],
 )
 def test_a_document_that_is_not_what_the_job_needs_is_refused_in_one_sentence(
-    stand: Stand, document: str, error: str
+    machine: FakeMachine, document: str, error: str
 ) -> None:
-    refused = given(stand, document)
+    refused = given(machine, document)
     assert (refused.status, refused.err) == (1, f"job prerequisites: {error}\n")
-    assert stand.calls() == []
+    assert machine.calls() == []
 
 
-def test_true_is_no_number(stand: Stand) -> None:
+def test_true_is_no_number(machine: FakeMachine) -> None:
     document = json.dumps({"namespace": "", "selector": "", "port": True, "server_names": [], "upstream": ""})
-    refused = stand.run("egress-ready", settings=named("east-1"), variables={"JOB": document})
+    refused = machine.run("egress-ready", settings=named("east-1"), variables={"JOB": document})
     assert refused.err == "job egress-ready: JOB.port must be a whole number\n"

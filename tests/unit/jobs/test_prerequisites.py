@@ -3,7 +3,7 @@
 import json
 
 from mesh_federation.jobs.prerequisites import Prerequisite, PrerequisitesSettings
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 from tests.unit.command_result import CommandResult
 
 NEEDED = (
@@ -12,8 +12,8 @@ NEEDED = (
 )
 
 
-def look(stand: Stand) -> CommandResult:
-    return stand.run("prerequisites", stdin="users: SECRET", settings=PrerequisitesSettings("prod", NEEDED))
+def look(machine: FakeMachine) -> CommandResult:
+    return machine.run("prerequisites", stdin="users: SECRET", settings=PrerequisitesSettings("prod", NEEDED))
 
 
 def found(*items: tuple[str, str, str]) -> str:
@@ -24,17 +24,17 @@ def found(*items: tuple[str, str, str]) -> str:
     return json.dumps({"kind": "List", "items": listed} if len(listed) > 1 else listed[0] if listed else "")
 
 
-def test_a_cluster_that_has_all_of_it_is_fit(stand: Stand) -> None:
-    stand.when("kubectl", out=found(("Namespace", "", "payments"), ("Service", "shop", "web")))
-    ended = look(stand)
+def test_a_cluster_that_has_all_of_it_is_fit(machine: FakeMachine) -> None:
+    machine.when("kubectl", out=found(("Namespace", "", "payments"), ("Service", "shop", "web")))
+    ended = look(machine)
     assert (ended.status, ended.err) == (0, "")
-    [asked] = stand.calls()
+    [asked] = machine.calls()
     assert asked.argv[1:3] == ["get", "--ignore-not-found"]
     assert [body["kind"] for body in json.loads(asked.stdin)["items"]] == ["Namespace", "Service"]
 
 
-def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(stand: Stand) -> None:
-    missing = look(stand)
+def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(machine: FakeMachine) -> None:
+    missing = look(machine)
     assert missing.status == 1
     assert missing.err.splitlines() == [
         "prod lacks objects that this stack needs and does not make there: nothing was changed",
@@ -45,15 +45,15 @@ def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(stand: Stand)
     ]
 
 
-def test_what_is_there_is_not_told_when_something_else_is_missing(stand: Stand) -> None:
-    stand.when("kubectl", out=found(("Namespace", "", "payments")))
-    missing = look(stand)
+def test_what_is_there_is_not_told_when_something_else_is_missing(machine: FakeMachine) -> None:
+    machine.when("kubectl", out=found(("Namespace", "", "payments")))
+    missing = look(machine)
     assert "payments" not in missing.err and "shop/web" in missing.err
 
 
-def test_a_cluster_that_cannot_be_asked_is_an_error(stand: Stand) -> None:
-    stand.when("kubectl", status=1, err="Unauthorized\n")
-    failed = look(stand)
+def test_a_cluster_that_cannot_be_asked_is_an_error(machine: FakeMachine) -> None:
+    machine.when("kubectl", status=1, err="Unauthorized\n")
+    failed = look(machine)
     assert (failed.status, failed.err) == (
         1,
         "cannot look for what must be in prod:\nUnauthorized\n\n",

@@ -6,7 +6,7 @@ import pytest
 
 from mesh_federation.jobs import webhook
 from mesh_federation.jobs.webhook import WebhookSettings
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 from tests.unit.command_result import CommandResult
 
 REFUSED = "failed calling webhook: connection refused"
@@ -14,27 +14,27 @@ PROBE = {"apiVersion": "v1", "kind": "Probe", "metadata": {"name": "probe"}}
 SETTINGS = WebhookSettings("istiod", PROBE)
 
 
-def waited(stand: Stand) -> CommandResult:
-    return stand.run("webhook", stdin="apiVersion: v1\n", settings=SETTINGS)
+def waited(machine: FakeMachine) -> CommandResult:
+    return machine.run("webhook", stdin="apiVersion: v1\n", settings=SETTINGS)
 
 
-def test_a_webhook_that_answers_is_asked_once_and_nothing_is_kept(stand: Stand) -> None:
-    assert waited(stand).status == 0
-    [asked] = stand.calls()
+def test_a_webhook_that_answers_is_asked_once_and_nothing_is_kept(machine: FakeMachine) -> None:
+    assert waited(machine).status == 0
+    [asked] = machine.calls()
     assert asked.argv[1:] == ["create", "--dry-run=server", "--filename=-"]
     assert json.loads(asked.stdin) == PROBE
 
 
-def test_a_webhook_that_does_not_answer_yet_is_asked_again(stand: Stand) -> None:
-    stand.when("kubectl", "create", status=[1, 1, 0], err=REFUSED)
-    assert waited(stand).status == 0
-    assert len(stand.calls()) == 3
+def test_a_webhook_that_does_not_answer_yet_is_asked_again(machine: FakeMachine) -> None:
+    machine.when("kubectl", "create", status=[1, 1, 0], err=REFUSED)
+    assert waited(machine).status == 0
+    assert len(machine.calls()) == 3
 
 
 def test_a_webhook_that_never_answers_ends_with_its_owner_and_the_servers_words(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand.when("kubectl", "create", status=1, err=REFUSED)
-    stand.enter(monkeypatch)
+    machine.when("kubectl", "create", status=1, err=REFUSED)
+    machine.enter(monkeypatch)
     with pytest.raises(SystemExit, match=f"istiod's webhook does not answer:\n{REFUSED}"):
-        webhook.run(SETTINGS, stand.context(), timeout=0)
+        webhook.run(SETTINGS, machine.context(), timeout=0)

@@ -7,19 +7,19 @@ import pytest
 
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive
-from tests.unit.clusters.stand import Stand
+from tests.unit.clusters.fake_machine import FakeMachine
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Stand:
-    made = Stand(tmp_path)
+def machine(tmp_path: Path) -> FakeMachine:
+    made = FakeMachine(tmp_path)
     made.install("kubectl")
     return made
 
 
 @pytest.fixture
-def east(stand: Stand) -> CachedKubectl:
-    return CachedKubectl("east", stand.root / "kubeconfig", {**os.environ, **stand.environment})
+def east(machine: FakeMachine) -> CachedKubectl:
+    return CachedKubectl("east", machine.root / "kubeconfig", {**os.environ, **machine.environment})
 
 
 @pytest.mark.parametrize(
@@ -31,18 +31,20 @@ def east(stand: Stand) -> CachedKubectl:
         "error: Get https://10.0.0.1:6443/api: dial tcp: lookup api.example.org: no such host",
     ],
 )
-def test_a_cluster_that_does_not_answer_is_asked_once(stand: Stand, east: CachedKubectl, said: str) -> None:
-    stand.when("kubectl", status=1, err=said)
+def test_a_cluster_that_does_not_answer_is_asked_once(machine: FakeMachine, east: CachedKubectl, said: str) -> None:
+    machine.when("kubectl", status=1, err=said)
     with pytest.raises(ClusterUnreachable, match="east does not answer"):
         east.pods()
     with pytest.raises(ClusterUnreachable, match="east does not answer"):
         east.services()
-    assert len(stand.calls()) == 1
+    assert len(machine.calls()) == 1
 
 
-def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: CachedKubectl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_hangs_is_given_up(
+    machine: FakeMachine, east: CachedKubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("mesh_federation.verify.kubectl.GRACE_SECONDS", 0)
-    stand.when("kubectl", hold="hung")
+    machine.when("kubectl", hold="hung")
     with pytest.raises(ClusterUnreachable, match="no answer within 1 s"):
         east.run("get", "pods", seconds=1)
 
@@ -63,9 +65,9 @@ def test_a_cluster_that_hangs_is_given_up(stand: Stand, east: CachedKubectl, mon
     ],
 )
 def test_what_stands_in_the_way_comes_with_what_to_do(
-    stand: Stand, east: CachedKubectl, said: str, advice: str
+    machine: FakeMachine, east: CachedKubectl, said: str, advice: str
 ) -> None:
-    stand.when("kubectl", status=1, err=said)
+    machine.when("kubectl", status=1, err=said)
     with pytest.raises(Inconclusive) as raised:
         east.pods()
     assert not isinstance(raised.value, ClusterUnreachable)
@@ -73,20 +75,20 @@ def test_what_stands_in_the_way_comes_with_what_to_do(
     assert advice in raised.value.hint
 
 
-def test_many_checks_ask_once(stand: Stand, east: CachedKubectl) -> None:
-    stand.when("kubectl", out='{"items": []}')
+def test_many_checks_ask_once(machine: FakeMachine, east: CachedKubectl) -> None:
+    machine.when("kubectl", out='{"items": []}')
     assert east.pods() == east.pods() == []
-    assert len(stand.calls()) == 1
+    assert len(machine.calls()) == 1
 
 
-def test_an_answer_in_another_form_is_no_traceback(stand: Stand, east: CachedKubectl) -> None:
-    stand.when("kubectl", out='{"items": [{"metadata": {}}]}')
+def test_an_answer_in_another_form_is_no_traceback(machine: FakeMachine, east: CachedKubectl) -> None:
+    machine.when("kubectl", out='{"items": [{"metadata": {}}]}')
     with pytest.raises(Inconclusive, match=r"east: a response cannot be read at metadata\.name"):
         east.pods()
 
 
-def test_no_file_but_the_kubeconfig_leads_to_a_cluster(stand: Stand, east: CachedKubectl) -> None:
-    stand.when("kubectl", out='{"items": []}')
+def test_no_file_but_the_kubeconfig_leads_to_a_cluster(machine: FakeMachine, east: CachedKubectl) -> None:
+    machine.when("kubectl", out='{"items": []}')
     east.pods()
-    [call] = stand.calls()
+    [call] = machine.calls()
     assert f"--kubeconfig={east.kubeconfig}" in call.argv

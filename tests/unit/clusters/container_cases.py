@@ -1,4 +1,4 @@
-"""The two programs that make clusters of containers, as one test after the other meets them."""
+"""kind and k3d: the cases of tests of the provider that both share."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from mesh_federation.clusters.container_provider import ContainerProvider
 from mesh_federation.clusters.k3d import K3d
 from mesh_federation.clusters.kind import Kind
-from tests.unit.clusters.stand import in_docker
+from tests.unit.clusters.fake_machine import in_docker
 
 NAME = "east-1a2b3c"
 LABEL = "mesh-federation/config"
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of them, with a cluster of two nodes.
+class ContainerCase:
+    """One provider of container clusters, and a cluster of it with two nodes.
 
     Attributes:
         provider: the program.
-        main: container and node of the control plane.
-        worker: the other one.
+        main: name of the container and node of the control plane.
+        worker: name of the other container and node.
         made: address of each container, by its id.
         running: what Docker shows of the complete cluster.
-        kubectl: how the API server is asked from inside.
-        refused: what it says when it cannot have an image.
-        taken: what it says when somebody has the name.
+        kubectl: command line that asks the API server from inside the node.
+        refused: its error if an image cannot be pulled, from the image and the cause.
+        taken: its error if another cluster has the name.
     """
 
     provider: ContainerProvider
@@ -65,7 +65,7 @@ class Side:
         return json.dumps({"items": items})
 
 
-KIND_SIDE = Side(
+KIND_CASE = ContainerCase(
     provider=Kind(),
     main=f"{NAME}-control-plane",
     worker=f"{NAME}-worker",
@@ -80,7 +80,7 @@ KIND_SIDE = Side(
 )
 
 SERVER, AGENT, PROXY = (f"k3d-{NAME}-{part}" for part in ("server-0", "agent-0", "serverlb"))
-K3D_SIDE = Side(
+K3D_CASE = ContainerCase(
     provider=K3d(),
     main=SERVER,
     worker=AGENT,
@@ -98,4 +98,4 @@ K3D_SIDE = Side(
     ),
 )
 
-SIDES = (KIND_SIDE, K3D_SIDE)
+CASES = (KIND_CASE, K3D_CASE)

@@ -110,7 +110,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Stand:
+class FakeMachine:
     """The machine of one test.
 
     Attributes:
