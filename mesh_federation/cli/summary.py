@@ -1,4 +1,4 @@
-"""What a person sees when a federation is up: what runs, where the kubeconfigs are, what to try next."""
+"""What `mesh up` prints at the end: the clusters, their kubeconfigs, and what to try next."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class RunningCluster(TypedDict):
 
 
 def running(engine: Engine) -> dict[str, RunningCluster]:
-    """Return the clusters of a stack that is up, by logical name."""
+    """Return the clusters in the outputs of a stack, by logical name."""
     clusters: dict[str, RunningCluster] = json.loads(
         engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
     )
@@ -33,7 +33,7 @@ def running(engine: Engine) -> dict[str, RunningCluster]:
 
 
 def summarize(engine: Engine, clusters: dict[str, RunningCluster], console: Console) -> None:
-    """Print the clusters of a stack and the next things to try."""
+    """Print a table of the clusters, and commands to try next."""
     table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
     table.add_column("kubeconfig", overflow="fold")
     for name, cluster in clusters.items():
@@ -45,7 +45,7 @@ def summarize(engine: Engine, clusters: dict[str, RunningCluster], console: Cons
 
 
 def _file(engine: Engine, cluster: RunningCluster) -> str:
-    """Name a kubeconfig file as short as it goes from where the person is."""
+    """Return the path of a kubeconfig, relative to the current folder."""
     return os.path.relpath(engine.workspace.home / cluster["kubeconfig"])
 
 

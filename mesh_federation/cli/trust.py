@@ -1,4 +1,4 @@
-"""`mesh trust`: explains who signs whom and who trusts whom in a stack, and what that leaves open."""
+"""`mesh trust`: explains who signs whom, who trusts whom, and what that does not protect against."""
 
 import io
 from collections.abc import Iterator
@@ -36,14 +36,14 @@ from mesh_federation.toolchain.install import Missing
 from mesh_federation.toolchain.pins import Pins
 
 WIDTH = 120
-"""Columns of a text that goes into a file."""
+"""Line length of a text in a file, in columns."""
 LONGEST = 10_000
-"""Columns that no line of a tree needs."""
+"""Line length that no line of a tree reaches, in columns."""
 STYLES = {Change.STAYS: "bold", Change.COMES: "bold green", Change.GOES: "bold yellow"}
 
 
 class TrustOutputs(BaseModel):
-    """What a stack that is up says of its trust; other outputs are ignored."""
+    """The stack's output `trust`; other outputs are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -64,7 +64,7 @@ def trust(stack: str, overlay: Path | None, form: TrustFormat | None, output: Pa
 
 
 def _made(workspace: Workspace, stack: str) -> Made:
-    """Read what a stack's last `up` made; a missing toolchain is not installed for that."""
+    """Read what the last `up` of a stack recorded, without installing a missing toolchain."""
     tools = CURRENT.get().ready({registry.DEFAULT}, pieces=Pins.asking)
     if isinstance(tools, Missing):
         return Made({}, f"the state cannot be read without the engine ({tools}), so no fingerprints are shown")
@@ -73,7 +73,7 @@ def _made(workspace: Workspace, stack: str) -> Made:
 
 
 def made(engine: Engine) -> Made:
-    """Read what the last `up` left, from the state alone: no cluster is asked, and nothing secret is read."""
+    """Read what the last `up` recorded, from the state alone: no cluster is queried, and no secret is read."""
     try:
         if engine.workspace.uses_own_state() and not engine.exists():
             return NOTHING  # without making a folder
@@ -90,10 +90,10 @@ def made(engine: Engine) -> Made:
 
 
 def chosen(form: TrustFormat | None, output: Path | None) -> TrustFormat:
-    """Choose a form: the one that is asked for, else what the file's name says, else text.
+    """Return the format: the requested one, else that of the file's suffix, else text.
 
     Raises:
-        TopologyError: the name says nothing.
+        TopologyError: the suffix is unknown.
     """
     if form or output is None or output.suffix == ".txt":
         return form or TrustFormat.TEXT
@@ -101,10 +101,10 @@ def chosen(form: TrustFormat | None, output: Path | None) -> TrustFormat:
 
 
 def written(told: Hierarchy, form: TrustFormat) -> bytes:
-    """Write a hierarchy as a file of its own.
+    """Return a hierarchy as the content of a file.
 
     Raises:
-        TopologyError: this machine cannot draw this form.
+        TopologyError: this machine cannot draw this format.
     """
     if form is TrustFormat.JSON:
         return f"{told.model_dump_json(by_alias=True, indent=2)}\n".encode()
@@ -116,7 +116,7 @@ def written(told: Hierarchy, form: TrustFormat) -> bytes:
 
 
 def show(told: Hierarchy, console: Console) -> None:
-    """Print a hierarchy: the authorities as a tree, then a rotation, then what it does not protect against."""
+    """Print a hierarchy: the authorities as a tree, then the rotation, then what it does not protect against."""
     count = f"{len(told.roots)} root{'' if len(told.roots) == 1 else 's'}"
     console.print(Text.assemble((told.stack, "bold"), f": trust model {told.model}, {count}"))
     for root in told.roots:
@@ -135,7 +135,7 @@ def show(told: Hierarchy, console: Console) -> None:
 
 
 def _print_whole(tree: Tree, console: Console) -> None:
-    """Print a tree in lines as long as they are: Rich would cut fingerprints off at the edge of a terminal."""
+    """Print a tree without wrapping its lines: Rich would cut fingerprints off at the edge of a terminal."""
     lines = console.render_lines(tree, console.options.update(width=LONGEST), pad=False)
     console.print(Segments([part for line in lines for part in (*line, Segment.line())]), end="", soft_wrap=True)
 
@@ -159,7 +159,7 @@ def _of_root(root: Root, is_rotating: bool) -> Iterator[Text]:
 
 
 def _of(certificate: Certificate) -> Iterator[Text]:
-    """Tell what is known of a certificate."""
+    """Yield what is known of a certificate."""
     if certificate.is_encrypted:
         yield Text("encrypted in the stack file: only the engine can read it")
         return
@@ -213,7 +213,7 @@ def _tell(rotation: Rotation, console: Console) -> None:
 
 
 def _say(sentence: str, console: Console) -> None:
-    """Print a sentence; the lines of an item of a list begin below each other."""
+    """Print an indented sentence; further lines of a list item are aligned with its first."""
     first = f"  {sentence[:2]}" if sentence.startswith("- ") else "  "
     rest, margin = sentence.removeprefix("- "), " " * len(first)
     lines = wrap(rest, console.width, initial_indent=first, subsequent_indent=margin, break_on_hyphens=False)

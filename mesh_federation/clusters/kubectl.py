@@ -18,7 +18,10 @@ FOLDER = "clusters"
 
 @dataclass(frozen=True)
 class Kubectl:
-    """Runs kubectl on one cluster.
+    """Runs kubectl on one cluster, for jobs and providers: the result is returned as it is, and nothing is cached.
+
+    Checks use `mesh_federation.verify.kubectl.CachedKubectl` instead, which adds cached reads, time
+    limits, and types that need packages outside the standard library.
 
     Attributes:
         kubeconfig: file that leads to the cluster.

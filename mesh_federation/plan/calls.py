@@ -1,4 +1,4 @@
-"""Who can call what: each import or discovery that a sample may use, on clusters that run pods."""
+"""The calls that samples can make to services of other clusters, through imports and endpoint discovery."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class Call:
     """A request from a sample to a service of another cluster.
 
     Attributes:
-        cluster: the calling cluster: it imports the service, or discovers the other cluster.
-        caller: namespace and name of the sample that calls.
-        source: the cluster that it is to reach; of an import, others may answer too.
-        url: what it asks for.
-        path: where that is declared.
+        cluster: the calling cluster, which imports the service or discovers the endpoints of the other cluster.
+        caller: the calling sample.
+        source: the cluster that is called; for an import, other clusters may answer too.
+        url: the requested URL.
+        path: key path of the import or discovery in the stack file.
     """
 
     cluster: str
@@ -28,18 +28,18 @@ class Call:
 
 
 def url(host: str, port: int) -> str:
-    """Return what is asked for: httpbin answers it with what it was asked, and by whom."""
+    """Return the URL of a call; httpbin answers it with the headers of the request, which name the caller."""
     return f"http://{host}:{port}/headers"
 
 
 def calls(federation: Federation) -> Iterator[Call]:
-    """Decide who can call what: each import or discovery that a sample may use, on clusters that run pods."""
+    """Yield one call for each import and each discovered service that a sample may use, on clusters that run pods."""
     yield from _of_imports(federation)
     yield from of_discovered(federation)
 
 
 def answering(federation: Federation, made: Call) -> Mapping[str, str]:
-    """Return the clusters that may answer a call, each with the trust domain by which its answer is known."""
+    """Return the clusters that may answer a call, each with the trust domain of the identity that answers."""
     may = {made.source}
     for link in federation.imports:
         if link.path == made.path:
@@ -58,7 +58,7 @@ def _of_imports(federation: Federation) -> Iterator[Call]:
 
 
 def of_discovered(federation: Federation) -> Iterator[Call]:
-    """Call by plain DNS, as walk-through 004 does: the name that the service has in its own cluster."""
+    """Yield the calls of discovered services, by the DNS name that each has in its own cluster (walk-through 004)."""
     for link in federation.discovery:
         if not federation.clusters[link.cluster].provider.runs_pods:
             continue
@@ -70,7 +70,7 @@ def of_discovered(federation: Federation) -> Iterator[Call]:
 
 
 def _only_there(federation: Federation, link: Discovery, called: Workload) -> bool:
-    """Say whether no other cluster that the caller sees could answer: services of one name are one service."""
+    """Return whether only that cluster can answer: Services of the same name in several clusters are one service."""
     seen = {link.cluster, *(other.of for other in federation.discovery if other.cluster == link.cluster)}
     return seen & {w.cluster for w in federation.workloads if w.reference == called.reference} == {link.of}
 

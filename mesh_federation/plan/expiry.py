@@ -1,4 +1,4 @@
-"""When the authorities of a cluster end, and which of them does first."""
+"""When provided authorities expire, and which certificate expires first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from mesh_federation.stack.pem import certificates
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an authority.
+    """The expiry of an authority.
 
     Attributes:
-        name: its common name, or its whole subject where it has none.
-        when: last moment of its life.
+        name: its common name, or its whole subject if it has none.
+        when: the time at which it expires.
     """
 
     name: str
@@ -23,19 +23,20 @@ class Ending:
 
     @property
     def days_left(self) -> int:
-        """Whole days from now on; negative when it has ended."""
+        """Whole days from now; negative if it has expired."""
         return (self.when - datetime.now(UTC)).days
 
     @property
     def date(self) -> str:
-        """Day of its end."""
+        """Day on which it expires, as YYYY-MM-DD."""
         return f"{self.when:%Y-%m-%d}"
 
 
 def expiring(federation: Federation) -> list[Ending]:
-    """Return which provided authorities end soon, one a cluster; nothing is known of those that are encrypted.
+    """Return the provided authorities that expire within `trust.warnDays`, the first of each cluster, sorted by time.
 
-    Authorities that this program makes are told of by the run that has them at hand: up, preview, verify.
+    Encrypted certificates are left out. Authorities that this program makes are left out too: up, preview and verify
+    warn of them.
     """
     endings: list[Ending] = []
     for given in plan(federation).provided.values():
@@ -46,12 +47,12 @@ def expiring(federation: Federation) -> list[Ending]:
 
 
 def first(texts: Iterable[str]) -> Ending:
-    """Return which of some certificates ends first.
+    """Return the expiry of the certificate that expires first.
 
     Args:
         texts: PEM of one or more certificates each; at least one certificate in all.
     """
-    from cryptography.x509.oid import NameOID  # takes longer to load than all else here
+    from cryptography.x509.oid import NameOID  # takes longer to load than the rest of this module
 
     from mesh_federation.stack import key_material
 

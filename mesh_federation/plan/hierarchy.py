@@ -1,7 +1,7 @@
-"""The certificate hierarchy of a stack, told: who signs whom, who trusts whom, what moves, and what is left open.
+"""The certificate hierarchy of a stack: who signs whom, who trusts whom, what a rotation changes, and its limits.
 
-All of it follows from the stack file; what an `up` has made is laid beside it where there is a record. Nothing secret
-is taken over: of provided authorities only their certificates, of keys only their kind.
+All of it follows from the stack file. If an `up` left a record, the fingerprints in it are added. The hierarchy holds
+no secrets: of a provided authority only the certificates, of a key only its kind.
 
 usage: python3 -m mesh_federation.plan.hierarchy    writes the JSON Schema, docs/trust.schema.json, to standard output
 """
@@ -40,49 +40,49 @@ class Part(BaseModel):
 
 
 class Record(Part):
-    """What the last `up` left of one cluster in the stack's output `trust`."""
+    """What the last `up` recorded of one cluster in the stack's output `trust`."""
 
     model_config = ConfigDict(extra="ignore")
 
     authority: str
     """SHA-256 of the intermediate."""
     root: str
-    """SHA-256 of the root that it leads to."""
+    """SHA-256 of the root above it."""
     trusted: tuple[str, ...]
     """SHA-256 of every root that the cluster trusts."""
     version: Literal[1]
-    """Of this record's form."""
+    """Version of the format of this record."""
     issuer: RootIdentity
-    """The root that it leads to."""
+    """The root above the intermediate."""
     accepted: tuple[RootIdentity, ...]
     """The trusted roots."""
     ends: date
-    """Day on which the first of all these ends."""
+    """Day on which the first of all these certificates expires."""
     ends_first: str
-    """Common name of the one that does."""
+    """Common name of the certificate that expires first."""
 
 
 class Certificate(Part):
     """The certificate of an authority, as far as it is known."""
 
     name: str
-    """Its common name; whose it is where only the engine can read it."""
+    """Its common name; if it is encrypted, words that say whose it is."""
     subject: str | None = None
-    """Its distinguished name, as RFC 4514 writes it."""
+    """Its distinguished name in the notation of RFC 4514."""
     key: str | None = None
-    """What kind of key it has."""
+    """Kind of its key, for example `ECDSA P256`."""
     days: int | None = None
-    """Lifetime, from its first day to its last."""
+    """Lifetime in days."""
     ends: date | None = None
-    """Its last day, where it was made already and can be read."""
+    """Its last day, if the certificate exists already and can be read."""
     fingerprint: str | None = None
-    """SHA-256 in hexadecimal; of those that this program makes known once the stack is up."""
+    """SHA-256 in hexadecimal; for a certificate that this program makes, known once the stack is up."""
     is_encrypted: bool = False
-    """It is encrypted in the stack file, so that only the engine can read it."""
+    """Whether it is encrypted in the stack file, where only the engine can read it."""
 
     @property
     def life(self) -> str:
-        """Its key and its lifetime in words."""
+        """Kind of key and lifetime, for people."""
         days = f"{self.days} day{'' if self.days == 1 else 's'}"
         return f"{self.key} · {days}{f' until {self.ends}' if self.ends else ''}"
 
@@ -100,14 +100,14 @@ class Root(Part):
 
     certificate: Certificate
     signs: tuple[str, ...]
-    """Clusters whose workloads lead to it."""
+    """Clusters whose workload certificates are issued under it."""
     trusted_by: tuple[str, ...]
     """Clusters that trust it."""
     change: Change
 
     @property
     def name(self) -> str:
-        """No other root has it."""
+        """Its name; unique among the roots."""
         return self.certificate.name
 
 
@@ -117,44 +117,44 @@ class Cluster(Part):
     name: str
     trust_domain: str
     identities: str
-    """The identities that its istiod gives to workloads."""
+    """Pattern of the identities that its istiod issues."""
     intermediate: Certificate
-    """With which its istiod signs."""
+    """The authority with which its istiod signs."""
     chain: tuple[Certificate, ...]
-    """What lies between that and the root, nearest first."""
+    """The authorities between the intermediate and the root, nearest to the intermediate first."""
     root: str
-    """Name of the root that it leads to."""
+    """Name of the root above the intermediate."""
     trusts: tuple[str, ...]
     """Names of the roots that it trusts."""
     accepts: tuple[str, ...]
     """Foreign trust domains that it accepts."""
     made: Record | None
-    """What the last `up` made; null where there was none."""
+    """What the last `up` recorded; null if there was none."""
     is_made: bool | None
-    """Whether that signs under, and trusts, what is declared now; null where that cannot be told."""
+    """Whether the record has the declared root and the declared trusted roots; null if that cannot be known."""
 
 
 class Restart(Part):
-    """What a step starts anew in one cluster."""
+    """What a step of a rotation restarts in one cluster."""
 
     cluster: str
     what: tuple[str, ...]
 
 
 class Rotation(Part):
-    """A move to other authorities, and the step of it that the stack file declares."""
+    """The step of a rotation that the stack file declares."""
 
     phase: rotations.Phase
     does: str
     """What this step does."""
     restarts: tuple[Restart, ...]
-    """What it starts anew."""
+    """What it restarts, by cluster."""
     others: str
-    """What holds for workloads that the stack did not make."""
+    """What to do about workloads that the stack did not make."""
     then: str
-    """What to do when it is done."""
+    """What to do after this step."""
     write: str
-    """What to write then under `trust`: YAML."""
+    """What to write under `trust` for the next step: YAML."""
 
 
 class Hierarchy(Part):
@@ -162,30 +162,30 @@ class Hierarchy(Part):
 
     stack: str
     model: TrustModel
-    """The trust model under which clusters sign: once a rotation has switched, the one that it leads to."""
+    """The trust model under which clusters sign; from the step `switch` of a rotation on, the next one."""
     roots: tuple[Root, ...]
-    """Those that clusters trust."""
+    """The roots that clusters trust."""
     clusters: tuple[Cluster, ...]
     rotation: Rotation | None
     unmade: str
-    """Why nothing is told of what was made; empty where it is."""
+    """Why there are no records of the last `up`; empty if there are."""
     limits: tuple[str, ...]
     """What this hierarchy does not protect against."""
 
     @property
     def first_to_end(self) -> Record | None:
-        """The record whose end is the first of all; None where nothing is up."""
+        """The record with the certificate that expires first; None if nothing is up."""
         made = [cluster.made for cluster in self.clusters if cluster.made]
         return min(made, key=lambda record: record.ends, default=None)
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the last `up` left.
+    """What the last `up` recorded.
 
     Attributes:
         records: by cluster.
-        lacking: why there are none; empty where there are.
+        lacking: why there are no records; empty if there are.
     """
 
     records: Mapping[str, Record]
@@ -196,12 +196,12 @@ NOTHING = Made({}, "nothing of it is up: fingerprints are known after up")
 
 
 def hierarchy(federation: Federation, stack: str, made: Made = NOTHING) -> Hierarchy:
-    """Tell the hierarchy that a model declares, with what was made of it.
+    """Return the hierarchy that a model declares, with the fingerprints of the last `up`.
 
     Args:
         federation: the model.
         stack: its name.
-        made: what the last `up` left; left out: nothing is up.
+        made: what the last `up` recorded; default: nothing is up.
     """
     planned = plan(federation, stack)
     roots = _roots(federation, planned.trust, made.records)
@@ -221,7 +221,7 @@ def _signing(trust: Trust) -> Trust:
 
 
 def _roots(federation: Federation, planned: TrustPlan, records: Mapping[str, Record]) -> tuple[Root, ...]:
-    """Find the roots that clusters trust: those to be made, then those that are provided."""
+    """Return the roots that clusters trust: first those that this program makes, then those that are provided."""
     return _distinct([*_made_roots(federation, planned, records), *_given_roots(federation, planned)])
 
 
@@ -248,7 +248,7 @@ def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str
 
 
 def _given_roots(federation: Federation, planned: TrustPlan) -> Iterator[Root]:
-    """Find the provided roots that are trusted, each once: several clusters may lead to one of them."""
+    """Return the provided roots that are trusted, each once: several clusters may share one."""
     now, rotation = federation.trust, federation.trust.rotation
     before = _provided(now, "encrypted root of")
     after = _provided(
@@ -283,7 +283,7 @@ def _change(was: bool, will_be: bool) -> Change:
 
 
 def _distinct(roots: Sequence[Root]) -> tuple[Root, ...]:
-    """Give roots of one common name longer ones: nothing keeps provided roots from having one."""
+    """Return the roots with unique names: provided roots may have the same common name."""
     taken = Counter(root.name for root in roots)
 
     def renamed(root: Root) -> Root:
@@ -295,7 +295,7 @@ def _distinct(roots: Sequence[Root]) -> tuple[Root, ...]:
 
 
 def _prints(records: Mapping[str, Record]) -> dict[RootIdentity, str]:
-    """Tell which fingerprint belongs to which root: of those that sign, and of the one that remains."""
+    """Return the known fingerprints of roots: of those that sign, and of the other one if there is only one."""
     known = {record.issuer: record.root for record in records.values()}
     for record in records.values():
         unknown = [each for each in record.accepted if each not in known]
@@ -351,8 +351,8 @@ def _kind(key: Key) -> str:
 
 
 def _subject(**names: str) -> str:
-    """Write a distinguished name: RFC 4514 escapes what it separates by."""
-    from cryptography import x509  # takes longer to load than all else here
+    """Return a distinguished name with the escapes of RFC 4514."""
+    from cryptography import x509  # takes longer to load than the rest of this module
     from cryptography.x509.oid import NameOID
 
     kinds = {"CN": NameOID.COMMON_NAME, "L": NameOID.LOCALITY_NAME, "O": NameOID.ORGANIZATION_NAME}
@@ -361,7 +361,7 @@ def _subject(**names: str) -> str:
 
 
 def _read(text: str) -> Certificate:
-    """Read a provided certificate; words stand for one that only the engine can read."""
+    """Read a provided certificate; an encrypted one is given as words that say whose it is."""
     if pem.CERTIFICATE not in text:
         return Certificate(name=text, is_encrypted=True)
     from cryptography import x509
@@ -406,9 +406,9 @@ def _rotation(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> Ro
 
 
 def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> Iterator[Restart]:
-    """Compare a step with the one before it: what has learned the roots starts anew when they are others.
+    """Compare a step with the one before it: what has loaded the roots restarts if they change.
 
-    Where texts cannot be read they may be others.
+    Encrypted roots count as changed.
     """
     phase = federation.trust.rotation.phase if federation.trust.rotation else None
     before = trusting.plan(rotations.at_phase(federation, rotations.BEFORE[phase] if phase else None))

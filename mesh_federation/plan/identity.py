@@ -1,4 +1,4 @@
-"""Which cluster is which: an existing cluster is the UID of its namespace kube-system, however it is reached."""
+"""The identity of existing clusters: the UID of the namespace kube-system, whatever kubeconfig leads to the cluster."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from mesh_federation.stack.problem import Problem
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the last `up` left of an existing cluster.
+    """What the last `up` recorded of an existing cluster.
 
     Attributes:
-        name: its real name, which it keeps.
-        uid: which cluster it is; empty if an `up` was cut short.
+        name: its real name, which never changes.
+        uid: UID of its namespace kube-system; empty if the `up` was interrupted.
     """
 
     name: str
@@ -22,12 +22,12 @@ class Recorded:
 def findings(
     recorded: Mapping[str, Recorded], found: Mapping[str, str], declared: Collection[str]
 ) -> Iterator[Problem]:
-    """Say which declared clusters are not what the stack's objects are in, before anything is touched.
+    """Yield a problem for each declared cluster that is not the cluster with the stack's objects.
 
     Args:
-        recorded: existing clusters of the last `up`, by logical name.
-        found: UIDs of the existing clusters that are declared now, by logical name, as far as they answered.
-        declared: logical names of the existing clusters that are declared now.
+        recorded: existing clusters in the last `up`, by logical name.
+        found: UIDs of the declared existing clusters that answered, by logical name.
+        declared: logical names of the declared existing clusters.
     """
     for name, uid in found.items():
         was = recorded.get(name)

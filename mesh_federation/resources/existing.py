@@ -1,7 +1,7 @@
-"""Clusters that exist already: reached by their owners' kubeconfigs as those are now, and recognised before anything.
+"""Existing clusters: their kubeconfigs are read, and their identity is checked, before anything else happens.
 
-No kubeconfig is in the state. Each run reads the user's files anew and keeps what it needs of them in one file a
-cluster, by which the provider and all scripts reach it; so credentials, paths and contexts may change at any time.
+The state holds no kubeconfig. Each run reads the user's files again and writes one kubeconfig for each cluster, which
+the Pulumi provider and all jobs use. So credentials, paths and contexts may change at any time.
 """
 
 import json
@@ -21,13 +21,13 @@ from mesh_federation.stack.kubeconfig import UnusableKubeconfig, extract, files
 from mesh_federation.stack.problem import InvalidModel, Problem
 
 SECONDS = 20
-"""For the answer of a cluster; plugins may have to log in."""
+"""Time limit for a cluster to answer; credential plugins may have to log in."""
 PREVIEW_SECONDS = 5
-"""For the answer to a preview, which goes on without one."""
+"""The same in a preview, which continues without an answer."""
 
 
 def recorded(clusters: Mapping[str, Mapping[str, object]]) -> dict[str, Recorded]:
-    """Return the existing clusters of a stack's output `clusters`."""
+    """Return the existing clusters in a stack's output `clusters`, by logical name."""
     return {
         name: Recorded(str(each["name"]), str(each.get("uid") or ""))
         for name, each in clusters.items()
@@ -36,16 +36,16 @@ def recorded(clusters: Mapping[str, Mapping[str, object]]) -> dict[str, Recorded
 
 
 def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, preview: bool) -> None:
-    """Read the kubeconfigs of all existing clusters anew, and refuse those that are not what they were.
+    """Read the kubeconfigs of all existing clusters, and refuse a cluster that is not the one of the last `up`.
 
     Args:
         stack: name of the Pulumi stack.
-        planned: its clusters.
+        planned: its plan.
         before: existing clusters of the last `up`.
-        preview: a cluster that cannot be reached is passed over.
+        preview: whether to ignore clusters that cannot be reached.
 
     Raises:
-        InvalidModel: with everything that is wrong.
+        InvalidModel: a kubeconfig cannot be used, a cluster does not answer, or it is another one; with all problems.
     """
     meant = {name: each for name, each in planned.clusters.items() if each.declared.is_existing}
     here = Workdir.of(os.environ)
@@ -79,11 +79,11 @@ def _of_kubeconfig(name: str, rule: str, problem: str, fix: str) -> Problem:
 
 
 def uids(kubeconfigs: Mapping[str, Path], seconds: int) -> dict[str, str | identity.Silent]:
-    """Ask clusters which they are, by their kept kubeconfigs.
+    """Return the UID of each cluster, or why it is not known.
 
     Args:
         kubeconfigs: the kept kubeconfigs, by logical name.
-        seconds: for an answer.
+        seconds: time limit for an answer.
     """
     if not shutil.which("kubectl"):
         return {name: identity.Silent('kubectl is not on PATH: run `eval "$(./mesh env)"`') for name in kubeconfigs}
@@ -99,7 +99,7 @@ def uids(kubeconfigs: Mapping[str, Path], seconds: int) -> dict[str, str | ident
 
 
 def keep(home: Path, stack: str, name: str, real: str, written: str, context: str, folder: Path) -> None:
-    """Keep what leads to one cluster, as the user's files have it now: for the stack, and beside the others for people.
+    """Write the kubeconfig of one cluster from the user's files: one file for the stack, and one for people.
 
     Args:
         home: folder for everything that runs.
@@ -108,10 +108,10 @@ def keep(home: Path, stack: str, name: str, real: str, written: str, context: st
         real: its real name.
         written: `kubeconfig` of the stack file.
         context: `context` of the stack file.
-        folder: what relative paths are relative to.
+        folder: base of relative paths.
 
     Raises:
-        UnusableKubeconfig: they do not lead to a cluster.
+        UnusableKubeconfig: the files name no cluster, or cannot be read.
     """
     text = json.dumps(extract(files(written, os.environ, folder), context, name))
     workdir.write_secret(home / kubectl.reference(real), text)
@@ -119,6 +119,6 @@ def keep(home: Path, stack: str, name: str, real: str, written: str, context: st
 
 
 def _placeholder(file: Path) -> None:
-    """Leave a kubeconfig that leads nowhere, where there is none: the provider of a preview refuses a missing file."""
+    """Write an empty kubeconfig if there is none: in a preview, the Pulumi provider refuses a missing file."""
     if not file.exists():
         workdir.write_secret(file, json.dumps({"apiVersion": "v1", "kind": "Config"}))

@@ -1,1 +1,1 @@
-"""Gets every program that a federation needs: official releases first, Go modules where those are unreachable."""
+"""Installs every program that a federation needs: official releases, or Go modules where those cannot be downloaded."""

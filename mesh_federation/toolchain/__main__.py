@@ -1,4 +1,4 @@
-"""`python -m mesh_federation.toolchain`: gets everything that the chosen providers need."""
+"""`python -m mesh_federation.toolchain PROVIDER...`: installs everything that these providers need."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ WORDS = {
 
 
 def line(progress: Progress) -> str:
-    """One line of progress for a person."""
+    """Return one line of progress for a person."""
     if progress.state == "waits":
         return f"  waiting: {progress.note}"
     name = f"  {progress.piece:<27} {progress.version:<9}"

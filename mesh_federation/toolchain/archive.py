@@ -1,4 +1,4 @@
-"""Puts what a publisher sent where it belongs; of an archive only the files that are asked for."""
+"""Installs downloaded files; of an archive, only the files that are needed."""
 
 import shutil
 import tarfile
@@ -21,7 +21,7 @@ class _Member:
 
 
 def take_programs(source: Path, names: tuple[str, ...], folder: Path) -> None:
-    """Put the named programs of an archive, or the single program that the file itself is, into the folder."""
+    """Install the named programs of an archive into a folder, or the file itself if it is a single program."""
     with _writing(source, folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not _is_archive(source):
@@ -55,7 +55,7 @@ def take_member(source: Path, path: str, target: Path) -> None:
 
 
 def take_folder(source: Path, name: str, folder: Path) -> None:
-    """Put the archive's top folder of that name in place of the given folder."""
+    """Replace a folder by the archive's top folder of that name."""
     scratch = folder.with_name(f".{folder.name}.new")
     with _writing(source, folder):
         shutil.rmtree(scratch, ignore_errors=True)
@@ -76,7 +76,7 @@ def take_folder(source: Path, name: str, folder: Path) -> None:
 
 
 def take_file(source: Path, target: Path) -> None:
-    """Put a file that is no program in its place."""
+    """Install a file that is not a program."""
     with _writing(source, target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         _place(source.open("rb"), target, 0o644)
@@ -88,7 +88,7 @@ def _is_archive(source: Path) -> bool:
 
 @contextmanager
 def _members(source: Path) -> Iterator[list[_Member]]:
-    """All members, after every one of their paths was found to stay inside."""
+    """Return all members, after checking that none of their paths leads outside the folder."""
     try:
         if source.suffix in (".zip", ".whl"):
             with zipfile.ZipFile(source) as archive:
@@ -128,7 +128,7 @@ def _safe(source: Path, members: list[_Member]) -> list[_Member]:
 
 
 def _place(content: IO[bytes], target: Path, mode: int) -> None:
-    """Write beside the target, then put it in place: a program is there whole or not at all."""
+    """Write beside the target, then rename: the program is there completely or not at all."""
     scratch = target.with_name(f".{target.name}.new")
     try:
         with content, scratch.open("wb") as file:

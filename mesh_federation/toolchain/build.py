@@ -1,4 +1,4 @@
-"""The Go route: programs built from pinned modules, checked by their go.sum, where official sites are out of reach."""
+"""Builds programs from pinned Go modules, verified by their go.sum, if official releases cannot be downloaded."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _FIX_GO = "install it from https://go.dev/dl or with your package manager, then 
 
 
 def program(piece: str, recipe: GoProgram, executable: Path, scratch: Path, host: Host) -> None:
-    """Build one program and put it in place.
+    """Build one program and install it.
 
     Raises:
         ToolchainError: no Go, an old Go, a full disk, a module that does not come or whose hash is wrong.
@@ -67,7 +67,7 @@ def chart(piece: str, recipe: GoSource, version: str, target: Path, scratch: Pat
 
 
 def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scratch: Path, host: Host) -> None:
-    """Take a manifest out of its module; where the publisher's file is pinned, it must be the same bytes."""
+    """Copy a manifest out of its module; if the publisher's file is pinned, the bytes must be equal."""
     ready_to_build(piece, recipe.module, host)
     folder = scratch / recipe.module
     staged = target.with_name(f".{target.name}.new")
@@ -91,7 +91,7 @@ def manifest(piece: str, recipe: GoSource, pinned: str | None, target: Path, scr
 
 
 def _content(origin: Path, recipe: GoSource) -> bytes:
-    """Read a manifest, or join it as its publisher's release script does: a head, then each file below its name."""
+    """Return a manifest, or join it as the publisher's release script does: a header, then each file under its name."""
     if recipe.head is None:
         return (origin / recipe.path).read_bytes()
     parts = [(origin / recipe.head).read_bytes(), f"#\n# {recipe.title}\n#\n".encode()]
@@ -101,7 +101,7 @@ def _content(origin: Path, recipe: GoSource) -> bytes:
 
 
 def ready_to_build(piece: str, module: str, host: Host) -> None:
-    """Refuse early when there is no Go, or one that is too old and may not fetch a newer one."""
+    """Raise an error early if there is no Go, or if it is too old and may not download a newer one."""
     needed = required_go(host.modules / module / "go.mod")
     found = go_version(host)
     if found is None:
@@ -116,13 +116,13 @@ def ready_to_build(piece: str, module: str, host: Host) -> None:
 
 
 def required_go(go_mod: Path) -> tuple[int, int, int]:
-    """The Go version that a module asks for."""
+    """Return the Go version that a module requires."""
     match = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?", go_mod.read_text(), re.MULTILINE)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else (1, 21, 0)
 
 
 def go_version(host: Host) -> tuple[int, int, int] | None:
-    """Version of the Go on the search path, None where there is none."""
+    """Return the version of the Go on the search path; None if there is none."""
     command = shutil.which(host.go, path=host.path)
     if command is None:
         return None
@@ -145,7 +145,7 @@ def _text(version: tuple[int, int, int]) -> str:
 
 
 def _copy_module(module: Path, folder: Path) -> None:
-    """A scratch copy: a build never writes into the checkout."""
+    """Return a temporary copy: a build never writes into the checkout."""
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in ("go.mod", "go.sum", "*.go"):
         for file in module.glob(pattern):
@@ -153,7 +153,7 @@ def _copy_module(module: Path, folder: Path) -> None:
 
 
 def _copy_files(origin: Path, target: Path) -> None:
-    """Copy contents without modes: module folders are read-only and would stay so."""
+    """Copy contents without modes: module folders are read-only, and the copies would be too."""
     for file in sorted(origin.rglob("*")):
         if file.is_file():
             copy = target / file.relative_to(origin)
@@ -177,7 +177,7 @@ def _go(piece: str, arguments: list[str], folder: Path, host: Host) -> str:
 
 
 def _explain(piece: str, said: str, code: int) -> ToolchainError:
-    """What Go said, sorted by what the user can do about it."""
+    """Return the error for Go's output, with what the user can do about it."""
     what = f"{piece} cannot be built from its Go module"
     last = " / ".join(line.strip() for line in said.splitlines()[-3:]) or f"go ended with {code}"
     if "no space left on device" in said or "file too large" in said:

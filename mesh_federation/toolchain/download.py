@@ -1,4 +1,4 @@
-"""The official route: a publisher's own file, checked against the publisher's own checksum or the one that is pinned.
+"""Downloads a publisher's file and verifies it by the publisher's checksum, or by the one that is pinned.
 
 A broken download is kept and taken up where it stopped; a file with a wrong checksum is thrown away.
 """
@@ -29,7 +29,7 @@ _AGENT = {"User-Agent": "mesh-federation-toolchain"}
 
 
 def reachable(urls: Collection[str], patience: Patience) -> frozenset[str]:
-    """Those of the sites behind the URLs that answer at all, asked all at once.
+    """Return the sites of these URLs that respond; all are asked at the same time.
 
     One short wait for all of them: a network without these sites costs it once, not once a piece.
     """
@@ -46,18 +46,18 @@ def reachable(urls: Collection[str], patience: Patience) -> frozenset[str]:
 
 
 def site_of(url: str) -> str:
-    """Scheme and host of a URL."""
+    """Return scheme and host of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 def unreached(url: str) -> DownloadFailed:
-    """A site that gave no answer at all."""
+    """Return the error for a site that does not respond."""
     return DownloadFailed(f"{site_of(url)} cannot be reached", "no answer", _NETWORK)
 
 
 def fetch(official: Official, folder: Path, recorded: str | None, patience: Patience) -> tuple[Path, str]:
-    """Get the file into the folder; returns it with its SHA-256.
+    """Download the file into the folder; return its path and its SHA-256.
 
     Raises:
         DownloadFailed: the publisher did not deliver, or lists no SHA-256 of the file; what came so far is kept.
@@ -181,7 +181,7 @@ def _knock(site: str, timeout: float, answered: set[str]) -> None:
 
 
 def _expected(official: Official, name: str, recorded: str | None, patience: Patience) -> str:
-    """The SHA-256 that the file must have; the publisher's and the recorded one must agree."""
+    """Return the SHA-256 that the file must have; the publisher's and the recorded one must agree."""
     if official.checksums is None:
         if recorded is None:
             raise ToolchainError(
@@ -231,7 +231,7 @@ def _publisher_checksum(checksums: str, name: str, patience: Patience) -> str:
 
 
 def listed(text: str, name: str) -> str | None:
-    """SHA-256 of a file in its publisher's list, None where the list has no such file.
+    """Return the SHA-256 of a file from the publisher's list; None if the list does not have the file.
 
     Knows the forms in use: `sha256sum` lines, a bare digest, a Helm repository's index, a GitHub release.
     """
@@ -261,7 +261,7 @@ def _from_helm_index(text: str, name: str) -> str | None:
 
 
 def _complete(source: _Source, partial: Path, patience: Patience) -> str:
-    """Bring the partial file to its end, taking it up again when the line breaks; returns its SHA-256."""
+    """Complete the partial file, resuming after a broken connection; return its SHA-256."""
     for attempt in range(1, patience.attempts + 1):
         try:
             with _explained(source.url):
@@ -355,7 +355,7 @@ def _open(source: _Source, headers: Mapping[str, str], patience: Patience) -> ht
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Turn what urllib raises into words."""
+    """Return the error of urllib as text for a person."""
     try:
         yield
     except urllib.error.HTTPError as error:

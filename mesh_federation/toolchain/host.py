@@ -1,4 +1,4 @@
-"""The machine that the toolchain is installed on: where it looks, where it keeps, how long it waits."""
+"""The machine that the toolchain is installed on: search path, cache folder, and time limits."""
 
 import os
 import platform
@@ -37,7 +37,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Host:
-    """Everything that the toolchain reads from its surroundings.
+    """Everything that the toolchain reads from its environment.
 
     Attributes:
         checkout: the project's folder; its pins are the ones that count.
@@ -83,7 +83,7 @@ class Host:
 
     @classmethod
     def current(cls, environment: Mapping[str, str] | None = None) -> "Host":
-        """This machine, this checkout."""
+        """Return this machine with this checkout."""
         env = os.environ if environment is None else environment
         checkout = Path(__file__).resolve().parents[2]
         return cls(
@@ -95,7 +95,7 @@ class Host:
 
 
 def users_pulumi_home(environment: Mapping[str, str]) -> Path:
-    """The folder of the user's own Pulumi: never a checkout's, which `mesh env` names in a shell."""
+    """Return the folder of the user's own Pulumi, never that of a checkout, which `mesh env` sets in a shell."""
     given, mesh = environment.get("PULUMI_HOME"), environment.get("MESH_HOME")
     if not given or (mesh and Path(given) == Path(mesh) / "pulumi"):
         given = environment.get(USERS_PULUMI_HOME)
@@ -103,7 +103,7 @@ def users_pulumi_home(environment: Mapping[str, str]) -> Path:
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """`MESH_CACHE`, or the user's cache folder by the XDG rule."""
+    """Return `MESH_CACHE`, or the user's cache folder (XDG Base Directory Specification)."""
     if chosen := environment.get("MESH_CACHE"):
         return Path(chosen).absolute()
     return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "mesh-federation"

@@ -1,4 +1,4 @@
-"""Gets every piece by the best route that leads: found, official release, Go module, wheel, stand-in.
+"""Installs every piece by the first route that works: found, official release, Go module, wheel, stand-in.
 
 A container image is released in a registry; where that is out of reach, it is put together from pieces of its own.
 
@@ -70,7 +70,7 @@ Choice = Callable[[Pins, frozenset[str]], Collection[Piece]]
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A toolchain that is complete for what was asked.
+    """A toolchain with all requested pieces.
 
     Attributes:
         bin: folder with every executable, to be put first on PATH.
@@ -89,7 +89,7 @@ class Toolchain:
     images: Path | None = None
 
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to use this toolchain."""
+        """Return the environment variables of a process that uses this toolchain."""
         folders = [str(self.bin), *([str(self.launchers)] if self.launchers else [])]
         rest = [part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part not in folders]
         return {
@@ -105,7 +105,7 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class Missing:
-    """A toolchain that is not complete.
+    """A toolchain that lacks pieces.
 
     Attributes:
         pieces: names of what is missing.
@@ -116,13 +116,13 @@ class Missing:
     providers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """In words, with the fix."""
+        """Return what is missing, with the command that installs it."""
         command = " ".join(["./mesh install", *self.providers])
         return f"missing: {', '.join(self.pieces)}; get it with `{command}`"
 
 
 def ready(providers: Collection[str], host: Host | None = None, pieces: Choice = Pins.needed) -> Toolchain | Missing:
-    """The toolchain if it is complete, or what is missing. Asks no network and takes no lock.
+    """Return the toolchain if it is complete, else what is missing. Uses no network and takes no lock.
 
     Args:
         providers: that it is for.
@@ -139,14 +139,14 @@ def ready(providers: Collection[str], host: Host | None = None, pieces: Choice =
 
 
 def survey(pinned: Pins, pieces: Collection[Piece], host: Host) -> dict[str, Located | None]:
-    """Where each piece is, by name; None for what is missing."""
+    """Return where each piece is, by name; None for a missing piece."""
     store = shelf(pinned, host)
     entries = store.entries()
     return {piece.name: locate(piece, store, entries, host) for piece in pieces}
 
 
 def _unsettled(pinned: Pins, pieces: Collection[Piece], host: Host) -> list[Piece]:
-    """The pieces that an installation has something to do for."""
+    """Return the pieces that an installation still has to do something for."""
     store = shelf(pinned, host)
     entries = store.entries()
     places = {piece.name: locate(piece, store, entries, host) for piece in pieces}
@@ -158,7 +158,7 @@ def _unsettled(pinned: Pins, pieces: Collection[Piece], host: Host) -> list[Piec
 def install(
     providers: Collection[str], report: Report, host: Host | None = None, pieces: Choice = Pins.needed
 ) -> Toolchain:
-    """Get what is missing for these providers.
+    """Install what is missing for these providers.
 
     Args:
         providers: that it is for.
@@ -208,7 +208,7 @@ def _toolchain(pinned: Pins, pieces: Collection[Piece], host: Host) -> Toolchain
 
 @contextmanager
 def _alone(lock_file: Path, report: Report) -> Iterator[None]:
-    """Hold the lock of the cache folder; the system frees it when the process ends, however it ends."""
+    """Hold the lock of the cache folder; the operating system releases it when the process ends."""
     from filelock import FileLock, Timeout
 
     try:
@@ -245,7 +245,7 @@ class _Installation:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _finds(self, piece: Piece) -> bool:
-        """Use what the machine has, where its version fits."""
+        """Use the programs of the machine whose version fits."""
         if piece.standin:  # an official one may have come since the launcher was made
             launchers.remove(piece, self._host)
             place = locate(piece, self._store, self._store.entries(), self._host)
@@ -276,7 +276,7 @@ class _Installation:
         return on_path(piece, self._store.entries(), self._host)
 
     def _download(self, pieces: Collection[Piece]) -> dict[str, DownloadFailed]:
-        """Fetch what the publishers deliver; returns why not, by piece, for the rest."""
+        """Download what the publishers deliver; return the reason for each other piece."""
         unreached = {piece.name: _NOT_OFFERED for piece in pieces}
         by_file: dict[Official, list[Piece]] = {}
         for piece in pieces:
@@ -361,7 +361,7 @@ class _Installation:
         return ""
 
     def _without_publisher(self, piece: Piece, refused: DownloadFailed) -> None:
-        """Take the next route, and tell why."""
+        """Use the next route, and report why."""
         begun, why = time.monotonic(), f"{refused.problem.what}: {refused.problem.why}"
         if piece.program or piece.source:
             self._report(Progress(piece.name, piece.version, "begins", "module", note=why))

@@ -1,4 +1,4 @@
-"""Executables of a checkout that start its stand-ins, one for each plugin that no other route brought."""
+"""Executables that start the stand-ins of a checkout, one for each plugin that no other route installed."""
 
 import os
 import shlex
@@ -26,7 +26,7 @@ def text(piece: Piece, host: Host) -> str:
 
 
 def valid(piece: Piece, host: Host) -> bool:
-    """Whether the launcher is there as it should be."""
+    """Return whether the launcher exists with the right content."""
     path = host.launchers / piece.name
     try:
         return os.access(path, os.X_OK) and path.read_text() == text(piece, host)
@@ -35,7 +35,7 @@ def valid(piece: Piece, host: Host) -> bool:
 
 
 def write(piece: Piece, host: Host) -> Path:
-    """Make the launcher, whole or not at all."""
+    """Write the launcher, completely or not at all."""
     path = host.launchers / piece.name
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -49,12 +49,12 @@ def write(piece: Piece, host: Host) -> Path:
 
 
 def remove(piece: Piece, host: Host) -> None:
-    """Take the launcher away: on the search path it would win over the official plugin."""
+    """Remove the launcher: on the search path it would hide the official plugin."""
     (host.launchers / piece.name).unlink(missing_ok=True)
 
 
 def is_launcher(path: Path) -> bool:
-    """Whether a file found somewhere is a launcher, of this checkout or another."""
+    """Return whether a file is a launcher, of this checkout or of another."""
     try:
         with path.open("rb") as file:
             return MARK.encode() in file.read(2048)

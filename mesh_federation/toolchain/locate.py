@@ -1,4 +1,4 @@
-"""What is there already: on the search path, in Pulumi's plugin folder, in the cache, in the checkout.
+"""Finds installed pieces: on the search path, in Pulumi's plugin folder, in the cache, in the checkout.
 
 Official plugins always win over stand-ins. Nothing here waits for anything: no network, no locks, no build.
 """
@@ -25,7 +25,7 @@ Route = Literal["found", "official", "module", "wheel", "assembled", "stand-in"]
 
 @dataclass(frozen=True)
 class Located:
-    """A piece that is there.
+    """A piece that is installed.
 
     Attributes:
         piece: its name.
@@ -61,7 +61,7 @@ class StoreEntry:
 
 @dataclass(frozen=True)
 class Shelf:
-    """One cache folder: everything got for one set of pins."""
+    """One cache folder: everything that was installed for one set of pins."""
 
     root: Path
 
@@ -92,7 +92,7 @@ class Shelf:
 
     @property
     def downloads(self) -> Path:
-        """Folder for what is on its way."""
+        """Folder for incomplete downloads."""
         return self.root / "downloads"
 
     @property
@@ -101,7 +101,7 @@ class Shelf:
         return self.root / "build"
 
     def entries(self) -> dict[str, StoreEntry]:
-        """What is remembered; nothing when the record cannot be read."""
+        """Return the record; empty if it cannot be read."""
         try:
             document = json.loads((self.root / "installed.json").read_text())
             return {name: StoreEntry(**entry) for name, entry in document.items()}
@@ -109,7 +109,7 @@ class Shelf:
             return {}
 
     def remember(self, name: str, entry: StoreEntry) -> None:
-        """Add to the record, whole or not at all; the caller holds the lock."""
+        """Add to the record, completely or not at all; the caller holds the lock."""
         entries = {**self.entries(), name: entry}
         scratch = self.root / "installed.json.new"
         try:
@@ -121,7 +121,7 @@ class Shelf:
 
 
 def shelf(pins: Pins, host: Host) -> Shelf:
-    """The cache folder of these pins."""
+    """Return the cache folder of these pins."""
     return Shelf(host.cache / pins.key)
 
 
@@ -139,12 +139,12 @@ def main_file(piece: Piece, store: Shelf) -> Path:
 
 
 def files(piece: Piece, store: Shelf) -> list[Path]:
-    """Every file that must be in the cache for the piece to be there."""
+    """Return every file that must be in the cache if the piece is installed."""
     return [store.bin / name for name in piece.executables] or [main_file(piece, store)]
 
 
 def stamps(paths: list[Path]) -> dict[str, list[int]] | None:
-    """Size and time of the files; None when one is missing."""
+    """Return size and time of the files; None if one is missing."""
     found = {}
     for path in paths:
         try:
@@ -156,7 +156,7 @@ def stamps(paths: list[Path]) -> dict[str, list[int]] | None:
 
 
 def locate(piece: Piece, store: Shelf, entries: Mapping[str, StoreEntry], host: Host) -> Located | None:
-    """Where the piece is, by the best route that is there; None when it has to be got."""
+    """Return where the piece is, by the best route that is available; None if it must be installed."""
     if piece.kind == "plugin" and (kept := _kept_by_pulumi(piece, host)):
         return kept
     if piece.kind == "language" and (beside := _beside_engine(piece, store, entries)):
@@ -198,7 +198,7 @@ def ask(piece: Piece, found: Path, host: Host) -> StoreEntry:
 
 
 def on_path(piece: Piece, entries: Mapping[str, StoreEntry], host: Host) -> Located | None:
-    """A program of the pinned version on the search path, once it was asked."""
+    """Return a program of the pinned version on the search path, if it was asked for its version before."""
     found = candidate(piece, host)
     version = _answered(found, entries) if found else None
     if not found or not version or not _fits(piece, version):
@@ -217,7 +217,7 @@ def ours(path: Path, host: Host) -> bool:
 
 
 def _kept_by_pulumi(piece: Piece, host: Host) -> Located | None:
-    """An official plugin that the user's own Pulumi has installed."""
+    """Return an official plugin that the user's own Pulumi has installed."""
     name = piece.name.removeprefix("pulumi-")
     folder = host.pulumi_home / "plugins" / f"{name}-v{piece.version}"
     try:
@@ -231,7 +231,7 @@ def _kept_by_pulumi(piece: Piece, host: Host) -> Located | None:
 
 
 def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, StoreEntry]) -> Located | None:
-    """The language host that came with an engine of the user's: the engine takes what lies beside itself."""
+    """Return the language host beside the user's engine: an engine uses the one in its own folder."""
     engine = entries.get(_ENGINE)
     program = store.bin / _ENGINE
     if engine is None or engine.route != "found" or not _unchanged(engine, [program]):
@@ -241,13 +241,13 @@ def _beside_engine(piece: Piece, store: Shelf, entries: Mapping[str, StoreEntry]
 
 
 def _answered(program: Path, entries: Mapping[str, StoreEntry]) -> str | None:
-    """The version that a program on the search path gave when it was asked, None while it was not."""
+    """Return the version that a program on the search path reported; None if it was not asked yet."""
     entry = entries.get(str(program))
     return entry.version if entry is not None and _unchanged(entry, [program]) else None
 
 
 def _which(name: str, host: Host) -> Path | None:
-    """First executable of that name on the search path that is not this toolchain's own."""
+    """Return the first executable of that name on the search path that is not this toolchain's own."""
     for folder in host.path.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
         if found and not ours(Path(found), host):

@@ -32,7 +32,7 @@ class Official:
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Everything that is asked of the publisher."""
+        """All URLs that are requested from the publisher."""
         return (self.url, self.checksums) if self.checksums else (self.url,)
 
 
@@ -136,7 +136,7 @@ class ImageRecipe:
 
 @dataclass(frozen=True)
 class Piece:
-    """One thing that the toolchain consists of.
+    """One piece of the toolchain: a program, a plugin, a chart or a manifest.
 
     Attributes:
         name: its name, for programs that of the executable.
@@ -200,7 +200,7 @@ class Pins:
     key: str
 
     def needed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
-        """The pieces that these providers need."""
+        """Return the pieces that these providers need."""
         return tuple(piece for piece in self.pieces if piece.providers & providers)
 
     def parts(self, image: ImageRecipe) -> tuple[Piece, ...]:
@@ -208,11 +208,11 @@ class Pins:
         return tuple(piece for piece in self.pieces if piece.name in image.parts.values())
 
     def previewed(self, providers: frozenset[str]) -> tuple[Piece, ...]:
-        """Those of them with which a preview does."""
+        """Return those of them that a preview needs."""
         return tuple(piece for piece in self.needed(providers) if not piece.makes_clusters)
 
     def asking(self, providers: frozenset[str]) -> tuple[Piece, ...]:
-        """Those of them with which the state of a stack is read."""
+        """Return those of them that are needed to read the state of a stack."""
         return tuple(piece for piece in self.needed(providers) if piece.kind == "engine")
 
 

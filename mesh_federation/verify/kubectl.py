@@ -45,7 +45,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class CachedKubectl:
-    """kubectl on one running cluster.
+    """Runs kubectl on one running cluster, for checks: reads are validated and cached, and each has a time limit.
+
+    Jobs and providers use the smaller `mesh_federation.clusters.kubectl.Kubectl`, which needs the standard library
+    alone and always asks the cluster.
 
     Attributes:
         name: the cluster's logical name.
