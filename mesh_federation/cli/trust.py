@@ -86,7 +86,7 @@ def made(engine: Engine) -> Made:
         last = str(error).strip().splitlines()[-1:]
         return Made({}, f"the state cannot be read, so no fingerprints are shown: {''.join(last)}")
     except ValidationError:
-        return Made({}, "it was never brought up to its end, or by another release: fingerprints are known after up")
+        return Made({}, "the last up was interrupted, or made by another release: fingerprints are known after up")
 
 
 def chosen(form: TrustFormat | None, output: Path | None) -> TrustFormat:
@@ -126,7 +126,7 @@ def show(told: Hierarchy, console: Console) -> None:
     if told.unmade:
         _say(told.unmade, console)
     elif first := told.first_to_end:
-        _say(f"first to end: {escape_unprintable(first.ends_first)}, on {first.ends}", console)
+        _say(f"first to expire: {escape_unprintable(first.ends_first)}, on {first.ends}", console)
     if told.rotation:
         _tell(told.rotation, console)
     console.print(Text("\nWhat this does not protect against", "bold"))
@@ -177,18 +177,18 @@ def _of_cluster(cluster: Cluster, told: Hierarchy) -> Iterator[Text]:
     if cluster.made:
         yield from _of_made(cluster.made, cluster.is_made, told)
     elif not told.unmade:
-        yield Text("up: nothing of it yet: ./mesh up", "yellow")
+        yield Text("not created yet: run ./mesh up", "yellow")
 
 
 def _of_made(record: Record, is_declared: bool | None, told: Hierarchy) -> Iterator[Text]:
     names = {root.certificate.fingerprint: root.name for root in told.roots}
     if is_declared is False:
-        yield Text("up: not yet what is declared: ./mesh up", "yellow")
+        yield Text("up: differs from the stack file: run ./mesh up", "yellow")
     yield _hash("up: signs with", record.authority)
     for trusted in record.trusted:
         marks = [names.get(trusted, ""), "its own" if trusted == record.root else ""]
         yield _hash("up: trusts    ", trusted).append("".join(f"  {mark}" for mark in marks if mark))
-    yield Text(f"up: first to end is {escape_unprintable(record.ends_first)}, on {record.ends}")
+    yield Text(f"up: first to expire is {escape_unprintable(record.ends_first)}, on {record.ends}")
 
 
 def _hash(what: str, fingerprint: str) -> Text:

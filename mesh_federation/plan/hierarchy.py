@@ -192,7 +192,7 @@ class Made:
     lacking: str = ""
 
 
-NOTHING = Made({}, "nothing of it is up: fingerprints are known after up")
+NOTHING = Made({}, "the stack is not up: fingerprints are known after up")
 
 
 def hierarchy(federation: Federation, stack: str, made: Made = NOTHING) -> Hierarchy:

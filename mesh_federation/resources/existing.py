@@ -65,9 +65,9 @@ def recognised(stack: str, planned: Plan, before: Mapping[str, Recorded], *, pre
         if isinstance(answer, str):
             found[name] = answer
         else:
-            problem = f"the cluster does not say which one it is:\n{indent(str(answer), '    ')}"
+            problem = f"the identity of the cluster cannot be read:\n{indent(str(answer), '    ')}"
             wrong.append(
-                _of_kubeconfig(name, "silent-cluster", problem, "see to it that kubectl reaches it by this kubeconfig")
+                _of_kubeconfig(name, "silent-cluster", problem, "check that kubectl reaches it with this kubeconfig")
             )
     wrong = [*([] if preview else wrong), *findings(before, found, meant)]
     if wrong:

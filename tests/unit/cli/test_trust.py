@@ -30,7 +30,7 @@ def test_a_stack_that_is_not_up_is_explained_from_its_stack_file_and_nothing_is_
     named = ("root CA  root", "CN=east intermediate CA,L=east", "mints spiffe://west.local/ns/*/sa/*")
     for words in (*named, "This program revokes nothing"):
         assert words in done.out
-    assert "  nothing of it is up: fingerprints are known after up\n" in done.out
+    assert "  the stack is not up: fingerprints are known after up\n" in done.out
     assert desk.calls() == []
     assert not desk.workspace.home.exists()
 
@@ -45,7 +45,7 @@ def test_a_stack_that_is_up_shows_fingerprints_whole_and_what_ends_first(
         assert (done.status, done.err) == (0, "")
         for sign in "aef":
             assert sign * 64 in done.out
-        assert "first to end: west intermediate CA, on" in done.out and "2031-11-20" in done.out
+        assert "first to expire: west intermediate CA, on 2031-11-20" in " ".join(done.out.split())
         assert "known after up" not in done.out
 
 
@@ -97,12 +97,12 @@ def test_what_another_release_left_is_no_record(mesh: Mesh, desk: Desk, outputs:
     up(desk, outputs)
     done = mesh("trust", "--stack", STACK)
     assert (done.status, done.err) == (0, "")
-    assert "never brought up to its end, or by another release" in done.out
+    assert "the last up was interrupted, or made by another release" in done.out
 
 
 def test_a_cluster_that_is_not_up_yet_is_told(mesh: Mesh, desk: Desk) -> None:
     up(desk, {"trust": {"east": OUTPUTS["trust"]["east"]}})
-    assert mesh("trust", "--stack", STACK).out.count("up: nothing of it yet: ./mesh up") == 1
+    assert mesh("trust", "--stack", STACK).out.count("not created yet: run ./mesh up") == 1
 
 
 def test_the_engine_is_asked_whether_there_is_a_stack_where_the_state_is_elsewhere(
@@ -111,7 +111,7 @@ def test_the_engine_is_asked_whether_there_is_a_stack_where_the_state_is_elsewhe
     desk.log_in()
     desk.on("stack", "case \"$*\" in *ls*) echo '[]';; esac")
     done = mesh("trust", "--stack", STACK)
-    assert "nothing of it is up" in done.out
+    assert "the stack is not up" in done.out
     assert [call.split()[:2] for call in desk.calls()] == [["stack", "ls"]]
 
 
