@@ -14,15 +14,15 @@ from mesh_federation import document
 from mesh_federation.native import node
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.api_client import METADATA, ApiClient, ApiError, Listing
+from mesh_federation.native.api_object import ApiObject
 from mesh_federation.native.event_recorder import EventRecorder
-from mesh_federation.native.fields import Fields
 from mesh_federation.native.image import ImageTable
 from mesh_federation.native.kubelet_server import KubeletServer
 from mesh_federation.native.load_balancer import LoadBalancer
 from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
-from mesh_federation.native.pod import NodeAgent, Pod
+from mesh_federation.native.pod import NodeAgent, PodLife
 from mesh_federation.native.pod_network import Addresses
-from mesh_federation.native.pod_spec import PodSpec, VolumeSource
+from mesh_federation.native.pod_spec import PodDescription, VolumeSource
 from mesh_federation.native.variables import Content
 from mesh_federation.native.volumes import IssueToken
 
@@ -68,10 +68,10 @@ class _Pods:
 
     def __init__(self, shared: NodeAgent) -> None:
         self._shared = shared
-        self._pods: dict[str, Pod] = {}
+        self._pods: dict[str, PodLife] = {}
         self._lock = threading.Lock()
 
-    def find(self, namespace: str, name: str) -> Pod | None:
+    def find(self, namespace: str, name: str) -> PodLife | None:
         """Return the newest pod of a name."""
         with self._lock:
             found = [
@@ -111,12 +111,12 @@ class _Pods:
         for pod in pods:
             pod.source_changed(kind, name)
 
-    def _see(self, item: Fields) -> None:
+    def _see(self, item: ApiObject) -> None:
         uid = item.child("metadata").text("uid")
         with self._lock:
             pod = self._pods.get(uid)
             if pod is None:
-                self._pods[uid] = Pod(self._shared, item, lambda: self._drop(uid))
+                self._pods[uid] = PodLife(self._shared, item, lambda: self._drop(uid))
         if pod:
             pod.update(item)
 
@@ -171,7 +171,7 @@ def _content(api: ApiClient, kind: str, namespace: str, name: str) -> Content | 
     return {**{key: value.encode() for key, value in texts.items()}, **binary}
 
 
-def _token_source(api: ApiClient, pod: PodSpec) -> IssueToken:
+def _token_source(api: ApiClient, pod: PodDescription) -> IssueToken:
     """Return how tokens of a pod's service account are asked for."""
 
     def issue(source: VolumeSource) -> tuple[str, float]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from mesh_federation.native.fields import Fields
+from mesh_federation.native.api_object import ApiObject
 
 MERGE = "application/merge-patch+json"
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
@@ -40,14 +40,14 @@ class ApiError(Exception):
 class Listing:
     """All objects that there are: the start of a watch, and again whenever changes may have been missed."""
 
-    items: tuple[Fields, ...]
+    items: tuple[ApiObject, ...]
 
 
 @dataclass(frozen=True)
-class Change:
+class ObjectChange:
     """An object that is new or other than before (`deleted` is false), or gone."""
 
-    item: Fields
+    item: ApiObject
     deleted: bool
 
 
@@ -61,23 +61,23 @@ class ApiClient:
         self._idle: list[http.client.HTTPSConnection] = []
         self._lock = threading.Lock()
 
-    def get(self, path: str, accept: str = JSON) -> Fields:
+    def get(self, path: str, accept: str = JSON) -> ApiObject:
         """Read an object or a list. Raises ApiError, OSError."""
         return self._answer("GET", path, None, {"Accept": accept})
 
-    def create(self, path: str, body: Body) -> Fields:
+    def create(self, path: str, body: Body) -> ApiObject:
         """Create an object in the collection at a path. Raises ApiError, OSError."""
         return self._answer("POST", path, body, {"Content-Type": JSON})
 
-    def patch(self, path: str, body: Body, kind: str = MERGE) -> Fields:
-        """Change an object. Raises ApiError, OSError."""
+    def patch(self, path: str, body: Body, kind: str = MERGE) -> ApiObject:
+        """ObjectChange an object. Raises ApiError, OSError."""
         return self._answer("PATCH", path, body, {"Content-Type": kind})
 
     def delete(self, path: str, options: Body) -> None:
         """Delete an object. Raises ApiError, OSError."""
         self._answer("DELETE", path, {"apiVersion": "v1", "kind": "DeleteOptions", **options}, {"Content-Type": JSON})
 
-    def follow(self, path: str, selector: str = "", accept: str = JSON) -> Iterator[Listing | Change]:
+    def follow(self, path: str, selector: str = "", accept: str = JSON) -> Iterator[Listing | ObjectChange]:
         """Yield the objects at a path and then every change, for ever; a lost connection is taken up again.
 
         Args:
@@ -88,12 +88,12 @@ class ApiClient:
         while True:
             try:
                 listing = self.get(f"{path}?{selector}", accept)
-                yield Listing(tuple(Fields(item.values) for item in listing.children("items")))
+                yield Listing(tuple(ApiObject(item.values) for item in listing.children("items")))
                 yield from self._changes(path, selector, accept, listing.child("metadata").text("resourceVersion"))
             except (ApiError, OSError, ValueError, http.client.HTTPException):
                 time.sleep(RETRY_SECONDS)
 
-    def _changes(self, path: str, selector: str, accept: str, version: str) -> Iterator[Change]:
+    def _changes(self, path: str, selector: str, accept: str, version: str) -> Iterator[ObjectChange]:
         """Yield changes since a version, until the server no longer knows it."""
         while True:
             query = (
@@ -106,19 +106,19 @@ class ApiClient:
                 if answer.status != http.client.OK:
                     raise ApiError(answer.status, f"watch {path}", answer.read().decode(errors="replace"))
                 while line := answer.readline():
-                    event = Fields(json.loads(line))
-                    item = Fields(event.child("object").values)
+                    event = ApiObject(json.loads(line))
+                    item = ApiObject(event.child("object").values)
                     if event.text("type") == "ERROR":
                         if item.number("code") == GONE:
                             return
                         raise ApiError(item.number("code"), f"watch {path}", item.text("message"))
                     version = item.child("metadata").text("resourceVersion")
                     if event.text("type") != "BOOKMARK":
-                        yield Change(item, event.text("type") == "DELETED")
+                        yield ObjectChange(item, event.text("type") == "DELETED")
             finally:
                 connection.close()
 
-    def _answer(self, method: str, path: str, body: Body | None, headers: Mapping[str, str]) -> Fields:
+    def _answer(self, method: str, path: str, body: Body | None, headers: Mapping[str, str]) -> ApiObject:
         text = None if body is None else json.dumps(body)
         with self._lock:
             kept = self._idle.pop() if self._idle else None
@@ -132,7 +132,7 @@ class ApiClient:
     def _exchange(
         self, connection: http.client.HTTPSConnection, method: str, path: str, text: str | None,
         headers: Mapping[str, str],
-    ) -> Fields:  # fmt: skip
+    ) -> ApiObject:  # fmt: skip
         connection.request(method, path, text, dict(headers))
         response = connection.getresponse()
         content = response.read()
@@ -143,7 +143,7 @@ class ApiClient:
         if not keep:
             connection.close()
         try:
-            answer = Fields(json.loads(content or b"{}"))
+            answer = ApiObject(json.loads(content or b"{}"))
         except ValueError:
             raise ApiError(response.status, f"{method} {path}", content[:200].decode(errors="replace")) from None
         if response.status >= http.client.BAD_REQUEST:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mesh_federation.native.launcher import Entry, Launch
+from mesh_federation.native.launcher import ContainerEntry, ContainerLaunch
 from mesh_federation.native.log_file import ContainerLog
 from mesh_federation.native.namespaces import NamespaceKind, enter, unshare
 from mesh_federation.native.pod_network import PodNetwork, in_own_thread
@@ -30,7 +30,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True)
-class Exit:
+class ContainerExit:
     """How a program ended: its exit status, and the signal that ended it, 0 for none."""
 
     code: int
@@ -40,14 +40,14 @@ class Exit:
 class ContainerProcess:
     """The first process of a container, and with it the container."""
 
-    def __init__(self, launch: Launch, network: PodNetwork, log: ContainerLog) -> None:
+    def __init__(self, launch: ContainerLaunch, network: PodNetwork, log: ContainerLog) -> None:
         """Take what is to be started, in which namespaces, and where its output goes."""
         self._launch, self._network, self.log = launch, network, log
         self._process: subprocess.Popen[bytes] | None = None
         self._started, self._ended = threading.Event(), threading.Event()
         self._failure = ""
 
-    def start(self, ended: Callable[[Exit], None]) -> None:
+    def start(self, ended: Callable[[ContainerExit], None]) -> None:
         """Start the container.
 
         Args:
@@ -104,7 +104,7 @@ class ContainerProcess:
         try:
             self._network.enter()
             enter(Path(f"{folder}/pid"), NamespaceKind.PID)
-            entry = Entry(mounts, terminal, replace(self._launch.program, command=command))
+            entry = ContainerEntry(mounts, terminal, replace(self._launch.program, command=command))
             process, failure = _spawn("enter", entry, (stdin, stdout, stderr), mounts)
         finally:
             os.close(mounts)
@@ -148,7 +148,7 @@ class ContainerProcess:
         code = process.wait()
         return code if code >= 0 else 128 - code, output.decode(errors="replace")
 
-    def _run(self, ended: Callable[[Exit], None]) -> None:
+    def _run(self, ended: Callable[[ContainerExit], None]) -> None:
         """Start the process, copy its output and wait for its end, in one thread: the process dies with it."""
         try:
             output, writer = os.pipe()
@@ -172,7 +172,7 @@ class ContainerProcess:
         self.log.close()
         self._ended.set()
         if not self._failure:
-            ended(Exit(code if code >= 0 else 128 - code, max(-code, 0)))
+            ended(ContainerExit(code if code >= 0 else 128 - code, max(-code, 0)))
 
     def _signal(self, number: int) -> None:
         if self._process and not self._ended.is_set():
@@ -180,7 +180,7 @@ class ContainerProcess:
 
 
 def _spawn(
-    action: str, settings: Launch | Entry, streams: tuple[int, int, int], *passed: int
+    action: str, settings: ContainerLaunch | ContainerEntry, streams: tuple[int, int, int], *passed: int
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start the launcher; return its process, and why it did not become the program: empty if it did."""
     content = os.memfd_create("settings")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mesh_federation.native.image import Image
-from mesh_federation.native.launcher import Bind, Identity, Launch, Program
-from mesh_federation.native.pod_spec import ContainerSpec, DnsSpec, PodSpec, PrivilegesSpec
+from mesh_federation.native.launcher import Bind, ContainerLaunch, ProcessIdentity, Program
+from mesh_federation.native.pod_spec import ContainerSpec, DnsSpec, PodDescription, PrivilegesSpec
 from mesh_federation.native.privileges import CAPABILITIES
 from mesh_federation.native.variables import Downward, Lookup, SourceMissing, environment, expand
 from mesh_federation.native.volumes import PodVolumes
@@ -44,7 +44,9 @@ class PodPlace:
     downward: Downward
 
 
-def plan_launch(pod: PodSpec, container: ContainerSpec, image: Image, place: PodPlace, message: Path) -> Launch:
+def plan_launch(
+    pod: PodDescription, container: ContainerSpec, image: Image, place: PodPlace, message: Path
+) -> ContainerLaunch:
     """Return how a container is started.
 
     Args:
@@ -71,7 +73,7 @@ def plan_launch(pod: PodSpec, container: ContainerSpec, image: Image, place: Pod
     command = tuple(expand(item, variables) for item in (*entrypoint, *arguments))
     if not command:
         raise SourceMissing("no command specified")
-    return Launch(
+    return ContainerLaunch(
         scratch=str(place.scratch),
         image=image.root,
         binds=tuple(_binds(container, image, place, message, variables)),
@@ -80,7 +82,7 @@ def plan_launch(pod: PodSpec, container: ContainerSpec, image: Image, place: Pod
     )
 
 
-def identity(pod: PodSpec, privileges: PrivilegesSpec, image: Image) -> Identity:
+def identity(pod: PodDescription, privileges: PrivilegesSpec, image: Image) -> ProcessIdentity:
     """Return as whom a container runs. Raises SourceMissing."""
     user = image.user if privileges.user is None else privileges.user
     group = privileges.group
@@ -90,7 +92,7 @@ def identity(pod: PodSpec, privileges: PrivilegesSpec, image: Image) -> Identity
         raise SourceMissing("container has runAsNonRoot and image will run as root")
     groups = {group, *pod.groups, *([] if pod.fs_group is None else [pod.fs_group])}
     capabilities = tuple(sorted(_capabilities(privileges)))
-    return Identity(user, group, tuple(sorted(groups)), capabilities, privileges.may_escalate)
+    return ProcessIdentity(user, group, tuple(sorted(groups)), capabilities, privileges.may_escalate)
 
 
 def _capabilities(privileges: PrivilegesSpec) -> set[str]:
@@ -116,7 +118,7 @@ def _binds(
     return sorted(by_target.values(), key=lambda bind: bind.target.count("/"))
 
 
-def write_etc(pod: PodSpec, place: PodPlace, dns: str) -> None:
+def write_etc(pod: PodDescription, place: PodPlace, dns: str) -> None:
     """Write /etc/hosts, /etc/hostname and /etc/resolv.conf of a pod; `dns` is the cluster's DNS server."""
     place.files.mkdir(parents=True, exist_ok=True)
     domain = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{DOMAIN}\t" if pod.subdomain else ""

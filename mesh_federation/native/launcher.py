@@ -1,7 +1,7 @@
 """Starts one container, or one more program in it: run as `python3 -m mesh_federation.native.launcher`.
 
 The agent starts this process in the pod's namespaces of network, names and IPC, and in one of processes. It reads a
-`Launch` or an `Entry`, makes or enters the container's mounts, gives up what the container may not do, and becomes the
+`ContainerLaunch` or an `ContainerEntry`, makes or enters the container's mounts, gives up what the container may not do, and becomes the
 container's program. A failure before that is written to a file descriptor. Nothing may be imported late: the container
 has other files.
 """
@@ -45,7 +45,7 @@ NOT_FOUND_EXIT, CANNOT_RUN_EXIT = 127, 126
 
 
 @dataclass(frozen=True)
-class Identity:
+class ProcessIdentity:
     """As whom a program runs, and what it may do.
 
     Attributes:
@@ -70,7 +70,7 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     folder: str
-    identity: Identity
+    identity: ProcessIdentity
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Bind:
 
 
 @dataclass(frozen=True)
-class Launch:
+class ContainerLaunch:
     """A new container.
 
     Attributes:
@@ -102,7 +102,7 @@ class Launch:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ContainerEntry:
     """One more program in a container that runs; `mounts` is the file descriptor of its namespace of mounts."""
 
     mounts: int
@@ -119,7 +119,7 @@ def main(action: str, settings: int, report: int) -> None:
 
     Args:
         action: `launch` or `enter`.
-        settings: file descriptor of the document with the `Launch` or the `Entry`.
+        settings: file descriptor of the document with the `ContainerLaunch` or the `ContainerEntry`.
         report: file descriptor that a failure is written to.
     """
     os.set_inheritable(report, False)
@@ -127,11 +127,11 @@ def main(action: str, settings: int, report: int) -> None:
         with open(settings, encoding="utf-8") as file:
             text = file.read()
         if action == "launch":
-            launch = document.read(Launch, text, "the launch of a container")
+            launch = document.read(ContainerLaunch, text, "the launch of a container")
             _build_root(launch)
             program = launch.program
         else:
-            entry = document.read(Entry, text, "the entry into a container")
+            entry = document.read(ContainerEntry, text, "the entry into a container")
             enter(Path(f"/proc/self/fd/{entry.mounts}"), NamespaceKind.MOUNT)
             os.close(entry.mounts)
             program = entry.program
@@ -143,7 +143,7 @@ def main(action: str, settings: int, report: int) -> None:
         sys.exit(NOT_FOUND_EXIT if isinstance(error, FileNotFoundError) else CANNOT_RUN_EXIT)
 
 
-def _build_root(launch: Launch) -> None:
+def _build_root(launch: ContainerLaunch) -> None:
     """Give this process mounts of its own, with the container's root as `/`."""
     unshare(NamespaceKind.MOUNT)
     make_private()

@@ -60,7 +60,7 @@ class ContainerLog:
     def close(self) -> None:
         """End the file; those who follow it come to its end."""
         if self._partial:
-            self._store(_entries(stamp(time.time_ns()).encode(), self._partial, b"F"))
+            self._store(_entries(stamp(time.time_ns()).encode(), self._partial, b"P"))  # shown as it was written
         with self._changed:
             self.closed = True
             self._changed.notify_all()

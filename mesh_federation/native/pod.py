@@ -12,15 +12,15 @@ from queue import Empty, SimpleQueue
 from mesh_federation.native import launch_plan
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.api_client import STRATEGIC_MERGE, ApiClient, ApiError
-from mesh_federation.native.container import ContainerProcess, Exit, StartError
+from mesh_federation.native.api_object import ApiObject
+from mesh_federation.native.container import ContainerExit, ContainerProcess, StartError
 from mesh_federation.native.event_recorder import NORMAL, WARNING, EventRecorder, PodReference
-from mesh_federation.native.fields import Fields
 from mesh_federation.native.image import ImageTable
 from mesh_federation.native.launch_plan import PodPlace
 from mesh_federation.native.log_file import ContainerLog
 from mesh_federation.native.pod_network import Addresses, NetworkError, PodNetwork, connect
 from mesh_federation.native.pod_reader import PodRefused, read_pod
-from mesh_federation.native.pod_spec import ContainerSpec, Handler, PodSpec, ProbeSpec
+from mesh_federation.native.pod_spec import ContainerSpec, Handler, PodDescription, ProbeSpec
 from mesh_federation.native.probes import ProbeFailure, ProbeKind, Prober, ProbeTarget, act
 from mesh_federation.native.restart import RestartDelay, restarts
 from mesh_federation.native.status import (
@@ -48,6 +48,7 @@ START_FAILED = 128
 LONGEST_MESSAGE, LOG_MESSAGE_LINES, LOG_MESSAGE = 4096, 80, 2048
 REFUSED = "NotSupported"
 NOT_FOUND, CONFLICT = 404, 409
+OVER = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class NodeAgent:
     images: ImageTable
     addresses: Addresses
     read: Callable[[str, str, str], Content | None]
-    issue: Callable[[PodSpec], IssueToken]
+    issue: Callable[[PodDescription], IssueToken]
 
     @property
     def folder(self) -> Path:
@@ -80,7 +81,7 @@ class NodeAgent:
 
 @dataclass(frozen=True)
 class _Updated:
-    pod: Fields
+    pod: ApiObject
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class _SourceChanged:
 class _Ended:
     record: "_Record"
     process: ContainerProcess
-    exit: Exit
+    exit: ContainerExit
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,10 @@ class _Record:
         return ContainerStatus(self.spec, self.state, self.last, self.restarts, self.started, self.ready, process)
 
 
-class Pod:
+class PodLife:
     """One pod. All that happens to it is a message, and its thread acts on one message at a time."""
 
-    def __init__(self, node: NodeAgent, pod: Fields, gone: Callable[[], None]) -> None:
+    def __init__(self, node: NodeAgent, pod: ApiObject, gone: Callable[[], None]) -> None:
         """Take the pod as the API server has it.
 
         Args:
@@ -171,7 +172,7 @@ class Pod:
         self._report = StatusReport("", node.settings.node_address, now())
         threading.Thread(target=self._live, daemon=True).start()
 
-    def update(self, pod: Fields) -> None:
+    def update(self, pod: ApiObject) -> None:
         """Tell the pod that its object has changed."""
         self._inbox.put(_Updated(pod))
 
@@ -210,13 +211,15 @@ class Pod:
         except PodRefused as refused:
             self._refuse(str(refused))
         else:
-            self._init = [_Record(spec) for spec in self._spec.init_containers]
-            self._main = [
-                _Record(spec, Waiting(INITIALIZING if self._init else CREATING)) for spec in self._spec.containers
-            ]
-            if self._prepare():
-                self._run()
-            self._end()
+            if self.object.child("status").text("phase") in OVER:  # under an earlier agent
+                self._wait_for_deletion()
+            else:
+                self._init = self._records("initContainerStatuses", self._spec.init_containers, INITIALIZING)
+                reason = INITIALIZING if self._init else CREATING
+                self._main = self._records("containerStatuses", self._spec.containers, reason)
+                if self._prepare():
+                    self._run()
+                self._end()
         self._forget()
 
     def _refuse(self, why: str) -> None:
@@ -236,8 +239,21 @@ class Pod:
         self._send(
             {"phase": "Pending", "hostIP": self._node.settings.node_address, "conditions": conditions, **statuses}
         )
+        self._wait_for_deletion()
+
+    def _wait_for_deletion(self) -> None:
         while not self._ends:
             self._handle(self._inbox.get())
+
+    def _records(self, statuses: str, specs: Sequence[ContainerSpec], reason: str) -> list[_Record]:
+        """Begin with no container; those that ran under an earlier agent are counted as started before."""
+        known = {item.text("name"): item for item in self.object.child("status").children(statuses)}
+        records = [_Record(spec, Waiting(reason)) for spec in specs]
+        for record in records:
+            before = known.get(record.spec.name)
+            if before and "containerID" in before:
+                record.tried = record.restarts = before.number("restartCount") + 1
+        return records
 
     def _prepare(self) -> bool:
         """Make the network and the volumes; say whether the pod is still wanted then."""
@@ -306,7 +322,7 @@ class Pod:
 
     @property
     def _over(self) -> bool:
-        return self._phase() in ("Succeeded", "Failed")
+        return self._phase() in OVER
 
     def _phase(self) -> str:
         init, main = ([record.status() for record in records] for records in (self._init, self._main))
@@ -501,7 +517,7 @@ class Pod:
         record.state = Terminated(code.code, code.signal, reason, self._last_words(record, code), since, now())
         record.started, record.ready = False, record in self._init and not record.spec.sidecar and not code.code
 
-    def _last_words(self, record: _Record, code: Exit) -> str:
+    def _last_words(self, record: _Record, code: ContainerExit) -> str:
         """Return the message that a container left at its end, if any."""
         with suppress(OSError):
             text = (self._folder / "messages" / record.spec.name).read_bytes()[:LONGEST_MESSAGE]
@@ -601,7 +617,7 @@ class Pod:
         """Send the pod's status if it is another than before."""
         init, main = ([record.status() for record in records] for records in (self._init, self._main))
         result = phase(self._spec.restart_policy, init, main)
-        if result in ("Succeeded", "Failed") and any(record.runs for record in self._init):
+        if result in OVER and any(record.runs for record in self._init):
             result = "Running"  # until its sidecars have ended
         document = self._report.document(result, init, main)
         if document != self._sent:
@@ -631,7 +647,7 @@ def _stop_probes(record: _Record) -> None:
             prober.stop()
 
 
-def _metadata(pod: Fields) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _metadata(pod: ApiObject) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return what of a pod may change and is shown in its volumes."""
     metadata = pod.child("metadata")
     return metadata.mapping("labels"), metadata.mapping("annotations")

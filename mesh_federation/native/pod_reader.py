@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 
-from mesh_federation.native.fields import Fields
+from mesh_federation.native.api_object import ApiObject
 from mesh_federation.native.pod_spec import (
     ALWAYS,
     ContainerSpec,
@@ -11,7 +11,7 @@ from mesh_federation.native.pod_spec import (
     Handler,
     HandlerKind,
     MountSpec,
-    PodSpec,
+    PodDescription,
     PrivilegesSpec,
     ProbeSpec,
     ValueSource,
@@ -65,7 +65,7 @@ class PodRefused(Exception):
         super().__init__("this node runs pods as processes, and cannot run this one: " + "; ".join(problems))
 
 
-def read_pod(pod: Fields) -> PodSpec:
+def read_pod(pod: ApiObject) -> PodDescription:
     """Read a pod of the API server.
 
     Raises:
@@ -84,7 +84,7 @@ class _PodReader:
     def __init__(self) -> None:
         self.problems: list[str] = []
 
-    def pod(self, pod: Fields) -> PodSpec:
+    def pod(self, pod: ApiObject) -> PodDescription:
         metadata, spec = pod.child("metadata"), pod.child("spec")
         security = spec.child("securityContext")
         self._known(spec, POD)
@@ -99,7 +99,7 @@ class _PodReader:
             if not name.startswith("net."):
                 self.problems.append(f"the sysctl {name} is not of the pod's network")
         policy, dns = spec.text("dnsPolicy", "ClusterFirst"), spec.child("dnsConfig")
-        return PodSpec(
+        return PodDescription(
             name=metadata.text("name"),
             namespace=metadata.text("namespace"),
             uid=metadata.text("uid"),
@@ -121,7 +121,7 @@ class _PodReader:
             containers=tuple(self._container(item, security) for item in spec.children("containers")),
         )  # fmt: skip
 
-    def _container(self, container: Fields, pod_security: Fields) -> ContainerSpec:
+    def _container(self, container: ApiObject, pod_security: ApiObject) -> ContainerSpec:
         self._known(container, CONTAINER)
         for name in ("stdin", "tty"):
             self._refuse(container.flag(name), container, name)
@@ -155,7 +155,7 @@ class _PodReader:
             sidecar=container.text("restartPolicy") == ALWAYS,
         )
 
-    def _privileges(self, own: Fields, pod: Fields) -> PrivilegesSpec:
+    def _privileges(self, own: ApiObject, pod: ApiObject) -> PrivilegesSpec:
         """Join the security contexts of a container and its pod; the container's counts."""
         self._known(own, CONTAINER_SECURITY)
         self._refuse(own.flag("privileged"), own, "privileged")
@@ -179,14 +179,14 @@ class _PodReader:
             may_escalate=own.flag("allowPrivilegeEscalation", True),
         )
 
-    def _variable(self, variable: Fields) -> VariableSpec:
+    def _variable(self, variable: ApiObject) -> VariableSpec:
         source = variable.child("valueFrom")
         kind = next(iter(source.values), "")
         return VariableSpec(
             variable.text("name"), variable.text("value"), self._value_source(source, kind) if kind else None
         )
 
-    def _value_source(self, holder: Fields, kind: str) -> ValueSource:
+    def _value_source(self, holder: ApiObject, kind: str) -> ValueSource:
         reference = holder.child(kind)
         if kind == "fieldRef":
             return ValueSource(kind, key=reference.text("fieldPath"))
@@ -196,12 +196,12 @@ class _PodReader:
         self._refuse(kind not in ("configMapKeyRef", "secretKeyRef"), holder, kind)
         return ValueSource(kind, reference.text("name"), reference.text("key"), reference.flag("optional"))
 
-    def _variable_set(self, entry: Fields) -> VariableSetSpec:
+    def _variable_set(self, entry: ApiObject) -> VariableSetSpec:
         kind = "configMapRef" if "configMapRef" in entry else "secretRef"
         reference = entry.child(kind)
         return VariableSetSpec(kind, reference.text("name"), entry.text("prefix"), reference.flag("optional"))
 
-    def _mount(self, mount: Fields) -> MountSpec:
+    def _mount(self, mount: ApiObject) -> MountSpec:
         self._known(mount, {"name", "mountPath", "subPath", "subPathExpr", "readOnly", "mountPropagation"})
         propagation = mount.text("mountPropagation", "None")
         self._refuse(propagation != "None", mount, "mountPropagation", propagation)
@@ -210,7 +210,7 @@ class _PodReader:
             mount.flag("readOnly"),
         )  # fmt: skip
 
-    def _probe(self, container: Fields, name: str) -> ProbeSpec | None:
+    def _probe(self, container: ApiObject, name: str) -> ProbeSpec | None:
         if name not in container:
             return None
         probe = container.child(name)
@@ -225,14 +225,14 @@ class _PodReader:
             grace=probe.optional_number("terminationGracePeriodSeconds"),
         )
 
-    def _hook(self, lifecycle: Fields, name: str) -> Handler | None:
+    def _hook(self, lifecycle: ApiObject, name: str) -> Handler | None:
         if name not in lifecycle:
             return None
         hook = lifecycle.child(name)
         self._known(hook, {HandlerKind.EXEC, HandlerKind.HTTP, HandlerKind.SLEEP})
         return self._handler(hook)
 
-    def _handler(self, holder: Fields) -> Handler:
+    def _handler(self, holder: ApiObject) -> Handler:
         if "exec" in holder:
             return Handler(HandlerKind.EXEC, command=holder.child("exec").strings("command"))
         if "sleep" in holder:
@@ -250,7 +250,7 @@ class _PodReader:
             headers=tuple((item.text("name"), item.text("value")) for item in get.children("httpHeaders")),
         )
 
-    def _volume(self, volume: Fields) -> VolumeSpec:
+    def _volume(self, volume: ApiObject) -> VolumeSpec:
         kind = next((name for name in volume.values if name != "name"), "emptyDir")
         body = volume.child(kind)
         if kind not in VOLUME_KINDS:
@@ -269,7 +269,7 @@ class _PodReader:
             sources += [self._source(kind, entry.child(kind), mode) for kind in entry.values if kind in SOURCE_KINDS]
         return VolumeSpec(volume.text("name"), True, tuple(sources))
 
-    def _source(self, kind: str, body: Fields, mode: int) -> VolumeSource:
+    def _source(self, kind: str, body: ApiObject, mode: int) -> VolumeSource:
         return VolumeSource(
             kind=kind,
             mode=mode,
@@ -281,22 +281,22 @@ class _PodReader:
             path=body.text("path"),
         )
 
-    def _item(self, item: Fields) -> FileItem:
+    def _item(self, item: ApiObject) -> FileItem:
         kind = next((name for name in ("fieldRef", "resourceFieldRef") if name in item), "")
         source = self._value_source(item, kind) if kind else None
         return FileItem(item.text("path"), item.text("key"), source, item.optional_number("mode"))
 
-    def _known(self, fields: Fields, names: Set[str]) -> None:
+    def _known(self, fields: ApiObject, names: Set[str]) -> None:
         for name in sorted(fields.values.keys() - names):
             self._refuse(fields.values[name] not in (None, [], {}, "", False), fields, name)
 
-    def _refuse(self, refused: bool, fields: Fields, name: str, value: str = "") -> None:
+    def _refuse(self, refused: bool, fields: ApiObject, name: str, value: str = "") -> None:
         if refused:
             problem = f"{fields.where(name)}{f' {value}' if value else ''} is not supported"
             if problem not in self.problems:
                 self.problems.append(problem)
 
 
-def _option(item: Fields) -> str:
+def _option(item: ApiObject) -> str:
     """Return an option of resolv.conf as it is written: `ndots:2`."""
     return f"{item.text('name')}:{item.text('value')}" if item.text("value") else item.text("name")

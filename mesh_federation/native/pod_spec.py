@@ -199,7 +199,7 @@ class DnsSpec:
 
 
 @dataclass(frozen=True)
-class PodSpec:
+class PodDescription:
     """A pod that the agent can run."""
 
     name: str

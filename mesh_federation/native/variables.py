@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from mesh_federation.native.fields import Fields
-from mesh_federation.native.pod_spec import ContainerSpec, PodSpec, ValueSource, VariableSetSpec
+from mesh_federation.native.api_object import ApiObject
+from mesh_federation.native.pod_spec import ContainerSpec, PodDescription, ValueSource, VariableSetSpec
 
 REFERENCE = re.compile(r"\$(?:\$|\(([^()]*)\))")
 SUFFIXES = {
@@ -29,7 +29,7 @@ class SourceMissing(Exception):
 class Downward:
     """What a pod may know about itself: its fields and the resources of its containers."""
 
-    def __init__(self, pod: Fields, spec: PodSpec, address: str, node: str, node_address: str) -> None:
+    def __init__(self, pod: ApiObject, spec: PodDescription, address: str, node: str, node_address: str) -> None:
         """Take the pod as the API server has it, and what the agent knows before the API server does."""
         self._pod, self._spec = pod, spec
         self._known = {

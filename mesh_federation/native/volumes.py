@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mesh_federation.native.pod_spec import MountSpec, PodSpec, VolumeSource, VolumeSpec
+from mesh_federation.native.pod_spec import MountSpec, PodDescription, VolumeSource, VolumeSpec
 from mesh_federation.native.variables import Content, Downward, Lookup, SourceMissing
 
 DATA = "..data"
@@ -113,7 +113,7 @@ class PodVolumes:
         issue: asks for tokens.
     """
 
-    spec: PodSpec
+    spec: PodDescription
     disk: Path
     memory: Path
     lookup: Lookup

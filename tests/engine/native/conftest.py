@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,8 +66,8 @@ class PodCluster:
         done = self.run("wait", what, "-n", namespace, f"--for={condition}", f"--timeout={SECONDS - 10}s")
         assert done.returncode == 0, f"{what}: {condition} never held: {done.stderr}\n{self._explained(namespace)}"
 
-    def lines(self, *arguments: str, until: str) -> str:
-        """Return what kubectl prints until a text comes, or until the limit of time."""
+    def lines(self, *arguments: str, until: str, begun: Callable[[], object] = lambda: None) -> str:
+        """Return what kubectl prints until a text comes, or until the limit of time; call `begun` at the first line."""
         process = subprocess.Popen(
             [*self.kubectl, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, **self.environment}
         )
@@ -76,6 +76,8 @@ class PodCluster:
         seen = ""
         assert process.stdout
         for line in process.stdout:
+            if not seen:
+                begun()
             seen += line
             if until in line:
                 break

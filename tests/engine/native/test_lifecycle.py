@@ -1,6 +1,7 @@
 """What happens to pods over time: updates of their volumes, their deletion, the death of the agent."""
 
 import signal
+from collections.abc import Mapping
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ import yaml
 from tests.engine.native.conftest import PodCluster
 
 
-def begin(cluster: PodCluster, namespace: str, spec: dict[str, object], *objects: dict[str, object]) -> None:
+def begin(cluster: PodCluster, namespace: str, spec: Mapping[str, object], *objects: Mapping[str, object]) -> None:
     """Create a pod in a new namespace."""
     cluster.output("create", "namespace", namespace)
     cluster.wait(namespace, "serviceaccount/default", "create")
@@ -51,8 +52,12 @@ def test_a_deleted_pod_runs_its_last_hook_gets_term_and_is_gone(cluster: PodClus
     hook = {"preStop": {"exec": {"command": ["/bin/sh", "-c", "echo hook > /proc/1/fd/1"]}}}
     begin(cluster, "ends", {"terminationGracePeriodSeconds": 30, "containers": [shell(script, lifecycle=hook)]})
     cluster.wait("ends", "pod/pod", "condition=Ready")
-    cluster.output("delete", "pod", "pod", "-n", "ends", "--wait=false")
-    assert cluster.lines("logs", "-n", "ends", "pod", "--follow", until="told") == "up\nhook\ntold\n"
+
+    def delete() -> None:
+        cluster.output("delete", "pod", "pod", "-n", "ends", "--wait=false")
+
+    seen = cluster.lines("logs", "-n", "ends", "pod", "--follow", until="told", begun=delete)
+    assert seen == "up\nhook\ntold\n"
     cluster.wait("ends", "pod/pod", "delete")
 
 
@@ -74,17 +79,21 @@ def test_a_job_is_complete_when_its_pod_is(cluster: PodCluster) -> None:
 def test_an_agent_that_dies_takes_its_pods_with_it_and_the_next_one_starts_them_again(cluster: PodCluster) -> None:
     if not cluster.native or cluster.agent is None:
         pytest.skip("only the agent of a native node can be killed here")
+    begin(cluster, "over", {"restartPolicy": "Never", "containers": [shell("true")]})
     begin(cluster, "orphans", {"containers": [shell("exec sleep 4321")]})
+    cluster.wait("over", "pod/pod", "jsonpath={.status.phase}=Succeeded")
     cluster.wait("orphans", "pod/pod", "condition=Ready")
     assert cluster.inside("pgrep", "-f", "sleep 4321")
     agent = cluster.inside("pgrep", "-f", "mesh_federation.native.agent").split()[0]
     cluster.inside("kill", f"-{signal.SIGKILL.value}", agent)
     cluster.agent.wait()
     assert not cluster.inside("pgrep", "-f", "sleep 4321")
-    links = cluster.inside("ip", "-brief", "link")
+    assert "@" not in cluster.inside("ip", "-brief", "link"), "interfaces of pods are left"
     cluster.start_agent()
-    cluster.lines(
-        "get", "events", "-n", "orphans", "--watch", "-o", "custom-columns=C:.count,R:.reason", until="Started"
-    )
+    cluster.wait("orphans", "pod/pod", "jsonpath={.status.containerStatuses[0].restartCount}=1")
     cluster.wait("orphans", "pod/pod", "condition=Ready")
-    assert cluster.inside("pgrep", "-f", "sleep 4321"), links
+    assert cluster.inside("pgrep", "-f", "sleep 4321")
+    restarts = cluster.output(
+        "get", "pod", "pod", "-n", "over", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"
+    )
+    assert restarts == "0", "a pod that is over ran again"

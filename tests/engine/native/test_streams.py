@@ -9,13 +9,15 @@ import yaml
 from tests.engine.native.conftest import PodCluster
 
 NAMESPACE = "streams"
+SCRIPT = "echo first; echo second; exec sleep 1000"
+SERVER = "socat TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 SYSTEM:'read line; echo got $line' >/dev/null 2>&1 &"
 SERVER = "while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 8080 -q 1 2>/dev/null; done"
 POD = {
     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", "namespace": NAMESPACE},
     "spec": {
         "terminationGracePeriodSeconds": 0,
         "containers": [{
-            "name": "main", "image": "busybox", "command": ["/bin/sh", "-c", "echo first; echo second; exec sleep 1000"],
+            "name": "main", "image": "busybox", "command": ["/bin/sh", "-c", SCRIPT],
             "env": [{"name": "COLOR", "value": "green"}], "workingDir": "/tmp",
             "securityContext": {"runAsUser": 1000, "capabilities": {"drop": ["ALL"]}},
         }],
@@ -75,20 +77,14 @@ def test_logs_are_those_of_the_container_and_their_end_can_be_asked_for(pod: Pod
 
 
 def test_logs_are_followed_to_the_containers_end(pod: PodCluster) -> None:
-    command = "echo begin; read line; echo $line"
     seen = pod.lines("logs", "-n", NAMESPACE, "pod", "--follow", until="second")
-    assert seen == "first\nsecond\n", command
+    assert seen == "first\nsecond\n"
 
 
 def test_any_port_of_a_pod_can_be_forwarded(pod: PodCluster) -> None:
     if not pod.native:
         pytest.skip("the program that listens is one of this machine")
-    execute(
-        pod,
-        "sh",
-        "-c",
-        "socat TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 SYSTEM:'read line; echo got $line' >/dev/null 2>&1 &",
-    )
+    execute(pod, "sh", "-c", SERVER)
     script = (
         f"{' '.join(pod.kubectl[pod.kubectl.index('--') + 1 :])} port-forward -n {NAMESPACE} pod/pod 18080:8080 & "
         "until echo hello | socat -t 5 - TCP:127.0.0.1:18080,retry=40,interval=0.25; do :; done; "

@@ -6,7 +6,7 @@ import pytest
 
 from mesh_federation.native.image import Image
 from mesh_federation.native.launch_plan import DEFAULT_CAPABILITIES, PodPlace, identity, plan_launch, resolver
-from mesh_federation.native.launcher import Bind, Launch
+from mesh_federation.native.launcher import Bind, ContainerLaunch
 from mesh_federation.native.variables import Downward, SourceMissing
 from mesh_federation.native.volumes import PodVolumes
 from tests.unit.native.example_pods import container, pod_object, pod_spec
@@ -14,9 +14,9 @@ from tests.unit.native.example_pods import container, pod_object, pod_spec
 IMAGE = Image("", {"/usr/local/bin/app": "/opt/app"}, ("/usr/local/bin/app",), ("serve",), {"A": "1"}, 1337, 1337)
 
 
-def launch(tmp_path: Path, image: Image = IMAGE, **fields: object) -> Launch:
+def launch(tmp_path: Path, fields: dict[str, object], image: Image = IMAGE) -> ContainerLaunch:
     """Return how a container with some fields is started."""
-    spec = {"containers": [container(**fields)], "volumes": [{"name": "v", "emptyDir": {}}]}
+    spec: dict[str, object] = {"containers": [container(**fields)], "volumes": [{"name": "v", "emptyDir": {}}]}
     read = pod_spec(**spec)
     downward = Downward(pod_object(**spec), read, "10.10.0.5", "node", "172.30.0.2")
     volumes = PodVolumes(read, tmp_path / "d", tmp_path / "m", lambda kind, name: None, lambda source: ("", 0.0))
@@ -39,23 +39,23 @@ def launch(tmp_path: Path, image: Image = IMAGE, **fields: object) -> Launch:
 def test_command_and_arguments_replace_those_of_the_image(
     tmp_path: Path, fields: dict[str, object], expected: tuple[str, ...]
 ) -> None:
-    assert launch(tmp_path, **fields).program.command == expected
+    assert launch(tmp_path, fields).program.command == expected
 
 
 def test_a_container_without_any_command_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(SourceMissing, match="no command specified"):
-        launch(tmp_path, Image("", {}, (), (), {}, 0, 0))
+        launch(tmp_path, {}, Image("", {}, (), (), {}, 0, 0))
 
 
 def test_the_container_finds_the_api_server_and_what_its_image_sets(tmp_path: Path) -> None:
-    variables = launch(tmp_path, env=[{"name": "A", "value": "2"}]).program.environment
+    variables = launch(tmp_path, {"env": [{"name": "A", "value": "2"}]}).program.environment
     assert (variables["KUBERNETES_SERVICE_HOST"], variables["KUBERNETES_SERVICE_PORT"]) == ("10.255.0.1", "443")
     assert (variables["A"], variables["HOSTNAME"]) == ("2", "web-0")
 
 
 def test_outer_mounts_come_before_those_in_them(tmp_path: Path) -> None:
     mounts = [{"name": "v", "mountPath": "/a/b/c", "readOnly": True}, {"name": "v", "mountPath": "/a/"}]
-    binds = launch(tmp_path, volumeMounts=mounts).binds
+    binds = launch(tmp_path, {"volumeMounts": mounts}).binds
     targets = [bind.target for bind in binds]
     assert targets.index("/a") < targets.index("/a/b/c")
     assert Bind("/opt/app", "/usr/local/bin/app", True) in binds

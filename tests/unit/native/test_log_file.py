@@ -31,7 +31,7 @@ def test_a_last_line_without_end_is_stored_when_the_container_ends(tmp_path: Pat
     log = ContainerLog(tmp_path / "0.log")
     log.write(b"last")
     log.close()
-    assert shown(log, LogOptions()) == "last\n"
+    assert shown(log, LogOptions()) == "last"
 
 
 def test_tail_limit_and_time_stamps_are_those_asked_for(tmp_path: Path) -> None:

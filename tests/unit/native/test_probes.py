@@ -20,6 +20,7 @@ class Answers(BaseHTTPRequestHandler):
     """Answers with the status in the path, if the request has the header that is asked for."""
 
     def do_GET(self) -> None:  # noqa: N802
+        """Answer."""
         self.send_response(int(self.path[1:]) if self.headers.get("X-Probe") == "yes" else 500)
         self.end_headers()
 

@@ -12,9 +12,11 @@ class Sink:
     """A connection that keeps what is sent."""
 
     def __init__(self) -> None:
+        """Begin with nothing."""
         self.sent = b""
 
     def sendall(self, data: bytes, /) -> None:
+        """Keep it."""
         self.sent += data
 
 

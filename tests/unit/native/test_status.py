@@ -9,7 +9,7 @@ SPEC = pod_spec(
     initContainers=[container(name="setup"), container(name="proxy", restartPolicy="Always")], containers=[container()]
 )
 SETUP, PROXY, MAIN = SPEC.all_containers
-STATES = {
+STATES: dict[str, Waiting | Running | Terminated] = {
     "waiting": Waiting("PodInitializing"), "running": Running("t"),
     "done": Terminated(0, 0, "Completed", "", "t", "t"), "failed": Terminated(1, 0, "Error", "", "t", "t"),
 }  # fmt: skip

@@ -32,7 +32,8 @@ def test_files_have_their_mode_and_are_readable_for_the_pods_group(tmp_path: Pat
 
 def test_items_choose_keys_paths_and_modes() -> None:
     spec = pod_spec(volumes=[{"name": "v", "configMap": {
-        "name": "settings", "defaultMode": 0o600, "items": [{"key": "a", "path": "x/y", "mode": 0o400}, {"key": "b", "path": "z"}],
+        "name": "settings", "defaultMode": 0o600,
+        "items": [{"key": "a", "path": "x/y", "mode": 0o400}, {"key": "b", "path": "z"}],
     }}])  # fmt: skip
     files = content_files(spec.volumes[0].sources[0], {"a": b"1", "b": b"2", "c": b"3"})
     assert files == {"x/y": VolumeFile(b"1", 0o400), "z": VolumeFile(b"2", 0o600)}

@@ -6,11 +6,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class FieldError(TypeError):
+class ApiObjectError(TypeError):
     """A field that is not of the type that this code takes it for; the text says which."""
 
 
-class Fields:
+class ApiObject:
     """A JSON object. A field that is left out, or null, reads as its default."""
 
     def __init__(self, values: Mapping[str, object], path: str = "") -> None:
@@ -47,17 +47,17 @@ class Fields:
         value = self.values.get(name)
         return "" if value is None else str(value)
 
-    def child(self, name: str) -> "Fields":
+    def child(self, name: str) -> "ApiObject":
         """Return an object; an empty one if it is left out."""
         value = self.values.get(name)
         if not isinstance(value, (dict, type(None))):
-            raise FieldError(f"{self.where(name)} is no object")
-        return Fields(value or {}, self.where(name))
+            raise ApiObjectError(f"{self.where(name)} is no object")
+        return ApiObject(value or {}, self.where(name))
 
-    def children(self, name: str) -> tuple["Fields", ...]:
+    def children(self, name: str) -> tuple["ApiObject", ...]:
         """Return a list of objects."""
         return tuple(
-            Fields({"item": item}, self.path)._item(f"{self.where(name)}[{index}]")
+            ApiObject({"item": item}, self.path)._item(f"{self.where(name)}[{index}]")
             for index, item in enumerate(self._list(name))
         )
 
@@ -69,8 +69,8 @@ class Fields:
         """Return an object whose values are strings, or numbers that are read as strings."""
         return {key: str(value) for key, value in self.child(name).values.items()}
 
-    def _item(self, path: str) -> "Fields":
-        return Fields(self.child("item").values, path)
+    def _item(self, path: str) -> "ApiObject":
+        return ApiObject(self.child("item").values, path)
 
     def _list(self, name: str) -> list[object]:
         return self._typed(name, list, [])
@@ -80,5 +80,5 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, kind):
-            raise FieldError(f"{self.where(name)} is no {kind.__name__}")
+            raise ApiObjectError(f"{self.where(name)} is no {kind.__name__}")
         return value
