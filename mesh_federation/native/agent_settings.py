@@ -18,7 +18,7 @@ class AgentSettings:
         authority: path of the certificate with which the API server is checked.
         certificate: path of the agent's client certificate.
         key: path of its key.
-        kubelet_port: port of the node at which kwok serves the kubelet's API (logs, exec, port-forward).
+        kubelet_port: port of the node at which the agent serves the kubelet's API (logs, exec, port-forward).
         dns: address of the cluster's DNS server.
         images: path of a document with the `ImageTable`.
         folder: for everything that the agent writes.

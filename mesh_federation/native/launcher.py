@@ -1,9 +1,9 @@
 """Starts one container, or one more program in it: run as `python3 -m mesh_federation.native.launcher`.
 
 The agent starts this process in the pod's namespaces of network, names and IPC, and in one of processes. It reads a
-`ContainerLaunch` or an `ContainerEntry`, makes or enters the container's mounts, gives up what the container may not do, and becomes the
-container's program. A failure before that is written to a file descriptor. Nothing may be imported late: the container
-has other files.
+`ContainerLaunch` or a `ContainerEntry`, makes or enters the container's mounts, gives up what the container may not do,
+and becomes the container's program. A failure before that is written to a file descriptor. Nothing may be imported
+late: the container has other files.
 """
 
 import fcntl
