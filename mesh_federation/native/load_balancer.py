@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from mesh_federation.native import network
 from mesh_federation.native.api_client import ApiClient, ApiError, Listing
-from mesh_federation.native.fields import Fields
+from mesh_federation.native.api_object import ApiObject
 
 REQUESTED = "metallb.universe.tf/loadBalancerIPs"
 """Annotation of a Service with the address that it asks for."""
@@ -41,7 +41,7 @@ class LoadBalancer:
             else:
                 self._see(news.item)
 
-    def _see(self, service: Fields) -> None:
+    def _see(self, service: ApiObject) -> None:
         """Give a Service its address, or take it back."""
         uid, spec = _uid(service), service.child("spec")
         if spec.text("type") != "LoadBalancer" or spec.text("loadBalancerClass"):
@@ -55,7 +55,7 @@ class LoadBalancer:
         if address != _assigned(service):
             self._assign(service, address)
 
-    def _address(self, service: Fields) -> str:
+    def _address(self, service: ApiObject) -> str:
         """Choose the address of a Service: the one that it asks for, has, or the first free one; empty for none."""
         asked = service.child("metadata").mapping("annotations").get(REQUESTED, "")
         wanted = asked or service.child("spec").text("loadBalancerIP") or _assigned(service)
@@ -68,7 +68,7 @@ class LoadBalancer:
             is_ours = False
         return wanted if is_ours and wanted not in taken else ""
 
-    def _assign(self, service: Fields, address: str) -> None:
+    def _assign(self, service: ApiObject, address: str) -> None:
         metadata = service.child("metadata")
         path = f"/api/v1/namespaces/{metadata.text('namespace')}/services/{metadata.text('name')}/status"
         ingress = [{"ip": address, "ipMode": "VIP"}] if address else []
@@ -83,10 +83,10 @@ class LoadBalancer:
                 network.release(address)
 
 
-def _assigned(service: Fields) -> str:
+def _assigned(service: ApiObject) -> str:
     ingress = service.child("status").child("loadBalancer").children("ingress")
     return ingress[0].text("ip") if ingress else ""
 
 
-def _uid(service: Fields) -> str:
+def _uid(service: ApiObject) -> str:
     return service.child("metadata").text("uid")
