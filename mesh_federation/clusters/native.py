@@ -260,8 +260,6 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
                 "kubelet-client-certificate": f"{settings.pki}/admin.crt",
                 "kubelet-client-key": f"{settings.pki}/admin.key",
                 "kubelet-preferred-address-types": "InternalIP",
-                "kubelet-client-certificate": str(settings.pki / "admin.crt"),  # the agent answers nobody else
-                "kubelet-client-key": str(settings.pki / "admin.key"),
             },
             "kwok-controller": {
                 "manage-all-nodes": "false",
