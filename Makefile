@@ -1,5 +1,5 @@
 # Thin names for ./mesh and the checks. `make help` lists them.
-STACK ?= embedded
+STACK ?=
 LAB ?= east-west
 OVERLAY ?=
 ROUNDS ?= 5
@@ -16,8 +16,8 @@ export MESH_REQUIREMENTS = requirements.txt
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## Bring up the federation of STACK (default: embedded), with the overlay file OVERLAY if one is given
-	@./mesh up --yes --stack="$$STACK" $(laid)
+up: ## Bring up the federation of STACK (default: embedded, or simulated where pods cannot run), with the overlay file OVERLAY if one is given
+	@./mesh up --yes --call --stack="$$STACK" $(laid)
 
 down: ## Remove everything that `make up` created for STACK
 	@./mesh down --yes --stack="$$STACK"
@@ -26,8 +26,7 @@ preview: ## Show every object that STACK would change; needs no cluster and no n
 	@./mesh preview --stack="$$STACK" $(laid)
 
 lab: ## Two kind clusters, two meshes, and a real request between them; needs Docker
-	@./mesh up --yes --stack="$$LAB" $(laid)
-	@./mesh call --stack="$$LAB" $(laid)
+	@./mesh up --yes --call --stack="$$LAB" $(laid)
 
 lab-down: ## Remove everything that `make lab` created
 	@./mesh down --yes --stack="$$LAB"
@@ -48,7 +47,7 @@ install: ## Install the toolchain
 	@./mesh install
 
 tools: # The toolchain of the tests, and of previews of kind stacks
-	@./mesh install kwok kind
+	@./mesh install kwok native kind
 
 dev: export MESH_REQUIREMENTS = requirements-dev.txt
 dev:

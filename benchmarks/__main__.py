@@ -23,7 +23,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often product and script take turns.")] = 3,
-    stack: Annotated[str, typer.Option(help="Stack file with simulated clusters and a common root.")] = "embedded",
+    stack: Annotated[str, typer.Option(help="Stack file with simulated clusters and a common root.")] = "simulated",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure a bring-up beside a sequential script that makes the same. Nothing is asserted but the sameness."""

@@ -23,7 +23,7 @@ from mesh_federation.toolchain.install import Toolchain
 from tests.events import Event, read
 
 PROJECT = Path(__file__).resolve().parents[1]
-STACK = "embedded"
+STACK = "simulated"
 FEDERATION = "mesh-federation:federation"
 DEADLINE_SECONDS = 900
 """Bounds a run that hangs; on simulated clusters none takes a tenth of it."""

@@ -40,11 +40,14 @@ def start(
 
 
 @app.command()
-def up(stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False) -> None:
+def up(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False,
+    call: Annotated[bool, typer.Option("--call", help="Then send real requests, admitted and refused ones.")] = False,
+) -> None:  # fmt: skip
     """Bring the federation up, or update it to what the stack file declares."""
     from mesh_federation.cli.up import up
 
-    up(stack, overlay, refresh, yes)
+    up(stack, overlay, refresh, yes, call)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import re
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,9 @@ import typer
 from mesh_federation.cli.errors import Refused
 from mesh_federation.stack.problem import Problem
 
-DEFAULT_STACK = "embedded"
+DEFAULT_STACK = ""
+"""No stack is named: default_stack.py chooses one."""
+WHICH_DEFAULT = "embedded, or simulated where pods cannot run"
 STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """Source: Pulumi's rule for names of stacks."""
 
@@ -33,7 +36,14 @@ class ProblemFormat(StrEnum):
 
 
 def _stack_name(name: str) -> str:
-    """Refuse a name that the engine refuses, before it becomes part of a path or of a message."""
+    """Choose the default stack if none is named; refuse a name that the engine refuses, before it is part of a path."""
+    if name == DEFAULT_STACK:
+        from mesh_federation.cli.default_stack import choose
+        from mesh_federation.cli.surroundings import CURRENT
+
+        choice = choose(CURRENT.get().workspace())
+        print(choice.notice, file=sys.stderr)
+        return choice.stack
     if not STACK_NAME.fullmatch(name):
         from mesh_federation.stack.text import excerpt
 
@@ -43,7 +53,12 @@ def _stack_name(name: str) -> str:
     return name
 
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="Stack file: Pulumi.<stack>.yaml.", callback=_stack_name)]
+Stack = Annotated[
+    str,
+    typer.Option(
+        "--stack", "-s", help="Stack file: Pulumi.<stack>.yaml.", callback=_stack_name, show_default=WHICH_DEFAULT
+    ),
+]
 Overlay = Annotated[
     Path | None,
     typer.Option("--overlay", "-o", help="Merge this file over the stack file; MESH_OVERLAY does the same."),

@@ -7,13 +7,24 @@ import typer
 from rich.console import Console
 
 from mesh_federation.cli import stacks, summary
+from mesh_federation.cli.call import call
 from mesh_federation.cli.stacks import tell
+from mesh_federation.cli.verify import show_refusals
 from mesh_federation.engine import clusters, crds, exports, tokens
+from mesh_federation.plan.calls import calls
 from mesh_federation.toolchain.pins import Pins
 
 
-def up(stack: str, overlay: Path | None, refresh: bool, yes: bool) -> None:
-    """Bring a stack to what its stack file declares, and print its clusters."""
+def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool) -> None:
+    """Bring a stack to what its stack file declares, and print its clusters.
+
+    Args:
+        stack: its name.
+        overlay: file to merge over its stack file.
+        refresh: whether to compare the state with the clusters first.
+        yes: whether to go on without asking.
+        calling: whether to send requests then, if samples can.
+    """
     workspace, federation = stacks.declared(stack, overlay)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
     clusters.start_all(engine, tell)
@@ -27,7 +38,12 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool) -> None:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
     clusters.remove_orphans(engine, {cluster["name"] for cluster in running.values()}, tell)
-    summary.summarize(engine, running, Console())
+    console = Console()
+    summary.summarize(engine, running, console)
+    if calling and any(calls(federation)):
+        kubeconfigs = workspace.home / "kubeconfigs" / stack
+        status = call(federation, kubeconfigs, engine.environment, console)
+        raise typer.Exit(status or show_refusals(engine, federation, console))
 
 
 def preview(stack: str, overlay: Path | None, refresh: bool, diff: bool) -> int:

@@ -50,6 +50,10 @@ class UnknownChecks(Exception):
         self.known = known
 
 
+UNDECLARED = "refusals.undeclared"
+"""The check that sends requests from accounts that an export does not name."""
+
+
 @dataclass(frozen=True)
 class VerifyOptions:
     """Options of the command.
@@ -132,6 +136,21 @@ def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: 
             lines.print(text.line(each), soft_wrap=True)
         if changed:
             _write(made, federation, options.form, out)
+    return made.code
+
+
+def show_refusals(engine: Engine, federation: Federation, console: Console) -> int:
+    """Show that exports refuse callers that they do not name; returns 0 if all of them do, else 1.
+
+    Args:
+        engine: the engine of the stack.
+        federation: the declared federation.
+        console: for one line per export.
+    """
+    options = VerifyOptions((UNDECLARED,), ReportFormat.TEXT, False, False, timedelta())
+    made = _round(engine.stack, checks(engine, observed(engine, federation), options), None)
+    for each in made.results:
+        console.print(text.line(each), soft_wrap=True)
     return made.code
 
 

@@ -8,9 +8,9 @@ from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import Missing, Toolchain, survey
 from mesh_federation.toolchain.locate import shelf
-from tests.unit.components.conftest import embedded, record, theirs
+from tests.unit.components.conftest import record, simulated, theirs
 
-__all__ = ["embedded", "record", "theirs"]
+__all__ = ["simulated", "record", "theirs"]
 
 NEEDED = ("helm", "chart-base", "chart-istiod", "chart-gateway", "metallb", "gateway-api")
 """The pieces of the toolchain that the program uses at plan time."""

@@ -181,7 +181,7 @@ def test_mistakes_in_the_gateway_api_are_found(
     ],
 )
 def test_mistakes_are_found(record: Record, schemas: Schemas, path: tuple[str | int, ...], value: object) -> None:
-    [body] = [b for b in istio_objects(record(committed("embedded"))) if b["kind"] == "ServiceEntry"]
+    [body] = [b for b in istio_objects(record(committed("simulated"))) if b["kind"] == "ServiceEntry"]
     wrong: Any = copy.deepcopy(body)
     place = wrong
     for step in path[:-1]:

@@ -150,7 +150,7 @@ def test_a_third_cluster_touches_only_itself_and_its_links(running: Checkout) ->
     assert outside == set()
     touched = {name for names in operations.values() for name in names}
     # west accepts central's trust domain, and its policies name central's callers.
-    assert touched - {"mesh-federation-embedded"} == {
+    assert touched - {"mesh-federation-simulated"} == {
         "west:httpbin/export-httpbin-httpbin",
         "west:istio-system/foreign-callers",
         "west:istio-system/istio",
@@ -190,7 +190,7 @@ def test_a_hand_edited_object_shows_on_refresh_and_up_repairs_it(running: Checko
     done = running.kubectl("east", *edit, "--type=json", f"--patch={endpoints}")
     assert done.code == 0, done.text
     assert running.imported_addresses() == ["192.0.2.1"]
-    planned = [step for step in running.preview("embedded", "--refresh") if step["op"] not in ("same", "refresh")]
+    planned = [step for step in running.preview("simulated", "--refresh") if step["op"] not in ("same", "refresh")]
     assert [(step["op"], str(step["urn"]).rpartition("::")[2]) for step in planned] == [("update", ENTRY)]
     shown = running.pulumi("preview", "--refresh", "--diff")
     assert "192.0.2.1" in shown.stdout

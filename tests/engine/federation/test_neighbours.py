@@ -40,7 +40,7 @@ def test_a_second_checkout_runs_beside_the_first(fresh: Checkout, second: Checko
 
 
 def server(one: Checkout, cluster: str) -> str:
-    file = one.home / "kubeconfigs" / "embedded" / cluster
+    file = one.home / "kubeconfigs" / "simulated" / cluster
     return str(json.loads(file.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"])
 
 
@@ -151,7 +151,7 @@ KINDS = "namespaces,deployments,secrets,configmaps,serviceaccounts,services,clus
 
 def uids(one: Checkout, kubeconfig: Path) -> dict[str, str]:
     """Every object of the stack in a cluster, and what tells it from one that was made anew."""
-    select = ("--all-namespaces", "--selector=mesh-federation/stack=embedded", "--output=json")
+    select = ("--all-namespaces", "--selector=mesh-federation/stack=simulated", "--output=json")
     done = one.kubectl("", "get", KINDS, *select, kubeconfig=kubeconfig)
     assert done.code == 0, done.text
     items = json.loads(done.stdout)["items"]

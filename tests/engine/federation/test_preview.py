@@ -22,7 +22,7 @@ def isolated() -> tuple[str, ...]:
 
 
 STACKS = [
-    "embedded",
+    "simulated",
     "east-west",
     "separate-roots",
     "as-local",

@@ -18,7 +18,7 @@ def secrets(checkout: Checkout) -> dict[str, set[str]]:
         assert isinstance(data, dict)
         key = base64.b64decode(data["ca-key.pem"]).decode()
         found[f"{cluster} ca-key"] = {data["ca-key.pem"], key, *key.splitlines()[1:-1]}
-        kubeconfig = json.loads((checkout.home / "kubeconfigs" / "embedded" / cluster).read_text(encoding="utf-8"))
+        kubeconfig = json.loads((checkout.home / "kubeconfigs" / "simulated" / cluster).read_text(encoding="utf-8"))
         user = kubeconfig["users"][0]["user"]
         client = user["client-key-data"]
         lines = base64.b64decode(client).decode().splitlines()[1:-1]
@@ -67,12 +67,12 @@ def kept_by_the_engine(checkout: Checkout) -> list[Path]:
 def test_files_with_secrets_are_readable_by_their_owner_only(fresh: Checkout) -> None:
     fresh.up()
     assert fresh.home.stat().st_mode & 0o077 == 0
-    for file in (fresh.home / "passphrase", *(fresh.home / "kubeconfigs" / "embedded" / c for c in ("east", "west"))):
+    for file in (fresh.home / "passphrase", *(fresh.home / "kubeconfigs" / "simulated" / c for c in ("east", "west"))):
         assert file.stat().st_mode & 0o077 == 0, file
 
 
 def test_a_wrong_search_word_would_be_found(shared: Checkout) -> None:
     """Shows that the search above can fail: the kubeconfig files do hold what it looks for."""
     hidden = secrets(shared)
-    file = (shared.home / "kubeconfigs" / "embedded" / "west").read_text(encoding="utf-8")
+    file = (shared.home / "kubeconfigs" / "simulated" / "west").read_text(encoding="utf-8")
     assert any(form in file for form in hidden["west kubeconfig"])

@@ -30,7 +30,7 @@ def test_a_run_leaves_the_checkout_as_it_was_committed(running: Checkout) -> Non
 def test_the_table_at_the_end_names_kubeconfigs_that_work(running: Checkout) -> None:
     shown = "".join(running.up().stdout.split())
     for cluster in ("east", "west"):
-        assert f".mesh/kubeconfigs/embedded/{cluster}" in shown
+        assert f".mesh/kubeconfigs/simulated/{cluster}" in shown
         asked = running.kubectl(cluster, "config", "current-context")
         assert asked.stdout.strip() == cluster
 

@@ -66,7 +66,7 @@ def test_an_expired_kubeconfig_could_not_run_and_says_what_to_renew(running: Che
 def test_nothing_that_is_up_cannot_be_verified_and_says_how_to_bring_it_up(fresh: Checkout) -> None:
     done = fresh.mesh("verify")
     assert (done.code, done.stdout) == (2, "")
-    assert "embedded cannot be verified: it is not up\n  -> ./mesh up --stack embedded" in done.stderr
+    assert "simulated cannot be verified: it is not up\n  -> ./mesh up --stack simulated" in done.stderr
 
 
 def test_a_check_that_there_is_not_is_told_with_those_that_there_are(running: Checkout) -> None:

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.events import Event, Span, kubernetes_objects, phase_of, phases, read
 from benchmarks.follow import following
 
-FEDERATION = "urn:pulumi:embedded::mesh-federation::mesh-federation:index:Federation"
+FEDERATION = "urn:pulumi:simulated::mesh-federation::mesh-federation:index:Federation"
 
 
 def urn(chain: str, name: str = "east") -> str:
@@ -37,7 +37,7 @@ NAMESPACE = urn("kubernetes:core/v1:Namespace", "east:sleep")
         (FEDERATION + "::federation", None),
         (urn("mesh-federation:index:Cluster"), None),
         (urn("mesh-federation:index:Cluster$pulumi:providers:kubernetes"), None),
-        ("urn:pulumi:embedded::mesh-federation::pulumi:pulumi:Stack::mesh-federation-embedded", None),
+        ("urn:pulumi:simulated::mesh-federation::pulumi:pulumi:Stack::mesh-federation-simulated", None),
     ],
 )
 def test_a_resource_belongs_to_the_phase_of_the_component_that_it_is_in(resource: str, phase: str | None) -> None:

@@ -127,7 +127,7 @@ def test_stacks_that_the_script_does_not_build_are_refused() -> None:
     with pytest.raises(BenchError, match="common root"):
         walkthrough.suits(federation(trust={"model": "separate"}))
     with pytest.raises(BenchError, match="kind clusters"):
-        walkthrough.suits(loader.read(CHECKOUT / "Pulumi.embedded.yaml"))
+        walkthrough.suits(loader.read(CHECKOUT / "Pulumi.simulated.yaml"))
 
 
 def test_the_call_goes_through_the_exporters_gateway_under_istios_name_of_the_service() -> None:

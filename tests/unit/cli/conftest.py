@@ -18,7 +18,7 @@ from mesh_federation.toolchain.locate import Located
 from tests.unit.command_result import CommandResult
 
 STACK = "dev"
-SOUND = (Path(command.__file__).parents[2] / "Pulumi.embedded.yaml").read_text(encoding="utf-8")
+SOUND = (Path(command.__file__).parents[2] / "Pulumi.simulated.yaml").read_text(encoding="utf-8")
 DECLARED = "# by hand\nconfig:\n  mesh-federation:federation: {}\n"
 PULUMI = """#!/bin/sh
 # Records each call, then acts as the files beside it say: NAME.sh for the first word that is not an option.

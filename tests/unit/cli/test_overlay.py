@@ -117,7 +117,7 @@ def test_refresh_is_the_engines_and_only_when_asked_for(mesh: Mesh, answering: D
 
 
 @pytest.mark.parametrize(
-    "stack", ["embedded", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes"]
+    "stack", ["simulated", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes"]
 )
 def test_the_overlay_of_the_guide_suits_every_stack_file(stack: str, tmp_path: Path) -> None:
     [example] = re.findall(r"^```yaml\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE)

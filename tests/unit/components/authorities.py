@@ -109,7 +109,7 @@ def workload(spiffe: str, by: Issuer) -> x509.Certificate:
 
 @cache
 def provided() -> Tree:
-    """The embedded federation with authorities of the user's own; west's has one more link than east's."""
+    """The simulated federation with authorities of the user's own; west's has one more link than east's."""
     east_root, west_root = authority("East Corp Root"), authority("West Corp Root")
     east = authority("East Corp Mesh", east_root)
     policy = authority("West Corp Policy", west_root)

@@ -61,12 +61,12 @@ def record(tools: dict[str, str]) -> Record:
 
 
 @pytest.fixture(scope="session")
-def embedded(record: Record) -> Run:
-    """The committed embedded stack, brought up."""
-    return record(committed("embedded"), stack="embedded")
+def simulated(record: Record) -> Run:
+    """The committed simulated stack, brought up."""
+    return record(committed("simulated"), stack="simulated")
 
 
 @pytest.fixture(scope="session")
 def first_preview(record: Record) -> Run:
-    """The first preview of the committed embedded stack."""
-    return record(committed("embedded"), stack="embedded", preview=True)
+    """The first preview of the committed simulated stack."""
+    return record(committed("simulated"), stack="simulated", preview=True)

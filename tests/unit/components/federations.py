@@ -10,7 +10,7 @@ from tests.unit.components.recorder import ROOT
 
 Tree = dict[str, Any]
 
-STACKS = ("embedded", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes")
+STACKS = ("embedded", "simulated", "east-west", "separate-roots", "as-local", "gateway-api", "egress", "three-meshes")
 """The committed stack files."""
 
 
@@ -27,13 +27,13 @@ def name_of(declared: Mapping[str, str]) -> str:
 
 
 def with_trust(model: str) -> Tree:
-    """Return the embedded federation in another trust model."""
-    return {**committed("embedded"), "trust": {"model": model}}
+    """Return the simulated federation in another trust model."""
+    return {**committed("simulated"), "trust": {"model": model}}
 
 
 def three_clusters() -> Tree:
     """Two clusters export httpbin to the third, which imports both with failover and a connection pool."""
-    tree = copy.deepcopy(committed("embedded"))
+    tree = copy.deepcopy(committed("simulated"))
     tree["clusters"]["north"] = {
         "provisioner": "kwok",
         "podSubnet": "10.50.0.0/16",
@@ -50,16 +50,16 @@ def three_clusters() -> Tree:
 
 
 def as_local(**given: object) -> Tree:
-    """The embedded federation, with pods of httpbin in east too, which those in west join."""
-    tree = copy.deepcopy(committed("embedded"))
+    """The simulated federation, with pods of httpbin in east too, which those in west join."""
+    tree = copy.deepcopy(committed("simulated"))
     tree["imports"] = [{**link, "as": "local", **given} for link in tree["imports"]]
     tree["workloads"].append({"cluster": "east", "sample": "httpbin"})
     return tree
 
 
 def on_k3d(**of_west: object) -> Tree:
-    """The embedded federation on k3d clusters, which k3s's own load balancer serves."""
-    tree = copy.deepcopy(committed("embedded"))
+    """The simulated federation on k3d clusters, which k3s's own load balancer serves."""
+    tree = copy.deepcopy(committed("simulated"))
     for cluster in tree["clusters"].values():
         cluster |= {"provisioner": "k3d", "nodes": 2}
     tree["clusters"]["west"] |= of_west
@@ -67,8 +67,8 @@ def on_k3d(**of_west: object) -> Tree:
 
 
 def as_global(**given: object) -> Tree:
-    """The embedded federation, whose httpbin east calls by its global host; no pods of it in east."""
-    tree = copy.deepcopy(committed("embedded"))
+    """The simulated federation, whose httpbin east calls by its global host; no pods of it in east."""
+    tree = copy.deepcopy(committed("simulated"))
     tree["imports"] = [{**link, "as": "global", **given} for link in tree["imports"]]
     for export in tree["exports"]:
         export["ports"] = [{**port, "targetPort": 8080} for port in export["ports"]]
@@ -76,8 +76,8 @@ def as_global(**given: object) -> Tree:
 
 
 def not_ours() -> Tree:
-    """The embedded federation on clusters that exist already."""
-    tree = copy.deepcopy(committed("embedded"))
+    """The simulated federation on clusters that exist already."""
+    tree = copy.deepcopy(committed("simulated"))
     for name, cluster in tree["clusters"].items():
         cluster |= {"provisioner": "existing", "kubeconfig": f"$KUBECONFIGS/{name}"}
     return tree

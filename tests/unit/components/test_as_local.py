@@ -84,7 +84,7 @@ def test_entries_belong_to_the_import_and_go_away_with_the_cluster(record: Recor
 
 
 def test_the_component_keeps_its_name_in_either_mode(record: Record) -> None:
-    remote = {each.urn for each in record(committed("embedded")).registered if each.kind == "Import"}
+    remote = {each.urn for each in record(committed("simulated")).registered if each.kind == "Import"}
     assert remote == {each.urn for each in record(as_local()).registered if each.kind == "Import"}
 
 

@@ -137,7 +137,7 @@ def test_a_service_with_pods_here_too_confines_its_remote_callers_alone(record: 
 
 
 def test_simulated_gateways_have_no_envoy_to_ask(record: Record) -> None:
-    run = record(through_egress(committed("embedded")))
+    run = record(through_egress(committed("simulated")))
     assert not [each.name for each in run.registered if each.type.endswith("local:Command") and "exit" in each.name]
     [route] = named(run, "east:istio-system/egress-httpbin-httpbin-own-west")[1:]
     assert route.urn in run.before(run.one(*ENTRY))
@@ -154,9 +154,9 @@ def test_on_clusters_that_are_not_ours_the_address_is_that_of_the_running_servic
     assert rule["to"][1]["ipBlock"]["except"] == [f"{CLOUD_ADDRESS}/32"]
 
 
-def test_without_such_an_import_there_is_no_egress(embedded: Run) -> None:
+def test_without_such_an_import_there_is_no_egress(simulated: Run) -> None:
     for word in ("egress", "exit", "confinement"):
-        assert not named(embedded, word)
+        assert not named(simulated, word)
 
 
 def test_own_values_reach_the_egress_gateway_alone(record: Record) -> None:

@@ -8,8 +8,8 @@ POLICY, GATEWAY = "west:httpbin/export-httpbin-httpbin", "west:istio-system/expo
 
 
 def without_samples() -> Tree:
-    """The embedded federation, whose httpbin is not the stack's."""
-    tree = committed("embedded")
+    """The simulated federation, whose httpbin is not the stack's."""
+    tree = committed("simulated")
     tree["workloads"] = []
     tree["exports"][0]["ports"][0]["targetPort"] = 8080
     return tree
@@ -36,14 +36,15 @@ def test_an_export_is_compared_with_its_service_before_its_policy_and_its_gatewa
     assert run.one("kubernetes", "west").urn in compared.dependencies_of("triggers"), "a new cluster is compared anew"
 
 
-def test_what_this_stack_runs_itself_is_known_and_not_asked_for(embedded: Run) -> None:
-    assert not [each.name for each in embedded.registered if each.name.endswith("-compared")]
+def test_what_this_stack_runs_itself_is_known_and_not_asked_for(simulated: Run) -> None:
+    assert not [each.name for each in simulated.registered if each.name.endswith("-compared")]
 
 
-def test_no_gateway_is_there_before_foreign_callers_are_refused(embedded: Run) -> None:
+def test_no_gateway_is_there_before_foreign_callers_are_refused(simulated: Run) -> None:
     for name in ("east", "west"):
-        refused = embedded.one("AuthorizationPolicy", f"{name}:istio-system/foreign-callers")
-        assert refused.urn in embedded.before(embedded.one("Deployment", f"{name}:istio-system/istio-eastwestgateway"))
-    assert embedded.one("AuthorizationPolicy", "west:istio-system/foreign-callers").urn in embedded.before(
-        embedded.at(offered(embedded))
+        refused = simulated.one("AuthorizationPolicy", f"{name}:istio-system/foreign-callers")
+        gateway = simulated.one("Deployment", f"{name}:istio-system/istio-eastwestgateway")
+        assert refused.urn in simulated.before(gateway)
+    assert simulated.one("AuthorizationPolicy", "west:istio-system/foreign-callers").urn in simulated.before(
+        simulated.at(offered(simulated))
     )

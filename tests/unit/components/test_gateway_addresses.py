@@ -63,7 +63,7 @@ def test_an_address_that_must_be_read_is_waited_for_by_a_command_that_can_say_wh
 
 
 def test_where_the_load_balancer_is_ours_the_service_must_get_what_it_asks_for(record: Record) -> None:
-    for stack in ("embedded", "east-west"):
+    for stack in ("simulated", "east-west"):
         run = record(committed(stack), stack=stack)
         assert "pulumi.com/waitFor" in annotations(run)
         assert waits(run) == []
@@ -147,7 +147,7 @@ def test_an_egress_gateway_is_called_inside_its_cluster_whatever_its_service_is(
 
 
 def test_node_ports_are_opened_only_where_a_load_balancer_may_need_them(record: Record) -> None:
-    for stack in ("embedded", "east-west"):
+    for stack in ("simulated", "east-west"):
         run = record(committed(stack), stack=stack)
         assert spec(run, *SERVICE)["allocateLoadBalancerNodePorts"] is False
     assert "allocateLoadBalancerNodePorts" not in spec(record(not_ours()), *SERVICE)
@@ -157,4 +157,4 @@ def test_values_that_a_chart_refuses_are_told_by_their_key_in_the_stack_file(rec
     """Those that a rule knows are refused before (tests/unit/stack/corpus)."""
     wrong: Tree = {"gatewayValues": {"podAnnotations": "text"}}
     with pytest.raises(pulumi.RunError, match=r"-> look at istio.gatewayValues in the stack file"):
-        record({**committed("embedded"), "istio": wrong}, preview=True)
+        record({**committed("simulated"), "istio": wrong}, preview=True)

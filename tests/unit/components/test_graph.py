@@ -102,25 +102,25 @@ def test_meshes_carry_the_names_of_their_own_cluster(record: Record, tree: Tree)
         assert {"name": "CLUSTER_ID", "value": name} in environment["containers"][0]["env"]
 
 
-def test_a_cluster_is_identified_by_its_creation(embedded: Run) -> None:
+def test_a_cluster_is_identified_by_its_creation(simulated: Run) -> None:
     for name in ("east", "west"):
-        create = embedded.one("Command", f"{name}-create")
-        provider = embedded.one("kubernetes", name)
+        create = simulated.one("Command", f"{name}-create")
+        provider = simulated.one("kubernetes", name)
         assert provider.dependencies_of("clusterIdentifier") == {create.urn}
         assert provider.body["clusterIdentifier"] == f"id-of-{name}-create"
 
 
-def test_a_kubeconfig_is_read_again_for_each_new_cluster(embedded: Run) -> None:
+def test_a_kubeconfig_is_read_again_for_each_new_cluster(simulated: Run) -> None:
     for name in ("east", "west"):
-        create = embedded.one("Command", f"{name}-create")
-        read = embedded.one("Command", f"{name}-kubeconfig")
+        create = simulated.one("Command", f"{name}-create")
+        read = simulated.one("Command", f"{name}-kubeconfig")
         assert read.body["triggers"] == [f"id-of-{name}-create"]
         assert create.urn in read.dependencies_of("triggers"), "depends_on alone makes no new kubeconfig"
-        assert read.urn in embedded.one("kubernetes", name).dependencies_of("kubeconfig")
+        assert read.urn in simulated.one("kubernetes", name).dependencies_of("kubeconfig")
 
 
 def test_a_cluster_is_made_anew_for_each_generation_and_under_another_name(record: Record) -> None:
-    tree = committed("embedded")
+    tree = committed("simulated")
     before = record(tree).one("Command", "east-create")
     tree["clusters"]["east"]["podSubnet"] = "10.20.0.0/16"
     after = record(tree).one("Command", "east-create")
@@ -128,8 +128,8 @@ def test_a_cluster_is_made_anew_for_each_generation_and_under_another_name(recor
     assert before.settings["name"] != after.settings["name"]
 
 
-def test_replacements_are_made_before_what_they_replace_is_deleted(embedded: Run) -> None:
-    assert not [each.name for each in embedded.registered if each.request.deleteBeforeReplace]
+def test_replacements_are_made_before_what_they_replace_is_deleted(simulated: Run) -> None:
+    assert not [each.name for each in simulated.registered if each.request.deleteBeforeReplace]
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -343,9 +343,9 @@ def test_components_have_the_published_types_and_register_their_outputs(record: 
     assert {each.urn for each in components} <= set(run.outputs)
 
 
-def test_components_say_what_others_need_of_them(embedded: Run) -> None:
+def test_components_say_what_others_need_of_them(simulated: Run) -> None:
     def outputs(kind: str, name: str) -> set[str]:
-        return set(embedded.outputs[embedded.one(kind, name).urn])
+        return set(simulated.outputs[simulated.one(kind, name).urn])
 
     assert outputs("Federation", "federation") == {"clusters", "trust"}
     assert outputs("Cluster", "east") == {"provider"}
@@ -355,32 +355,32 @@ def test_components_say_what_others_need_of_them(embedded: Run) -> None:
     assert outputs("Import", "east-import-httpbin-httpbin") == {"host"}
 
 
-def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(embedded: Run) -> None:
-    assert set(embedded.exports) == {"clusters", "trust"}
-    east = dict(embedded.exports["clusters"]["east"])
+def test_the_stack_exports_what_a_person_needs_to_use_each_cluster(simulated: Run) -> None:
+    assert set(simulated.exports) == {"clusters", "trust"}
+    east = dict(simulated.exports["clusters"]["east"])
     assert east.pop("name").startswith("east-")
     assert len(east.pop("gateway")) == 1
     assert east == {
         "provisioner": "kwok",
         "context": "east",
-        "kubeconfig": "kubeconfigs/embedded/east",
+        "kubeconfig": "kubeconfigs/simulated/east",
         "network": "east-network",
         "trustDomain": "east.local",
     }
 
 
-def test_the_stack_exports_by_which_fingerprints_its_trust_is_known(embedded: Run) -> None:
-    east, west = (embedded.exports["trust"][cluster] for cluster in ("east", "west"))
+def test_the_stack_exports_by_which_fingerprints_its_trust_is_known(simulated: Run) -> None:
+    east, west = (simulated.exports["trust"][cluster] for cluster in ("east", "west"))
     assert east["trusted"] == west["trusted"] == [east["root"]] == [west["root"]]
     assert len({east["authority"], west["authority"], east["root"]}) == 3
 
 
-def test_importers_call_the_address_that_the_exporters_gateway_asks_for(embedded: Run) -> None:
-    service = embedded.one("Service", "west:istio-system/istio-eastwestgateway").body
+def test_importers_call_the_address_that_the_exporters_gateway_asks_for(simulated: Run) -> None:
+    service = simulated.one("Service", "west:istio-system/istio-eastwestgateway").body
     asked = service["metadata"]["annotations"]["metallb.universe.tf/loadBalancerIPs"]
-    entry = embedded.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin").body
+    entry = simulated.one("ServiceEntry", "east:istio-system/import-httpbin-httpbin").body
     assert [endpoint["address"] for endpoint in entry["spec"]["endpoints"]] == [asked]
-    assert embedded.exports["clusters"]["west"]["gateway"] == [asked]
+    assert simulated.exports["clusters"]["west"]["gateway"] == [asked]
 
 
 def test_addresses_of_clusters_that_are_not_ours_come_from_their_load_balancers(record: Record) -> None:
@@ -419,7 +419,7 @@ def test_another_trust_model_makes_no_new_cluster(record: Record) -> None:
 
 
 def test_a_third_cluster_changes_only_itself_and_its_links(record: Record) -> None:
-    two, three = record(committed("embedded")), record(three_clusters())
+    two, three = record(committed("simulated")), record(three_clusters())
     # Keys are made anew in every run, and pods carry their hash.
     lasting = [each for each in two.objects if each.kind not in ("Secret", "Deployment")]
     changed = {each.name for each in lasting if each.body != three.one(each.kind, each.name).body}

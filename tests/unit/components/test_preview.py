@@ -156,7 +156,7 @@ def test_of_an_authority_only_keys_and_what_is_signed_with_them_is_unknown(first
 @pytest.mark.parametrize(
     "tree",
     [
-        pytest.param(committed("embedded"), id="embedded"),
+        pytest.param(committed("simulated"), id="simulated"),
         pytest.param(committed("east-west"), id="east-west"),
         pytest.param(committed("gateway-api"), id="gateway-api"),
         pytest.param(with_trust("separate"), id="separate"),
@@ -171,27 +171,27 @@ def test_a_preview_lists_what_the_update_then_makes(record: Record, tree: Tree) 
     assert len(preview.registered) == len(update.registered)
 
 
-def test_what_a_preview_shows_is_what_the_update_makes(first_preview: Run, embedded: Run) -> None:
+def test_what_a_preview_shows_is_what_the_update_makes(first_preview: Run, simulated: Run) -> None:
     apart = {each.kind for each in first_preview.objects if each.unknown_paths()}
     assert apart == {"Secret", "Deployment"}  # cacerts, and the pods that restart with it
     for each in first_preview.objects:
         if not each.unknown_paths():
-            assert each.body == embedded.one(each.kind, each.name).body
+            assert each.body == simulated.one(each.kind, each.name).body
 
 
-def test_the_update_knows_everything(embedded: Run) -> None:
-    assert unknown(embedded) == set()
+def test_the_update_knows_everything(simulated: Run) -> None:
+    assert unknown(simulated) == set()
 
 
-def test_exports_are_known_at_preview(first_preview: Run, embedded: Run) -> None:
-    assert first_preview.exports["clusters"] == embedded.exports["clusters"]
+def test_exports_are_known_at_preview(first_preview: Run, simulated: Run) -> None:
+    assert first_preview.exports["clusters"] == simulated.exports["clusters"]
 
 
 def test_two_runs_of_one_stack_ask_for_the_same(record: Record) -> None:
     """Nothing random in a plan, or every preview would show changes; keys aside, which a preview does not know."""
-    tree = committed("embedded")
-    one = record(tree, stack="embedded", preview=True)
+    tree = committed("simulated")
+    one = record(tree, stack="simulated", preview=True)
     reordered = {key: tree[key] for key in reversed(tree)}
     reordered["clusters"] = {name: tree["clusters"][name] for name in reversed(tree["clusters"])}
-    other = record(reordered, stack="embedded", preview=True)
+    other = record(reordered, stack="simulated", preview=True)
     assert {(e.type, e.name): e.body for e in one.registered} == {(e.type, e.name): e.body for e in other.registered}

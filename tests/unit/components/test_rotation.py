@@ -42,7 +42,7 @@ def test_without_a_rotation_no_cluster_waits_for_another(record: Record) -> None
 
 
 def test_simulated_clusters_have_no_proxies_to_ask(record: Record) -> None:
-    tree = {**committed("embedded"), "trust": {"rotation": {"phase": "add", "root": "r2"}}}
+    tree = {**committed("simulated"), "trust": {"rotation": {"phase": "add", "root": "r2"}}}
     assert not [each for each in record(tree).registered if each.name.endswith("-trusting")]
 
 

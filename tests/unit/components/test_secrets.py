@@ -33,7 +33,7 @@ def _decoded(text: str) -> str:
 
 
 FEDERATIONS = [
-    pytest.param(committed("embedded"), id="common"),
+    pytest.param(committed("simulated"), id="common"),
     pytest.param(with_trust("separate"), id="separate"),
     pytest.param(provided(), id="provided"),
     pytest.param(not_ours(), id="not-ours"),
@@ -70,31 +70,31 @@ def test_signing_material_is_secret_as_a_whole(record: Record, tree: Tree, previ
         assert all(secret(value) or preview for value in data.values())
 
 
-def test_kubeconfigs_are_secret_wherever_they_go(embedded: Run) -> None:
+def test_kubeconfigs_are_secret_wherever_they_go(simulated: Run) -> None:
     for name in ("east", "west"):
-        read = embedded.one("Command", f"{name}-kubeconfig")
+        read = simulated.one("Command", f"{name}-kubeconfig")
         assert {"stdout", "stderr"} <= set(read.request.additionalSecretOutputs)
-        assert secret(embedded.one("kubernetes", name).inputs["kubeconfig"])
-        assert secret(embedded.one("Command", f"{name}-crds").inputs["stdin"])
-        cluster = embedded.one("Cluster", name)
+        assert secret(simulated.one("kubernetes", name).inputs["kubeconfig"])
+        assert secret(simulated.one("Command", f"{name}-crds").inputs["stdin"])
+        cluster = simulated.one("Cluster", name)
         # The SDK writes a component's outputs to its debug log, and so to event logs.
-        assert "kubeconfig" not in embedded.outputs[cluster.urn]
+        assert "kubeconfig" not in simulated.outputs[cluster.urn]
 
 
-def test_the_command_that_frees_a_host_gets_its_kubeconfig_as_a_secret(embedded: Run) -> None:
-    assert secret(embedded.one("Command", "east-import-httpbin-httpbin-host").inputs["stdin"])
+def test_the_command_that_frees_a_host_gets_its_kubeconfig_as_a_secret(simulated: Run) -> None:
+    assert secret(simulated.one("Command", "east-import-httpbin-httpbin-host").inputs["stdin"])
 
 
-def test_commands_that_handle_kubeconfigs_log_no_standard_output(embedded: Run) -> None:
+def test_commands_that_handle_kubeconfigs_log_no_standard_output(simulated: Run) -> None:
     def logging(command: Registered) -> object:
         return command.body["logging"]
 
     for name in ("east", "west"):
-        assert logging(embedded.one("Command", f"{name}-kubeconfig")) == "none"
-        assert logging(embedded.one("Command", f"{name}-crds")) == "stderr"
+        assert logging(simulated.one("Command", f"{name}-kubeconfig")) == "none"
+        assert logging(simulated.one("Command", f"{name}-crds")) == "stderr"
 
 
-@pytest.mark.parametrize("stack", ["embedded", "multi-primary", "egress"])
+@pytest.mark.parametrize("stack", ["simulated", "multi-primary", "egress"])
 def test_what_a_command_prints_is_secret_where_an_input_is(record: Record, stack: str) -> None:
     """The plugin keeps it in plain text else, and nobody can say what a program prints of what it was given."""
     commands = [each for each in record(committed(stack)).registered if each.type == "command:local:Command"]
@@ -106,6 +106,6 @@ def test_what_a_command_prints_is_secret_where_an_input_is(record: Record, stack
     assert plain == set()
 
 
-def test_stack_exports_hold_no_secret(embedded: Run) -> None:
-    assert KEY not in str(embedded.exports)
-    assert "token-of-" not in str(embedded.exports)
+def test_stack_exports_hold_no_secret(simulated: Run) -> None:
+    assert KEY not in str(simulated.exports)
+    assert "token-of-" not in str(simulated.exports)

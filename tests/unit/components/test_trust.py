@@ -64,7 +64,7 @@ def larger_keys() -> Tree:
 
 
 MODELS: dict[str, Tree] = {
-    "common": committed("embedded"),
+    "common": committed("simulated"),
     "separate": committed("separate-roots"),
     "provided": provided(),
     "three": three_clusters(),
@@ -198,7 +198,7 @@ def test_no_authority_is_limited_to_an_extended_use(record: Record, tree: Tree) 
 
 
 def test_lifetimes_are_the_declared_ones(record: Record) -> None:
-    tree = committed("embedded")
+    tree = committed("simulated")
     tree["trust"] |= {"rootDays": 100, "intermediateDays": 50}
     own = cacerts(record(tree), "east")
     lifetimes = [(link.not_valid_after_utc - link.not_valid_before_utc).days for link in own.links]

@@ -30,7 +30,7 @@ def test_every_edge_joins_two_nodes_and_no_two_nodes_have_one_id(name: str) -> N
 
 
 def test_a_call_passes_the_gateway_of_the_cluster_that_exports() -> None:
-    shown = drawing(drawn("embedded"))
+    shown = drawing(drawn("simulated"))
     assert ways(shown, start(shown, NodeKind.REMOTE)) == [["import as remote", "east-west gateway", "export"]]
 
 
@@ -55,13 +55,13 @@ def test_clusters_of_one_network_are_drawn_together_and_others_alone() -> None:
         ("network flat", 2)
     ]
     assert ways(shown, start(shown, NodeKind.DISCOVERY)) == [["endpoint discovery", "API server"]]
-    assert [network.title for network in drawing(drawn("embedded")).networks] == ["", ""]
+    assert [network.title for network in drawing(drawn("simulated")).networks] == ["", ""]
 
 
 def test_an_address_that_only_a_run_can_tell_is_said_to_be_so() -> None:
     gateways = [node for node in drawing(of(not_ours())).nodes if node.kind is NodeKind.GATEWAY]
     assert all("address known after up" in node.details for node in gateways)
-    [east, west] = [node for node in drawing(drawn("embedded")).nodes if node.kind is NodeKind.GATEWAY]
+    [east, west] = [node for node in drawing(drawn("simulated")).nodes if node.kind is NodeKind.GATEWAY]
     assert [len(gateway.details[0].split(".")) for gateway in (east, west)] == [4, 4]
 
 

@@ -50,20 +50,20 @@ def test_an_entry_keeps_its_path_whatever_its_place_in_the_picture() -> None:
 def test_weights_are_those_of_the_plan_where_several_clusters_answer() -> None:
     weights = {link.source: link.weight for link in imports(of(three_clusters())).values()}
     assert weights == {"north": 50, "west": 50}
-    assert [link.weight for link in imports(drawn("embedded")).values()] == [None]
+    assert [link.weight for link in imports(drawn("simulated")).values()] == [None]
 
 
 def test_callers_are_those_that_the_export_names() -> None:
-    [export] = clusters(drawn("embedded"))["west"].exports
+    [export] = clusters(drawn("simulated"))["west"].exports
     assert export.callers == (Caller("east", ("sleep/sleep",)),)
-    tree = committed("embedded")
+    tree = committed("simulated")
     tree["exports"][0]["to"] = [{"cluster": "east"}]
     assert clusters(of(tree))["west"].exports[0].callers == (Caller("east", ()),)
 
 
 def test_an_export_has_the_hosts_that_its_gateway_offers() -> None:
     assert clusters(drawn("gateway-api"))["west"].exports[0].hosts == ("httpbin.mesh.global",)
-    assert clusters(drawn("embedded"))["west"].exports[0].hosts == ("httpbin.httpbin.svc.cluster.local",)
+    assert clusters(drawn("simulated"))["west"].exports[0].hosts == ("httpbin.httpbin.svc.cluster.local",)
 
 
 def test_only_a_cluster_with_imports_by_egress_has_an_egress_gateway() -> None:

@@ -81,7 +81,7 @@ def test_a_picture_has_a_title_and_a_description_in_words(name: str) -> None:
 
 
 def test_every_colour_has_one_for_dark_pages() -> None:
-    style = parsed(drawing(drawn("embedded"))).findtext(f"{SVG}style") or ""
+    style = parsed(drawing(drawn("simulated"))).findtext(f"{SVG}style") or ""
     light, dark = style.split("@media (prefers-color-scheme: dark)")
     drawings = (drawing(drawn("egress")), drawn_trust("rotation"))
     used = {word for each in drawings for part in parsed(each).iter() for word in part.get("class", "").split()}
@@ -154,7 +154,7 @@ def test_one_federation_is_one_picture() -> None:
 
 
 def test_a_picture_in_pixels_is_twice_as_large() -> None:
-    text = svg(drawing(drawn("embedded")))
+    text = svg(drawing(drawn("simulated")))
     try:
         written = png(text)
     except TopologyError as refused:
@@ -166,5 +166,5 @@ def test_a_picture_in_pixels_is_twice_as_large() -> None:
 
 def test_without_a_font_pixels_are_refused_instead_of_a_picture_without_words() -> None:
     with pytest.raises(TopologyError, match="none of the fonts Helvetica") as refused:
-        png(svg(drawing(drawn("embedded"))), system_fonts=False)
+        png(svg(drawing(drawn("simulated"))), system_fonts=False)
     assert "--format svg" in str(refused.value)

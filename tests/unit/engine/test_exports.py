@@ -25,7 +25,7 @@ esac
 
 
 def federation(*, on_sample: bool = False) -> Federation:
-    tree: dict[str, Any] = committed("embedded")
+    tree: dict[str, Any] = committed("simulated")
     if not on_sample:
         tree["workloads"] = []
         tree["exports"][0]["ports"][0]["targetPort"] = 8080

@@ -12,7 +12,7 @@ from mesh_federation.plan.objects import Body, PlannedObject
 from tests.golden import Golden
 from tests.unit.components.federations import as_global, as_local, committed, multi_primary
 
-PLAN = plan(parse(committed("embedded")), "embedded")
+PLAN = plan(parse(committed("simulated")), "simulated")
 
 
 class _Plain(yaml.SafeDumper):
@@ -90,7 +90,7 @@ def test_imports(golden: Golden) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"weight": 30}, {"failover": {"to": "west"}}], ids=lambda given: "-".join(given))
 def test_imports_as_local(golden: Golden, given: dict[str, object]) -> None:
-    planned = plan(parse(as_local(**given)), "embedded")
+    planned = plan(parse(as_local(**given)), "simulated")
     name = "-".join(("east-imports-as-local", *given))
     golden(f"bodies/{name}.yaml", text(imports(planned, planned.clusters["east"])))
 
@@ -101,7 +101,7 @@ def test_clusters_that_discover_each_other(golden: Golden) -> None:
 
 
 def test_global_hosts(golden: Golden) -> None:
-    golden("bodies/global.yaml", text(global_links(plan(parse(as_global()), "embedded"))))
+    golden("bodies/global.yaml", text(global_links(plan(parse(as_global()), "simulated"))))
 
 
 def test_global_hosts_through_the_gateway_api_beside_pods(golden: Golden) -> None:

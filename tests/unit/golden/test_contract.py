@@ -52,7 +52,7 @@ def shape(value: object) -> object:
 
 def test_jobs_commands_and_outputs_are_as_the_states_of_users_have_them(record: Record, golden: Golden) -> None:
     stacks = {
-        "embedded": committed("embedded"),
+        "simulated": committed("simulated"),
         "egress": committed("egress"),
         "existing": not_ours(),
         "multi-primary": multi_primary("kind"),

@@ -88,9 +88,9 @@ NOW = {"east": given_by(EAST, "East Mesh"), "west": given_by(WEST, "West Mesh")}
 
 
 def moving(phase: str, **following: object) -> Tree:
-    """The embedded federation on its way to other authorities of the user's own."""
+    """The simulated federation on its way to other authorities of the user's own."""
     rotation = {"phase": phase, "provided": {**NOW, **following}}
-    return trusting("embedded", model="provided", provided=NOW, rotation=rotation)
+    return trusting("simulated", model="provided", provided=NOW, rotation=rotation)
 
 
 def test_keys_are_not_written_down_again() -> None:
@@ -182,9 +182,9 @@ def test_a_chain_that_is_encrypted_leaves_the_rest_readable() -> None:
 
 def test_roots_of_one_common_name_get_others() -> None:
     one = authorities.authority("Corp Root")
-    shared = of(trusting("embedded", model="provided", provided={n: given_by(one, n) for n in ("east", "west")}))
+    shared = of(trusting("simulated", model="provided", provided={n: given_by(one, n) for n in ("east", "west")}))
     assert [(root.name, root.signs) for root in shared.roots] == [("Corp Root", ("east", "west"))]
-    own = trusting("embedded", root="", rotation={"phase": "add", "model": "provided", "provided": _named("root CA")})
+    own = trusting("simulated", root="", rotation={"phase": "add", "model": "provided", "provided": _named("root CA")})
     names = [root.name for root in of(own).roots]
     assert names[0] == "root CA (made by this stack)" and names[1].startswith("root CA (") and names[0] != names[1]
 
@@ -204,7 +204,7 @@ def test_nothing_secret_is_taken_over() -> None:
 
 def test_what_a_subject_does_to_a_terminal_is_made_harmless() -> None:
     root = authorities.authority("Corp \x1b[2J Root")
-    tree = trusting("embedded", model="provided", provided={n: given_by(root, n) for n in ("east", "west")})
+    tree = trusting("simulated", model="provided", provided={n: given_by(root, n) for n in ("east", "west")})
     assert of(tree).roots[0].name == "Corp \\x1b[2J Root"
 
 
@@ -217,13 +217,13 @@ ONE, SEVERAL = trust_limits.ONE_ROOT, trust_limits.SEVERAL_ROOTS
         (committed("east-west"), {ONE}, {trust_limits.KEYS_MADE}),
         (committed("separate-roots"), {SEVERAL}, {trust_limits.KEYS_MADE}),
         (provided(), {SEVERAL}, {trust_limits.KEYS_GIVEN}),
-        (trusting("embedded", model="provided", provided=_named("Corp Root")), {ONE}, {trust_limits.KEYS_GIVEN}),
+        (trusting("simulated", model="provided", provided=_named("Corp Root")), {ONE}, {trust_limits.KEYS_GIVEN}),
         (
-            trusting("embedded", rotation={"phase": "add", "model": "separate"}),
+            trusting("simulated", rotation={"phase": "add", "model": "separate"}),
             {ONE, SEVERAL},
             {trust_limits.KEYS_MADE},
         ),
-        (trusting("embedded", rotation={"phase": "drop", "model": "separate"}), {SEVERAL}, {trust_limits.KEYS_MADE}),
+        (trusting("simulated", rotation={"phase": "drop", "model": "separate"}), {SEVERAL}, {trust_limits.KEYS_MADE}),
         (moving("switch"), {SEVERAL}, {trust_limits.KEYS_GIVEN}),
     ],
     ids=["common", "separate", "provided", "provided in common", "moving", "moved", "moving provided"],

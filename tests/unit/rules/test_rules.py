@@ -93,7 +93,7 @@ def _paths(values: object, kind: type, above: str = "") -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("stack", ["embedded", "egress", "gateway-api", "three-meshes", "multi-primary"])
+@pytest.mark.parametrize("stack", ["simulated", "egress", "gateway-api", "three-meshes", "multi-primary"])
 def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) -> None:
     federation = loader.read(ROOT / f"Pulumi.{stack}.yaml")
     for plan in planned(federation, stack).clusters.values():

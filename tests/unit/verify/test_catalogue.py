@@ -37,7 +37,7 @@ def test_checks_tell_what_they_are_about_by_places_of_the_stack_file(stack: str)
 
 
 def test_on_simulated_control_planes_what_needs_pods_is_never_passed() -> None:
-    for check in checks("embedded"):
+    for check in checks("simulated"):
         if check.id in ON_PAPER or check.id in ("control-planes.api", "gateways.address"):
             continue
         verdict = check.run()

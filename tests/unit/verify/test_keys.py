@@ -146,7 +146,7 @@ def test_who_cannot_ask_does_not_know(out: str, error: str, found: str, hint: st
 
 
 def test_simulated_clusters_are_asked_too_as_they_decide_the_same() -> None:
-    whole = context("embedded")
+    whole = context("simulated")
     cluster = place(
         whole, "west", pod("httpbin", "httpbin", proxy=False), allows={("system:serviceaccounts", "get"): GROUP}
     )

@@ -42,13 +42,13 @@ def runs(whole: Context, served: object, *pods: object) -> Context:
 # Covered.
 
 
-@pytest.mark.parametrize("stack", ["east-west", "embedded"])
+@pytest.mark.parametrize("stack", ["east-west", "simulated"])
 def test_a_policy_that_has_the_labels_the_account_and_the_ports_of_all_pods_covers_them(stack: str) -> None:
     whole = runs(context(stack), service({"app": "httpbin"}), pod("httpbin", "httpbin"))
     assert judged(whole, "exports.covered").status == "passed"
 
 
-@pytest.mark.parametrize("stack", ["east-west", "embedded"])
+@pytest.mark.parametrize("stack", ["east-west", "simulated"])
 @pytest.mark.parametrize(
     ("served", "account", "found"),
     [
@@ -164,7 +164,7 @@ def offering(stack: str, *found: object, standards: object = None) -> Verdict:
     return judged(whole, "gateways.undeclared")
 
 
-@pytest.mark.parametrize("stack", ["east-west", "embedded"])
+@pytest.mark.parametrize("stack", ["east-west", "simulated"])
 def test_gateways_of_the_stack_and_those_of_other_gateways_are_nobodys_business(stack: str) -> None:
     ingress = gateway("web", "shop", {"istio": "ingressgateway"})
     assert offering(stack, OWN, ingress).status == "passed"
@@ -184,7 +184,7 @@ def test_every_gateway_that_the_stack_makes_is_its_own(stack: str) -> None:
         assert judged(whole, "gateways.undeclared", name).status == "passed"
 
 
-@pytest.mark.parametrize("stack", ["east-west", "embedded"])
+@pytest.mark.parametrize("stack", ["east-west", "simulated"])
 @pytest.mark.parametrize("selector", [{"istio": "eastwestgateway"}, {"app": "istio-egressgateway"}, {}])
 def test_a_gateway_of_others_that_uses_the_stacks_own_is_named(stack: str, selector: dict[str, str]) -> None:
     verdict = offering(stack, OWN, gateway("evil", "httpbin", selector))
@@ -207,7 +207,7 @@ def secured(name: str, **spec: object) -> dict[str, object]:
 PERMISSIVE, STRICT, UNSET = {"mode": "PERMISSIVE"}, {"mode": "STRICT"}, {"mode": "UNSET"}
 
 
-@pytest.mark.parametrize("stack", ["east-west", "embedded"])
+@pytest.mark.parametrize("stack", ["east-west", "simulated"])
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
