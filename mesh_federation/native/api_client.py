@@ -124,7 +124,7 @@ class ApiClient:
             kept = self._idle.pop() if self._idle else None
         if kept is not None:
             # The server may have closed it meanwhile. A request is sent again only if no byte of an answer came.
-            with suppress(ConnectionError, http.client.RemoteDisconnected, http.client.CannotSendRequest, ssl.SSLError):
+            with suppress(ConnectionError, ssl.SSLError):
                 return self._exchange(kept, method, path, text, headers)
             kept.close()
         return self._exchange(self._connection(TIMEOUT), method, path, text, headers)
@@ -133,9 +133,12 @@ class ApiClient:
         self, connection: http.client.HTTPSConnection, method: str, path: str, text: str | None,
         headers: Mapping[str, str],
     ) -> ApiObject:  # fmt: skip
-        connection.request(method, path, text, dict(headers))
-        response = connection.getresponse()
-        content = response.read()
+        try:
+            connection.request(method, path, text, dict(headers))
+            response = connection.getresponse()
+            content = response.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"{method} {path}: {error!r}") from None
         with self._lock:
             keep = len(self._idle) < IDLE_CONNECTIONS
             if keep:

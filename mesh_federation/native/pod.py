@@ -1,6 +1,7 @@
 """The life of one pod on this node: its network and volumes, its containers in order, their restarts, and its end."""
 
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -377,8 +378,6 @@ class PodLife:
             return
         record.start_at = None
         number = record.tried
-        record.tried += 1
-        record.restarts = number
         try:
             message = self._folder / "messages" / record.spec.name
             message.parent.mkdir(exist_ok=True)
@@ -390,6 +389,7 @@ class PodLife:
         except (SourceMissing, ApiError, OSError) as error:
             self._fail_start(record, "CreateContainerConfigError", str(error))
             return
+        record.restarts, record.tried = number, number + 1
         assert self._network
         process = ContainerProcess(launch, self._network, log)
         if record.previous_log:
@@ -630,8 +630,10 @@ class PodLife:
         try:
             self._node.api.patch(f"{self._path}/status", body, STRATEGIC_MERGE)
             self._sent = document
-        except (ApiError, OSError):  # tried again, or the pod is gone
+        except (ApiError, OSError) as error:  # tried again, unless the pod is gone
             self._sent = None
+            if not (isinstance(error, ApiError) and error.status in (NOT_FOUND, CONFLICT)):
+                print(f"the status of {self._path} cannot be written: {error}", file=sys.stderr)
 
     def _event(self, kind: str, reason: str, message: str, record: _Record | None = None) -> None:
         reference = self.reference

@@ -8,6 +8,8 @@ from mesh_federation.native.pod_spec import ContainerSpec
 from mesh_federation.native.restart import restarts
 
 COMPLETED, FAILED = "Completed", "Error"
+REPLACE = {"$patch": "replace"}
+"""In a list of a patch: the others replace what is there; an earlier agent gave the pod another address."""
 CREATING, INITIALIZING = "ContainerCreating", "PodInitializing"
 
 Document = dict[str, object]
@@ -134,7 +136,7 @@ class StatusReport:
             "phase": phase,
             "startTime": self.started,
             "hostIP": self.node_address,
-            "hostIPs": [{"ip": self.node_address}],
+            "hostIPs": [REPLACE, {"ip": self.node_address}],
             "conditions": [
                 self._condition("PodReadyToStartContainers", bool(self.address) and not over),
                 self._condition("Initialized", not incomplete, {} if not incomplete else over or not_initialized),
@@ -145,7 +147,7 @@ class StatusReport:
             "containerStatuses": [_container(item) for item in containers],
         }
         if self.address:
-            document |= {"podIP": self.address, "podIPs": [{"ip": self.address}]}
+            document |= {"podIP": self.address, "podIPs": [REPLACE, {"ip": self.address}]}
         return document
 
     def _condition(self, kind: str, holds: bool, why: Mapping[str, str] | None = None) -> Document:

@@ -106,6 +106,7 @@ def _boot(settings: MachineSettings) -> None:
         images=f"{HOME}/images.json", folder=f"{HOME}/agent",
     )  # fmt: skip
     AGENT_SETTINGS.write_text(document.write(agent), encoding="utf-8")
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     print("ready", flush=True)
     while True:
         signal.sigwait({signal.SIGCHLD})

@@ -22,6 +22,12 @@ def shell(script: str, **fields: object) -> dict[str, object]:
     return {"name": "main", "image": "busybox", "command": ["/bin/sh", "-c", script], **fields}
 
 
+def pod_links(cluster: PodCluster) -> set[str]:
+    """Return the addresses of the interfaces that lead to pods."""
+    lines = cluster.inside("ip", "-brief", "link").splitlines()
+    return {line.split()[2] for line in lines if "@" in line.split()[0]}
+
+
 def test_files_of_a_config_map_change_with_it(cluster: PodCluster) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"color": "red"}}
     container = shell(
@@ -84,15 +90,16 @@ def test_an_agent_that_dies_takes_its_pods_with_it_and_the_next_one_starts_them_
     cluster.wait("over", "pod/pod", "jsonpath={.status.phase}=Succeeded")
     cluster.wait("orphans", "pod/pod", "condition=Ready")
     assert cluster.inside("pgrep", "-f", "sleep 4321")
+    links = pod_links(cluster)
     agent = cluster.inside("pgrep", "-f", "mesh_federation.native.agent").split()[0]
     cluster.inside("kill", f"-{signal.SIGKILL.value}", agent)
     cluster.agent.wait()
     assert not cluster.inside("pgrep", "-f", "sleep 4321")
-    assert "@" not in cluster.inside("ip", "-brief", "link"), "interfaces of pods are left"
     cluster.start_agent()
     cluster.wait("orphans", "pod/pod", "jsonpath={.status.containerStatuses[0].restartCount}=1")
     cluster.wait("orphans", "pod/pod", "condition=Ready")
     assert cluster.inside("pgrep", "-f", "sleep 4321")
+    assert not links & pod_links(cluster), "interfaces of earlier pods are left"
     restarts = cluster.output(
         "get", "pod", "pod", "-n", "over", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"
     )

@@ -11,7 +11,6 @@ from tests.engine.native.conftest import PodCluster
 NAMESPACE = "streams"
 SCRIPT = "echo first; echo second; exec sleep 1000"
 SERVER = "socat TCP-LISTEN:8080,fork,reuseaddr,bind=127.0.0.1 SYSTEM:'read line; echo got $line' >/dev/null 2>&1 &"
-SERVER = "while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 8080 -q 1 2>/dev/null; done"
 POD = {
     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", "namespace": NAMESPACE},
     "spec": {

@@ -80,3 +80,8 @@ def test_a_pod_without_network_has_no_address() -> None:
     document = report.document("Pending", [], [main("waiting")])
     assert "podIP" not in document
     assert conditions(report, "Pending", [], [main("waiting")])["PodReadyToStartContainers"] == ("False", None)
+
+
+def test_the_address_of_an_earlier_agent_is_replaced_and_not_added_to() -> None:
+    document = StatusReport("10.10.0.9", "172.30.0.2", "t").document("Running", [], [main("running")])
+    assert document["podIPs"] == [{"$patch": "replace"}, {"ip": "10.10.0.9"}]
