@@ -18,7 +18,7 @@ from mesh_federation.native.api_object import ApiObject
 from mesh_federation.native.event_recorder import EventRecorder
 from mesh_federation.native.image import ImageTable
 from mesh_federation.native.kubelet_server import KubeletServer
-from mesh_federation.native.load_balancer import LoadBalancer
+from mesh_federation.native.load_balancer import ServiceLoadBalancer
 from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
 from mesh_federation.native.pod import NodeAgent, PodLife
 from mesh_federation.native.pod_network import Addresses
@@ -56,7 +56,7 @@ def main(path: str) -> None:
     server = KubeletServer((settings.node_address, settings.kubelet_port), _server_context(settings), pods.find)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 60}, daemon=True).start()
     node.register(api, settings)
-    balancer = LoadBalancer(api, IPv4Network(settings.pool))
+    balancer = ServiceLoadBalancer(api, IPv4Network(settings.pool))
     threading.Thread(target=balancer.follow, daemon=True).start()
     for kind, collection in SOURCES.items():
         threading.Thread(target=pods.follow_sources, args=(kind, collection), daemon=True).start()

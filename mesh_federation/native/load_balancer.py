@@ -18,7 +18,7 @@ REQUESTED = "metallb.universe.tf/loadBalancerIPs"
 """Annotation of a Service with the address that it asks for."""
 
 
-class LoadBalancer:
+class ServiceLoadBalancer:
     """Addresses of the Services of one cluster."""
 
     def __init__(self, api: ApiClient, pool: IPv4Network) -> None:
