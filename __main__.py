@@ -22,13 +22,14 @@ stack = pulumi.get_stack()
 try:
     layers = with_overlay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
     with layers.checked():
-        planned = plan(parse(layers.tree), stack)
-        check_step(last_trust(stack), trust_state(planned.trust))
+        federation = parse(layers.tree)
+        planned = plan(federation, stack)
+        check_step(last_trust(stack), trust_state(planned.trust), federation.trust.revoked)
         recorded = existing.recorded(last_outputs(stack, "clusters"))
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except (InvalidModel, EarlierVersion) as error:
     raise pulumi.RunError(str(error)) from None
 
-federation = Federation("federation", FederationArgs(planned, stack, recorded))
-pulumi.export("clusters", federation.clusters)
-pulumi.export("trust", federation.trust)
+made = Federation("federation", FederationArgs(planned, stack, recorded))
+pulumi.export("clusters", made.clusters)
+pulumi.export("trust", made.trust)

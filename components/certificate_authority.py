@@ -12,10 +12,11 @@ from mesh_federation.plan.expiry import Ending
 from mesh_federation.plan.istio_install import CERTIFICATE_FILES
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.root_identity import VERSION, serialize
-from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
+from mesh_federation.plan.trust import Anchors, Intermediate, Root, TrustPlan
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Key, ProvidedAuthority
 from mesh_federation.stack.pem import Fingerprints
+from mesh_federation.stack.twin import twin
 
 Record = Mapping[str, object]
 """Signing and trusted certificates of one cluster, as a stack's outputs have them."""
@@ -32,13 +33,15 @@ class Material:
         certificate: PEM of the intermediate.
         key: PEM of its private key; secret.
         chain: PEM from the intermediate to its own root.
-        bundle: PEM of every trusted root; the same text in all clusters.
+        bundle: PEM of every root that the cluster trusts: its own, or in trust scope `mesh` all, as the same text.
+        anchors: PEM of what vouches for its identities at other clusters; empty in trust scope `mesh`.
     """
 
     certificate: pulumi.Output[str]
     key: pulumi.Output[str]
     chain: pulumi.Output[str]
     bundle: pulumi.Output[str]
+    anchors: pulumi.Output[str]
 
     @property
     def files(self) -> Mapping[str, pulumi.Output[str]]:
@@ -63,7 +66,7 @@ class Material:
 
     def fingerprints(self) -> pulumi.Output[Fingerprints]:
         """Fingerprints of all certificates, with which a verification compares those in the cluster."""
-        known = pulumi.Output.all(self.chain, self.bundle)
+        known = pulumi.Output.all(self.chain, self.bundle, self.anchors)
         return known.apply(lambda texts: pem.fingerprints(*texts))
 
     def first_to_end(self) -> pulumi.Output[Ending]:
@@ -97,24 +100,26 @@ class CertificateAuthority(pulumi.ComponentResource):
             opts: resource options.
         """
         super().__init__("mesh-federation:index:CertificateAuthority", name, None, opts)
-        made = {root.name: self._root(root) for root in args.roots}
-        certificates = pulumi.Output.all(*args.given, *(root.certificate.cert_pem for root in made.values()))
-        self.bundle = certificates.apply(pem.bundle)
-        self.material = {
-            **{signed.cluster: self._intermediate(signed, made[signed.root.name]) for signed in args.intermediates},
-            **{cluster: self._provided(given) for cluster, given in args.provided.items()},
+        roots = {root.name: self._root(root) for root in args.roots}
+        signed = (*args.intermediates, *args.kept)
+        made = {each.name: self._intermediate(each, roots[each.root.name]) for each in signed}
+        signing = {
+            **{each.cluster: made[each.name] for each in args.intermediates},
+            **{cluster: _provided(given) for cluster, given in args.provided.items()},
         }
-        self.record = {cluster: _record(args, cluster, made) for cluster, made in self.material.items()}
+        self.bundle = _bundle(args.given, args.roots, roots)
+        self.material = {
+            cluster: Material(
+                certificate=each.certificate,
+                key=each.key,
+                chain=each.chain,
+                bundle=_bundle(args.bundles[cluster].given, args.bundles[cluster].roots, roots),
+                anchors=_anchors(args.anchors.get(cluster), roots, made),
+            )
+            for cluster, each in signing.items()
+        }
+        self.record = {cluster: _record(args, cluster, each) for cluster, each in self.material.items()}
         self.register_outputs({"bundle": self.bundle})
-
-    def _provided(self, given: ProvidedAuthority) -> Material:
-        links = dict.fromkeys((given.certificate, given.chain, given.root))  # a root may sign workloads itself
-        return Material(
-            certificate=pulumi.Output.from_input(given.certificate),
-            key=pulumi.Output.secret(given.key.get_secret_value()),
-            chain=pulumi.Output.from_input(pem.chain(*links)),
-            bundle=self.bundle,
-        )
 
     def _key(self, name: str, key: Key) -> tls.PrivateKey:
         ecdsa = key.algorithm == "ECDSA"
@@ -141,7 +146,7 @@ class CertificateAuthority(pulumi.ComponentResource):
         )
         return _MadeRoot(key, certificate)
 
-    def _intermediate(self, signed: Intermediate, root: "_MadeRoot") -> Material:
+    def _intermediate(self, signed: Intermediate, root: "_MadeRoot") -> "_Signing":
         key = self._key(f"{signed.name}-key", signed.root.key)
         request = tls.CertRequest(
             f"{signed.name}-request",
@@ -166,7 +171,7 @@ class CertificateAuthority(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         chain = pulumi.Output.all(certificate.cert_pem, root.certificate.cert_pem).apply(_chained)
-        return Material(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain, self.bundle)
+        return _Signing(certificate.cert_pem, pulumi.Output.secret(key.private_key_pem_pkcs8), chain)
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,44 @@ class _MadeRoot:
     certificate: tls.SelfSignedCert
 
 
+@dataclass(frozen=True)
+class _Signing:
+    """An intermediate with its key and its chain."""
+
+    certificate: pulumi.Output[str]
+    key: pulumi.Output[str]
+    chain: pulumi.Output[str]
+
+
+def _provided(given: ProvidedAuthority) -> _Signing:
+    links = dict.fromkeys((given.certificate, given.chain, given.root))  # a root may sign workloads itself
+    return _Signing(
+        certificate=pulumi.Output.from_input(given.certificate),
+        key=pulumi.Output.secret(given.key.get_secret_value()),
+        chain=pulumi.Output.from_input(pem.chain(*links)),
+    )
+
+
+def _bundle(given: Sequence[str], roots: Sequence[Root], made: Mapping[str, _MadeRoot]) -> pulumi.Output[str]:
+    return pulumi.Output.all(*given, *(made[root.name].certificate.cert_pem for root in roots)).apply(pem.bundle)
+
+
+def _anchors(
+    plan: Anchors | None, roots: Mapping[str, _MadeRoot], intermediates: Mapping[str, _Signing]
+) -> pulumi.Output[str]:
+    """Return what vouches for a cluster; a twin is made with a key, but is no secret."""
+    if plan is None:
+        return pulumi.Output.from_input("")
+    signing = [*(intermediates[each.name] for each in plan.intermediates), *map(_provided, plan.provided)]
+    twins = (pulumi.Output.unsecret(pulumi.Output.all(each.certificate, each.key).apply(_twin)) for each in signing)
+    made = (roots[root.name].certificate.cert_pem for root in plan.roots)
+    return pulumi.Output.all(*plan.given, *made, *twins).apply(pem.bundle)
+
+
+def _twin(known: Sequence[str]) -> str:
+    return twin(*known)
+
+
 def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[Record]:
     def recorded(known: Sequence[object]) -> Record:
         prints, ending = known
@@ -184,7 +227,12 @@ def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[
         assert isinstance(ending, Ending)
         if ending.days_left < plan.warn_days:
             pulumi.warn(f"{cluster}: {ending.name} ends on {ending.date}: {RENEW}")
-        roots = {"issuer": serialize(plan.issuers[cluster]), "accepted": [serialize(each) for each in plan.accepted]}
+        roots = {
+            "issuer": serialize(plan.issuers[cluster]),
+            "accepted": [serialize(each) for each in plan.bundles[cluster].identities],
+            "signers": sorted(plan.signers[cluster]),
+            "vouching": list(plan.vouching(cluster)),
+        }
         return {"version": VERSION, **prints, **roots, "ends": ending.date, "endsFirst": ending.name}
 
     return pulumi.Output.all(material.fingerprints(), material.first_to_end()).apply(recorded)

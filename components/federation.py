@@ -31,6 +31,7 @@ from mesh_federation.plan.identity import Recorded
 from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.objects import object_name
 from mesh_federation.plan.provisioning import kept
+from mesh_federation.plan.trust_binding import anchors_value
 from mesh_federation.resources.namespaces import create_namespaces
 from mesh_federation.resources.objects import create_planned
 from mesh_federation.resources.rotation import ProxyTrustArgs, check_proxy_trust
@@ -169,6 +170,7 @@ class Federation(pulumi.ComponentResource):
         self._args, sources = args, args.plan.sources
         self._gateway_api = published.gateway_api(sources.gateway_api) if sources.gateway_api else None
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
+        self._anchors = {anchors_value(name): each.anchors for name, each in authority.material.items()}
         inputs = self._inputs(args.plan, authority.material)
         checks = self._trust_checks(inputs) if args.plan.trust.is_moving else []
         self._meshes = {each.plan.name: self._mesh(each, checks) for each in inputs}
@@ -206,14 +208,18 @@ class Federation(pulumi.ComponentResource):
         return Cluster(plan.name, args, self._child)
 
     def _trust_checks(self, inputs: Sequence[ClusterInputs]) -> list[pulumi.Resource]:
-        """Check the proxies of all clusters before the certificates of any change."""
-        prints = [each.material.fingerprints() for each in inputs]
-        with_proxies = [each.cluster for each in inputs if each.plan.declared.provider.runs_pods]
-        return [check_proxy_trust(ProxyTrustArgs(prints, each.kubeconfig, each.target), self) for each in with_proxies]
+        """Check the proxies of all clusters before the certificates of any change.
+
+        In scope `link` workloads have roots of their own cluster alone: each cluster's proxies are asked for those.
+        """
+        with_proxies = [each for each in inputs if each.plan.declared.provider.runs_pods]
+        is_bound = self._args.plan.trust.scope == "link"
+        return [check_proxy_trust(_asking(each, [each] if is_bound else inputs), self) for each in with_proxies]
 
     def _mesh(self, inputs: ClusterInputs, trust_checks: Sequence[pulumi.Resource]) -> Mesh:
         plan, cluster = inputs.plan, inputs.cluster
-        istio = self._istio(inputs, trust_checks)
+        namespaces = create_namespaces(plan.namespaces, cluster.kubeconfig, cluster.target, self)
+        istio = self._istio(inputs, trust_checks, namespaces)
         roots = inputs.material.roots_hash()
         east_west = GatewayArgs(
             objects=inputs.rendered.gateway,
@@ -230,7 +236,6 @@ class Federation(pulumi.ComponentResource):
         gateway = Gateway(f"{plan.name}-gateway", east_west, self._child)
         outgoing = replace(east_west, objects=inputs.rendered.egress, balancer=(), is_internal=True, is_assigned=False)
         egress = self._egress(plan, outgoing)
-        namespaces = create_namespaces(plan.namespaces, cluster.kubeconfig, cluster.target, self)
         ready = [*istio.ready, *namespaces]
         global_hosts = self._global_hosts(inputs, ready)
         return Mesh(
@@ -246,7 +251,12 @@ class Federation(pulumi.ComponentResource):
             open_gateway=list(create_planned(plan.open_gateway, cluster.target, self, ready).values()),
         )
 
-    def _istio(self, inputs: ClusterInputs, trust_checks: Sequence[pulumi.Resource]) -> IstioInstall:
+    def _istio(
+        self,
+        inputs: ClusterInputs,
+        trust_checks: Sequence[pulumi.Resource],
+        namespaces: Sequence[pulumi.Resource],
+    ) -> IstioInstall:
         plan, cluster = inputs.plan, inputs.cluster
         args = IstioInstallArgs(
             plan=plan.istio,
@@ -258,6 +268,9 @@ class Federation(pulumi.ComponentResource):
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
             trust_checks=trust_checks,
+            bindings=plan.bindings,
+            anchors=self._anchors,
+            namespaces=namespaces,
         )
         return IstioInstall(f"{plan.name}-istio", args, self._child)
 
@@ -410,6 +423,11 @@ class Federation(pulumi.ComponentResource):
             reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self._child)
             args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.target, [*mesh.ready, *other.everything])
             Discovery(f"{plan.cluster}-discovers-{plan.of}", args, self._child)
+
+
+def _asking(asked: ClusterInputs, signing: Sequence[ClusterInputs]) -> ProxyTrustArgs:
+    prints = [each.material.fingerprints() for each in signing]
+    return ProxyTrustArgs(prints, asked.cluster.kubeconfig, asked.cluster.target)
 
 
 def _once(done: Sequence[pulumi.CustomResource], record: pulumi.Output[Record]) -> pulumi.Output[Record]:

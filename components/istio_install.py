@@ -1,6 +1,6 @@
 """The component IstioInstall."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,9 @@ class IstioInstallArgs:
         kubeconfig: of the cluster; secret.
         target: the cluster.
         trust_checks: checks that these certificates cut off no proxy of any cluster.
+        bindings: filters by which its proxies accept other clusters, for each link.
+        anchors: what vouches for each cluster, by the names by which the filters ask for it.
+        namespaces: of the filters.
     """
 
     plan: IstioInstallPlan
@@ -47,14 +50,17 @@ class IstioInstallArgs:
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
     trust_checks: Sequence[pulumi.Resource]
+    bindings: Sequence[PlannedObject]
+    anchors: Mapping[str, pulumi.Output[str]]
+    namespaces: Sequence[pulumi.Resource]
 
 
 class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
-    Resources: the namespace istio-system, the Secret cacerts, Commands that apply the definitions, every object of the
-    charts base and istiod, Commands that wait for its webhooks and for the distribution of its roots, and the mesh-wide
-    PeerAuthentication and AuthorizationPolicy.
+    Resources: the namespace istio-system, the EnvoyFilters of trust for each link, the Secret cacerts, Commands that
+    apply the definitions, every object of the charts base and istiod, Commands that wait for its webhooks and for the
+    distribution of its roots, and the mesh-wide PeerAuthentication and AuthorizationPolicy.
 
     Attributes:
         namespace: Istio's.
@@ -75,10 +81,13 @@ class IstioInstall(pulumi.ComponentResource):
         super().__init__("mesh-federation:index:IstioInstall", name, None, opts)
         plan, target = args.plan, args.target
         [self.namespace] = create_namespaces([plan.namespace], args.kubeconfig, target, self)
-        certificates = create_planned(
-            [plan.certificates], target, self, [self.namespace, *args.trust_checks], args.material.files
-        )
         definitions = self._definitions(args)
+        # Proxies learn what vouches for others before `cacerts` loses their roots, and forget it after their imports.
+        bound = create_planned(
+            args.bindings, target, self, [self.namespace, *args.namespaces, *definitions], args.anchors
+        )
+        before = [self.namespace, *bound.values(), *args.trust_checks]
+        certificates = create_planned([plan.certificates], target, self, before, args.material.files)
         istiod = [each for each in args.objects if each.kind == "Deployment"]
         rest = [each for each in args.objects if each.kind != "Deployment"]
         others = create_planned(rest, target, self, [self.namespace])

@@ -20,6 +20,7 @@ from mesh_federation.plan import (
     metallb,
     namespaces,
     trust,
+    trust_binding,
 )
 from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.plan.exports import ExportPlan, exports
@@ -63,6 +64,7 @@ class ClusterPlan:
         gateway_values: Helm values of the gateway chart.
         exports: services that others may call.
         imports: services of others.
+        bindings: filters by which its proxies accept other clusters, for each link; none in trust scope `mesh`.
         global_hosts: names that a service has in every mesh, as far as this cluster exports or imports them.
         egress: how its calls leave, where they leave through a gateway; else None.
         remote_gateways: gateways of other networks that it finds through the Gateway API.
@@ -83,6 +85,7 @@ class ClusterPlan:
     gateway_values: Values
     exports: tuple[ExportPlan, ...]
     imports: tuple[ImportPlan, ...]
+    bindings: tuple[PlannedObject, ...]
     global_hosts: tuple[global_hosts.GlobalHostPlan, ...]
     egress: egress.EgressPlan | None
     remote_gateways: tuple[RemoteGatewayPlan, ...]
@@ -147,6 +150,7 @@ class ClusterPlan:
             self.istio.objects,
             self.load_balancer,
             self.namespaces,
+            self.bindings,
             *(each.objects for each in self.exports),
             *(each.objects for each in self.global_hosts),
             *(each.objects for each in self.remote_gateways),
@@ -208,10 +212,11 @@ def plan(federation: Federation, stack: str) -> Plan:
     pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
     links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})
+    trusted = trust.plan(federation)
     return Plan(
         sources=_sources(federation),
-        trust=trust.plan(federation),
-        clusters={name: _cluster(federation, each, pool_of.get(name), links) for name, each in made.items()},
+        trust=trusted,
+        clusters={name: _cluster(federation, trusted, each, pool_of.get(name), links) for name, each in made.items()},
     )
 
 
@@ -225,7 +230,11 @@ def _sources(federation: Federation) -> Sources:
 
 
 def _cluster(
-    federation: Federation, made: Provision, pool: IPv4Network | None, links: Sequence[DiscoveryPlan]
+    federation: Federation,
+    trusted: trust.TrustPlan,
+    made: Provision,
+    pool: IPv4Network | None,
+    links: Sequence[DiscoveryPlan],
 ) -> ClusterPlan:
     declared = federation.clusters[made.cluster]
     exported, imported = exports(federation, declared.name), imports(federation, declared.name)
@@ -244,6 +253,7 @@ def _cluster(
         gateway_values=istio_values.gateway_values(federation, declared, fixed),
         exports=tuple(exported),
         imports=tuple(imported),
+        bindings=trust_binding.bindings(federation, trusted, declared.name, exported, imported),
         global_hosts=tuple(global_hosts.hosts(exported, imported)),
         egress=leaving,
         remote_gateways=tuple(remote_gateways(imported)),

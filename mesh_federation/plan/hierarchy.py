@@ -343,7 +343,7 @@ def _links(planned: TrustPlan, cluster: str) -> list[Certificate]:
 def _is_made(planned: TrustPlan, cluster: str, record: Record, roots: Sequence[Root]) -> bool | None:
     if any(root.certificate.is_encrypted for root in roots):
         return None
-    return (record.issuer, set(record.accepted)) == (planned.issuers[cluster], set(planned.accepted))
+    return (record.issuer, set(record.accepted)) == (planned.issuers[cluster], set(planned.bundles[cluster].identities))
 
 
 def _kind(key: Key) -> str:
@@ -415,8 +415,8 @@ def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> It
     after = trusting.plan(federation)
     is_known = ENCRYPTED not in (*before.given, *after.given)
     for name, planned in clusters.items():
-        same = (before.accepted, before.issuers[name]) == (after.accepted, after.issuers[name])
-        if not (is_known and same):
+        roots = [(each.bundles[name].identities, each.issuers[name]) for each in (before, after)]
+        if not (is_known and roots[0] == roots[1]):
             egress = ["egress gateway"] if planned.egress else []
             samples = [f"sample {each.name}" for each in planned.samples]
             yield Restart(cluster=name, what=("istiod", "east-west gateway", *egress, *samples))

@@ -1,8 +1,9 @@
 """Helm values of Istio's charts, one cluster at a time.
 
-Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: peers' trust domains are accepted through
-`meshConfig.caCertificates`, and no alias is ever generated. The entries hold no PEM text, because every peer's root is
-already in the `root-cert.pem` of `cacerts`; so the whole mesh configuration is known at preview.
+Source: walk-through 000 section 2.3, with the trust semantics of docs/trust: no alias is ever generated. In trust scope
+`link` the mesh configuration names no other cluster. In scope `mesh` peers' trust domains are accepted through
+`meshConfig.caCertificates`. The entries hold no PEM text, because every peer's root is already in the `root-cert.pem`
+of `cacerts`; so the whole mesh configuration is known at preview.
 """
 
 from hashlib import sha256
@@ -55,7 +56,8 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
         "trustDomain": cluster.trust_domain,
         "defaultConfig": {"proxyMetadata": proxy},
     }
-    if accepted := peers(federation, cluster.name):
+    accepted = peers(federation, cluster.name)
+    if accepted and federation.trust.scope == "mesh":
         mesh["caCertificates"] = [{"trustDomains": accepted}]
     computed: Values = {
         "revision": istio.revision,

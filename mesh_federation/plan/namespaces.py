@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from mesh_federation.jobs.prerequisites import Prerequisite
-from mesh_federation.plan.imports import MODES, has_local_endpoints
+from mesh_federation.plan.imports import MODES, callers_of, has_local_endpoints
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE, namespace_labels
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import PlannedObject
@@ -34,6 +34,7 @@ def injected(federation: Federation, cluster: str, callers: Iterable[str] = ()) 
     names = {workload.reference.namespace for workload in federation.workloads if workload.cluster == cluster}
     if federation.clusters[cluster].provider.ours:
         names |= {service.namespace for service, _ in _linked(federation, cluster)} | set(callers)
+        names |= {namespace for namespace, _ in _bound(federation, cluster)}
     labels = namespace_labels(federation.istio.revision)
     return [
         PlannedObject({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}})
@@ -56,7 +57,7 @@ def prerequisites(federation: Federation, cluster: str, callers: Iterable[str] =
     links = [link for link in federation.imports if link.cluster == cluster]
     leaving = next((link.path for link in links if link.via == "egress"), "")
     wanted = [(service.namespace, path) for service, path in _linked(federation, cluster)]
-    wanted += [(caller, leaving) for caller in callers]
+    wanted += [*((caller, leaving) for caller in callers), *_bound(federation, cluster)]
     first = {namespace: path for namespace, path in reversed(wanted) if namespace not in made}
     services = {
         link.service: link.path
@@ -77,3 +78,14 @@ def _linked(federation: Federation, cluster: str) -> Iterator[tuple[NamespacedNa
     for link in federation.imports:
         if link.cluster == cluster and has_local_endpoints(federation, link):
             yield link.service, link.path
+
+
+def _bound(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
+    """Namespaces of callers whose proxies are told what vouches for an exporter, and where each is declared."""
+    if federation.trust.scope == "mesh":
+        return
+    for link in federation.imports:
+        if link.cluster == cluster:
+            for caller in callers_of(cluster, [federation.export_of(link)]):
+                if caller != "*":
+                    yield caller, link.path

@@ -24,12 +24,12 @@ class Fill:
     """A field that the plan leaves open, because only running clusters or the engine know its value.
 
     Attributes:
-        path: keys that lead to the field.
+        path: keys and indexes of lists that lead to the field.
         needs: names of the values that it is computed from.
         compute: takes these values, in this order, and returns the value of the field.
     """
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     needs: tuple[str, ...]
     compute: Callable[..., object]
 
@@ -73,13 +73,22 @@ class PlannedObject:
         return body
 
 
-def with_field(body: Mapping[str, object], path: Sequence[str], value: object) -> Body:
+def with_field(body: Mapping[str, object], path: Sequence[str | int], value: object) -> Body:
     """Return a copy of an object in which one field has another value."""
     key, *rest = path
-    if rest:
-        below = body.get(key)
-        value = with_field(below if isinstance(below, Mapping) else {}, rest, value)
-    return {**body, key: value}
+    assert isinstance(key, str)
+    return {**body, key: _within(body.get(key), rest, value)}
+
+
+def _within(part: object, path: Sequence[str | int], value: object) -> object:
+    """Return a copy of a part of an object in which one field has another value."""
+    if not path:
+        return value
+    key, *rest = path
+    if isinstance(key, str):
+        return with_field(part if isinstance(part, Mapping) else {}, path, value)
+    assert isinstance(part, list)
+    return [*part[:key], _within(part[key], rest, value), *part[key + 1 :]]
 
 
 def restarted_by_trust(body: Body, after: tuple[str, ...] = ()) -> PlannedObject:

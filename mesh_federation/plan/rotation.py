@@ -1,12 +1,13 @@
 """Rotation: the steps by which clusters move to other roots, which of them are safe, and what to write next.
 
 Two rules make a step safe. A root that a cluster is to sign under must be trusted everywhere before; a root that a
-cluster signed under must still be trusted everywhere after. Both read the same backwards, so a safe step can be undone,
-and one that failed half-way can be repeated. Source: RFC 4210 section 4.4, which rolls a root over with both trusted
+cluster signed under must still be trusted everywhere after. In scope `link` these are the cluster's own root, for its
+own workloads, and what vouches for it at others. Both rules read the same backwards, so a safe step can be undone, and
+one that failed half-way can be repeated. Source: RFC 4210 section 4.4, which rolls a root over with both trusted
 meanwhile; walk-through pitfall 4.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ import yaml
 
 from mesh_federation.plan.root_identity import RootIdentity
 from mesh_federation.plan.trust import TrustPlan
-from mesh_federation.stack.config import Federation, Rotation, Trust
+from mesh_federation.stack.config import Federation, Revocation, Rotation, Trust
 from mesh_federation.stack.problem import InvalidModel, Problem
 
 RULE = "rotation-step"
@@ -38,47 +39,57 @@ def at_phase(federation: Federation, phase: Phase | None) -> Federation:
 
 @dataclass(frozen=True)
 class TrustState:
-    """The roots that clusters sign under and trust.
+    """The authorities that clusters sign under, and what trusts them.
 
     Attributes:
         issuers: the root that signs for each cluster's workloads, by cluster.
-        accepted: the roots that each cluster trusts, by cluster.
+        accepted: the roots that each cluster trusts for its own workloads, by cluster.
+        signers: root and intermediate under which each cluster signs, in one line each, by cluster.
+        vouching: the authorities under which other clusters accept a cluster's workloads, in one line each, by cluster.
     """
 
     issuers: Mapping[str, RootIdentity]
     accepted: Mapping[str, frozenset[RootIdentity]]
+    signers: Mapping[str, frozenset[str]]
+    vouching: Mapping[str, frozenset[str]]
 
 
 def trust_state(plan: TrustPlan) -> TrustState:
     """Return the trust that a plan establishes."""
-    return TrustState(plan.issuers, dict.fromkeys(plan.issuers, frozenset(plan.accepted)))
+    return TrustState(
+        issuers=plan.issuers,
+        accepted={name: frozenset(each.identities) for name, each in plan.bundles.items()},
+        signers=plan.signers,
+        vouching={name: frozenset(plan.vouching(name)) for name in plan.bundles},
+    )
 
 
-def check_step(before: TrustState, after: TrustState) -> None:
+def check_step(before: TrustState, after: TrustState, revoked: Collection[Revocation] = ()) -> None:
     """Accept a step only if it is safe.
 
     Raises:
         InvalidModel: it would be an outage.
     """
-    if found := tuple(problems(before, after)):
+    if found := tuple(problems(before, after, revoked)):
         raise InvalidModel(found)
 
 
-def problems(before: TrustState, after: TrustState) -> Iterator[Problem]:
+def problems(before: TrustState, after: TrustState, revoked: Collection[Revocation] = ()) -> Iterator[Problem]:
     """Yield the problems that make a step an outage, between any two clusters that exist before and after it.
 
     Args:
         before: state of the last `up`; empty where there was none.
         after: state that is declared now.
+        revoked: what is no longer to be trusted, whatever has certificates of it.
     """
     lasting = sorted(before.issuers.keys() & after.issuers.keys())
-    strange = {after.issuers[a] for a in lasting for b in lasting if after.issuers[a] not in before.accepted[b]}
-    lost = {before.issuers[a] for a in lasting for b in lasting if before.issuers[a] not in after.accepted[b]}
+    strange = set(_unknown(after, before, lasting))
+    lost = set() if revoked else set(_unknown(before, after, lasting))
     if strange:
         yield Problem(
             "trust",
             RULE,
-            f"workloads would get certificates of {_described(strange)}, which clusters that run do not trust yet:"
+            f"workloads would get certificates of {_all(sorted(strange))}, which clusters that run do not trust yet:"
             " calls between them would fail until all have started anew",
             "say where to go under trust.rotation, and take its steps one by one: phase add, then switch, then drop",
         )
@@ -86,13 +97,19 @@ def problems(before: TrustState, after: TrustState) -> Iterator[Problem]:
         yield Problem(
             "trust",
             RULE,
-            f"{_described(lost)} would no longer be trusted, and workloads that run have certificates of it",
+            f"{_all(sorted(lost))} would no longer be trusted, and workloads that run have certificates of it",
             "let them have others first: phase switch comes before drop",
         )
 
 
-def _described(roots: Iterable[RootIdentity]) -> str:
-    return _all(sorted(root.describe() for root in roots))
+def _unknown(signing: TrustState, trusting: TrustState, clusters: Iterable[str]) -> Iterator[str]:
+    """Yield the authorities under which clusters sign in one state, and which nothing trusts in another."""
+    for name in clusters:
+        root, signers = signing.issuers[name], signing.signers[name]
+        if root not in trusting.accepted[name]:
+            yield root.describe()
+        elif not signers & trusting.vouching[name]:
+            yield _all(sorted(signers - {root.describe()})) or root.describe()
 
 
 def _all(roots: Iterable[str]) -> str:

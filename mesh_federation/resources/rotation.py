@@ -39,9 +39,15 @@ def last_trust(stack: str) -> TrustState:
     records = last_outputs(stack, "trust")
     for record in records.values():
         root_identity.check(record)
+    issuers = {name: root_identity.parse(each["issuer"]) for name, each in records.items()}
+    accepted = {name: frozenset(map(root_identity.parse, each["accepted"])) for name, each in records.items()}
+    # A record of scope `mesh` may be older than these two: then all roots vouch for every cluster.
+    told = {name: {root.describe() for root in roots} for name, roots in accepted.items()}
     return TrustState(
-        issuers={name: root_identity.parse(each["issuer"]) for name, each in records.items()},
-        accepted={name: frozenset(map(root_identity.parse, each["accepted"])) for name, each in records.items()},
+        issuers=issuers,
+        accepted=accepted,
+        signers={name: frozenset(each.get("signers", [issuers[name].describe()])) for name, each in records.items()},
+        vouching={name: frozenset(each.get("vouching", told[name])) for name, each in records.items()},
     )
 
 

@@ -20,6 +20,7 @@ from mesh_federation.rules import (
     references,
     rotation,
     trust,
+    trust_scope,
     versions,
     weights,
 )
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *gateways.RULES,
     *providers.RULES,
     *trust.RULES,
+    *trust_scope.RULES,
     *rotation.RULES,
     *versions.RULES,
     *istio_values.RULES,

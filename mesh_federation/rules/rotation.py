@@ -18,6 +18,9 @@ def authorities_have_names(federation: Federation) -> Iterator[Problem]:
     trust = federation.trust
     given = {"trust.root": trust.root, "trust.rotation.root": (trust.rotation and trust.rotation.root) or ""}
     given |= {f"{cluster.path}.intermediate": cluster.intermediate for cluster in federation.clusters.values()}
+    given |= {f"trust.intermediates.{name}": each for name, each in trust.intermediates.items()}
+    following = (trust.rotation and trust.rotation.intermediates) or {}
+    given |= {f"trust.rotation.intermediates.{name}": each for name, each in following.items()}
     for path, name in given.items():
         if not _NAME.fullmatch(name):
             problem = f'"{name}" cannot be part of the names of certificates and resources'
@@ -30,7 +33,7 @@ def authorities_have_names(federation: Federation) -> Iterator[Problem]:
 
 
 def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
-    """A rotation leads to other roots, and each of them has a name that the current roots do not have."""
+    """A rotation leads to other authorities, and each of them has a name that the current roots do not have."""
     trust = federation.trust
     if trust.rotation is None or trust.rotation.provided:  # whose roots may be encrypted, or in files
         return
@@ -38,12 +41,13 @@ def rotations_lead_elsewhere(federation: Federation) -> Iterator[Problem]:
         _planned(federation, trust.model_copy(update={"rotation": None})),
         _planned(federation, trust.following),
     )
-    if now.issuers == following.issuers:
+    if (now.issuers, now.intermediates) == (following.issuers, following.intermediates):
         yield Problem(
             "trust.rotation",
             FederationRule.ROTATION_TO_NOWHERE,
-            "the rotation leads to the roots that the clusters have already",
-            "name the next root, for example root: r2; or write another model; or remove rotation",
+            "the rotation leads to the authorities that the clusters have already",
+            "name the next root, for example root: r2; or write another model; or name other intermediates; or remove"
+            " rotation",
         )
         return
     identities = {root.name: root.identity for root in now.roots}

@@ -150,6 +150,17 @@ class ProvidedAuthority(Declared):
 
 
 TrustModel = Literal["common", "separate", "provided"]
+TrustScope = Literal["link", "mesh"]
+
+
+class Revocation(Declared):
+    """Something that is no longer trusted: a cluster, or an authority that no cluster signs with any more."""
+
+    cluster: str | None = None
+    """A cluster whose identities no other cluster accepts any more. Its own workloads go on calling each other."""
+    authority: str | None = Field(default=None, min_length=1)
+    """A root or an intermediate: the common name of one that this program makes, or the SHA-256 of a provided one;
+    `mesh trust` shows them."""
 
 
 class Rotation(Declared):
@@ -171,6 +182,8 @@ class Rotation(Declared):
     """Private keys of the next authorities."""
     root_days: int | None = Field(default=None, ge=1, le=36500)
     """Lifetime of the next roots, in days."""
+    intermediates: dict[str, str] | None = None
+    """Names of the next intermediates, by cluster; clusters that are left out keep theirs."""
     provided: dict[str, ProvidedAuthority] | None = None
     """Model `provided`: the next authority of each cluster, by the cluster's name."""
 
@@ -179,8 +192,12 @@ class Trust(Declared):
     """The certificate authorities of the clusters, and who trusts them."""
 
     model: TrustModel = "common"
-    """common: one root, and one intermediate per cluster. separate: one root per cluster; every cluster trusts all
-    roots. provided: your own authorities."""
+    """common: one root, and one intermediate per cluster. separate: one root per cluster. provided: your own
+    authorities."""
+    scope: TrustScope = "link"
+    """link: an exported workload accepts identities of the clusters that its export names, callers those of the
+    exporter, each under the authority of that cluster alone; nothing else trusts another cluster. mesh: every workload
+    of every cluster trusts all roots, for every accepted identity."""
     root: str = Field(default="", max_length=16)
     """Name of the root, or of all roots. Another name means another root, which needs a rotation."""
     organization: str = Field(default="mesh-federation", min_length=1, max_length=64)
@@ -193,6 +210,11 @@ class Trust(Declared):
     """Lifetime of intermediates, in days."""
     warn_days: int = Field(default=30, ge=1, le=3650)
     """Warn about an authority this many days before it expires."""
+    intermediates: dict[str, str] = {}
+    """Names of intermediates, by cluster; default: `intermediate` of the cluster. With `scope: link` and a common root,
+    another name needs a rotation, because other clusters trust the intermediate."""
+    revoked: tuple[Revocation, ...] = ()
+    """With `scope: link`: clusters and authorities that are no longer trusted, from the next `up` on."""
     provided: dict[str, ProvidedAuthority] = {}
     """Model `provided`: the authority of each cluster, by the cluster's name."""
     rotation: Rotation | None = None
@@ -205,7 +227,8 @@ class Trust(Declared):
             return self
         changed = {name: value for name, value in self.rotation if name != "phase" and value is not None}
         given = self.provided if changed.get("model", self.model) == "provided" else {}
-        return self.model_copy(update={"provided": given, **changed, "rotation": None})
+        renamed = {**self.intermediates, **(self.rotation.intermediates or {})}
+        return self.model_copy(update={"provided": given, **changed, "intermediates": renamed, "rotation": None})
 
 
 class Istio(Declared):

@@ -18,6 +18,8 @@ class Fingerprints(TypedDict):
     """Fingerprint of the cluster's own root."""
     trusted: list[str]
     """Fingerprints of all roots that the cluster trusts."""
+    anchors: list[str]
+    """Fingerprints of what vouches for the cluster at others, one link at a time."""
 
 
 def bundle(roots: Iterable[str]) -> str:
@@ -51,12 +53,13 @@ def fingerprint(pem: str) -> str:
     return sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 
-def fingerprints(chain: str, bundle: str) -> Fingerprints:
+def fingerprints(chain: str, bundle: str, anchors: str) -> Fingerprints:
     """Return the fingerprints of one cluster's authority; they are not secret.
 
     Args:
         chain: PEM from the intermediate to its own root.
         bundle: PEM of every trusted root.
+        anchors: PEM of what vouches for the cluster at others; may be empty.
     """
-    links = [fingerprint(pem) for pem in certificates(chain)]
-    return {"authority": links[0], "root": links[-1], "trusted": [fingerprint(pem) for pem in certificates(bundle)]}
+    links, trusted, vouching = ([fingerprint(pem) for pem in certificates(text)] for text in (chain, bundle, anchors))
+    return {"authority": links[0], "root": links[-1], "trusted": trusted, "anchors": vouching}

@@ -119,11 +119,32 @@ class FederationRule(RuleId):
     LONG_COMMON_NAME = "long-common-name", "Common names are no longer than X.509 allows."
     OUTLIVES_ITS_ROOT = "outlives-its-root", "Intermediates do not outlive their root."
     ORGANIZATION_UNPRINTABLE = "organization-unprintable", "Organizations in certificates are printable text."
-    ROTATION_TO_NOWHERE = "rotation-to-nowhere", "A rotation leads to other roots."
+    ROTATION_TO_NOWHERE = "rotation-to-nowhere", "A rotation leads to other authorities."
     ROTATION_WITHOUT_NAME = "rotation-without-name", "The next root of a rotation has a name that no current root has."
     PROVIDED_UNUSED = "provided-unused", "Only model `provided` takes authorities."
     PROVIDED_INCOMPLETE = "provided-incomplete", "Model `provided` has an authority for each cluster."
     PROVIDED_FOR_NOBODY = "provided-for-nobody", "Each provided authority belongs to a declared cluster."
+    SCOPE_OF_STABLE_CHANNEL = (
+        "scope-of-stable-channel",
+        "Scope `link` needs a release channel of Istio that takes EnvoyFilters.",
+    )
+    SCOPE_OF_AMBIENT = "scope-of-ambient", "Scope `link` needs proxies that read EnvoyFilters."
+    SCOPE_OF_DISCOVERY = "scope-of-discovery", "Clusters that discover each other have scope `mesh`."
+    SCOPE_OF_ONE_TRUST_DOMAIN = "scope-of-one-trust-domain", "Scope `link` needs one trust domain per cluster."
+    SCOPE_OF_CALLER = "scope-of-caller", "Scope `link` has no callers in Istio's namespace."
+    SCOPE_OF_ONE_AUTHORITY = "scope-of-one-authority", "Scope `link` needs an authority of its own for each cluster."
+    TWIN_WITHOUT_NAME = (
+        "twin-without-name",
+        "With scope `link` and a common root, the next intermediates of a rotation have other names.",
+    )
+    INTERMEDIATE_OF_NOBODY = (
+        "intermediate-of-nobody",
+        "Named intermediates are of clusters for which this stack makes them.",
+    )
+    REVOKED_IN_MESH = "revoked-in-mesh", "Only scope `link` revokes clusters and authorities."
+    REVOKED_UNCLEAR = "revoked-unclear", "An item of `revoked` names one cluster or one authority."
+    REVOKED_UNKNOWN = "revoked-unknown", "What is revoked exists and is trusted."
+    REVOKED_SIGNS = "revoked-signs", "A revoked authority signs for no cluster any more."
     ISTIO_TOO_OLD = "istio-too-old", "Istio is not older than the oldest release that works."
     ISTIO_TOO_NEW = "istio-too-new", "Istio is not newer than the newest release that was tested."
     KUBERNETES_UNSUPPORTED = "kubernetes-unsupported", "Kubernetes is a release that Istio supports."

@@ -25,6 +25,7 @@ __all__ = [
     "LocalImport",
     "RemoteImport",
     "Source",
+    "callers_of",
     "has_local_endpoints",
     "imports",
     "shares",
@@ -69,7 +70,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
             for link, export, weight in zip(links, exports, weights, strict=True)
         ),
         own=_own(federation, importer, links, exports) if beside_pods else (),
-        callers=_callers(first.cluster, exports),
+        callers=callers_of(first.cluster, exports),
         connection_pool=next((link.connection_pool for link in links if link.connection_pool), None),
         failover=next((link.failover for link in links if link.failover), None),
     )
@@ -104,7 +105,7 @@ def _source(federation: Federation, link: Import, export: Export, weight: int | 
     )
 
 
-def _callers(cluster: str, exports: Sequence[Export]) -> tuple[str, ...]:
+def callers_of(cluster: str, exports: Sequence[Export]) -> tuple[str, ...]:
     """Return the namespaces whose callers the exports name: others, and so the own gateway, do not see the host."""
     consumers = [consumer for export in exports for consumer in export.to if consumer.cluster == cluster]
     if any(consumer.service_accounts is None for consumer in consumers):

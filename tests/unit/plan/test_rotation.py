@@ -112,7 +112,7 @@ def test_what_a_rotation_ends_with_is_what_the_stack_file_says_without_it(trees:
     assume(trees[0]["trust"]["model"] == trees[-1]["trust"]["model"])
     assert dropped.roots == finished.roots
     assert dropped.issuers == finished.issuers
-    assert dropped.accepted == finished.accepted
+    assert dropped.bundles == finished.bundles
     assert [each.name for each in dropped.intermediates] == [each.name for each in finished.intermediates]
 
 
@@ -165,4 +165,4 @@ def test_clusters_that_come_or_go_are_no_step() -> None:
 
 def test_a_first_bring_up_may_begin_in_any_phase() -> None:
     for phase in ("add", "switch", "drop"):
-        check_step(TrustState({}, {}), trust_state(of(rotation={"phase": phase, "root": "r2"})))
+        check_step(TrustState({}, {}, {}, {}), trust_state(of(rotation={"phase": phase, "root": "r2"})))

@@ -1,0 +1,178 @@
+"""Trust for a link: which authorities a proxy accepts for which trust domain, as EnvoyFilters.
+
+Istio puts all trusted roots into one bundle. These filters merge Envoy's SPIFFE validator into the TLS context that
+istiod makes: certificates and policies stay, and each trust domain has a bundle of its own. An exported workload lists
+its own trust domain and those of its consumers, a caller those of the exporters. Everything else trusts its own cluster
+alone, because `cacerts` holds no root of another. Where a filter has no effect, callers of other clusters are refused.
+
+Sources: Envoy's SPIFFECertValidatorConfig; istiod's merge of patches (pilot/pkg/networking/core/envoyfilter). Filter
+chains are matched by the port of the pods: without it istiod would put TLS on chains that have none, in namespaces that
+are not STRICT. Of filters on one workload the last one decides, so each exported workload has exactly one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mesh_federation.plan.exports import Admission, ExportPlan
+from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.istio_api import manifest
+from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.plan.objects import Body, Fill, PlannedObject
+from mesh_federation.plan.trust import TrustPlan
+from mesh_federation.stack.config import Federation
+
+API = "networking.istio.io/v1alpha3"
+KIND = "EnvoyFilter"
+OWN_DOMAIN = "own-trust-domain"
+"""The filter for all workloads of a mesh whose root vouches for other meshes too."""
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+VALIDATOR = "envoy.tls.cert_validator.spiffe"
+INBOUND = "virtualInbound"
+"""Istio's listener for all calls that reach a pod."""
+_CONTEXT = ("common_tls_context", "combined_validation_context", "default_validation_context")
+_DOMAINS = ("custom_validator_config", "typed_config", "trust_domains")
+
+
+def anchors_value(cluster: str) -> str:
+    """Name the value with which filters are filled: PEM of what vouches for a cluster."""
+    return f"anchors of {cluster}"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What one part of a proxy accepts: each trust domain under the authorities of its own cluster.
+
+    Attributes:
+        applies_to: FILTER_CHAIN for calls that arrive, CLUSTER for calls that leave.
+        match: the part of the proxy.
+        domains: trust domain of each accepted cluster, by cluster.
+        names: matchers of identities that are accepted beside those that istiod writes.
+    """
+
+    applies_to: str
+    match: Mapping[str, object]
+    domains: Mapping[str, str]
+    names: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def body(self) -> Body:
+        """The patch, without its anchors."""
+        context = "DownstreamTlsContext" if self.applies_to == "FILTER_CHAIN" else "UpstreamTlsContext"
+        accepted: Body = {
+            "custom_validator_config": {
+                "name": VALIDATOR,
+                "typed_config": {
+                    "@type": f"{TLS}.SPIFFECertValidatorConfig",
+                    "trust_domains": [
+                        {"name": domain, "trust_bundle": {"inline_string": ""}} for domain in self.domains.values()
+                    ],
+                },
+            },
+            **({"match_subject_alt_names": [dict(name) for name in self.names]} if self.names else {}),
+        }
+        value: Body = accepted
+        for key in reversed(_CONTEXT):
+            value = {key: value}
+        socket = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": f"{TLS}.{context}", **value}}
+        patch = {"operation": "MERGE", "value": {"transport_socket": socket}}
+        return {"applyTo": self.applies_to, "match": dict(self.match), "patch": patch}
+
+    def fills(self, index: int) -> Iterator[Fill]:
+        """Return the fields for its anchors, in the patch of a filter with this index."""
+        above = ("spec", "configPatches", index, "patch", "value", "transport_socket", "typed_config")
+        for number, cluster in enumerate(self.domains):
+            path = (*above, *_CONTEXT, *_DOMAINS, number, "trust_bundle", "inline_string")
+            yield Fill(path, (anchors_value(cluster),), _as_it_is)
+
+
+def _as_it_is(anchors: object) -> object:
+    return anchors
+
+
+def bindings(
+    federation: Federation, trust: TrustPlan, cluster: str, exports: Sequence[ExportPlan], imports: Sequence[ImportPlan]
+) -> tuple[PlannedObject, ...]:
+    """Plan the filters of one cluster: none in scope `mesh`.
+
+    Args:
+        federation: the model.
+        trust: what vouches for each cluster.
+        cluster: whose filters.
+        exports: of the cluster.
+        imports: of the cluster.
+    """
+    if trust.scope == "mesh":
+        return ()
+    domains = {
+        name: federation.clusters[name].trust_domain
+        for name in sorted(federation.clusters)
+        if name == cluster or name not in trust.distrusted
+    }
+    return (
+        *_of_mesh(trust, cluster, domains[cluster]),
+        *_of_exports(cluster, domains, exports),
+        *(each for link in imports for each in _of_import(cluster, domains, link)),
+    )
+
+
+def _of_mesh(trust: TrustPlan, cluster: str, domain: str) -> Iterator[PlannedObject]:
+    """Plan the filter for workloads without one of their own, where their root vouches for other meshes too."""
+    if trust.anchors[cluster].has_twins:
+        yield _filter(OWN_DOMAIN, NAMESPACE, {}, [Patch("FILTER_CHAIN", _arriving({}), {cluster: domain})])
+
+
+def _of_exports(cluster: str, domains: Mapping[str, str], exports: Sequence[ExportPlan]) -> Iterator[PlannedObject]:
+    """Plan one filter for all exports of the same pods."""
+    workloads: dict[tuple[str, tuple[tuple[str, str], ...]], ExportPlan] = {}
+    for plan in exports:
+        labels = tuple(sorted(plan.export.workload_labels.items()))
+        workloads.setdefault((plan.export.service.namespace, labels), plan)
+    for (namespace, _), plan in workloads.items():
+        selector = {"workloadSelector": {"labels": plan.export.workload_labels}}
+        patches = [
+            _admitting(cluster, domains, admission, port) for admission in plan.admissions for port in admission.ports
+        ]
+        yield _filter(plan.name, namespace, selector, patches)
+
+
+def _admitting(cluster: str, domains: Mapping[str, str], admission: Admission, port: int) -> Patch:
+    """Accept on one port the own trust domain, and those of admitted callers: their accounts alone where named."""
+    foreign = {name: domain for name, domain in domains.items() if name != cluster and _names(admission, domain)}
+    own = {"prefix": f"spiffe://{domains[cluster]}/"}
+    names = (matcher for domain in foreign.values() for matcher in _names(admission, domain))
+    accepted = dict(sorted({cluster: domains[cluster], **foreign}.items()))
+    return Patch("FILTER_CHAIN", _arriving({"destinationPort": port}), accepted, (own, *names))
+
+
+def _names(admission: Admission, domain: str) -> list[Mapping[str, str]]:
+    """Return the matchers of the identities of one trust domain that are admitted."""
+    admitted = [each for each in admission.principals if each.startswith(f"{domain}/")]
+    if f"{domain}/*" in admitted:
+        return [{"prefix": f"spiffe://{domain}/"}]
+    return [{"exact": f"spiffe://{each}"} for each in admitted]
+
+
+def _arriving(chain: Mapping[str, object]) -> Body:
+    """Match the filter chains for mutual TLS of calls that arrive."""
+    listener = {"name": INBOUND, "filterChain": {"transportProtocol": "tls", **chain}}
+    return {"context": "SIDECAR_INBOUND", "listener": listener}
+
+
+def _of_import(cluster: str, domains: Mapping[str, str], link: ImportPlan) -> Iterator[PlannedObject]:
+    """Plan the filter of an import in every namespace of its callers; in Istio's it holds for all namespaces.
+
+    It names the host: without it, istiod would put TLS on calls that have none. It adds no identities to those that
+    the import pins.
+    """
+    sources = {source.cluster for source in link.sources} & set(domains)
+    accepted = sources | ({cluster} if link.own or not sources else set())
+    match: Body = {"context": "SIDECAR_OUTBOUND", "cluster": {"service": link.host}}
+    patch = Patch("CLUSTER", match, {name: domain for name, domain in domains.items() if name in accepted})
+    for caller in link.callers:
+        yield _filter(link.name, NAMESPACE if caller == "*" else caller, {}, [patch])
+
+
+def _filter(name: str, namespace: str, selector: Mapping[str, object], patches: Sequence[Patch]) -> PlannedObject:
+    spec = {**selector, "configPatches": [patch.body for patch in patches]}
+    fills = tuple(fill for index, patch in enumerate(patches) for fill in patch.fills(index))
+    return PlannedObject(manifest(API, KIND, name, namespace, spec), fills)
