@@ -268,7 +268,7 @@ class Federation(pulumi.ComponentResource):
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
             trust_checks=trust_checks,
-            bindings=plan.bindings,
+            bindings=[each.object for each in plan.bindings],
             anchors=self._anchors,
             namespaces=namespaces,
         )

@@ -64,7 +64,7 @@ class ClusterPlan:
         gateway_values: Helm values of the gateway chart.
         exports: services that others may call.
         imports: services of others.
-        bindings: filters by which its proxies accept other clusters, for each link; none in trust scope `mesh`.
+        bindings: what its proxies accept of other clusters, for each link; none in trust scope `mesh`.
         global_hosts: names that a service has in every mesh, as far as this cluster exports or imports them.
         egress: how its calls leave, where they leave through a gateway; else None.
         remote_gateways: gateways of other networks that it finds through the Gateway API.
@@ -85,7 +85,7 @@ class ClusterPlan:
     gateway_values: Values
     exports: tuple[ExportPlan, ...]
     imports: tuple[ImportPlan, ...]
-    bindings: tuple[PlannedObject, ...]
+    bindings: tuple[trust_binding.Binding, ...]
     global_hosts: tuple[global_hosts.GlobalHostPlan, ...]
     egress: egress.EgressPlan | None
     remote_gateways: tuple[RemoteGatewayPlan, ...]
@@ -150,7 +150,7 @@ class ClusterPlan:
             self.istio.objects,
             self.load_balancer,
             self.namespaces,
-            self.bindings,
+            (each.object for each in self.bindings),
             *(each.objects for each in self.exports),
             *(each.objects for each in self.global_hosts),
             *(each.objects for each in self.remote_gateways),

@@ -43,39 +43,43 @@ class Patch:
     """What one part of a proxy accepts: each trust domain under the authorities of its own cluster.
 
     Attributes:
-        applies_to: FILTER_CHAIN for calls that arrive, CLUSTER for calls that leave.
-        match: the part of the proxy.
         domains: trust domain of each accepted cluster, by cluster.
+        port: of the pods, at which calls arrive; 0 for all ports.
+        host: that is called; empty for calls that arrive.
         names: matchers of identities that are accepted beside those that istiod writes.
     """
 
-    applies_to: str
-    match: Mapping[str, object]
     domains: Mapping[str, str]
+    port: int = 0
+    host: str = ""
     names: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def match(self) -> Body:
+        """The part of the proxy: filter chains for mutual TLS, or the upstream of a host.
+
+        Without the host, istiod would put TLS on calls that have none.
+        """
+        if self.host:
+            return {"context": "SIDECAR_OUTBOUND", "cluster": {"service": self.host}}
+        chain = {"transportProtocol": "tls", **({"destinationPort": self.port} if self.port else {})}
+        return {"context": "SIDECAR_INBOUND", "listener": {"name": INBOUND, "filterChain": chain}}
 
     @property
     def body(self) -> Body:
         """The patch, without its anchors."""
-        context = "DownstreamTlsContext" if self.applies_to == "FILTER_CHAIN" else "UpstreamTlsContext"
-        accepted: Body = {
-            "custom_validator_config": {
-                "name": VALIDATOR,
-                "typed_config": {
-                    "@type": f"{TLS}.SPIFFECertValidatorConfig",
-                    "trust_domains": [
-                        {"name": domain, "trust_bundle": {"inline_string": ""}} for domain in self.domains.values()
-                    ],
-                },
-            },
+        context = "UpstreamTlsContext" if self.host else "DownstreamTlsContext"
+        domains = [{"name": each, "trust_bundle": {"inline_string": ""}} for each in self.domains.values()]
+        typed = {"@type": f"{TLS}.SPIFFECertValidatorConfig", "trust_domains": domains}
+        value: Body = {
+            "custom_validator_config": {"name": VALIDATOR, "typed_config": typed},
             **({"match_subject_alt_names": [dict(name) for name in self.names]} if self.names else {}),
         }
-        value: Body = accepted
         for key in reversed(_CONTEXT):
             value = {key: value}
         socket = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": f"{TLS}.{context}", **value}}
         patch = {"operation": "MERGE", "value": {"transport_socket": socket}}
-        return {"applyTo": self.applies_to, "match": dict(self.match), "patch": patch}
+        return {"applyTo": "CLUSTER" if self.host else "FILTER_CHAIN", "match": self.match, "patch": patch}
 
     def fills(self, index: int) -> Iterator[Fill]:
         """Return the fields for its anchors, in the patch of a filter with this index."""
@@ -89,15 +93,44 @@ def _as_it_is(anchors: object) -> object:
     return anchors
 
 
+@dataclass(frozen=True)
+class Binding:
+    """What some proxies of a cluster accept, as one EnvoyFilter.
+
+    Attributes:
+        name: of the filter.
+        namespace: of the filter, and so of the proxies; Istio's stands for all namespaces.
+        labels: of the pods; empty for all.
+        patches: what each part of these proxies accepts.
+    """
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    patches: tuple[Patch, ...]
+
+    @property
+    def object(self) -> PlannedObject:
+        """The EnvoyFilter, to which anchors are filled in."""
+        selector = {"workloadSelector": {"labels": dict(self.labels)}} if self.labels else {}
+        spec = {**selector, "configPatches": [patch.body for patch in self.patches]}
+        fills = tuple(fill for index, patch in enumerate(self.patches) for fill in patch.fills(index))
+        return PlannedObject(manifest(API, KIND, self.name, self.namespace, spec), fills)
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Say whether it is about the proxy of a pod with a sidecar."""
+        return self.namespace in (NAMESPACE, namespace) and self.labels.items() <= labels.items()
+
+
 def bindings(
     federation: Federation, trust: TrustPlan, cluster: str, exports: Sequence[ExportPlan], imports: Sequence[ImportPlan]
-) -> tuple[PlannedObject, ...]:
-    """Plan the filters of one cluster: none in scope `mesh`.
+) -> tuple[Binding, ...]:
+    """Plan what the proxies of one cluster accept: nothing in scope `mesh`.
 
     Args:
         federation: the model.
         trust: what vouches for each cluster.
-        cluster: whose filters.
+        cluster: whose proxies.
         exports: of the cluster.
         imports: of the cluster.
     """
@@ -115,24 +148,22 @@ def bindings(
     )
 
 
-def _of_mesh(trust: TrustPlan, cluster: str, domain: str) -> Iterator[PlannedObject]:
-    """Plan the filter for workloads without one of their own, where their root vouches for other meshes too."""
+def _of_mesh(trust: TrustPlan, cluster: str, domain: str) -> Iterator[Binding]:
+    """Bind workloads without an export, where their root vouches for other meshes too."""
     if trust.anchors[cluster].has_twins:
-        yield _filter(OWN_DOMAIN, NAMESPACE, {}, [Patch("FILTER_CHAIN", _arriving({}), {cluster: domain})])
+        yield Binding(OWN_DOMAIN, NAMESPACE, {}, (Patch({cluster: domain}),))
 
 
-def _of_exports(cluster: str, domains: Mapping[str, str], exports: Sequence[ExportPlan]) -> Iterator[PlannedObject]:
-    """Plan one filter for all exports of the same pods."""
+def _of_exports(cluster: str, domains: Mapping[str, str], exports: Sequence[ExportPlan]) -> Iterator[Binding]:
+    """Bind exported workloads, once for all exports of the same pods."""
     workloads: dict[tuple[str, tuple[tuple[str, str], ...]], ExportPlan] = {}
     for plan in exports:
         labels = tuple(sorted(plan.export.workload_labels.items()))
         workloads.setdefault((plan.export.service.namespace, labels), plan)
     for (namespace, _), plan in workloads.items():
-        selector = {"workloadSelector": {"labels": plan.export.workload_labels}}
-        patches = [
-            _admitting(cluster, domains, admission, port) for admission in plan.admissions for port in admission.ports
-        ]
-        yield _filter(plan.name, namespace, selector, patches)
+        ports = ((admission, port) for admission in plan.admissions for port in admission.ports)
+        patches = tuple(_admitting(cluster, domains, admission, port) for admission, port in ports)
+        yield Binding(plan.name, namespace, plan.export.workload_labels, patches)
 
 
 def _admitting(cluster: str, domains: Mapping[str, str], admission: Admission, port: int) -> Patch:
@@ -140,8 +171,7 @@ def _admitting(cluster: str, domains: Mapping[str, str], admission: Admission, p
     foreign = {name: domain for name, domain in domains.items() if name != cluster and _names(admission, domain)}
     own = {"prefix": f"spiffe://{domains[cluster]}/"}
     names = (matcher for domain in foreign.values() for matcher in _names(admission, domain))
-    accepted = dict(sorted({cluster: domains[cluster], **foreign}.items()))
-    return Patch("FILTER_CHAIN", _arriving({"destinationPort": port}), accepted, (own, *names))
+    return Patch(dict(sorted({cluster: domains[cluster], **foreign}.items())), port=port, names=(own, *names))
 
 
 def _names(admission: Admission, domain: str) -> list[Mapping[str, str]]:
@@ -152,27 +182,13 @@ def _names(admission: Admission, domain: str) -> list[Mapping[str, str]]:
     return [{"exact": f"spiffe://{each}"} for each in admitted]
 
 
-def _arriving(chain: Mapping[str, object]) -> Body:
-    """Match the filter chains for mutual TLS of calls that arrive."""
-    listener = {"name": INBOUND, "filterChain": {"transportProtocol": "tls", **chain}}
-    return {"context": "SIDECAR_INBOUND", "listener": listener}
+def _of_import(cluster: str, domains: Mapping[str, str], link: ImportPlan) -> Iterator[Binding]:
+    """Bind the callers of an import. It adds no identities to those that the import pins.
 
-
-def _of_import(cluster: str, domains: Mapping[str, str], link: ImportPlan) -> Iterator[PlannedObject]:
-    """Plan the filter of an import in every namespace of its callers; in Istio's it holds for all namespaces.
-
-    It names the host: without it, istiod would put TLS on calls that have none. It adds no identities to those that
-    the import pins.
+    Where all its sources are distrusted it accepts none: the own trust domain is not pinned.
     """
     sources = {source.cluster for source in link.sources} & set(domains)
     accepted = sources | ({cluster} if link.own or not sources else set())
-    match: Body = {"context": "SIDECAR_OUTBOUND", "cluster": {"service": link.host}}
-    patch = Patch("CLUSTER", match, {name: domain for name, domain in domains.items() if name in accepted})
+    patch = Patch({name: domain for name, domain in domains.items() if name in accepted}, host=link.host)
     for caller in link.callers:
-        yield _filter(link.name, NAMESPACE if caller == "*" else caller, {}, [patch])
-
-
-def _filter(name: str, namespace: str, selector: Mapping[str, object], patches: Sequence[Patch]) -> PlannedObject:
-    spec = {**selector, "configPatches": [patch.body for patch in patches]}
-    fills = tuple(fill for index, patch in enumerate(patches) for fill in patch.fills(index))
-    return PlannedObject(manifest(API, KIND, name, namespace, spec), fills)
+        yield Binding(link.name, NAMESPACE if caller == "*" else caller, {}, (patch,))

@@ -14,6 +14,7 @@ from mesh_federation.verify import (
     refusals,
     traffic,
     trust,
+    trust_binding,
 )
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import Context
@@ -33,16 +34,19 @@ def catalogue(context: Context, refresh: Refresh, warning: timedelta) -> list[Ch
         refresh: previews an update with a refresh.
         warning: an authority that expires within this time fails its check.
     """
+    bound = list(trust_binding.checks(context))
     return [
         *control_planes.checks(context),
         *drift.checks(context, refresh),
         *trust.checks(context, warning),
         *keys.checks(context),
+        *(each for each in bound if each.group == "trust"),
         *gateways.checks(context),
         *exports.checks(context),
         *imports.checks(context),
         *traffic.checks(context),
         *refusals.checks(context),
+        *(each for each in bound if each.group == "refusals"),
     ]
 
 

@@ -14,6 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+LEAF_USAGE = x509.KeyUsage(
+    digital_signature=True, key_encipherment=True, content_commitment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=False, crl_sign=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+"""Key usage of workload certificates. Envoy's SPIFFE validator refuses those without, whoever issued them."""
+
 TEST_LIFETIME = timedelta(minutes=10)
 """Lifetime of an identity that a check issues."""
 
@@ -162,6 +168,7 @@ def issue(signer: Signer, uri: str) -> Identity:
     unsigned = _unsigned(x509.Name([]), signer.chain[0].subject, key)
     leaf = (
         unsigned.add_extension(names, critical=True)
+        .add_extension(LEAF_USAGE, critical=True)
         .add_extension(uses, critical=False)
         .add_extension(_authority_key(signer), critical=False)
         .sign(signer.key, hashes.SHA256())

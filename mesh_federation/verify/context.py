@@ -26,6 +26,7 @@ class TrustOutput(BaseModel):
     authority: str
     root: str
     trusted: tuple[str, ...]
+    anchors: tuple[str, ...] = ()
 
 
 class ClusterOutput(BaseModel):

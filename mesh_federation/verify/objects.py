@@ -101,6 +101,35 @@ class Pod(KubernetesPart):
         return str(self.metadata.reference)
 
 
+class FilterPatch(KubernetesPart):
+    """A patch of an EnvoyFilter."""
+
+    apply_to: str = ""
+    patch: Mapping[str, object] = {}
+
+
+class EnvoyFilterSpec(KubernetesPart):
+    """Specification of an EnvoyFilter."""
+
+    config_patches: tuple[FilterPatch, ...] = ()
+
+
+class EnvoyFilter(KubernetesPart):
+    """An EnvoyFilter."""
+
+    metadata: ObjectMetadata
+    spec: EnvoyFilterSpec = EnvoyFilterSpec()
+
+    @property
+    def binds(self) -> bool:
+        """Whether it changes what proxies accept, or replaces whole parts of them."""
+        parts = ("FILTER_CHAIN", "CLUSTER", "LISTENER")
+        return any(
+            each.apply_to in parts and (each.patch.get("operation") != "MERGE" or "transport_socket" in str(each.patch))
+            for each in self.spec.config_patches
+        )
+
+
 class ServicePort(KubernetesPart):
     """A port of a Service."""
 

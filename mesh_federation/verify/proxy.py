@@ -165,9 +165,45 @@ class TypedMatcher(EnvoyPart):
     matcher: Matcher = Matcher()
 
 
-class AcceptedIdentities(EnvoyPart):
-    """The identities that a proxy accepts from the servers of an upstream."""
+class AnchorPem(InlinePem):
+    """PEM text, as a text or as bytes."""
 
+    inline_string: str = ""
+
+    @property
+    def certificates(self) -> list[x509.Certificate]:
+        """The certificates in it."""
+        return certificates.read(self.inline_string.encode()) if self.inline_string else super().certificates
+
+
+class BoundDomain(EnvoyPart):
+    """A trust domain and what vouches for it."""
+
+    name: str = ""
+    trust_bundle: AnchorPem = AnchorPem()
+
+    @property
+    def anchors(self) -> list[x509.Certificate]:
+        """The certificates that vouch for it."""
+        return self.trust_bundle.certificates
+
+
+class ValidatorSettings(EnvoyPart):
+    """Settings of Envoy's SPIFFE validator."""
+
+    trust_domains: tuple[BoundDomain, ...] = ()
+
+
+class Validator(EnvoyPart):
+    """A validator that takes the place of Envoy's own."""
+
+    typed_config: ValidatorSettings = ValidatorSettings()
+
+
+class AcceptedIdentities(EnvoyPart):
+    """The identities that a proxy accepts, and under which authorities."""
+
+    custom_validator_config: Validator = Validator()
     match_subject_alt_names: tuple[Matcher, ...] = ()
     match_typed_subject_alt_names: tuple[TypedMatcher, ...] = ()
 
@@ -176,6 +212,11 @@ class AcceptedIdentities(EnvoyPart):
         """The identities, sorted."""
         typed = (each.matcher.exact for each in self.match_typed_subject_alt_names)
         return sorted({*typed, *(each.exact for each in self.match_subject_alt_names)})
+
+    @property
+    def domains(self) -> tuple[BoundDomain, ...]:
+        """What vouches for each trust domain; empty if all roots vouch for all."""
+        return self.custom_validator_config.typed_config.trust_domains
 
 
 class CombinedValidation(EnvoyPart):
@@ -187,13 +228,19 @@ class CombinedValidation(EnvoyPart):
 class CommonTls(EnvoyPart):
     """Nesting of Envoy's."""
 
-    combined_validation_context: CombinedValidation = CombinedValidation()
+    combined_validation_context: CombinedValidation | None = None
 
 
 class Tls(EnvoyPart):
     """Nesting of Envoy's."""
 
     common_tls_context: CommonTls = CommonTls()
+
+    @property
+    def validation(self) -> AcceptedIdentities:
+        """What is accepted of the other end; nothing in particular without mutual TLS."""
+        combined = self.common_tls_context.combined_validation_context
+        return combined.default_validation_context if combined else AcceptedIdentities()
 
 
 class Transport(EnvoyPart):
@@ -219,9 +266,14 @@ class UpstreamSettings(EnvoyPart):
     @property
     def accepted_identities(self) -> list[str]:
         """Identities that the proxy accepts from endpoints in the mesh."""
+        return self.validation.exact
+
+    @property
+    def validation(self) -> AcceptedIdentities:
+        """What the proxy accepts from endpoints in the mesh."""
         meshed = [each.transport_socket for each in self.transport_socket_matches if each.name == "tlsMode-istio"]
         socket = meshed[0] if meshed else self.transport_socket
-        return socket.typed_config.common_tls_context.combined_validation_context.default_validation_context.exact
+        return socket.typed_config.validation
 
 
 class UpstreamSettingsEntry(EnvoyPart):
@@ -252,11 +304,30 @@ class Filter(EnvoyPart):
     typed_config: FilterSettings = FilterSettings()
 
 
+class ChainMatch(EnvoyPart):
+    """The connections that a filter chain is for."""
+
+    destination_port: int = 0
+    transport_protocol: str = ""
+
+
 class FilterChain(EnvoyPart):
     """The filters for connections of one kind."""
 
     name: str = ""
     filters: tuple[Filter, ...] = ()
+    filter_chain_match: ChainMatch = ChainMatch()
+    transport_socket: Transport = Transport()
+
+    @property
+    def is_mutual(self) -> bool:
+        """Whether callers present certificates, which istiod's roots vouch for."""
+        return self.transport_socket.typed_config.common_tls_context.combined_validation_context is not None
+
+    @property
+    def validation(self) -> AcceptedIdentities:
+        """What is accepted of callers."""
+        return self.transport_socket.typed_config.validation
 
 
 class EnvoyListener(EnvoyPart):
@@ -296,17 +367,19 @@ class Listeners(EnvoyPart):
         """Why the proxy rejected the last configuration from istiod; it keeps the one before."""
         return [each.error_state.details for each in self.configs if each.error_state.details]
 
+    def named(self, name: str) -> EnvoyListener | None:
+        """Return the active listener with this name."""
+        return next((e.active_state.listener for e in self.configs if e.active_state.listener.name == name), None)
+
+    def chains_of(self, name: str) -> tuple[FilterChain, ...]:
+        """Return the filter chains of a listener."""
+        found = self.named(name)
+        return (*found.filter_chains, found.default_filter_chain) if found else ()
+
     @property
     def upstream_of_unknown(self) -> str:
         """The upstream for connections to unknown destinations."""
-        listeners = (each.active_state.listener for each in self.configs)
-        chains = [
-            chain
-            for listener in listeners
-            if listener.name == "virtualOutbound"
-            for chain in (*listener.filter_chains, listener.default_filter_chain)
-            if chain.name == "virtualOutbound-catchall-tcp"
-        ]
+        chains = [each for each in self.chains_of("virtualOutbound") if each.name == "virtualOutbound-catchall-tcp"]
         return next((each.typed_config.cluster for chain in chains for each in chain.filters[-1:]), "")
 
 

@@ -81,7 +81,7 @@ def undeclared(context: Context, cluster: ClusterUnderTest, export: ExportPlan) 
     named = [consumer for consumer in export.export.to if consumer.service_accounts is not None]
     if not named:
         return not_applicable("the export admits every workload of its consumers")
-    address = _address(export)
+    address = first_address(export)
     if address is None:
         return not_applicable("no port of it speaks HTTP/1")
     tried = [_as(context.clusters[consumer.cluster], NOBODY) for consumer in named]
@@ -105,7 +105,7 @@ def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Ve
     ]
     if not others:
         return passed("the Service has no other port that leads to other ports of its pods")
-    caller = _as(context.clusters[consumers[0].cluster], _caller(consumers[0]))
+    caller = _as(context.clusters[consumers[0].cluster], called_account(consumers[0]))
     responses = [(address, request(cluster.endpoint, address, caller)) for address in others]
     _must_be_open(context, cluster, export)
     if through := [f"{to}: {caller.uri} {got.description}" for to, got in responses if not got.is_refused]:
@@ -126,7 +126,7 @@ def _must_be_open(context: Context, cluster: ClusterUnderTest, export: ExportPla
     Raises:
         Inconclusive: it is not.
     """
-    address = _address(export)
+    address = first_address(export)
     if address is not None:
         _must_admit(context, cluster, address, export.export.to[0])
         return
@@ -186,7 +186,7 @@ def _reaches(other: ClusterUnderTest, pod: Pod) -> bool:
 
 def other_mesh(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     """Call as an account of an admitted name from other meshes."""
-    address = _address(export)
+    address = first_address(export)
     named = [consumer for consumer in export.export.to if consumer.service_accounts]
     if address is None or not named:
         return not_applicable("the export names no account, or no port of it speaks HTTP/1")
@@ -210,11 +210,11 @@ def _namesakes(
 
 def unknown_root(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     """Call as an admitted caller with a certificate of an untrusted root."""
-    address = _address(export)
+    address = first_address(export)
     if address is None or not export.export.to:
         return not_applicable("the export admits no account, or no port of it speaks HTTP/1")
     consumer = export.export.to[0]
-    fake = issue(stranger(), context.clusters[consumer.cluster].identity(_caller(consumer)))
+    fake = issue(stranger(), context.clusters[consumer.cluster].identity(called_account(consumer)))
     response = request(cluster.endpoint, address, fake)
     _must_admit(context, cluster, address, consumer)
     if response.status:
@@ -291,13 +291,13 @@ def bypass(context: Context, cluster: ClusterUnderTest) -> Verdict:
     return passed(f"{', '.join(each.pod.title for each in callers)}: {BLACK_HOLE}", blocked=", ".join(sorted(gateways)))
 
 
-def _address(export: ExportPlan) -> ServiceAddress | None:
+def first_address(export: ExportPlan) -> ServiceAddress | None:
     """Return the address of the first port that speaks HTTP/1."""
     port: Port | None = next((each for each in export.export.ports if each.protocol is Protocol.HTTP), None)
     return ServiceAddress(export.hosts[0], port.number) if port else None
 
 
-def _caller(consumer: Consumer) -> NamespacedName:
+def called_account(consumer: Consumer) -> NamespacedName:
     """Return an admitted account; if all are admitted, any."""
     return (consumer.service_accounts or (NOBODY,))[0]
 
@@ -312,7 +312,7 @@ def _must_admit(context: Context, cluster: ClusterUnderTest, address: ServiceAdd
     Raises:
         Inconclusive: it does not.
     """
-    response = request(cluster.endpoint, address, _as(context.clusters[consumer.cluster], _caller(consumer)))
+    response = request(cluster.endpoint, address, _as(context.clusters[consumer.cluster], called_account(consumer)))
     if not response.is_admitted:
         raise Inconclusive(
             f"{address} at {cluster.endpoint} refuses the admitted caller too ("

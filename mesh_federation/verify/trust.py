@@ -1,7 +1,7 @@
 """Checks of trust: the authority and roots of istiod, their expiry, and the certificates of proxies."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -50,9 +50,8 @@ def checks(context: Context, warning: timedelta) -> Iterator[Check]:
             "trust.workloads", about, description, skip_if_simulated(cluster, partial(workloads, context, cluster))
         )
     every = tuple(cluster.path for cluster in context.clusters.values())
-    yield Check(
-        "trust.roots", every, "all clusters trust the same roots, each with its own name", partial(roots, context)
-    )
+    described = "clusters trust the same roots" if _is_mesh_wide(context) else "no cluster trusts the root of another"
+    yield Check("trust.roots", every, f"{described}, and roots have names of their own", partial(roots, context))
 
 
 def cacerts(cluster: ClusterUnderTest) -> Verdict:
@@ -101,19 +100,34 @@ def expiry(cluster: ClusterUnderTest, warning: timedelta) -> Verdict:
 def roots(context: Context) -> Verdict:
     """Compare the trusted roots of all clusters."""
     known = {cluster.name: ca_certs(cluster).roots for cluster in context.clusters.values()}
-    first, *others = known
-    odd = [name for name in others if known[name] != known[first]]
-    if odd:
-        return failed(f"{', '.join(odd)} trusts other roots than {first}, or in another order", UP)
-    namesakes = _namesakes(known[first])
+    if error := _unequal(known) if _is_mesh_wide(context) else _foreign(context, known):
+        return failed(error, UP)
+    every = tuple(dict.fromkeys(root for held in known.values() for root in held))
+    namesakes = _namesakes(every)
     if namesakes:
         hint = "recreate one of them under another name: TLS libraries look up issuers by name"
         return failed(f"two roots have the same name: {', '.join(namesakes)}", hint)
-    count = len(known[first])
-    return passed(
-        f"{len(known)} clusters trust the same {count} root{'' if count == 1 else 's'}",
-        **{title(root): fingerprint(root) for root in known[first]},
-    )
+    count = f"{len(every)} root{'' if len(every) == 1 else 's'}"
+    told = f"trust the same {count}" if _is_mesh_wide(context) else f"trust {count}, each its own"
+    return passed(f"{len(known)} clusters {told}", **{title(root): fingerprint(root) for root in every})
+
+
+def _is_mesh_wide(context: Context) -> bool:
+    return context.federation.trust.scope == "mesh"
+
+
+def _unequal(known: Mapping[str, Sequence[x509.Certificate]]) -> str:
+    first, *others = known
+    odd = [name for name in others if known[name] != known[first]]
+    return f"{', '.join(odd)} trusts other roots than {first}, or in another order" if odd else ""
+
+
+def _foreign(context: Context, known: Mapping[str, Sequence[x509.Certificate]]) -> str:
+    odd = {
+        name: [title(each) for each in held if fingerprint(each) not in context.clusters[name].trust.trusted]
+        for name, held in known.items()
+    }
+    return "; ".join(f"{name} also trusts {', '.join(names)}" for name, names in odd.items() if names)
 
 
 def _namesakes(certificates: tuple[x509.Certificate, ...]) -> list[str]:
@@ -126,6 +140,8 @@ def workloads(context: Context, cluster: ClusterUnderTest) -> Verdict:
     expected = ca_certs(cluster).roots if context.federation.trust.rotation else own_root(cluster)
     proxies = map_parallel(Proxy.secrets, in_mesh(cluster.kubectl))
     wrong = [error for proxy, secrets in proxies if (error := _error(cluster, proxy, secrets, expected))]
+    if not _is_mesh_wide(context):
+        wrong += [error for proxy, secrets in proxies if (error := _still_trusted(cluster, proxy, secrets))]
     if wrong:
         return failed(
             "; ".join(wrong),
@@ -141,6 +157,12 @@ def workloads(context: Context, cluster: ClusterUnderTest) -> Verdict:
         f"{counted}, the first expires {soonest:%Y-%m-%d %H:%M} UTC",
         **{proxy.pod.title: f"{title(secrets.own[0])} of {issuers[proxy.pod.title]}" for proxy, secrets in proxies},
     )
+
+
+def _still_trusted(cluster: ClusterUnderTest, proxy: Proxy, secrets: ProxySecrets) -> str:
+    """Return what a proxy trusts beside the roots of its cluster: it keeps roots until it renews its certificate."""
+    others = [title(each) for each in secrets.trusted if fingerprint(each) not in cluster.trust.trusted]
+    return f"{proxy.pod.title} still trusts {', '.join(others)}" if others else ""
 
 
 def _error(cluster: ClusterUnderTest, proxy: Proxy, secrets: ProxySecrets, roots: Sequence[x509.Certificate]) -> str:

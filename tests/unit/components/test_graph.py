@@ -59,6 +59,10 @@ def custom_resources(run: Run) -> list[Registered]:
     return [each for each in run.objects if any(group in each.type for group in ISTIO_GROUPS)]
 
 
+def filters(run: Run) -> list[Registered]:
+    return [each for each in run.objects if each.kind == "EnvoyFilter"]
+
+
 @every_federation
 def test_every_object_goes_through_the_provider_of_the_cluster_in_its_name(record: Record, tree: Tree) -> None:
     run = record(tree)
@@ -159,11 +163,30 @@ def test_istiod_starts_after_its_certificates(record: Record, tree: Tree) -> Non
 @every_federation
 def test_custom_resources_wait_for_their_definitions_and_for_istiod(record: Record, tree: Tree) -> None:
     run = record(tree)
-    assert custom_resources(run)
-    for each in custom_resources(run):
+    waiting = [each for each in custom_resources(run) if each not in filters(run)]
+    assert waiting
+    for each in waiting:
         before = run.before(each)
         assert run.one("Command", f"{cluster_of(each)}-crds").urn in before, each.name
         assert run.one("Deployment", f"{cluster_of(each)}:istio-system/istiod").urn in before, each.name
+
+
+@every_federation
+def test_proxies_learn_what_vouches_for_others_before_cacerts_loses_the_roots(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    assert bool(filters(run)) == (tree["trust"].get("scope") != "mesh")
+    for each in filters(run):
+        cluster = cluster_of(each)
+        assert run.one("Command", f"{cluster}-crds").urn in run.before(each), each.name
+        assert each.urn in run.one("Secret", f"{cluster}:istio-system/cacerts").dependencies, each.name
+
+
+@every_federation
+def test_an_import_goes_before_the_filter_by_which_callers_trust_its_exporter(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    for each in filters(run):
+        linked = [other for other in run.objects if other.kind in LINKING and cluster_of(other) == cluster_of(each)]
+        assert all(each.urn in run.before(other) for other in linked)
 
 
 @every_remote_import
@@ -420,10 +443,10 @@ def test_another_trust_model_makes_no_new_cluster(record: Record) -> None:
 
 def test_a_third_cluster_changes_only_itself_and_its_links(record: Record) -> None:
     two, three = record(committed("simulated")), record(three_clusters())
-    # Keys are made anew in every run, and pods carry their hash.
-    lasting = [each for each in two.objects if each.kind not in ("Secret", "Deployment")]
+    # Keys are made anew in every run; pods carry their hash, and filters their certificates.
+    lasting = [each for each in two.objects if each.kind not in ("Secret", "Deployment", "EnvoyFilter")]
     changed = {each.name for each in lasting if each.body != three.one(each.kind, each.name).body}
-    accepts_the_new_peer = {"east:istio-system/istio", "east:istio-system/values"}
-    assert changed == {*accepts_the_new_peer, "east:istio-system/import-httpbin-httpbin"}
+    assert changed == {"east:istio-system/import-httpbin-httpbin"}
+    assert {each.name for each in filters(two)} <= {each.name for each in filters(three)}
     for name in ("east", "west"):
         assert two.one("Command", f"{name}-create").body == three.one("Command", f"{name}-create").body

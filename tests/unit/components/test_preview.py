@@ -87,18 +87,24 @@ UNKNOWN_WHERE_LOAD_BALANCERS_ARE_NOT_OURS = {
     ("kubernetes:networking.istio.io/v1:ServiceEntry", "*:istio-system/import-httpbin-httpbin", "spec.resolution"),
 }
 
+ANCHORS = "trust_bundle.inline_string"
+
 OWNERS = {
     "metadata.labels.mesh-federation/owner",
 }
 
 
 def unknown(run: Run) -> set[tuple[str, str, str]]:
-    """All unknown inputs but those of authorities, with `*` for the cluster and for a namespace that is kept."""
+    """All unknown inputs but those of authorities, and anchors in filters.
+
+    `*` stands for the cluster, and for a namespace that is kept.
+    """
     return {
         (each.type, KEPT.sub("*", SERVICE.sub("httpbin", CLUSTER.sub("*", each.name))), path)
         for each in run.registered
         if not each.type.startswith("tls:")
         for path in each.unknown_paths()
+        if not (each.kind == "EnvoyFilter" and path.endswith(ANCHORS))
     }
 
 
@@ -148,6 +154,19 @@ def test_gateways_with_declared_addresses_are_known_on_other_peoples_clusters_to
     assert [endpoint["address"] for endpoint in spec["endpoints"]] == ["west.example.com"]
 
 
+def test_of_a_filter_only_the_certificates_in_it_are_unknown(first_preview: Run) -> None:
+    filters = [each for each in first_preview.objects if each.kind == "EnvoyFilter"]
+    assert [each.name for each in filters] == [
+        "east:istio-system/own-trust-domain",
+        "east:sleep/import-httpbin-httpbin",
+        "west:istio-system/own-trust-domain",
+        "west:httpbin/export-httpbin-httpbin",
+    ]
+    for each in filters:
+        unknown_paths = each.unknown_paths()
+        assert unknown_paths and all(path.endswith(ANCHORS) for path in unknown_paths)
+
+
 def test_of_an_authority_only_keys_and_what_is_signed_with_them_is_unknown(first_preview: Run) -> None:
     authorities = [each for each in first_preview.registered if each.type.startswith("tls:")]
     assert {(each.type, path) for each in authorities for path in each.unknown_paths()} == UNKNOWN_AUTHORITIES
@@ -173,7 +192,8 @@ def test_a_preview_lists_what_the_update_then_makes(record: Record, tree: Tree) 
 
 def test_what_a_preview_shows_is_what_the_update_makes(first_preview: Run, simulated: Run) -> None:
     apart = {each.kind for each in first_preview.objects if each.unknown_paths()}
-    assert apart == {"Secret", "Deployment"}  # cacerts, and the pods that restart with it
+    # cacerts, the pods that restart with it, and filters with certificates of the same authorities
+    assert apart == {"Secret", "Deployment", "EnvoyFilter"}
     for each in first_preview.objects:
         if not each.unknown_paths():
             assert each.body == simulated.one(each.kind, each.name).body

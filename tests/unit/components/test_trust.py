@@ -94,9 +94,65 @@ def spiffe(cluster: str) -> str:
     return f"spiffe://{cluster}.local/ns/httpbin/sa/httpbin"
 
 
+def in_whole_mesh(tree: Tree) -> Tree:
+    return {**tree, "trust": {**tree["trust"], "scope": "mesh"}}
+
+
+def anchors(run: Run, kind: str, name: str) -> dict[str, list[x509.Certificate]]:
+    """What a filter lets vouch for each trust domain, in the first of its patches."""
+    patch = run.one(kind, name).body["spec"]["configPatches"][0]["patch"]["value"]["transport_socket"]
+    context = patch["typed_config"]["common_tls_context"]["combined_validation_context"]["default_validation_context"]
+    domains = context["custom_validator_config"]["typed_config"]["trust_domains"]
+    return {
+        each["name"]: x509.load_pem_x509_certificates(each["trust_bundle"]["inline_string"].encode())
+        for each in domains
+    }
+
+
+@every_model
+def test_an_exported_workload_accepts_each_cluster_under_its_own_authority_alone(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    for exporter in {export["cluster"] for export in tree["exports"]}:
+        bound = anchors(run, "EnvoyFilter", f"{exporter}:httpbin/export-httpbin-httpbin")
+        assert set(bound) == {f"{exporter}.local", "east.local"}
+        for signing in tree["clusters"]:
+            own = cacerts(run, signing)
+            leaf = workload(spiffe(signing), own.issuer)
+            for domain, vouching in bound.items():
+                if domain == f"{signing}.local":
+                    assert verified(leaf, own.links, vouching).subjects is not None
+                else:
+                    with pytest.raises(VerificationError):
+                        verified(leaf, own.links, vouching)
+
+
+@every_model
+def test_callers_accept_an_exporter_under_its_own_authority_alone(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    bound = anchors(run, "EnvoyFilter", "east:sleep/import-httpbin-httpbin")
+    assert set(bound) == {f"{link['from']}.local" for link in tree["imports"]}
+    for domain, vouching in bound.items():
+        for signing in tree["clusters"]:
+            own = cacerts(run, signing)
+            leaf = workload(spiffe(signing), own.issuer)
+            if domain == f"{signing}.local":
+                assert verified(leaf, own.links, vouching).subjects is not None
+            else:
+                with pytest.raises(VerificationError):
+                    verified(leaf, own.links, vouching)
+
+
+@every_model
+def test_with_trust_for_each_link_a_bundle_holds_the_own_root_alone(record: Record, tree: Tree) -> None:
+    run = record(tree)
+    for name in tree["clusters"]:
+        own = cacerts(run, name)
+        assert own.roots == [own.links[-1]]
+
+
 @every_model
 def test_workloads_of_every_cluster_are_trusted_in_every_cluster(record: Record, tree: Tree, tmp_path: Path) -> None:
-    run = record(tree)
+    run = record(in_whole_mesh(tree))
     for signing in tree["clusters"]:
         own = cacerts(run, signing)
         leaf = workload(spiffe(signing), own.issuer)
@@ -120,7 +176,7 @@ def test_a_bundle_without_a_clusters_root_refuses_its_workloads(record: Record, 
 
 @every_model
 def test_every_cluster_has_the_same_bundle_byte_for_byte(record: Record, tree: Tree) -> None:
-    run = record(tree)
+    run = record(in_whole_mesh(tree))
     bundles = {cacerts(run, name).bundle for name in tree["clusters"]}
     assert len(bundles) == 1
     bundle = bundles.pop()
@@ -132,7 +188,7 @@ def test_every_cluster_has_the_same_bundle_byte_for_byte(record: Record, tree: T
     ("name", "roots"), [("common", 1), ("separate", 2), ("provided", 2), ("three", 1), ("three-separate", 3)]
 )
 def test_the_bundle_holds_the_roots_of_the_trust_model_and_nothing_else(record: Record, name: str, roots: int) -> None:
-    bundle = cacerts(record(MODELS[name]), "east").roots
+    bundle = cacerts(record(in_whole_mesh(MODELS[name])), "east").roots
     assert len(bundle) == roots
     assert all(certificate.subject == certificate.issuer for certificate in bundle)
 
@@ -252,9 +308,9 @@ def test_istiod_starts_anew_when_what_it_signs_with_changes(record: Record) -> N
         istiod = record(tree).one("Deployment", "east:istio-system/istiod").body
         return istiod["spec"]["template"]["metadata"]["annotations"]["mesh-federation/trust"]
 
-    tree = provided()
+    tree = in_whole_mesh(provided())
     swapped = {**tree["trust"]["provided"], "west": tree["trust"]["provided"]["east"]}
-    other = {**tree, "trust": {"model": "provided", "provided": swapped}}
+    other = {**tree, "trust": {**tree["trust"], "provided": swapped}}
     assert checksum(tree) != checksum(other), "west's root is gone from the bundle of east"
     renamed = {**tree, "lab": {"network": "another"}}
     assert checksum(tree) == checksum(renamed)

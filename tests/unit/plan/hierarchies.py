@@ -1,6 +1,7 @@
 """Real certificates for planned authorities, and two judges of whether an identity is accepted."""
 
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from mesh_federation.plan.trust import Intermediate, Root, TrustPlan
+from mesh_federation.plan.trust import Anchors, Intermediate, Root, TrustPlan
 from mesh_federation.stack.config import Key, ProvidedAuthority
+from mesh_federation.stack.twin import twin
 from tests.unit.components import authorities
 from tests.unit.components.authorities import Issuer
 
@@ -58,23 +60,37 @@ class Made:
 
     Attributes:
         workloads: one of each cluster.
-        bundle: what every cluster trusts.
+        bundle: all roots.
+        own_roots: what each cluster trusts.
     """
 
     workloads: dict[str, Holder]
     bundle: tuple[x509.Certificate, ...]
+    own_roots: dict[str, tuple[x509.Certificate, ...]]
 
 
 def made(plan: TrustPlan) -> Made:
     """Make what a plan asks for."""
     signers = {each.cluster: _of_ours(each) for each in plan.intermediates}
     signers |= {cluster: _of_theirs(given) for cluster, given in plan.provided.items()}
-    roots = [_root(root).certificate for root in plan.roots]
-    given = [x509.load_pem_x509_certificate(text.encode()) for text in plan.given]
     return Made(
         workloads={cluster: _workload(cluster, *signer) for cluster, signer in signers.items()},
-        bundle=tuple(dict.fromkeys([*roots, *given])),
+        bundle=_roots(plan.roots, plan.given),
+        own_roots={cluster: _roots(each.roots, each.given) for cluster, each in plan.bundles.items()},
     )
+
+
+def _roots(made: Iterable[Root], given: Iterable[str]) -> tuple[x509.Certificate, ...]:
+    read = [x509.load_pem_x509_certificate(text.encode()) for text in given]
+    return tuple(dict.fromkeys([*(_root(root).certificate for root in made), *read]))
+
+
+def anchors(plan: Anchors) -> tuple[x509.Certificate, ...]:
+    """Make what vouches for a cluster: roots, and the twins of intermediates."""
+    signers = [_intermediate(each) for each in plan.intermediates]
+    signers += [_of_theirs(each)[0] for each in plan.provided]
+    twins = (twin(each.pem, each.key_pem) for each in signers)
+    return (*_roots(plan.roots, plan.given), *(x509.load_pem_x509_certificate(text.encode()) for text in twins))
 
 
 def _of_ours(signed: Intermediate) -> tuple[Issuer, tuple[x509.Certificate, ...]]:

@@ -17,7 +17,7 @@ def one_mesh(provisioner: str = "kwok", **given: object) -> Tree:
     """Declare two clusters of one mesh that discover each other."""
     common = {"meshID": "mesh", "trustDomain": "mesh.local", "provisioner": provisioner}
     clusters = {name: cluster(place, **common) for name, place in (("east", 10), ("west", 30))}
-    return {"clusters": clusters, "discovery": LINKS, **given}
+    return {"trust": {"scope": "mesh"}, "clusters": clusters, "discovery": LINKS, **given}
 
 
 def planned(tree: Tree) -> Plan:

@@ -13,6 +13,9 @@ def istiod(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
     return dict(planned(declared, name).istiod_values)
 
 
+WHOLE_MESH = {"trust": {"scope": "mesh"}}
+
+
 def gateway(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
     return dict(planned(declared, name).gateway_values)
 
@@ -20,17 +23,22 @@ def gateway(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["east", "west"])
 def test_a_mesh_accepts_the_trust_domains_of_those_it_calls_and_serves(name: str) -> None:
     peer = {"east": "west.local", "west": "east.local"}[name]
-    assert istiod(name=name)["meshConfig"]["caCertificates"] == [{"trustDomains": [peer]}]
+    assert istiod(tree(**WHOLE_MESH), name)["meshConfig"]["caCertificates"] == [{"trustDomains": [peer]}]
+
+
+def test_with_trust_for_each_link_the_mesh_configuration_names_no_other_cluster() -> None:
+    for name in ("east", "north", "west"):
+        assert "caCertificates" not in istiod(three(), name)["meshConfig"]
 
 
 def test_clusters_without_a_link_accept_none_of_each_other() -> None:
-    assert "caCertificates" not in istiod(tree(exports=[], imports=[]))["meshConfig"]
-    accepted = istiod(three(), "west")["meshConfig"]["caCertificates"]
+    assert "caCertificates" not in istiod(tree(exports=[], imports=[], **WHOLE_MESH))["meshConfig"]
+    accepted = istiod({**three(), **WHOLE_MESH}, "west")["meshConfig"]["caCertificates"]
     assert accepted == [{"trustDomains": ["east.local"]}], "west and north have no link"
 
 
 def test_several_peers_are_sorted() -> None:
-    accepted = istiod(three())["meshConfig"]["caCertificates"]
+    accepted = istiod({**three(), **WHOLE_MESH})["meshConfig"]["caCertificates"]
     assert accepted == [{"trustDomains": ["north.local", "west.local"]}]
 
 

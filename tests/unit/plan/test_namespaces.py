@@ -28,12 +28,13 @@ def test_an_export_finds_its_namespace_though_its_service_comes_later() -> None:
     assert made(tree(), "west") == {"httpbin": {"istio-injection": "enabled"}}
 
 
-def test_an_import_under_a_name_of_its_own_needs_no_namespace() -> None:
-    assert made(tree(), "east") == {}
+def test_an_import_under_a_name_of_its_own_needs_the_namespace_of_its_callers_alone() -> None:
+    assert set(made(tree(), "east")) == {"sleep"}
+    assert made(tree(trust={"scope": "mesh"}), "east") == {}
 
 
 def test_an_import_as_local_finds_the_namespace_of_the_service_that_it_joins() -> None:
-    assert set(made(tree(imports=[link(**{"as": "local"})]), "east")) == {"httpbin"}
+    assert set(made(tree(imports=[link(**{"as": "local"})]), "east")) == {"httpbin", "sleep"}
 
 
 def test_a_namespace_of_several_services_is_made_once() -> None:
@@ -83,7 +84,8 @@ def there_before() -> Tree:
 def test_in_a_cluster_that_was_there_before_the_namespace_of_an_export_must_be_there() -> None:
     declared = tree(clusters=there_before())
     assert planned(declared, "west").prerequisites == (Prerequisite("Namespace", "", "httpbin", "exports[0]"),)
-    assert planned(declared, "east").prerequisites == ()
+    assert planned(declared, "east").prerequisites == (Prerequisite("Namespace", "", "sleep", "imports[0]"),)
+    assert planned({**declared, "trust": {"scope": "mesh"}}, "east").prerequisites == ()
     assert planned(tree(), "west").prerequisites == ()
 
 
@@ -98,10 +100,11 @@ def test_an_import_as_local_needs_the_service_that_it_joins() -> None:
     declared = tree(clusters=there_before(), imports=[link(**{"as": "local"})])
     assert planned(declared).prerequisites == (
         Prerequisite("Namespace", "", "httpbin", "imports[0]"),
+        Prerequisite("Namespace", "", "sleep", "imports[0]"),
         Prerequisite("Service", "httpbin", "httpbin", "imports[0]"),
     )
-    sample = {"cluster": "east", "sample": "httpbin"}
-    assert planned({**declared, "workloads": [sample]}).prerequisites == ()
+    samples = [{"cluster": "east", "sample": "httpbin"}, {"cluster": "east", "sample": "sleep"}]
+    assert planned({**declared, "workloads": samples}).prerequisites == ()
 
 
 def test_callers_that_leave_through_an_egress_gateway_need_their_namespace() -> None:

@@ -16,7 +16,7 @@ from mesh_federation.plan.rotation import RULE, TrustState, check_step, problems
 from mesh_federation.plan.trust import TrustPlan, plan
 from mesh_federation.stack.problem import InvalidModel
 from tests.unit.components import authorities
-from tests.unit.plan.hierarchies import Made, accepted, accepted_by_openssl, made
+from tests.unit.plan.hierarchies import Made, accepted, accepted_by_openssl, anchors, made
 from tests.unit.plan.model import Tree, cluster, tree
 
 CLUSTERS = ("east", "west", "north", "south")
@@ -55,7 +55,13 @@ def rotations(draw: st.DrawFn) -> list[Tree]:
     now, following = draw(trusts(names, "")), draw(trusts(names, "r2"))
     clusters = {name: cluster(10 * place) for place, name in enumerate(names, 1)}
     phased = [{**now, "rotation": {"phase": phase, **following}} for phase in ("add", "switch", "drop")]
-    return [tree(clusters=clusters, exports=[], imports=[], trust=trust) for trust in (now, *phased, following)]
+    steps = (now, *phased, following)
+    return [tree(clusters=clusters, exports=[], imports=[], trust={"scope": "mesh", **trust}) for trust in steps]
+
+
+def bound(trees: list[Tree]) -> list[TrustPlan]:
+    """The same federations, with trust for each link."""
+    return planned([{**each, "trust": {**each["trust"], "scope": "link"}} for each in trees])
 
 
 def planned(trees: list[Tree]) -> list[TrustPlan]:
@@ -88,6 +94,33 @@ def test_a_step_is_admitted_if_and_only_if_it_cuts_nobody_off_in_both_directions
         cut_off = [*strangers(made(before), made(after)), *strangers(made(after), made(before))]
         for first, then in ((before, after), (after, before)):
             assert bool(list(problems(trust_state(first), trust_state(then)))) == bool(cut_off)
+
+
+@given(rotations())
+@settings(max_examples=40, deadline=None)
+def test_in_every_phase_each_cluster_is_vouched_for_by_what_vouches_for_no_other(trees: list[Tree]) -> None:
+    states = bound(trees)
+    for one, other in [(state, state) for state in states] + list(pairwise(states)):
+        for signing, trusting in ((one, other), (other, one)):
+            for name, holder in made(signing).workloads.items():
+                accepting = [each for each in trusting.anchors if accepted(holder, anchors(trusting.anchors[each]))]
+                assert accepting == [name]
+                assert accepted(holder, made(trusting).own_roots[name])
+
+
+@given(rotations())
+@settings(max_examples=40, deadline=None)
+def test_a_step_is_admitted_if_and_only_if_others_vouch_for_who_signs_in_both_directions(trees: list[Tree]) -> None:
+    def cuts_off(signing: TrustPlan, trusting: TrustPlan) -> bool:
+        return any(
+            not accepted(holder, anchors(trusting.anchors[name]))
+            or not accepted(holder, made(trusting).own_roots[name])
+            for name, holder in made(signing).workloads.items()
+        )
+
+    for before, after in combinations(bound(trees), 2):
+        expected = cuts_off(before, after) or cuts_off(after, before)
+        assert bool(list(problems(trust_state(before), trust_state(after)))) == expected
 
 
 @given(rotations(), st.randoms())
@@ -150,11 +183,44 @@ def test_a_root_that_is_made_anew_under_its_name_is_another_root(change: Tree) -
     assert list(problems(trust_state(of()), trust_state(of(**change))))
 
 
-def test_another_intermediate_under_the_same_root_is_no_step() -> None:
+def test_another_intermediate_is_no_step_where_its_root_alone_is_trusted() -> None:
     clusters = {"east": cluster(10, intermediate="i2"), "west": cluster(30)}
-    renewed = plan(parse(tree(clusters=clusters)))
-    assert [each.name for each in renewed.intermediates] == ["east-intermediate-i2", "west-intermediate"]
-    assert list(problems(trust_state(of()), trust_state(renewed))) == []
+    for trust in ({"scope": "mesh"}, {"model": "separate"}):
+        renewed = plan(parse(tree(clusters=clusters, trust=trust)))
+        assert [each.name for each in renewed.intermediates] == ["east-intermediate-i2", "west-intermediate"]
+        assert list(problems(trust_state(of(**trust)), trust_state(renewed))) == []
+
+
+def test_another_intermediate_that_others_trust_takes_the_steps_of_a_rotation() -> None:
+    clusters = {"east": cluster(10, intermediate="i2"), "west": cluster(30)}
+    done = plan(parse(tree(clusters=clusters)))
+    [finding] = problems(trust_state(of()), trust_state(done))
+    assert "east intermediate CA i2" in finding.what
+    phases = [of(rotation={"phase": phase, "intermediates": {"east": "i2"}}) for phase in ("add", "switch", "drop")]
+    for before, after in pairwise([of(), *phases, done]):
+        check_step(trust_state(before), trust_state(after))
+    assert [each.name for each in phases[0].kept] == ["east-intermediate-i2"]
+    assert [each.name for each in phases[1].kept] == ["east-intermediate"]
+    assert phases[2].kept == ()
+
+
+def test_a_change_of_the_scope_is_a_step_in_both_directions() -> None:
+    for model in ("common", "separate"):
+        mesh, link = of(model=model, scope="mesh"), of(model=model)
+        check_step(trust_state(mesh), trust_state(link))
+        check_step(trust_state(link), trust_state(mesh))
+
+
+def test_a_revoked_authority_is_dropped_without_waiting_for_those_who_have_its_certificates() -> None:
+    rotation = {"rotation": {"phase": "switch", "root": "r2"}}
+    before, after = of(**rotation), of(**rotation, revoked=[{"authority": "east intermediate CA"}])
+    assert list(problems(trust_state(before), trust_state(after))) == []
+    assert after.anchors["east"].names == ("east intermediate CA r2 of mesh-federation, ECDSA P256",)
+    assert len(after.anchors["west"].names) == 2
+    assert not after.is_moving
+    root = of(**rotation, revoked=[{"authority": "root CA"}])
+    assert [each.name for each in root.roots] == ["root-r2"]
+    assert root.kept == ()
 
 
 def test_clusters_that_come_or_go_are_no_step() -> None:
