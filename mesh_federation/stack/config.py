@@ -227,8 +227,9 @@ class Trust(Declared):
             return self
         changed = {name: value for name, value in self.rotation if name != "phase" and value is not None}
         given = self.provided if changed.get("model", self.model) == "provided" else {}
-        renamed = {**self.intermediates, **(self.rotation.intermediates or {})}
-        return self.model_copy(update={"provided": given, **changed, "intermediates": renamed, "rotation": None})
+        if self.rotation.intermediates:
+            changed["intermediates"] = {**self.intermediates, **self.rotation.intermediates}
+        return self.model_copy(update={"provided": given, **changed, "rotation": None})
 
 
 class Istio(Declared):

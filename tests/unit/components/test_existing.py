@@ -38,7 +38,9 @@ def inputs(one: Run) -> dict[tuple[str, str], Any]:
 
 def of_keys(one: Registered) -> bool:
     return (
-        one.type.startswith("tls:") or one.kind in ("Secret", "Deployment") or one.name.endswith(("-roots", "-webhook"))
+        one.type.startswith("tls:")
+        or one.kind in ("Secret", "Deployment", "EnvoyFilter")
+        or one.name.endswith(("-roots", "-webhook"))
     )
 
 

@@ -9,6 +9,7 @@ from mesh_federation.loader import parse
 from mesh_federation.plan.discovery import KUBECONFIG
 from mesh_federation.plan.federation import ClusterPlan, Plan, plan
 from mesh_federation.plan.objects import Body, PlannedObject
+from mesh_federation.plan.trust_binding import anchors_value
 from tests.golden import Golden
 from tests.unit.components.federations import as_global, as_local, committed, multi_primary
 
@@ -81,6 +82,15 @@ def test_exports_and_their_policies(golden: Golden) -> None:
 @pytest.mark.parametrize("cluster", ["east", "west"])
 def test_what_the_whole_mesh_refuses(golden: Golden, cluster: str) -> None:
     golden(f"bodies/{cluster}-foreign-callers.yaml", text([PLAN.clusters[cluster].istio.foreign_callers.body]))
+
+
+@pytest.mark.parametrize("model", ["common", "separate"])
+def test_trust_for_links(golden: Golden, model: str) -> None:
+    planned = plan(parse({**committed("embedded"), "trust": {"model": model}}), "embedded")
+    anchors: dict[str, object] = {anchors_value(name): f"certificates of {name}" for name in planned.clusters}
+    for name, cluster in planned.clusters.items():
+        bodies = [each.object.filled(anchors) for each in cluster.bindings]
+        golden(f"bodies/{name}-trust-{model}.yaml", text(bodies))
 
 
 def test_imports(golden: Golden) -> None:

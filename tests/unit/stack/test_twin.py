@@ -37,7 +37,7 @@ def test_a_twin_is_the_same_at_every_call(kind: str) -> None:
 def test_a_twin_does_not_vouch_for_what_its_root_signs_elsewhere() -> None:
     made = loaded(twin(*pair(authority("Corp Mesh", ROOT))))
     other = workload("spiffe://east.local/ns/a/sa/b", authority("Another Mesh", ROOT))
-    with pytest.raises(ValueError, match="Issuer name does not match"):
+    with pytest.raises(ValueError, match="does not match"):
         other.verify_directly_issued_by(made)
 
 

@@ -1,6 +1,7 @@
 """What istiod signs with is compared with what the stack made, piece by piece."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from mesh_federation.stack.config import Rotation, Trust
 from mesh_federation.verify import trust
 from mesh_federation.verify.cacerts import ca_certs
-from mesh_federation.verify.certificates import key_pem, pem
+from mesh_federation.verify.certificates import fingerprint, key_pem, pem
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.runner import run_one
 from mesh_federation.verify.verdict import Status
@@ -84,16 +85,16 @@ def test_an_authority_that_has_ended_fails(east: ClusterUnderTest) -> None:
 
 
 def test_clusters_that_trust_different_roots_are_named() -> None:
-    both = context()
-    assert trust.roots(both).status is Status.PASSED
-    wider = context()
-    holds(wider.clusters["west"], root_cert=pem(*root().chain, *OTHER.chain))
-    assert trust.roots(wider).message.startswith("west trusts other roots than east")
+    for scope, found in (("mesh", "west trusts other roots than east"), ("link", "west also trusts another root CA")):
+        both, wider = in_scope(scope), in_scope(scope)
+        assert trust.roots(both).status is Status.PASSED
+        holds(wider.clusters["west"], root_cert=pem(*root().chain, *OTHER.chain))
+        assert trust.roots(wider).message.startswith(found)
 
 
 def test_two_roots_of_one_name_are_told() -> None:
     namesake = authority("root CA")
-    both = context()
+    both = in_scope("mesh")
     for cluster in both.clusters.values():
         holds(cluster, root_cert=pem(*root().chain, *namesake.chain))
     assert "have the same name: CN=root CA" in trust.roots(both).message
@@ -148,6 +149,7 @@ def test_while_roots_change_a_workload_may_lead_to_either_and_is_told_with_its_o
 ) -> None:
     both = (*root().chain, *OTHER.chain)
     holds(east, root_cert=pem(*both))
+    east = replace(east, trust=east.trust.model_copy(update={"trusted": tuple(map(fingerprint, both))}))
     fake(east).lists("pods", pod("sleep", "sleep"))
     fake(east).when("exec", "dynamic_active_secrets", out=secrets(issued(OTHER, SLEEP), pem(*both)))
     model = Trust(rotation=Rotation(phase="switch", root="r2")) if phase else Trust()
@@ -160,6 +162,20 @@ def test_while_roots_change_a_workload_may_lead_to_either_and_is_told_with_its_o
         assert verdict.evidence == {"sleep/sleep-0": f"{SLEEP} of another root CA"}
 
 
+@pytest.mark.parametrize(("scope", "status"), [("link", Status.FAILED), ("mesh", Status.PASSED)])
+def test_a_workload_that_still_trusts_the_roots_of_others_is_named(
+    east: ClusterUnderTest, scope: str, status: Status
+) -> None:
+    fake(east).lists("pods", pod("sleep", "sleep"))
+    held = secrets(issued(intermediate("east"), SLEEP), pem(*root().chain, *OTHER.chain))
+    fake(east).when("exec", "dynamic_active_secrets", out=held)
+    verdict = trust.workloads(Context(in_scope(scope).federation, {"east": east}), east)
+    assert verdict.status is status
+    if status is Status.FAILED:
+        assert "sleep/sleep-0 still trusts another root CA" in verdict.message
+        assert "rollout restart" in verdict.hint
+
+
 def test_a_proxy_that_does_not_answer_is_no_failure_of_trust(east: ClusterUnderTest) -> None:
     fake(east).lists("pods", pod("sleep", "sleep"))
     fake(east).when("exec", error="Error: dial tcp 127.0.0.1:15000: connect: connection refused")
@@ -168,6 +184,13 @@ def test_a_proxy_that_does_not_answer_is_no_failure_of_trust(east: ClusterUnderT
     assert verdict.status is Status.COULD_NOT_RUN
     assert "sleep/sleep-0: its proxy does not answer" in verdict.message
     assert trust.cacerts(east).status is Status.PASSED, "the cluster itself answers"
+
+
+def in_scope(scope: str) -> Context:
+    """The stack with trust for each link, or for the whole mesh."""
+    whole = context()
+    trusting = whole.federation.trust.model_copy(update={"scope": scope})
+    return replace(whole, federation=whole.federation.model_copy(update={"trust": trusting}))
 
 
 def scene_of(cluster: ClusterUnderTest) -> Context:
