@@ -1,7 +1,7 @@
 """`mesh trust`: explains who signs whom, who trusts whom, and what that does not protect against."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
 
@@ -21,6 +21,7 @@ from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.hierarchy import (
     NOTHING,
+    Bound,
     Certificate,
     Change,
     Cluster,
@@ -116,9 +117,10 @@ def written(told: Hierarchy, form: TrustFormat) -> bytes:
 
 
 def show(told: Hierarchy, console: Console) -> None:
-    """Print a hierarchy: the authorities as a tree, then the rotation, then what it does not protect against."""
+    """Print a hierarchy: authorities as a tree, who accepts whom, a rotation, and what it does not protect against."""
     count = f"{len(told.roots)} root{'' if len(told.roots) == 1 else 's'}"
-    console.print(Text.assemble((told.stack, "bold"), f": trust model {told.model}, {count}"))
+    reach = "for each link" if told.scope == "link" else "by the whole mesh"
+    console.print(Text.assemble((told.stack, "bold"), f": trust model {told.model}, {count}, trust {reach}"))
     for root in told.roots:
         console.print()
         _print_whole(_tree(root, told), console)
@@ -127,11 +129,22 @@ def show(told: Hierarchy, console: Console) -> None:
         _say(told.unmade, console)
     elif first := told.first_to_end:
         _say(f"first to expire: {escape_unprintable(first.ends_first)}, on {first.ends}", console)
+    if told.bound:
+        _print_bound(told.bound, console)
     if told.rotation:
         _tell(told.rotation, console)
     console.print(Text("\nWhat this does not protect against", "bold"))
     for sentence in told.limits:
         _say(f"- {sentence}", console)
+
+
+def _print_bound(bound: Sequence[Bound], console: Console) -> None:
+    """Print who accepts whom under whose authority; nothing else in these meshes accepts another cluster."""
+    console.print(Text("\nWho accepts whom", "bold"))
+    for each in bound:
+        console.print(Text(f"  {each.cluster}, {each.where}"), soft_wrap=True)
+        for accepted in each.accepts:
+            _say(f"- {accepted.trust_domain} under {' or '.join(accepted.under)}", console)
 
 
 def _print_whole(tree: Tree, console: Console) -> None:

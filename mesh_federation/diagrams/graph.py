@@ -31,14 +31,16 @@ class Root:
 
 @dataclass(frozen=True)
 class Trust:
-    """The roots of the federation. Every cluster trusts all of them.
+    """The roots of the federation.
 
     Attributes:
         model: common, separate or provided.
+        scope: whether other clusters are trusted for each link, or every cluster trusts all roots.
         roots: sorted by name.
     """
 
     model: config.TrustModel
+    scope: config.TrustScope
     roots: tuple[Root, ...]
 
 
@@ -223,7 +225,7 @@ def graph(federation: config.Federation, plan: Plan, stack: str) -> Graph:
     root_of = {cluster: root.name for root in roots for cluster in root.signs}
     return Graph(
         stack=stack,
-        trust=Trust(federation.trust.model, roots),
+        trust=Trust(federation.trust.model, federation.trust.scope, roots),
         clusters=tuple(_cluster(federation, each, root_of[name]) for name, each in plan.clusters.items()),
     )
 

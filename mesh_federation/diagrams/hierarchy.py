@@ -50,8 +50,12 @@ def _columns(roots: tuple[Node, ...], panels: tuple[Panel, ...]) -> Iterator[Col
 def _notes(hierarchy: Hierarchy, trusts: int) -> Iterator[str]:
     phase = f", rotation in phase {hierarchy.rotation.phase}" if hierarchy.rotation else ""
     roots = {1: "the one root", 2: "both roots"}.get(len(hierarchy.roots), f"all {len(hierarchy.roots)} roots")
-    yield f"Trust model {hierarchy.model}{phase}: every cluster trusts {roots}"
-    if len(hierarchy.clusters) > 1:
+    if hierarchy.scope == "link":
+        yield f"Trust model {hierarchy.model}{phase}: every cluster trusts its own root alone"
+        yield "Exported workloads and callers of imports accept other clusters, each under its own authority"
+    else:
+        yield f"Trust model {hierarchy.model}{phase}: every cluster trusts {roots}"
+    if hierarchy.scope == "mesh" and len(hierarchy.clusters) > 1:
         yield "Istio binds no root to a trust domain: a trusted root can mint any accepted identity"
     if trusts > MANY:
         yield "Lines to the roots that clusters trust beside their own are left out"

@@ -56,6 +56,9 @@ def _notes(graph: Graph) -> Iterator[str]:
     meshes = len({cluster.mesh for cluster in graph.clusters})
     yield f"{_counted(len(graph.clusters), 'cluster')}, {_counted(meshes, 'mesh', 'es')}"
     roots = len(graph.trust.roots)
+    if graph.trust.scope == "link":
+        yield f"Trust, model {graph.trust.model}: {_counted(roots, 'root')}; other clusters are trusted for each link"
+        return
     trusted = "which every cluster trusts" if roots == 1 else "and every cluster trusts all of them"
     yield f"Trust, model {graph.trust.model}: {_counted(roots, 'root')}, {trusted}"
     if len(graph.clusters) > 1:

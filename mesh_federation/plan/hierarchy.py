@@ -21,10 +21,11 @@ from mesh_federation.plan import rotation as rotations
 from mesh_federation.plan import trust as trusting
 from mesh_federation.plan import trust_limits
 from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.root_identity import RootIdentity
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack import pem
-from mesh_federation.stack.config import ENCRYPTED, Federation, Key, Trust, TrustModel
+from mesh_federation.stack.config import ENCRYPTED, Federation, Key, Trust, TrustModel, TrustScope
 from mesh_federation.stack.text import escape_unprintable
 
 CURVES = {"secp256r1": "P256", "secp384r1": "P384"}
@@ -134,6 +135,23 @@ class Cluster(Part):
     """Whether the record has the declared root and the declared trusted roots; null if that cannot be known."""
 
 
+class AcceptedDomain(Part):
+    """A trust domain, and the authorities under which it is accepted."""
+
+    trust_domain: str
+    under: tuple[str, ...]
+    """Each authority in one line."""
+
+
+class Bound(Part):
+    """What some proxies accept of trust domains, in scope `link`."""
+
+    cluster: str
+    where: str
+    """Which proxies, and which part of them."""
+    accepts: tuple[AcceptedDomain, ...]
+
+
 class Restart(Part):
     """What a step of a rotation restarts in one cluster."""
 
@@ -163,9 +181,13 @@ class Hierarchy(Part):
     stack: str
     model: TrustModel
     """The trust model under which clusters sign; from the step `switch` of a rotation on, the next one."""
+    scope: TrustScope
+    """Whether others are trusted for each link, or by the whole mesh."""
     roots: tuple[Root, ...]
     """The roots that clusters trust."""
     clusters: tuple[Cluster, ...]
+    bound: tuple[Bound, ...]
+    """Who accepts whom under whose authority, for each link; empty in scope `mesh`."""
     rotation: Rotation | None
     unmade: str
     """Why there are no records of the last `up`; empty if there are."""
@@ -208,8 +230,10 @@ def hierarchy(federation: Federation, stack: str, made: Made = NOTHING) -> Hiera
     return Hierarchy(
         stack=stack,
         model=_signing(federation.trust).model,
+        scope=federation.trust.scope,
         roots=roots,
         clusters=tuple(_cluster(federation, planned.trust, name, roots, made) for name in planned.clusters),
+        bound=tuple(each for cluster in planned.clusters.values() for each in _bound(planned.trust, cluster)),
         rotation=_rotation(federation, planned.clusters),
         unmade=made.lacking,
         limits=tuple(trust_limits.limits(federation)),
@@ -242,7 +266,7 @@ def _made_roots(federation: Federation, planned: TrustPlan, records: Mapping[str
         yield Root(
             certificate=certificate,
             signs=tuple(each.cluster for each in planned.intermediates if each.root == root),
-            trusted_by=tuple(sorted(federation.clusters)),
+            trusted_by=tuple(name for name, held in planned.bundles.items() if root in held.roots),
             change=_change(root in before.roots, root in after.roots),
         )
 
@@ -260,7 +284,11 @@ def _given_roots(federation: Federation, planned: TrustPlan) -> Iterator[Root]:
         yield Root(
             certificate=_read(root),
             signs=tuple(cluster for cluster in sorted(planned.provided) if signing.get(cluster) == root),
-            trusted_by=tuple(sorted(federation.clusters)),
+            trusted_by=tuple(
+                name
+                for name in sorted(federation.clusters)
+                if now.scope == "mesh" or root in (left.get(name), after.get(name))
+            ),
             change=_change(root in before.values(), root in after.values()),
         )
 
@@ -315,11 +343,25 @@ def _cluster(federation: Federation, planned: TrustPlan, name: str, roots: Seque
         intermediate=intermediate,
         chain=tuple(chain),
         root=next(root.name for root in roots if name in root.signs),
-        trusts=tuple(root.name for root in roots),
+        trusts=tuple(root.name for root in roots if name in root.trusted_by),
         accepts=tuple(trusting.peers(federation, name)),
         made=record,
         is_made=_is_made(planned, name, record, roots) if record else None,
     )
+
+
+def _bound(planned: TrustPlan, cluster: ClusterPlan) -> Iterator[Bound]:
+    for binding in cluster.bindings:
+        labels = ", ".join(f"{key}={value}" for key, value in sorted(binding.labels.items()))
+        everywhere = binding.namespace == NAMESPACE
+        proxies = f"{'all namespaces' if everywhere else f'namespace {binding.namespace}'}{labels and f', {labels}'}"
+        for patch in binding.patches:
+            part = f"calls to {patch.host}" if patch.host else f"port {patch.port}" if patch.port else "all ports without an export"
+            accepted = (
+                AcceptedDomain(trust_domain=domain, under=planned.anchors[name].names)
+                for name, domain in patch.domains.items()
+            )
+            yield Bound(cluster=cluster.name, where=f"{proxies}: {part}", accepts=tuple(accepted))
 
 
 def _links(planned: TrustPlan, cluster: str) -> list[Certificate]:

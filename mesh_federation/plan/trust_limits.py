@@ -1,12 +1,13 @@
 """What a certificate hierarchy does not protect against, in a few sentences.
 
 Sources: Istio binds no root to a trust domain (pilot/pkg/trustbundle); since 1.27 it hands proxies a list of what is
-revoked, where `cacerts` has one (`ca-crl.pem`, istio#56529), which this program does not write; whoever reads the
-Secret `cacerts` has what istiod signs with.
+revoked, where `cacerts` has one (`ca-crl.pem`, istio#56529), which this program does not write; Envoy's SPIFFE
+validator reads no such list; whoever reads the Secret `cacerts` has what istiod signs with.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from mesh_federation.plan import trust as planning
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import ENCRYPTED, Federation, Trust
 
@@ -37,6 +38,22 @@ NO_REVOCATION = (
     " A stolen workload certificate is good until it ends, within a day, a stolen intermediate for as long as its root"
     " is trusted."
 )
+ONE_CLUSTER = (
+    "Whoever has the key of a cluster's authority can issue every identity of that cluster, for all its exports and"
+    " imports; other clusters' identities it cannot issue."
+)
+OWN_CALLS = (
+    "Clusters share a root: whoever has its key, or that of any intermediate under it, can pose as a server to callers"
+    " of the same mesh, because only calls of imports are bound to an authority."
+)
+ALPHA_API = (
+    "Trust for each link is made of EnvoyFilters, an alpha API of Istio: after an upgrade one may have no effect. Then"
+    " callers of other clusters are refused, and mesh verify --only=trust.bound says which proxy is concerned."
+)
+REVOCATION = (
+    "A stolen workload certificate is good until it ends, within a day. An authority or a cluster is taken out by"
+    " trust.revoked; revocation lists are not read."
+)
 SECRETS = (
     "Whoever may read the Secret cacerts in istio-system of a cluster can mint as its istiod can: administrators of"
     " that cluster among others."
@@ -47,13 +64,26 @@ UNWATCHED = "Nobody is warned of the end of an authority before somebody runs up
 def limits(federation: Federation) -> Iterator[str]:
     """Say what the hierarchy does not protect against; while a rotation lasts, for both its ends."""
     ends = _ends(federation.trust)
-    yield from dict.fromkeys(sentence for end in ends for sentence in _of_roots(end, len(federation.clusters)))
+    roots = _of_links(federation) if federation.trust.scope == "link" else _of_mesh(federation, ends)
+    yield from dict.fromkeys(roots)
     yield from dict.fromkeys(KEYS_GIVEN if end.model == "provided" else KEYS_MADE for end in ends)
-    yield NO_REVOCATION
+    yield REVOCATION if federation.trust.scope == "link" else NO_REVOCATION
     yield SECRETS
     for link in federation.discovery:
         yield f"The istiod of {link.cluster} reads the Secrets of {link.of}, cacerts among them."
     yield UNWATCHED
+
+
+def _of_links(federation: Federation) -> Iterator[str]:
+    yield ONE_CLUSTER
+    if any(each.has_twins for each in planning.plan(federation).anchors.values()):
+        yield OWN_CALLS
+    yield ALPHA_API
+
+
+def _of_mesh(federation: Federation, ends: Sequence[Trust]) -> Iterator[str]:
+    for end in ends:
+        yield from _of_roots(end, len(federation.clusters))
 
 
 def _ends(trust: Trust) -> tuple[Trust, ...]:

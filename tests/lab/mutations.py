@@ -189,11 +189,46 @@ def further_root(cluster: str) -> Act:
 
 def accepts_another_domain(lab: Lab) -> None:
     """Let west accept a trust domain that nobody has, and drop the policies that would refuse it still."""
-    config = json.loads(lab.ask("west", "get", "configmap", "istio", SYSTEM, "--output=json"))["data"]["mesh"]
-    wider = config.replace("- east.local", f"- east.local\n  - {NOWHERE}")
-    assert wider != config, config
-    patched("west", "configmap", "istio", "istio-system", {"data": {"mesh": wider}})(lab)
+    body = exported_filter(lab)
+    for patch in body["spec"]["configPatches"]:
+        accepted = context(patch)
+        domains = accepted["custom_validator_config"]["typed_config"]["trust_domains"]
+        domains += [{**each, "name": NOWHERE} for each in domains if each["name"] == "east.local"]
+        accepted["match_subject_alt_names"].append({"prefix": f"spiffe://{NOWHERE}/"})
+    applied("west", body)(lab)
     unguarded(lab)
+
+
+def accepts_every_account(lab: Lab) -> None:
+    """Let west accept every account of east at TLS, and drop the policies that would refuse it still."""
+    body = exported_filter(lab)
+    for patch in body["spec"]["configPatches"]:
+        context(patch)["match_subject_alt_names"].append({"prefix": "spiffe://east.local/"})
+    applied("west", body)(lab)
+    unguarded(lab)
+
+
+def accepts_on_another_port(lab: Lab) -> None:
+    """Let west accept callers of east at TLS on one more port."""
+    body = exported_filter(lab)
+    [patch] = body["spec"]["configPatches"]
+    other = json.loads(json.dumps(patch))
+    other["match"]["listener"]["filterChain"]["destinationPort"] = 9000
+    body["spec"]["configPatches"].append(other)
+    applied("west", body)(lab)
+
+
+def exported_filter(lab: Lab) -> dict[str, Any]:
+    """Read the filter of west's exported pods, without what the API server keeps of it."""
+    told: dict[str, Any] = json.loads(lab.ask("west", "get", FILTER, EXPORT, "--namespace=httpbin", "--output=json"))
+    return {**told, "metadata": {key: told["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}}
+
+
+def context(patch: dict[str, Any]) -> dict[str, Any]:
+    """What a patch of a filter lets a proxy accept."""
+    typed = patch["patch"]["value"]["transport_socket"]["typed_config"]
+    found: dict[str, Any] = typed["common_tls_context"]["combined_validation_context"]["default_validation_context"]
+    return found
 
 
 def unguarded(lab: Lab) -> None:
@@ -217,6 +252,7 @@ def admin_opened(lab: Lab) -> None:
     lab.ask("west", "patch", "deployment", "httpbin", "--namespace=httpbin", f"--patch={json.dumps(admin(lab))}")
     restarted("west", "httpbin", "httpbin")(lab)
     patched("west", "service", "httpbin", "httpbin", ADMIN_PORT, "strategic")(lab)
+    accepts_on_another_port(lab)
     for name, namespace in ((EXPORT, "httpbin"), (MESH_WIDE, "istio-system")):
         patched("west", POLICY, name, namespace, ANY_PORT)(lab)
 
@@ -292,6 +328,7 @@ POLICY, ENTRY = "authorizationpolicies.security.istio.io", "serviceentries.netwo
 GATEWAY, WORKLOAD = "gateways.networking.istio.io", "workloadentries.networking.istio.io"
 EXPORT, IMPORT = "export-httpbin-httpbin", "import-httpbin-httpbin"
 MESH_WIDE = "foreign-callers"
+FILTER, OWN_DOMAIN = "envoyfilters.networking.istio.io", "own-trust-domain"
 ADDRESS = "metallb.universe.tf/loadBalancerIPs"
 SIMULATED, TWO, THREE, EGRESS = "simulated", "east-west", "three-meshes", "egress"
 LOCAL, ONE_MESH = "as-local", "multi-primary"
@@ -353,6 +390,10 @@ MUTATIONS = (
         both(up, restarted("west", "istiod", "istio-system"), restarted("west", "sleep", "sleep")),
     ),
     Mutation(
+        "trust.bound", "the filter of an exported workload is deleted", TWO,
+        deleted("west", FILTER, EXPORT, "httpbin"), up,
+    ),
+    Mutation(
         "trust.key", "a RoleBinding lets all accounts edit in istio-system", TWO,
         applied("west", ANYBODY), deleted("west", "rolebinding", "anybody", "istio-system"),
     ),
@@ -406,8 +447,8 @@ MUTATIONS = (
         deleted("cluster-0", GATEWAY, "discovered-services", "istio-system"), up,
     ),
     Mutation(
-        "refusals.undeclared", "the exporter's policy is deleted, and the mesh-wide one", TWO,
-        unguarded, up,
+        "refusals.undeclared", "proxies accept every account of a consumer, and no policy refuses any", TWO,
+        accepts_every_account, up,
     ),
     Mutation(
         "refusals.ports", "the exported pods serve on one more port, and no policy says anything of ports", TWO,
@@ -419,7 +460,11 @@ MUTATIONS = (
     ),
     Mutation(
         "refusals.unknown-root", "the service's proxy accepts any certificate", TWO,
-        applied("west", CREDULOUS), deleted("west", "envoyfilters.networking.istio.io", "credulous", "httpbin"),
+        applied("west", CREDULOUS), deleted("west", FILTER, "credulous", "httpbin"),
+    ),
+    Mutation(
+        "refusals.forged", "the filters by which a mesh accepts its own trust domain are deleted", TWO,
+        both(deleted("west", FILTER, EXPORT, "httpbin"), deleted("west", FILTER, OWN_DOMAIN, "istio-system")), up,
     ),
     Mutation(
         "refusals.plaintext", "a namespace accepts plaintext", TWO,

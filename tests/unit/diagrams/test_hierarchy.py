@@ -55,7 +55,7 @@ def test_roots_that_are_added_and_removed_differ_by_a_word_a_colour_and_a_width(
 
 
 def test_lines_that_would_hide_the_picture_are_left_out_and_the_picture_says_so() -> None:
-    shown = drawing(of({**fleet(), "trust": {"model": "separate"}}))
+    shown = drawing(of({**fleet(), "trust": {"model": "separate", "scope": "mesh"}}))
     clusters = len(shown.panels)
     assert clusters * (clusters - 1) > MANY
     assert {edge.kind for edge in shown.edges} == {NodeKind.SIGNS}

@@ -100,7 +100,7 @@ def graphs(draw: st.DrawFn) -> Graph:
             imports=tuple(imported(*link) for link in sorted(links) if link[0] == name), discoveries=(), read_by=(),
         )  # fmt: skip
 
-    return Graph("any", Trust("common", (Root("root CA", tuple(names)),)), tuple(map(cluster, names)))
+    return Graph("any", Trust("common", "link", (Root("root CA", tuple(names)),)), tuple(map(cluster, names)))
 
 
 def laid_out(shown: Drawing) -> Routed:

@@ -60,7 +60,8 @@ def _identity(shown: Hierarchy, name: str) -> tuple[object, ...]:
 MOVES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "root": ({}, {"root": "r2"}),
     "what is kept": ({"model": "separate", "intermediateDays": 9, "organization": "Here"}, {"root": "r2"}),
-    "model": ({}, {"model": "separate"}),
+    "model": ({"scope": "mesh"}, {"model": "separate"}),
+    "intermediate": ({}, {"intermediates": {"east": "i2"}}),
     "key": ({"root": "r1"}, {"root": "r2", "key": {"algorithm": "RSA", "bits": 2048}}),
     "all": ({}, {"root": "r2", "organization": "There", "rootDays": 3000, "model": "separate"}),
 }
@@ -115,9 +116,9 @@ def test_a_step_restarts_what_has_learned_roots_where_they_change_and_istiod_alo
     east = ("istiod", "east-west gateway", "sample sleep/sleep")
     west = ("istiod", "east-west gateway", "sample httpbin/httpbin")
     moved, renewed = given_by(OTHER, "Other Mesh"), given_by(WEST, "West Mesh 2")
-    assert restarted(moving("add", west=moved)) == {"east": east, "west": west}
-    assert restarted(moving("switch", west=moved)) == {"west": west}
-    assert restarted(moving("drop", west=moved)) == {"east": east, "west": west}
+    for phase, others in (("add", {"east": east}), ("switch", {}), ("drop", {"east": east})):
+        assert restarted(moving(phase, west=moved)) == {"west": west}, "east learns it by its filters"
+        assert restarted(in_whole_mesh(moving(phase, west=moved))) == {"west": west, **others}
     assert restarted(moving("add", west=renewed)) == {}
     assert restarted(moving("switch", west=renewed)) == {"west": ("istiod",)}
 
@@ -157,7 +158,7 @@ def test_what_is_encrypted_is_named_after_its_cluster() -> None:
     assert [root.signs for root in shown.roots] == [("east",), ("west",)]
     assert shown.clusters[0].intermediate.name == "encrypted intermediate of east"
     assert [cluster.is_made for cluster in shown.clusters] == [None, None]
-    assert trust_limits.UNKNOWN_ROOTS in shown.limits
+    assert trust_limits.UNKNOWN_ROOTS in of(in_whole_mesh(sealed("certificate", "key", "root"))).limits
 
 
 def test_encrypted_roots_of_both_ends_of_a_rotation_are_told_apart() -> None:
@@ -212,6 +213,34 @@ ONE, SEVERAL = trust_limits.ONE_ROOT, trust_limits.SEVERAL_ROOTS
 
 
 @pytest.mark.parametrize(
+    ("stack", "own_calls"), [("east-west", True), ("separate-roots", False)], ids=["common", "separate"]
+)
+def test_with_trust_for_each_link_what_is_left_open_is_one_cluster_and_calls_within_a_mesh(
+    stack: str, own_calls: bool
+) -> None:
+    told = set(of(committed(stack)).limits)
+    assert told.isdisjoint({ONE, SEVERAL, trust_limits.UNKNOWN_ROOTS, trust_limits.NO_REVOCATION})
+    assert {trust_limits.ONE_CLUSTER, trust_limits.ALPHA_API, trust_limits.REVOCATION} <= told
+    assert (trust_limits.OWN_CALLS in told) == own_calls
+
+
+def test_who_accepts_whom_is_told_for_each_link_with_the_authority() -> None:
+    found = {f"{each.cluster} {each.where}": each.accepts for each in of(committed("separate-roots")).bound}
+    assert set(found) == {
+        "east namespace sleep: calls to httpbin.httpbin.svc.cluster.local",
+        "west namespace httpbin, app=httpbin: port 8080",
+    }
+    [exporter] = found["east namespace sleep: calls to httpbin.httpbin.svc.cluster.local"]
+    assert exporter.trust_domain == "west.local"
+    assert [name.split(" of ")[0] for name in exporter.under] == ["west root CA"]
+    assert of(in_whole_mesh(committed("separate-roots"))).bound == ()
+
+
+def in_whole_mesh(tree: Tree) -> Tree:
+    return {**tree, "trust": {**tree["trust"], "scope": "mesh"}}
+
+
+@pytest.mark.parametrize(
     ("tree", "roots", "keys"),
     [
         (committed("east-west"), {ONE}, {trust_limits.KEYS_MADE}),
@@ -231,7 +260,7 @@ ONE, SEVERAL = trust_limits.ONE_ROOT, trust_limits.SEVERAL_ROOTS
 def test_what_is_left_open_follows_from_roots_in_common_and_from_who_makes_the_keys(
     tree: Tree, roots: set[str], keys: set[str]
 ) -> None:
-    told = set(of(tree).limits)
+    told = set(of(in_whole_mesh(tree)).limits)
     assert told & {ONE, SEVERAL, trust_limits.UNKNOWN_ROOTS} == roots
     assert told & {trust_limits.KEYS_MADE, trust_limits.KEYS_GIVEN} == keys
     assert {trust_limits.NO_REVOCATION, trust_limits.SECRETS, trust_limits.UNWATCHED} <= told

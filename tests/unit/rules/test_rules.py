@@ -52,8 +52,9 @@ def test_one_trust_domain_needs_exports_that_treat_its_clusters_alike(accounts: 
         "ports": [{"name": "http", "number": 8000, "protocol": "HTTP"}],
     }
     clusters = {"west": {}, "east": {"trustDomain": "both.local"}, "south": {"trustDomain": "both.local"}}
-    assert _rules(clusters=clusters, exports=[{**export, "to": callers}]) == set()
-    assert _rules(clusters=clusters, exports=[{**export, "to": callers[:1]}]) == {"trust-domain-taken"}
+    mesh = {"scope": "mesh"}
+    assert _rules(trust=mesh, clusters=clusters, exports=[{**export, "to": callers}]) == set()
+    assert _rules(trust=mesh, clusters=clusters, exports=[{**export, "to": callers[:1]}]) == {"trust-domain-taken"}
 
 
 @given(weights=st.lists(st.integers(0, 100), min_size=1, max_size=4))
@@ -73,11 +74,12 @@ def test_weights_of_remote_imports_pass_exactly_when_they_add_up_to_100(weights:
 
 def test_subnets_that_nobody_declared_stand_for_nothing_on_existing_clusters() -> None:
     existing = {"provisioner": "existing", "kubeconfig": "k", "network": "n", "meshID": "m", "trustDomain": "t"}
-    other = {**existing, "kubeconfig": "another"}
-    assert _rules(clusters={"a": existing, "b": other}) == set()
+    other, mesh = {**existing, "kubeconfig": "another"}, {"scope": "mesh"}
+    assert _rules(trust=mesh, clusters={"a": existing, "b": other}) == set()
     taken = {**existing, "serviceSubnet": "10.244.0.0/16"}
-    assert _rules(clusters={"a": other, "b": taken}) == set(), "the pod subnet of neither is known"
-    assert _rules(clusters={"a": taken, "b": {**other, "podSubnet": "10.244.0.0/16"}}) == {"subnets-overlap"}
+    assert _rules(trust=mesh, clusters={"a": other, "b": taken}) == set(), "the pod subnet of neither is known"
+    both = {"a": taken, "b": {**other, "podSubnet": "10.244.0.0/16"}}
+    assert _rules(trust=mesh, clusters=both) == {"subnets-overlap"}
     assert _rules(clusters={"a": {**taken, "podSubnet": "10.244.0.0/24"}}) == {"subnets-overlap"}
     of_ours = {"network": "n", "meshID": "m", "trustDomain": "t"}
     assert _rules(clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}

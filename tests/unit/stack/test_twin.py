@@ -9,7 +9,10 @@ from mesh_federation.stack.twin import twin
 from tests.unit.components.authorities import Issuer, authority, workload
 
 ROOT = authority("Corp Root")
-KEYS = {"P256": ec.generate_private_key(ec.SECP256R1()), "RSA": rsa.generate_private_key(65537, 2048)}
+KEYS: dict[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = {
+    "P256": ec.generate_private_key(ec.SECP256R1()),
+    "RSA": rsa.generate_private_key(65537, 2048),
+}
 
 
 def loaded(text: str) -> x509.Certificate:

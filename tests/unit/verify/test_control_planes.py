@@ -69,6 +69,7 @@ def test_a_state_that_has_nothing_to_know_a_cluster_by_is_not_taken_for_a_proof(
 def test_kinds_must_be_served_and_not_only_defined(east: ClusterUnderTest) -> None:
     kinds = {
         "networking.istio.io/v1": ["ServiceEntry", "DestinationRule", "Gateway", "WorkloadEntry"],
+        "networking.istio.io/v1alpha3": ["EnvoyFilter"],
         "security.istio.io/v1": ["PeerAuthentication", "AuthorizationPolicy"],
         "metallb.io/v1beta1": ["IPAddressPool", "L2Advertisement"],
     }
