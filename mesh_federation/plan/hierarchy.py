@@ -356,7 +356,13 @@ def _bound(planned: TrustPlan, cluster: ClusterPlan) -> Iterator[Bound]:
         everywhere = binding.namespace == NAMESPACE
         proxies = f"{'all namespaces' if everywhere else f'namespace {binding.namespace}'}{labels and f', {labels}'}"
         for patch in binding.patches:
-            part = f"calls to {patch.host}" if patch.host else f"port {patch.port}" if patch.port else "all ports without an export"
+            part = (
+                f"calls to {patch.host}"
+                if patch.host
+                else f"port {patch.port}"
+                if patch.port
+                else "all ports without an export"
+            )
             accepted = (
                 AcceptedDomain(trust_domain=domain, under=planned.anchors[name].names)
                 for name, domain in patch.domains.items()

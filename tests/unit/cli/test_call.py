@@ -52,7 +52,8 @@ def one_mesh(*workloads: dict[str, str], provisioner: str = "kind") -> Federatio
     clusters = {name: cluster(place, **mesh) for name, place in (("east", 10), ("west", 30))}
     sleep = {"cluster": "east", "sample": "sleep"}
     links = [{"cluster": "east", "of": "west"}]
-    return parse({"clusters": clusters, "discovery": links, "workloads": [sleep, *workloads]})
+    trust = {"scope": "mesh"}
+    return parse({"trust": trust, "clusters": clusters, "discovery": links, "workloads": [sleep, *workloads]})
 
 
 HTTPBIN = {"cluster": "west", "sample": "httpbin"}
