@@ -82,7 +82,7 @@ class IstioInstall(pulumi.ComponentResource):
         plan, target = args.plan, args.target
         [self.namespace] = create_namespaces([plan.namespace], args.kubeconfig, target, self)
         definitions = self._definitions(args)
-        # Proxies learn what vouches for others before `cacerts` loses their roots, and forget it after their imports.
+        # Proxies learn what vouches for others before `cacerts` and the mesh configuration lose it, and forget it last.
         bound = create_planned(
             args.bindings, target, self, [self.namespace, *args.namespaces, *definitions], args.anchors
         )
@@ -90,7 +90,7 @@ class IstioInstall(pulumi.ComponentResource):
         certificates = create_planned([plan.certificates], target, self, before, args.material.files)
         istiod = [each for each in args.objects if each.kind == "Deployment"]
         rest = [each for each in args.objects if each.kind != "Deployment"]
-        others = create_planned(rest, target, self, [self.namespace])
+        others = create_planned(rest, target, self, [self.namespace, *bound.values()])
         checksum = args.material.checksum()
         before = [*certificates.values(), *definitions, *others.values()]
         running = create_planned(istiod, target, self, before, {TRUST_HASH: checksum})

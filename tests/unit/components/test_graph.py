@@ -172,13 +172,14 @@ def test_custom_resources_wait_for_their_definitions_and_for_istiod(record: Reco
 
 
 @every_federation
-def test_proxies_learn_what_vouches_for_others_before_cacerts_loses_the_roots(record: Record, tree: Tree) -> None:
+def test_proxies_learn_what_vouches_for_others_before_istiod_loses_them(record: Record, tree: Tree) -> None:
     run = record(tree)
     assert bool(filters(run)) == (tree["trust"].get("scope") != "mesh")
     for each in filters(run):
         cluster = cluster_of(each)
         assert run.one("Command", f"{cluster}-crds").urn in run.before(each), each.name
         assert each.urn in run.one("Secret", f"{cluster}:istio-system/cacerts").dependencies, each.name
+        assert each.urn in run.one("ConfigMap", f"{cluster}:istio-system/istio").dependencies, each.name
 
 
 @every_federation
