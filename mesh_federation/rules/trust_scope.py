@@ -122,6 +122,24 @@ def authorities_sign_for_one_cluster(federation: Federation) -> Iterator[Problem
                 )
 
 
+def shared_roots_sign_no_workloads(federation: Federation) -> Iterator[Problem]:
+    """A root that signs the workloads of one cluster also vouches for everything below it."""
+    for section, trust in authorities(federation):
+        if trust.model != "provided" or not _is_bound(federation):
+            continue
+        roots = {name: planning.fingerprint_of(given.root) for name, given in trust.provided.items()}
+        for name, given in trust.provided.items():
+            below = [other for other, root in roots.items() if other != name and root and root == roots[name]]
+            if below and planning.fingerprint_of(given.certificate) == roots[name]:
+                yield Problem(
+                    f"{section}.provided.{name}.certificate",
+                    FederationRule.SCOPE_OF_ONE_AUTHORITY,
+                    f"{name} signs with the root of {', '.join(below)}, which vouches for everything below it: scope"
+                    f" link cannot bind it to {name}",
+                    f"give {name} an intermediate of its own; or {MESH}",
+                )
+
+
 def twins_have_names(federation: Federation) -> Iterator[Problem]:
     """During a rotation other clusters trust the current and the next intermediate, which need two names."""
     if not _is_bound(federation) or federation.trust.rotation is None:
@@ -239,6 +257,7 @@ RULES = (
     links_tell_clusters_apart,
     callers_can_be_selected,
     authorities_sign_for_one_cluster,
+    shared_roots_sign_no_workloads,
     twins_have_names,
     intermediates_are_of_clusters,
     revocations_take_effect,

@@ -271,7 +271,7 @@ def test_provided_authorities_reach_istiod_in_one_form_whatever_they_were_writte
         "east": {"certificate": east.pem, "key": sec1, "chain": windows + east.pem, "root": windows},
         "west": {"certificate": root.pem, "key": root.key_pem, "root": f"Bag Attributes\n{root.pem}and so on"},
     }
-    run = record(tree)
+    run = record(in_whole_mesh(tree))
     for name, issuer, chain in (("east", east, east.pem + root.pem), ("west", root, root.pem)):
         own = cacerts(run, name)
         assert (own.certificate, own.key) == (issuer.pem, issuer.key_pem)
