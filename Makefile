@@ -64,7 +64,7 @@ unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
 
 lab-test: dev tools ## Tests on real clusters and real traffic; needs Docker
-	@.venv/bin/pytest tests/lab
+	@.venv/bin/pytest tests/traffic
 
 engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from mesh_federation.native.sandbox import Sandbox
 from mesh_federation.toolchain.install import Toolchain
 from tests.events import Event, read
 
@@ -276,6 +277,8 @@ class Checkout:
                 self.mesh("down", "--yes", f"--stack={self.stack}")
         finally:
             self.kill(self.processes())
+            for folder in (self.home / "native").glob("*"):
+                Sandbox(folder).stop()
             for slot in self.reservations():
                 slot.unlink()
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -18,13 +18,14 @@ for name in ("MESH_OVERLAY", "STACK"):  # of the person or the make that runs th
 TIERS = {
     "unit": "needs nothing",
     "engine": "needs the toolchain: ./mesh install",
-    "lab": "needs Docker, and half an hour: make lab-test",
+    "traffic": "needs the toolchain and private namespaces: ./mesh doctor; with --provider=kind Docker: make lab-test",
 }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the one switch for all golden files."""
+    """Add the one switch for all golden files, and the choice of clusters for tests with traffic."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite golden files; review the diff afterwards")
+    parser.addoption("--provider", choices=("native", "kind"), default="native", help="of clusters of tests/traffic")
 
 
 @pytest.fixture

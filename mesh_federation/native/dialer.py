@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, Sandbox
 from mesh_federation.stack.problem import ProblemError
@@ -25,9 +26,15 @@ LONGEST = 512
 class Dialer:
     """Connects to addresses in the network of a sandbox."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        """Keep the sandbox; the process is started by the first connection."""
+    def __init__(self, sandbox: Sandbox, packages: Path = PACKAGES) -> None:
+        """Keep the sandbox; the process is started by the first connection.
+
+        Args:
+            sandbox: into which to connect.
+            packages: the folder with this package from which the sandbox was started: it shows no other.
+        """
         self._sandbox = sandbox
+        self._packages = packages
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
 
@@ -67,7 +74,7 @@ class Dialer:
             with theirs:
                 subprocess.Popen(
                     [*entry, INTERPRETER, "-s", "-m", "mesh_federation.native.dialer"], stdin=theirs.fileno(), cwd="/",
-                    env={**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"},
+                    env={**os.environ, "PYTHONPATH": str(self._packages), "PYTHONDONTWRITEBYTECODE": "1"},
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
             self._control = ours

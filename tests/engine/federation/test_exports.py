@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.checkout import Checkout
-from tests.lab.lab import Lab
+from tests.traffic.lab import Lab
 
 HELM = {"app.kubernetes.io/name": "checkout"}
 EXPORT = {

@@ -10,7 +10,7 @@ README = (PROJECT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
 RUN_BY_THIS_RUN = "make test"
 NOT_RUN_HERE = ("rm -rf", "make lab", "make verify")
-"""What others need, and what needs Docker: tests/lab does that."""
+"""What others need, and what needs Docker: tests/traffic does that."""
 
 
 def _runnable(block: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Checkout, eventually
-from tests.lab.lab import Lab
-from tests.lab.mutations import MUTATIONS, ON_PAPER, Mutation
-from tests.lab.verified import goes_red_and_green, green, verify
+from tests.traffic.lab import Lab
+from tests.traffic.mutations import MUTATIONS, ON_PAPER, Mutation
+from tests.traffic.verified import goes_red_and_green, green, verify
 
 
 def test_what_applies_passes_and_traffic_is_never_passed(running: Checkout) -> None:

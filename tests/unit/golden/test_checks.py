@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from mesh_federation.verify.catalogue import catalogue, drills
 from tests.golden import Golden
-from tests.lab.mutations import MUTATIONS, Mutation
+from tests.traffic.mutations import MUTATIONS, Mutation
 from tests.unit.components.recorder import ROOT
 from tests.unit.verify.fake_clusters import context
 

@@ -6,7 +6,7 @@ import pytest
 
 from mesh_federation.verify.catalogue import GROUPS, catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
-from tests.lab.mutations import MUTATIONS, ON_PAPER
+from tests.traffic.mutations import MUTATIONS, ON_PAPER
 from tests.unit.verify.fake_clusters import STACKS, context
 
 
@@ -22,7 +22,7 @@ def test_no_check_ships_without_a_mutation_that_turns_it_red() -> None:
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
 def test_a_mutation_is_tried_on_a_stack_that_has_its_check(mutation: object) -> None:
-    from tests.lab.mutations import Mutation
+    from tests.traffic.mutations import Mutation
 
     assert isinstance(mutation, Mutation)
     assert mutation.check in {check.id for check in checks(mutation.stack)}

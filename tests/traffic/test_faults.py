@@ -1,19 +1,15 @@
 """Faults under a federation that runs: what people are told, and what puts it right."""
 
 import json
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-import psutil
 import pytest
 
 from mesh_federation.verify.troubleshooting import REPAIRS, STARTS
 from tests.checkout import Result, eventually
-from tests.lab.lab import PATIENCE, Lab, docker
-
-SQUATTER = "mesh-federation-squatter"
+from tests.traffic.containers import SQUATTER, as_containers
+from tests.traffic.lab import PATIENCE, Lab
 
 
 @pytest.fixture
@@ -66,64 +62,6 @@ def lose_pods(lab: Lab, cluster: str, deployment: str) -> None:
     lab.ask(cluster, "delete", "pods", *of_it, "--force", "--grace-period=0")
 
 
-def address(lab: Lab, cluster: str) -> str:
-    """Address of a cluster's node in the lab's network; empty where it is not in it."""
-    networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-    return docker("inspect", f"--format={networks}", lab.node(cluster)).strip()
-
-
-@contextmanager
-def address_taken(lab: Lab, cluster: str) -> Iterator[None]:
-    """Let another container have a node's address, and the node run without it."""
-    node, taken = lab.node(cluster), address(lab, cluster)
-    image = docker("inspect", "--format={{.Config.Image}}", node).strip()
-    docker("stop", node)
-    docker("network", "disconnect", lab.network, node)
-    try:
-        place = ["--network", lab.network, "--ip", taken]
-        docker("run", "--detach", "--rm", "--name", SQUATTER, *place, "--entrypoint=sleep", image, "infinity")
-        docker("network", "connect", lab.network, node)
-        docker("start", node)
-        assert address(lab, cluster) != taken
-        yield
-    finally:
-        docker("rm", "--force", "--volumes", SQUATTER)
-
-
-@contextmanager
-def packets_dropped(lab: Lab, source: str, target: str) -> Iterator[None]:
-    """Let a firewall drop what one cluster's node sends to another's."""
-    node, rule = lab.node(target), ["PREROUTING", "-s", address(lab, source), "-j", "DROP"]
-    docker("exec", node, "iptables", "-t", "raw", "-I", *rule)
-    try:
-        yield
-    finally:
-        docker("exec", node, "iptables", "-t", "raw", "-D", *rule)
-
-
-def restart_docker() -> None:
-    """End Docker's daemon, and start it as it was started."""
-    [daemon] = [process for process in psutil.process_iter() if process.name() == "dockerd"]
-    command, environment = daemon.cmdline(), daemon.environ()
-    daemon.terminate()
-    daemon.wait(120)
-    subprocess.Popen(
-        command, env=environment, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    eventually(lambda: subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0)
-
-
-@pytest.fixture
-def nobody_else(whole: Lab) -> None:
-    """Docker serves nobody but this lab, and nobody but us would start it again."""
-    ours = set(docker("ps", "--quiet", f"--filter=network={whole.network}").split())
-    if psutil.Process(1).name() == "systemd":
-        pytest.skip("a restart of Docker was NOT shown: here systemd starts it")
-    if others := set(docker("ps", "--quiet").split()) - ours:
-        pytest.skip(f"a restart of Docker was NOT shown: it would stop the containers {', '.join(sorted(others))}, too")
-
-
 def test_calls_go_on_while_istiod_is_killed(whole: Lab) -> None:
     for cluster in ("east", "west"):
         lose_pods(whole, cluster, "istiod")
@@ -159,10 +97,10 @@ def test_a_gateway_that_somebody_removed_is_told_by_a_call_and_put_back(whole: L
 
 def test_a_node_whose_address_another_container_took_says_so_or_lives_with_a_new_one(whole: Lab) -> None:
     """Images of kind settle on another address by themselves; other images cannot."""
-    gateway = whole.checkout.gateway_address("west")
-    with address_taken(whole, "west"):
+    nodes, gateway = as_containers(whole.nodes), whole.checkout.gateway_address("west")
+    with nodes.address_taken(nodes.of("west")):
         done = whole.checkout.mesh("up", "--yes", f"--stack={whole.checkout.stack}")
-        assert done.code == 0 or f"docker network disconnect {whole.network} {SQUATTER}" in done.text, done.text
+        assert done.code == 0 or f"docker network disconnect {nodes.network} {SQUATTER}" in done.text, done.text
         assert "Traceback" not in done.text
     whole.checkout.up()
     assert_answered(whole)
@@ -170,16 +108,17 @@ def test_a_node_whose_address_another_container_took_says_so_or_lives_with_a_new
 
 
 def test_a_node_that_came_up_under_another_address_gets_its_own_back(whole: Lab) -> None:
-    made_with = address(whole, "west")
-    with address_taken(whole, "west"):
+    nodes = as_containers(whole.nodes)
+    made_with = nodes.address(nodes.of("west"))
+    with nodes.address_taken(nodes.of("west")):
         pass
-    assert address(whole, "west") != made_with
+    assert nodes.address(nodes.of("west")) != made_with
     whole.checkout.up()
     assert_answered(whole)
 
 
-def test_after_a_restart_of_docker_one_up_has_every_node_at_work(whole: Lab, nobody_else: None) -> None:
-    restart_docker()
+def test_after_a_restart_of_what_nodes_run_in_one_up_has_every_node_at_work(whole: Lab) -> None:
+    whole.nodes.restart_all()
     done = whole.checkout.up()
     assert set(done.changes()) == {"unchanged"}, done.text
     assert_answered(whole)
@@ -187,7 +126,7 @@ def test_after_a_restart_of_docker_one_up_has_every_node_at_work(whole: Lab, nob
 
 def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_gateway_address(whole: Lab) -> None:
     gateway = whole.gateway("west")
-    docker("rm", "--force", "--volumes", whole.node("west"))
+    whole.nodes.remove(whole.nodes.of("west"))
     assert_told(whole, "east cannot reach the gateway of west", STARTS)
     done = whole.checkout.up()
     assert "is gone: it is recreated" in done.stderr
@@ -197,20 +136,21 @@ def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_ga
 
 
 def test_a_caller_whose_cluster_stopped_is_told_so_and_up_starts_it(whole: Lab) -> None:
-    docker("stop", whole.node("east"))
+    whole.nodes.stop(whole.nodes.of("east"))
     assert_told(whole, "cluster east does not answer", STARTS)
     assert "did not run: restarted" in whole.checkout.up().stderr
     assert_answered(whole)
 
 
 def test_a_node_that_is_cut_off_is_told_by_a_call_and_reconnected(whole: Lab) -> None:
-    docker("network", "disconnect", whole.network, whole.node("west"))
+    nodes = as_containers(whole.nodes)
+    nodes.cut_off(nodes.of("west"))
     assert_told(whole, "east cannot reach the gateway of west", "reconnects them")
-    assert f"was cut off from Docker network {whole.network}" in whole.checkout.up().stderr
+    assert f"was cut off from Docker network {nodes.network}" in whole.checkout.up().stderr
     assert_answered(whole)
 
 
 def test_a_firewall_between_nodes_is_told_by_a_call_and_needs_no_up_once_it_is_gone(whole: Lab) -> None:
-    with packets_dropped(whole, "east", "west"):
+    with whole.nodes.dropping(whole.nodes.of("west"), whole.node_address("east")):
         assert_told(whole, "east cannot reach the gateway of west", "look for a firewall between their nodes")
     assert_answered(whole)

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from tests.checkout import eventually
-from tests.lab.client import calling
-from tests.lab.lab import PATIENCE, URL, Lab, Reply
 from tests.owners import most_at_once, watching
+from tests.traffic.client import calling
+from tests.traffic.lab import PATIENCE, URL, Lab, Reply
 
 EAST, WEST = "spiffe://east.local/ns/httpbin/sa/httpbin", "spiffe://west.local/ns/httpbin/sa/httpbin"
 HOST = "httpbin.httpbin.svc.cluster.local"

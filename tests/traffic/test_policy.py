@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mesh_federation.verify.certificates import Identity, Signer, issue, read
 from mesh_federation.verify.gateway_endpoint import GatewayEndpoint, GatewayResponse, ServiceAddress, request
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, Lab
-from tests.lab.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
-from tests.lab.verified import until_green, verify
+from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
+from tests.traffic.verified import until_green, verify
 
 SHOP = "shop.shop.svc.cluster.local"
 HELM = {"app.kubernetes.io/name": "shop", "app.kubernetes.io/instance": "shop"}
@@ -97,7 +97,8 @@ def minted(lab: Lab, uri: str) -> Identity:
 
 def answered(lab: Lab, port: int, uri: str = SLEEP) -> GatewayResponse:
     """Call the Service through west's gateway, as proxies do."""
-    return request(GatewayEndpoint("west", lab.gateway("west"), 15443), ServiceAddress(SHOP, port), minted(lab, uri))
+    gateway = GatewayEndpoint("west", lab.gateway("west"), 15443, lab.nodes.connect)
+    return request(gateway, ServiceAddress(SHOP, port), minted(lab, uri))
 
 
 def come_to(lab: Lab, statuses: dict[int, int], uri: str = SLEEP) -> bool:

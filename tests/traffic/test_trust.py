@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 
 from tests.checkout import eventually
-from tests.lab.client import lasting
-from tests.lab.lab import PATIENCE, URL, Lab
-from tests.lab.verified import green
 from tests.rotation import PHASES, declare, rotating
+from tests.traffic.client import lasting
+from tests.traffic.lab import PATIENCE, URL, Lab
+from tests.traffic.verified import green
 
 Note = Callable[[str, object], None]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, Lab
-from tests.lab.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
-from tests.lab.verified import goes_red_and_green, until_green, verify
+from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
+from tests.traffic.verified import goes_red_and_green, until_green, verify
 
 
 @pytest.fixture

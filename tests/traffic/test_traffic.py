@@ -10,10 +10,10 @@ from cryptography import x509
 
 from mesh_federation.verify.certificates import issue, stranger
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, URL, Lab
-from tests.lab.mutations import ENTRY, IMPORT, NO_PIN, patched
-from tests.lab.verified import green
 from tests.rotation import rotate
+from tests.traffic.lab import PATIENCE, URL, Lab
+from tests.traffic.mutations import ENTRY, IMPORT, NO_PIN, patched
+from tests.traffic.verified import green
 
 HOST = "httpbin.httpbin.svc.cluster.local"
 

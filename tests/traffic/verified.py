@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, Lab
-from tests.lab.mutations import Mutation
+from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.mutations import Mutation
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,19 @@
-"""Egress on real clusters: calls leave through the gateway, no sooner than it is ready, and in no other way."""
+"""Egress: calls leave through the gateway, no sooner than it is ready, and in no other way."""
 
 import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import eventually
-from tests.lab.client import calling
-from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
-from tests.lab.lab import PATIENCE, Lab
-from tests.lab.mutations import of
-from tests.lab.verified import goes_red_and_green, green
+from tests.traffic.client import calling
+from tests.traffic.conftest import Prepare
+from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.mutations import of
+from tests.traffic.verified import goes_red_and_green, green
 
 GLOBAL = "http://httpbin.mesh.global:8000/headers"
 PLAIN = "http://httpbin.tools.svc.cluster.local:8000/headers"
@@ -40,11 +38,11 @@ Note = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
-def egress(toolchain: Toolchain, overlay: Path | None) -> Iterator[Lab]:
-    """The stack as committed, but for its network."""
-    with kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, "egress") as made:
+def egress(prepare: Prepare, provider: str) -> Iterator[Lab]:
+    """The stack as committed, but for its provider and network."""
+    with prepare("egress") as made:
         made.up()
-        lab = Lab(made)
+        lab = Lab(made, provider)
         eventually(partial(answered, lab), PATIENCE)
         yield lab
 

@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 from tests.checkout import eventually
-from tests.lab.lab import PATIENCE, Lab
+from tests.traffic.lab import PATIENCE, Lab
 
 POLICY = "authorizationpolicies.security.istio.io"
 NAME = "export-httpbin-httpbin"

@@ -1,10 +1,8 @@
-"""Two real clusters with real traffic between them, and the questions that tests ask of them."""
+"""A federation with real traffic, and the questions that tests ask of it."""
 
 import contextlib
 import json
-import os
 import re
-import socket
 import ssl
 import subprocess
 from collections import Counter
@@ -17,6 +15,9 @@ from pathlib import Path
 import yaml
 
 from tests.checkout import Checkout, Result, eventually
+from tests.traffic.containers import Containers
+from tests.traffic.nodes import Nodes
+from tests.traffic.processes import Processes
 
 STACK = "east-west"
 URL = "http://httpbin.httpbin.svc.cluster.local:8000"
@@ -28,7 +29,8 @@ SERIES = 20
 PATIENCE = 180
 """Seconds for a change to reach every connection of a busy machine's proxies: 45 were seen."""
 
-SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}}
+NODES: Mapping[str, type[Nodes]] = {"native": Processes, "kind": Containers}
+"""What nodes are, by provider."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,20 @@ class Reply:
 
 @dataclass(frozen=True)
 class Lab:
-    """A federation on kind clusters.
+    """A federation that runs.
 
     Attributes:
         checkout: from which it is run.
+        provider: of all of its clusters.
     """
 
     checkout: Checkout
+    provider: str = "kwok"
+
+    @property
+    def nodes(self) -> Nodes:
+        """Its nodes, and what can befall them."""
+        return NODES[self.provider](self.checkout)
 
     def call(self, cluster: str, namespace: str, url: str = f"{URL}/headers", deployment: str = "sleep") -> Reply:
         """Make one request from a sample, on a new connection to its own proxy."""
@@ -145,9 +154,10 @@ class Lab:
         self.checkout.up("--refresh")
         eventually(partial(self.settled, "east", "sleep", 200), PATIENCE)
 
-    def node(self, cluster: str) -> str:
-        """Name of the container of a cluster's first node."""
-        return f"{self.checkout.real_name(cluster)}-control-plane"
+    def node_address(self, cluster: str) -> str:
+        """Address of a cluster's first node, as its API server has it."""
+        path = '--output=jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'
+        return self.ask(cluster, "get", "nodes", path)
 
     def gateway(self, cluster: str) -> str:
         """Address of a cluster's gateway, as the stack's output has it."""
@@ -181,17 +191,10 @@ class Lab:
     def _handshake(self, context: ssl.SSLContext, cluster: str, host: str, port: int) -> Iterator[ssl.SSLSocket]:
         name = SNI.format(port=port, host=host)
         with (
-            socket.create_connection((self.gateway(cluster), 15443), timeout=5) as plain,
+            self.nodes.connect(self.gateway(cluster), 15443, 5) as plain,
             context.wrap_socket(plain, server_hostname=name) as secured,
         ):
             yield secured
-
-    @property
-    def network(self) -> str:
-        """Docker network of the nodes."""
-        declared = self.checkout.declared()["lab"]
-        assert isinstance(declared, dict)
-        return str(declared["network"])
 
     def errors(self, cluster: str) -> list[str]:
         """What `istioctl analyze` calls an error among a cluster's objects; it must be on the search path.
@@ -216,40 +219,3 @@ class Lab:
         federation = self.checkout.declared()
         yield federation
         self.checkout.declare(federation)
-
-
-def docker(*arguments: str) -> str:
-    """Run Docker's command line; it must succeed."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def write_overlay(file: Path, kit: Mapping[str, str]) -> None:
-    """Write the overlay of a machine whose images come from a kit: its Envoy has none of Istio's own extensions."""
-    without_extensions = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
-    overlay = {
-        "images": {
-            "node": kit["MESH_LAB_NODE_IMAGE"],
-            "sleep": kit["MESH_LAB_IMAGE_CURL"],
-            "httpbin": kit["MESH_LAB_IMAGE_HTTPBIN"],
-        },
-        "istio": {
-            "charts": kit["MESH_LAB_CHARTS"],
-            "values": {
-                "telemetry": {"enabled": False},
-                "env": without_extensions,
-                "resources": {"requests": {"cpu": "20m", "memory": "128Mi"}},
-                "global": {"proxy": {"resources": SMALL}},
-            },
-            "gatewayValues": {"resources": SMALL},
-            "egressValues": {"resources": SMALL},
-        },
-        "lab": {"metallbManifest": kit["MESH_LAB_METALLB_MANIFEST"]},
-    }
-    file.write_text(yaml.safe_dump(overlay), encoding="utf-8")
-
-
-def kit() -> Mapping[str, str]:
-    """Settings of this machine's kit of images; empty where the public ones are used."""
-    return {name: value for name, value in os.environ.items() if name.startswith("MESH_LAB_")}

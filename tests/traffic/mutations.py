@@ -12,7 +12,7 @@ from typing import Any
 
 from mesh_federation.verify.certificates import pem
 from tests.authorities import authority, cacerts, encoded
-from tests.lab.lab import Lab, docker
+from tests.traffic.lab import Lab
 
 SYSTEM = "--namespace=istio-system"
 NOWHERE = "verify.mesh.invalid"
@@ -282,21 +282,22 @@ def gone(patch: dict[str, Any], items: str, key: str) -> dict[str, object]:
 def linked_up(lab: Lab) -> None:
     """Let the nodes of both clusters send packets to the pods of the other."""
     for node, subnet, way in routes(lab):
-        docker("exec", node, "ip", "route", "replace", subnet, "via", way)
+        lab.nodes.run(node, "ip", "route", "replace", subnet, "via", way)
 
 
 def parted(lab: Lab) -> None:
     """Take these routes away."""
     for node, subnet, way in routes(lab):
-        docker("exec", node, "ip", "route", "del", subnet, "via", way)
+        lab.nodes.run(node, "ip", "route", "del", subnet, "via", way)
 
 
 def routes(lab: Lab) -> list[tuple[str, str, str]]:
     """A node, the pods of the other cluster, and the address of the node there, for both clusters."""
-    address = f'{{{{(index .NetworkSettings.Networks "{lab.network}").IPAddress}}}}'
-    at = {name: docker("inspect", f"--format={address}", lab.node(name)).strip() for name in ("east", "west")}
-    of = {name: lab.ask(name, "get", "nodes", "--output=jsonpath={.items[0].spec.podCIDR}") for name in at}
-    return [(lab.node(here), of[there], at[there]) for here, there in (("east", "west"), ("west", "east"))]
+    path = "--output=jsonpath={.items[0].spec.podCIDR}"
+    return [
+        (lab.nodes.of(here), lab.ask(there, "get", "nodes", path), lab.node_address(there))
+        for here, there in (("east", "west"), ("west", "east"))
+    ]
 
 
 def undefined(lab: Lab) -> None:
@@ -316,12 +317,12 @@ def defined(lab: Lab) -> None:
 
 def paused(lab: Lab) -> None:
     """Stop a cluster's node where it is."""
-    docker("pause", lab.node("west"))
+    lab.nodes.pause(lab.nodes.of("west"))
 
 
 def resumed(lab: Lab) -> None:
     """Let it go on."""
-    docker("unpause", lab.node("west"))
+    lab.nodes.resume(lab.nodes.of("west"))
 
 
 POLICY, ENTRY = "authorizationpolicies.security.istio.io", "serviceentries.networking.istio.io"

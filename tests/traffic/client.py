@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from uuid import uuid4
 
-from tests.lab.lab import Lab
+from tests.traffic.lab import Lab
 
 LOOP = """
 while [ ! -e "$2" ]; do

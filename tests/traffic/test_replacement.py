@@ -6,8 +6,8 @@ import pytest
 
 from tests.checkout import eventually
 from tests.events import BEGUN, ENDED, Event, position
-from tests.lab.client import calling
-from tests.lab.lab import PATIENCE, URL, Lab
+from tests.traffic.client import calling
+from tests.traffic.lab import PATIENCE, URL, Lab
 
 ENTRY = "east:istio-system/import-httpbin-httpbin"
 LONG = f"{URL}/delay/8"

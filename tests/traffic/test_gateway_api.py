@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.checkout import eventually
-from tests.lab.client import calling
-from tests.lab.lab import PATIENCE, URL, Lab
+from tests.traffic.client import calling
+from tests.traffic.lab import PATIENCE, URL, Lab
 
 Note = Callable[[str, object], None]
 

@@ -1,19 +1,17 @@
-"""Committed stacks on real clusters as they stand: each call that they are for is answered, by whom they say."""
+"""Committed stacks as they stand: each call that they are for is answered, by whom they say."""
 
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import eventually
-from tests.lab.conftest import FRESH_NETWORK, FRESH_SUBNET, kind_checkout
-from tests.lab.lab import PATIENCE, Lab
-from tests.lab.mutations import of
-from tests.lab.verified import goes_red_and_green, green, verify
+from tests.traffic.conftest import Prepare
+from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.mutations import of
+from tests.traffic.verified import goes_red_and_green, green, verify
 
 CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""
@@ -24,22 +22,17 @@ Note = Callable[[str, object], None]
 
 
 @pytest.fixture
-def bring(toolchain: Toolchain, overlay: Path | None, record_property: Note) -> Iterator[Bring]:
-    """What brings a committed stack up, on kind: of k3d this machine may have no image.
+def bring(prepare: Prepare, provider: str, record_property: Note) -> Iterator[Bring]:
+    """What brings a committed stack up on the provider of this run.
 
     Verification must agree, and so must Istio's analysis.
     """
     with ExitStack() as running:
 
         def up(stack: str) -> Lab:
-            made = running.enter_context(kind_checkout(toolchain, overlay, FRESH_NETWORK, FRESH_SUBNET, stack))
-            with made.edited() as federation:
-                clusters = federation["clusters"]
-                assert isinstance(clusters, dict)
-                for cluster in clusters.values():
-                    cluster["provisioner"] = "kind"
+            made = running.enter_context(prepare(stack))
             made.up()
-            lab = Lab(made)
+            lab = Lab(made, provider)
             eventually(lambda: green(lab), PATIENCE)
             record_property(f"{stack}: mesh verify", Counter(status for *_, status in verify(lab).statuses))
             record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
@@ -68,6 +61,14 @@ def servers(lab: Lab, cluster: str, host: str, count: int = CALLS) -> Counter[st
 
 def identity(cluster: str, namespace: str) -> str:
     return f"spiffe://{cluster}.local/ns/{namespace}/sa/httpbin"
+
+
+@pytest.mark.parametrize("stack", ["embedded", "separate-roots"])
+def test_a_stack_of_two_meshes_answers_the_call_that_it_declares(bring: Bring, stack: str) -> None:
+    two = bring(stack)
+    assert set(asked(two, "east", "httpbin")) == {identity("west", "httpbin")}
+    told = two.checkout.mesh("call", f"--stack={stack}")
+    assert told.code == 0, told.text
 
 
 def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(bring: Bring) -> None:

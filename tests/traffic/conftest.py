@@ -1,0 +1,144 @@
+"""A federation with traffic, brought up once for all tests; each test leaves it as it found it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mesh_federation.native.sandbox import Sandbox
+from mesh_federation.stack import overlay
+from mesh_federation.stack.problem import ProblemError
+from mesh_federation.toolchain.install import Toolchain, install
+from tests.checkout import Checkout, checkout
+from tests.traffic import kit
+from tests.traffic.lab import STACK, Lab
+
+NETWORK, SUBNET = "mesh-federation-test", "172.28.0.0/16"
+"""Of these tests alone: a lab that a person has on this machine stays as it is."""
+
+FRESH_NETWORK, FRESH_SUBNET = "mesh-federation-fresh", "172.29.0.0/16"
+"""Of checkouts in which nothing runs yet; they stand beside the lab that all tests share."""
+
+WORKLOADS = [
+    {"cluster": "east", "sample": "sleep"},
+    {"cluster": "east", "sample": "sleep", "namespace": "stranger"},
+    {"cluster": "west", "sample": "httpbin"},
+    {"cluster": "west", "sample": "sleep"},
+]
+"""A caller that the export names, one that it does not, and one of the same namespace and account in the other mesh."""
+
+Prepare = Callable[[str], AbstractContextManager[Checkout]]
+"""Makes a checkout of a committed stack on the provider of this run; nothing runs yet."""
+
+
+@pytest.fixture(scope="session")
+def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of the provider of all clusters; a loud skip where it cannot run."""
+    chosen = str(request.config.getoption("--provider"))
+    if why := {"kind": _no_docker, "native": _no_sandbox}[chosen](tmp_path_factory.mktemp("sandbox")):
+        pytest.skip(f"NOTHING was run on {chosen} clusters: {why}")
+    return chosen
+
+
+def _no_docker(folder: Path) -> str:
+    found = shutil.which("docker")
+    if found and not subprocess.run([found, "version"], cwd=folder, capture_output=True, check=False).returncode:
+        return ""
+    return "no Docker answers on this machine"
+
+
+def _no_sandbox(folder: Path) -> str:
+    tried = Sandbox(folder / "tried")
+    try:
+        tried.start([], SUBNET)
+    except ProblemError as error:
+        return str(error.problem)
+    finally:
+        tried.stop()
+    return ""
+
+
+@pytest.fixture(scope="session")
+def toolchain(provider: str) -> Toolchain:
+    """Everything that a federation of the provider needs."""
+    return install(["kwok", provider], lambda _: None)
+
+
+@contextmanager
+def prepared_checkout(toolchain: Toolchain, provider: str, stack: str, network: str, subnet: str) -> Iterator[Checkout]:
+    """Make a checkout of a committed stack; an overlay names the provider, and a network of its own."""
+    with checkout(toolchain, stack) as made:
+        clusters = made.declared()["clusters"]
+        assert isinstance(clusters, dict)
+        above = {
+            "clusters": {name: {"provisioner": provider} for name in clusters},
+            "lab": {"network": network, "subnet": subnet},
+        }
+        file = made.home / "overlay.yaml"
+        file.parent.mkdir(exist_ok=True)
+        below = kit.overlay() if provider == "kind" else {}
+        file.write_text(yaml.safe_dump(overlay.merged(below, above)), encoding="utf-8")
+        made.ambient["MESH_OVERLAY"] = str(file)
+        made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
+        yield made
+
+
+def with_callers(made: Checkout) -> Checkout:
+    """Add the callers of these tests to what is declared."""
+    with made.edited() as federation:
+        federation["workloads"] = WORKLOADS
+    return made
+
+
+@pytest.fixture(scope="session")
+def prepare(toolchain: Toolchain, provider: str) -> Prepare:
+    """How tests get a checkout of a stack for themselves."""
+    return lambda stack: prepared_checkout(toolchain, provider, stack, FRESH_NETWORK, FRESH_SUBNET)
+
+
+@pytest.fixture(scope="session")
+def shared(toolchain: Toolchain, provider: str) -> Iterator[Checkout]:
+    """The checkout of the lab that tests share."""
+    with prepared_checkout(toolchain, provider, STACK, NETWORK, SUBNET) as made:
+        yield with_callers(made)
+
+
+@pytest.fixture
+def fresh(prepare: Prepare) -> Iterator[Checkout]:
+    """A checkout of one test alone."""
+    with prepare(STACK) as made:
+        yield with_callers(made)
+
+
+@pytest.fixture(scope="session")
+def brought_up(shared: Checkout, provider: str) -> Lab:
+    """The lab, as committed but for its provider, network and callers."""
+    shared.up()
+    return Lab(shared, provider)
+
+
+@pytest.fixture
+def lab(brought_up: Lab) -> Iterator[Lab]:
+    """The lab; a test that changes what it declares finds it, and leaves it, as it was."""
+    declared = brought_up.checkout.declared()
+    yield brought_up
+    if brought_up.checkout.declared() != declared:
+        brought_up.restore(declared)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests noted along the way: figures that no test requires."""
+    noted = [
+        f"{name}: {value}"
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in report.user_properties
+    ]
+    if noted:
+        terminalreporter.section("figures")
+        for line in noted:
+            terminalreporter.line(line)
