@@ -11,7 +11,7 @@ override export ROUNDS := $(value ROUNDS)
 laid := $${OVERLAY:+--overlay="$$OVERLAY"}
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures docs clean tools
+.PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures docs clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ validate: ## Check the stack file of STACK
 trust: ## Explain the certificate hierarchy of STACK and its limits
 	@./mesh trust --stack="$$STACK" $(laid)
 
+namespaces: ## Let users of this machine run native clusters, where Ubuntu does not; asks for sudo
+	@sudo sysctl --ignore --quiet --write kernel.apparmor_restrict_unprivileged_userns=0
+
 doctor: ## Show what is installed, and what is missing for which provider
 	@./mesh doctor
 
@@ -56,15 +59,19 @@ dev:
 lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-test: lint tools ## Check style and types, and run the tests of the tiers unit and engine
+test: lint tools ## Check style and types, and run all tests that need no Docker
 	@.venv/bin/pytest tests/unit -n 2 --dist loadfile --cov --cov-report=
 	@.venv/bin/pytest tests/engine -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
+	@$(MAKE) --no-print-directory traffic
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
 
-lab-test: dev tools ## Tests on real clusters and real traffic; needs Docker
-	@.venv/bin/pytest tests/traffic
+traffic: dev tools ## Tests with real traffic, on native clusters
+	@.venv/bin/pytest tests/traffic -n 2 --dist loadfile -m "not long"
+
+lab-test: dev tools ## The same tests and the long ones, on kind clusters; needs Docker
+	@.venv/bin/pytest tests/traffic --provider=kind
 
 engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine

@@ -23,7 +23,7 @@ CONFIGURATIONS = [*GITHUB.rglob("*.yml"), CHECKOUT / ".pre-commit-config.yaml", 
 def test_every_push_is_tested_and_the_lab_every_night() -> None:
     triggers = {name: workflow[True] for name, workflow in WORKFLOWS.items()}  # YAML 1.1 reads the key `on` as true
     assert "push" in triggers["ci"] and "schedule" in triggers["lab"]
-    assert {"make lint", "make unit", "make engine", "make lab-test"} <= set(COMMANDS)
+    assert {"make lint", "make unit", "make engine", "make traffic", "make lab-test"} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
