@@ -12,6 +12,7 @@ from tests.traffic.lab import PATIENCE, URL, Lab
 ENTRY = "east:istio-system/import-httpbin-httpbin"
 LONG = f"{URL}/delay/8"
 """Such calls last longer than a new endpoint takes to reach importers: some are under way when it does."""
+pytestmark = pytest.mark.long
 Note = Callable[[str, object], None]
 
 

@@ -34,6 +34,7 @@ def standing(lab: Lab) -> dict[str, str]:
     return {cluster: lab.checkout.real_name(cluster) for cluster in ("east", "west")}
 
 
+@pytest.mark.long
 def test_a_caller_that_does_not_stop_loses_no_call_while_roots_change_there_and_back(
     lab: Lab, standing: dict[str, str], record_property: Note
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.checkout import eventually
 from tests.traffic.lab import PATIENCE, Lab
-from tests.traffic.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
+from tests.traffic.mutations import EXPORT, GATEWAY, ON_PAPER, TWO, Mutation, deleted, of, paused, resumed
 from tests.traffic.verified import goes_red_and_green, until_green, verify
 
 
@@ -33,7 +33,11 @@ def test_a_verification_changes_nothing(sound: Lab) -> None:
     assert (sound.pods("west"), sound.changes("--refresh")) == (pods, changes)
 
 
-@pytest.mark.parametrize("mutation", of(TWO), ids=str)
+TRIED = [pytest.param(each, marks=pytest.mark.long if each.check in ON_PAPER else (), id=str(each)) for each in of(TWO)]
+"""Those that break simulated control planes as well are tried there, in tests/engine, so here not every time."""
+
+
+@pytest.mark.parametrize("mutation", TRIED)
 def test_a_check_is_red_while_what_it_guards_is_broken(lab: Lab, mutation: Mutation) -> None:
     goes_red_and_green(lab, mutation)
 
