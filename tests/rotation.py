@@ -26,16 +26,6 @@ def rotating(checkout: Checkout, **following: object) -> Iterator[str]:
     yield "done"
 
 
-def rotate(checkout: Checkout, **following: object) -> None:
-    """Move to other authorities, phase by phase; a rotation to where a stack is already is refused, so none is made."""
-    now = checkout.declared().get("trust", {})
-    assert isinstance(now, dict)
-    if {**now, **following} == now:
-        return
-    for _ in rotating(checkout, **following):
-        checkout.up()
-
-
 def declare(checkout: Checkout, trust: object) -> None:
     """Write what stands under `trust`."""
     with checkout.edited() as federation:

@@ -117,6 +117,7 @@ def test_a_named_caller_is_answered_on_listed_ports_and_refused_on_others_of_the
     assert {reply.status for reply in calls} == {200}
 
 
+@pytest.mark.long
 def test_without_the_policies_the_same_calls_are_answered_on_every_port(deployed: Lab) -> None:
     """What is refused above is refused by them, and by nothing else."""
     declare(deployed)
@@ -130,6 +131,7 @@ def test_without_the_policies_the_same_calls_are_answered_on_every_port(deployed
     assert all(f"{SHOP}:{port}: {SLEEP} gets status 200" in told.told[0] for port in UNLISTED)
 
 
+@pytest.mark.long
 def test_a_policy_beside_its_pods_lets_no_account_in_that_no_export_names(deployed: Lab) -> None:
     """Labels changed after `up`, as a new release of a chart does: the mesh-wide policy still stands."""
     declare(deployed)
@@ -162,6 +164,7 @@ def test_an_export_that_is_not_as_its_service_is_refused_and_nothing_is_opened(
     assert deployed.certificate("west", SHOP, 80) is None
 
 
+@pytest.mark.long
 def test_an_export_that_was_right_is_not_made_wrong_in_front_of_an_open_gateway(deployed: Lab) -> None:
     declare(deployed)
     deployed.checkout.up()
@@ -175,6 +178,7 @@ def test_an_export_that_was_right_is_not_made_wrong_in_front_of_an_open_gateway(
     assert come_to(deployed, {80: 403}, OTHER)
 
 
+@pytest.mark.long
 def test_a_service_that_comes_after_its_export_is_compared_by_the_next_run(lab: Lab) -> None:
     before = lab.checkout.declared()
     declare(lab, selector={"app": "shop"})

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mesh_federation.verify.certificates import issue, stranger
 from tests.checkout import eventually
-from tests.rotation import rotate
+from tests.traffic.conftest import Prepare, with_callers
 from tests.traffic.lab import PATIENCE, URL, Lab
 from tests.traffic.mutations import ENTRY, IMPORT, NO_PIN, patched
 from tests.traffic.verified import green
@@ -19,11 +19,14 @@ HOST = "httpbin.httpbin.svc.cluster.local"
 
 
 @pytest.fixture(scope="module", params=["common", "separate"])
-def model(request: pytest.FixtureRequest, brought_up: Lab) -> Iterator[Lab]:
-    """The lab in one trust model."""
-    rotate(brought_up.checkout, model=request.param)
-    yield brought_up
-    rotate(brought_up.checkout, model="common")
+def model(request: pytest.FixtureRequest, brought_up: Lab, prepare: Prepare) -> Iterator[Lab]:
+    """A federation in one trust model: the lab, or a stack of its own."""
+    if request.param == "common":
+        yield brought_up
+        return
+    with prepare("separate-roots") as made:
+        with_callers(made).up()
+        yield Lab(made, brought_up.provider)
 
 
 def test_a_named_consumer_is_answered_under_its_own_identity(model: Lab) -> None:

@@ -45,7 +45,7 @@ def green(lab: Lab, *arguments: str) -> bool:
     return verify(lab, *arguments).code == 0
 
 
-def until_green(lab: Lab) -> None:
+def until_green(lab: Lab) -> Verified:
     """Verify until all that applies passes; what never does is told."""
     seen: list[Verified] = []
 
@@ -57,6 +57,7 @@ def until_green(lab: Lab) -> None:
         eventually(passes, PATIENCE)
     except AssertionError:
         raise AssertionError("\n".join(seen[-1].told)) from None
+    return seen[-1]
 
 
 def goes_red_and_green(lab: Lab, mutation: Mutation) -> None:
