@@ -43,10 +43,15 @@ class ControlPlane:
     arguments: Mapping[str, Mapping[str, str]]
     environment: Mapping[str, Mapping[str, str]]
 
-    def write(self, file: Path) -> None:
+    def write(self, configuration: Path) -> None:
         """Write kwokctl's configuration, and the file with stages."""
-        self.stages.write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
-        file.write_text(json.dumps(self._configuration(), indent=2), encoding="utf-8")
+        for file, text in self.files(configuration).items():
+            file.write_text(text, encoding="utf-8")
+
+    def files(self, configuration: Path) -> Mapping[Path, str]:
+        """Return the text of kwokctl's configuration, and of the file with stages."""
+        documents = {configuration: self._configuration(), self.stages: LOAD_BALANCER}
+        return {file: json.dumps(document, indent=2) for file, document in documents.items()}
 
     def _configuration(self) -> dict[str, object]:
         """Return the configuration. Stages in it would replace the built-in ones, so ours go to the controller."""

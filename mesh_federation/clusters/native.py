@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +27,9 @@ from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
 from mesh_federation.native.dialer import Dialer
-from mesh_federation.native.machine import API_PORT, NodeReport, NodeSettings
-from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, ProcessId, Sandbox
+from mesh_federation.native.machine import API_PORT, LOCK, NodeReport, NodeSettings
+from mesh_federation.native.root_filesystem import SHARED
+from mesh_federation.native.sandbox import INTERPRETER, ProcessId, Sandbox, environment
 from mesh_federation.stack.problem import Problem, ProblemError
 
 if TYPE_CHECKING:
@@ -114,19 +116,6 @@ class Native(Provider):
                 sandbox.stop()
 
 
-@dataclass(frozen=True)
-class Started:
-    """A node that runs.
-
-    Attributes:
-        process: its first process, as this machine numbers it.
-        kubeconfig: of its API server, by its address in the node.
-    """
-
-    process: ProcessId
-    kubeconfig: str
-
-
 def _bring_up(cluster: LocalCluster) -> None:
     """Start the node unless it runs and its API server answers."""
     if _node_process(cluster) and cluster.answers():
@@ -135,12 +124,9 @@ def _bring_up(cluster: LocalCluster) -> None:
         node.kill()
     try:
         _start_sandbox(cluster)
-        started = _start_node(cluster)
+        _start_node(cluster)
     except ProblemError as error:
         sys.exit(f"cluster {cluster.name} is not created: {error.problem}")
-    server = f"https://127.0.0.1:{reserved_ports.reserve(cluster)[0]}"
-    workdir.write_secret(cluster.kubeconfig, _through(started.kubeconfig, server))
-    (cluster.folder / "made").touch()
     if not cluster.answers():
         sys.exit(f"the control plane of {cluster.name} does not answer; its logs are in {_files(cluster)}")
 
@@ -152,37 +138,45 @@ def _start_sandbox(cluster: LocalCluster) -> None:
         ProblemError: this machine cannot have one.
     """
     with workdir.locked(_lock(cluster)):
-        programs = {str(Path(folder).resolve()) for folder in os.environ["PATH"].split(os.pathsep) if folder}
-        shown = [*(each for each in programs if Path(each).is_dir()), str(cluster.workdir.shared.resolve())]
-        _sandbox(cluster).start(shown, cluster.settings.network.subnet)
+        _sandbox(cluster).start(_programs(cluster), cluster.settings.network.subnet)
         _sandbox(cluster).make_folder(cluster.name)  # by which the sandbox is in use
 
 
-def _start_node(cluster: LocalCluster) -> Started:
-    """Start the node of a cluster, and wait until its API server answers.
+def _programs(cluster: LocalCluster) -> list[str]:
+    """Return the folders with programs that the sandbox shows: those on PATH, and the toolchain's."""
+    folders = {each for each in os.environ["PATH"].split(os.pathsep) if os.path.isabs(each) and os.path.isdir(each)}
+    if os.geteuid() == 0:  # a sandbox of root could not read them
+        folders = {each for each in folders if os.stat(each).st_mode & stat.S_IXOTH}
+    named = {*folders, str(cluster.workdir.shared)}
+    return sorted({*named, *map(os.path.realpath, named)} - {"/"})
+
+
+def _start_node(cluster: LocalCluster) -> None:
+    """Start the node of a cluster, wait until its API server answers, and record how it is reached.
 
     Raises:
         ProblemError: it does not come up.
     """
     settings = _node_settings(cluster)
-    _control_plane(cluster, settings)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(SECONDS_TO_START)
     with ours, theirs, _listener(cluster) as listener:
         module = [INTERPRETER, "-s", "-m", "mesh_federation.native.machine", document.write(settings)]
         command = _sandbox(cluster).command(*module, str(listener.fileno()), str(theirs.fileno()))
-        variables = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/tmp"}
         with (cluster.folder / "node.log").open("wb") as log:
             subprocess.Popen(
-                command, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                command, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 pass_fds=(listener.fileno(), theirs.fileno()),
             )  # fmt: skip
         theirs.close()
         process, _ = _receive(ours, cluster)
         workdir.write(_record(cluster), json.dumps(asdict(process)))
         _, report = _receive(ours, cluster)
-        return Started(process, report.kubeconfig)
+        server = f"https://127.0.0.1:{reserved_ports.reserve(cluster)[0]}"
+        workdir.write_secret(cluster.kubeconfig, _through(report.kubeconfig, server))
+        (cluster.folder / "made").touch()
+        ours.send(b"+")  # from now on it stays
 
 
 def _receive(reports: socket.socket, cluster: LocalCluster) -> tuple[ProcessId, NodeReport]:
@@ -225,30 +219,34 @@ def _listener(cluster: LocalCluster) -> socket.socket:
 
 
 def _node_settings(cluster: LocalCluster) -> NodeSettings:
-    return NodeSettings(
+    """Return what the node is made from; it writes its files itself, as links in its folder may lead anywhere."""
+    settings = NodeSettings(
         cluster=cluster.name,
-        folder=str(_files(cluster)),
+        folder=str(SHARED / cluster.name),
         address=str(_node_address(cluster.spec, cluster.name)),
         subnet=cluster.settings.network.subnet,
         pod_subnet=cluster.spec.pod_subnet,
         service_subnet=cluster.spec.service_subnet,
         pool=cluster.spec.pool,
         images=cluster.folders.get("MESH_IMAGES", ""),
+        files={},
     )
+    written = _control_plane(cluster, settings).files(settings.control_plane)
+    return replace(settings, files={file.name: text for file, text in written.items()})
 
 
-def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
-    """Write kwokctl's configuration; ports are the same on every node, each of which has a network of its own.
+def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> ControlPlane:
+    """Return the control plane; its ports are the same on every node, each of which has a network of its own.
 
     kwok, which kwokctl always starts, has no node to simulate.
     """
     services = IPv4Network(settings.service_subnet)
-    ControlPlane(
+    return ControlPlane(
         pki=settings.pki,
         kubernetes_version=cluster.spec.kubernetes_version,
         service_subnet=settings.service_subnet,
         ports=dict(zip(PORTS, (API_PORT, *OTHER_PORTS), strict=True)),
-        stages=_files(cluster) / "load-balancer.json",
+        stages=Path(settings.folder) / "load-balancer.json",
         options={
             "kubeApiserverCertSANs": [settings.address, str(services[1])],
         },
@@ -267,15 +265,24 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> None:
             },
         },
         environment={},
-    ).write(settings.control_plane)
+    )
 
 
 def _through(kubeconfig: str, server: str) -> str:
-    """Return a kubeconfig with the address at which this machine reaches the API server."""
-    config = json.loads(kubeconfig)
-    for entry in config["clusters"]:
-        entry["cluster"]["server"] = server
-    return json.dumps(config)
+    """Return a kubeconfig with the address at which this machine reaches the API server.
+
+    It has nothing else of the node's but certificates and a key: a kubeconfig can also name programs to run.
+    """
+    given = json.loads(kubeconfig)
+    [cluster], [user] = given["clusters"], given["users"]
+    name, authority = cluster["name"], cluster["cluster"]["certificate-authority-data"]
+    credentials = {key: user["user"][key] for key in ("client-certificate-data", "client-key-data")}
+    return json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server, "certificate-authority-data": authority}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "users": [{"name": name, "user": credentials}],
+    })  # fmt: skip
 
 
 def _node_address(spec: ClusterSpec, name: str) -> IPv4Address:
@@ -298,11 +305,12 @@ def _was_made(cluster: LocalCluster) -> bool:
 
 
 def _node_process(cluster: LocalCluster) -> ProcessId | None:
-    """Return the first process of the cluster's node; None if it does not run."""
+    """Return the first process of the cluster's node, whose record may be lost; None if it does not run."""
     with suppress(OSError, document.DocumentError):
         recorded = document.read(ProcessId, _record(cluster).read_text(encoding="utf-8"), str(_record(cluster)))
-        return recorded if recorded.runs() else None
-    return None
+        if recorded.runs():
+            return recorded
+    return _sandbox(cluster).holder(f"{cluster.name}/{LOCK}")
 
 
 def _record(cluster: LocalCluster) -> Path:

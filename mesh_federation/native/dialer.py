@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, Sandbox
+from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, Sandbox, environment
 from mesh_federation.stack.problem import ProblemError
 
 CONTROL = 0
@@ -74,7 +74,7 @@ class Dialer:
             with theirs:
                 subprocess.Popen(
                     [*entry, INTERPRETER, "-s", "-m", "mesh_federation.native.dialer"], stdin=theirs.fileno(), cwd="/",
-                    env={**os.environ, "PYTHONPATH": str(self._packages), "PYTHONDONTWRITEBYTECODE": "1"},
+                    env={**environment(), "PYTHONPATH": str(self._packages)},
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
             self._control = ours

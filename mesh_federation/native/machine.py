@@ -1,8 +1,9 @@
 """The node of a native cluster: one process, first of its own namespaces, that starts and watches everything in them.
 
 It joins the network of the sandbox, starts the control plane, then the cluster's DNS server, kube-proxy and the agent
-that runs pods; these are started again when they end. It also passes connections from this machine to the API server.
-Whoever starts it hands over two sockets: one that listens on this machine, and one for reports.
+that runs pods; each is started again when it ends. It also passes connections from this machine to the API server.
+Whoever starts it hands over two sockets: one that listens on this machine, and one for reports. The node ends with its
+starter until that one says that it has recorded the node.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +30,8 @@ from mesh_federation.stack.problem import ProblemError
 
 API_PORT, KUBELET_PORT = 6443, 10250
 """Ports of the API server and of the kubelet's API, which every node has in a network of its own."""
+CONTROL_PLANE, LOCK = "control-plane.json", "lock"
+"""Files of a node: kwokctl's configuration, and what a node holds as long as it runs."""
 SECONDS_TO_START = 120
 RESTART_SECONDS = 1.0
 """Until a program that ended is started again."""
@@ -48,6 +50,7 @@ class NodeSettings:
         service_subnet: CIDR of its Services; the second address is that of the API server.
         pool: CIDR of the addresses that its load balancer gives to Services.
         images: path of a document with the `ImageTable`.
+        files: configuration to write into the folder, by name.
     """
 
     cluster: str
@@ -58,6 +61,7 @@ class NodeSettings:
     service_subnet: str
     pool: str
     images: str
+    files: Mapping[str, str]
 
     @property
     def kwok(self) -> Path:
@@ -67,7 +71,7 @@ class NodeSettings:
     @property
     def control_plane(self) -> Path:
         """The file with kwokctl's configuration."""
-        return Path(self.folder) / "control-plane.json"
+        return Path(self.folder) / CONTROL_PLANE
 
     @property
     def kubeconfig(self) -> Path:
@@ -75,9 +79,14 @@ class NodeSettings:
         return Path(self.folder) / "kubeconfig"
 
     @property
+    def kept(self) -> Path:
+        """The folder in which kwokctl keeps the control plane."""
+        return self.kwok / "clusters" / self.cluster
+
+    @property
     def pki(self) -> Path:
         """The certificates of the control plane."""
-        return self.kwok / "clusters" / self.cluster / "pki"
+        return self.kept / "pki"
 
     @property
     def dns(self) -> str:
@@ -98,38 +107,67 @@ class NodeReport:
     kubeconfig: str
 
 
+@dataclass(frozen=True)
+class Program:
+    """A program that must not end.
+
+    Attributes:
+        command: its command line.
+        log: file for its output.
+    """
+
+    command: tuple[str, ...]
+    log: Path
+
+    @classmethod
+    def of(cls, pid: int) -> "Program":
+        """Describe a running program, by its process.
+
+        Raises:
+            OSError: it does not run.
+        """
+        entry = Path(f"/proc/{pid}")
+        words = (entry / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        return cls(tuple(map(os.fsdecode, words)), Path(os.readlink(entry / "fd" / "1")))
+
+
 class Supervisor:
     """Starts programs, and starts each again when it ends."""
 
-    def __init__(self, logs: Path) -> None:
-        """Keep the folder for their output."""
-        self._logs = logs
-        self._commands: dict[int, tuple[str, ...]] = {}
+    def __init__(self) -> None:
+        """Watch nothing yet."""
+        self._programs: dict[int, Program] = {}
         self._lock = threading.Lock()
 
-    def start(self, *command: str) -> None:
+    def start(self, program: Program) -> None:
         """Start a program."""
-        name = command[-2].rpartition(".")[2] if command[0] == INTERPRETER else Path(command[0]).name
-        with self._lock, (self._logs / f"{name}.log").open("ab") as log:
-            started = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )  # fmt: skip
-            self._commands[started.pid] = command
+        with self._lock, program.log.open("ab") as log:
+            self._programs[os.posix_spawnp(
+                program.command[0], program.command, os.environ, setsid=True,
+                file_actions=[(os.POSIX_SPAWN_DUP2, log.fileno(), stream) for stream in (1, 2)],
+            )] = program  # fmt: skip
+
+    def adopt(self, pid: int) -> None:
+        """Take over a program that another one started; it may have ended.
+
+        Raises:
+            OSError: it is not there.
+        """
+        with self._lock:
+            self._programs[pid] = Program.of(pid)
 
     def watch(self) -> None:
         """Wait for the end of processes, for ever: those of this supervisor are started again."""
         while True:
             try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            except ChildProcessError:
+                pid, _ = os.waitpid(-1, 0)
+            except ChildProcessError:  # all have ended, and are about to start
                 time.sleep(RESTART_SECONDS)
                 continue
-            assert ended
             with self._lock:
-                command = self._commands.pop(ended.si_pid, None)
-                os.waitpid(ended.si_pid, 0)
-            if command:
-                again = threading.Timer(RESTART_SECONDS, self.start, command)
+                program = self._programs.pop(pid, None)
+            if program:
+                again = threading.Timer(RESTART_SECONDS, self.start, [program])
                 again.daemon = True
                 again.start()
 
@@ -152,26 +190,35 @@ def main(settings: NodeSettings, listener: socket.socket, reports: socket.socket
 def run(settings: NodeSettings, listener: socket.socket, reports: socket.socket) -> None:
     """Run the node, as the first process of its namespaces; ends with them."""
     os.setsid()
+    os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     mount("proc", Path("/proc"), "proc", Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION)
     mount("tmpfs", Path("/run"), "tmpfs", Mount.NO_SUID | Mount.NO_DEVICES, "mode=755")
-    logs = Path(settings.folder) / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    with (Path(settings.folder) / "lock").open("w") as lock:
+    threading.Thread(target=_end_with_starter, args=[reports], daemon=True).start()
+    (Path(settings.folder) / "logs").mkdir(exist_ok=True)
+    with (Path(settings.folder) / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a node whose starter was killed may still be ending
         report(reports, NodeReport("", ""))  # by which its process is known
+        supervisor = Supervisor()
         try:
             kubeconfig = _start_control_plane(settings)
-        except (OSError, process.ProgramTimeout, ProblemError) as error:
+            for file in (settings.kept / "pids").glob("*.pid"):
+                supervisor.adopt(int(file.read_text(encoding="ascii")))
+        except (OSError, process.ProgramTimeout) as error:
             report(reports, NodeReport(str(error), ""))
             os._exit(1)
-        supervisor = Supervisor(logs)
-        for command in _programs(settings):
-            supervisor.start(*command)
+        for program in _programs(settings):
+            supervisor.start(program)
         threading.Thread(target=asyncio.run, args=[_relay(listener)], daemon=True).start()
         report(reports, NodeReport("", kubeconfig))
-        reports.close()
         supervisor.watch()
+
+
+def _end_with_starter(reports: socket.socket) -> None:
+    """End the node if its starter ends before it says that it has recorded the node: nobody would know of it."""
+    if not reports.recv(1):
+        os._exit(1)
+    reports.close()
 
 
 def report(reports: socket.socket, message: NodeReport) -> None:
@@ -186,12 +233,14 @@ def _start_control_plane(settings: NodeSettings) -> str:
     """Create the control plane, or start the one that is there; returns its kubeconfig.
 
     Raises:
-        ProblemError: kwokctl fails.
+        OSError: kwokctl fails.
         ProgramTimeout: it takes too long.
     """
+    for name, text in settings.files.items():
+        (Path(settings.folder) / name).write_text(text, encoding="utf-8")
     made = Path(settings.folder) / "made"
     if made.exists():
-        for stale in (settings.kwok / "clusters" / settings.cluster / "pids").glob("*.pid"):
+        for stale in (settings.kept / "pids").glob("*.pid"):
             stale.unlink()  # numbers of processes of other namespaces
         _kwokctl(settings, "start", "cluster", "--wait=60s")
     else:
@@ -210,17 +259,18 @@ def _kwokctl(settings: NodeSettings, *words: str) -> None:
         raise OSError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}")
 
 
-def _programs(settings: NodeSettings) -> Sequence[tuple[str, ...]]:
-    """Return the command lines of everything that a node runs beside its control plane; writes their files."""
+def _programs(settings: NodeSettings) -> Sequence[Program]:
+    """Return everything that a node runs beside its control plane; writes their files."""
     folder = Path(settings.folder)
+    logs = folder / "logs"
     proxy, dns, agent = folder / "kube-proxy.json", folder / "Corefile", folder / "agent.json"
     proxy.write_text(json.dumps(_kube_proxy(settings)), encoding="utf-8")
     dns.write_text(COREFILE.format(address=settings.dns, kubeconfig=settings.kubeconfig), encoding="utf-8")
     agent.write_text(document.write(_agent(settings)), encoding="utf-8")
     return (
-        ("kube-proxy", f"--config={proxy}"),
-        ("coredns", "-conf", str(dns)),
-        (INTERPRETER, "-s", "-m", "mesh_federation.native.agent", str(agent)),
+        Program(("kube-proxy", f"--config={proxy}"), logs / "kube-proxy.log"),
+        Program(("coredns", "-conf", str(dns)), logs / "coredns.log"),
+        Program((INTERPRETER, "-s", "-m", "mesh_federation.native.agent", str(agent)), logs / "agent.log"),
     )
 
 

@@ -6,7 +6,6 @@ has a route to the pods of another one.
 Sources: ip(8), nft(8); Kubernetes' network model for pods of one cluster.
 """
 
-import os
 from hashlib import sha256
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -98,8 +97,7 @@ def _ip(*commands: str) -> None:
 
 
 def _run(*words: str, stdin: str = "") -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    done = process.run(words, stdin=stdin, variables={"PATH": path}, timeout=30)
+    done = process.run(words, stdin=stdin, timeout=30)
     if done.returncode:
         what = f"`{' '.join(words)}` failed"
         raise ProblemError(Problem("", "network", what, "run `./mesh doctor`", done.stderr.strip()))

@@ -16,6 +16,8 @@ CONFIGURATION = (
 DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 WRITABLE = {"dev/shm": 0o1777, "run": 0o755, "tmp": 0o1777, "var/lib": 0o755, "var/tmp": 0o1777}
 """Folders in memory, by their mode."""
+SHARED = Path("/shared")
+"""Where a sandbox sees the folder that it may write to: the path on this machine may be of any length and spelling."""
 STREAMS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
@@ -23,7 +25,7 @@ def build(shared: Path, programs: Iterable[str], owner: tuple[int, int]) -> None
     """Make a root of its own for this mount namespace, with nothing in it that is not named here.
 
     Args:
-        shared: folder that may be written to.
+        shared: folder that may be written to, as `SHARED`.
         programs: folders to show read-only, at their own paths.
         owner: user and group of the folders that may be written to, as this process sees them.
 
@@ -43,7 +45,7 @@ def build(shared: Path, programs: Iterable[str], owner: tuple[int, int]) -> None
     for each in programs:
         if not any(Path(each).is_relative_to(f"/{name}") for name in SYSTEM):
             _show(Path(each), root)
-    bind(shared, _below(root, shared), read_only=False)
+    bind(shared, _below(root, SHARED), read_only=False)
     _add_devices(root)
     bind(Path("/proc"), root / "proc", read_only=False)  # the kernel mounts a new one only where one is seen
     change_root(root)

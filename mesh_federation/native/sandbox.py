@@ -9,12 +9,15 @@ Sources: namespaces(7), user_namespaces(7), pivot_root(2).
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +33,8 @@ PACKAGES = Path(__file__).resolve().parents[2]
 INTERPRETER = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
 """The interpreter itself: a virtual environment is not needed, and may lie where the sandbox sees nothing."""
 KINDS = NamespaceKind.MOUNT | NamespaceKind.NETWORK | NamespaceKind.PID | NamespaceKind.UTS | NamespaceKind.IPC
+FOLDERS = ("/usr/sbin", "/sbin")
+"""Where programs are too that users of some distributions do not have on PATH."""
 SECONDS_TO_START = 30.0
 
 
@@ -38,7 +43,7 @@ class SandboxSettings:
     """What a sandbox is made from.
 
     Attributes:
-        shared: folder that it may write to, and this machine reads.
+        shared: folder that it may write to, as `SHARED`.
         programs: folders that it shows, read-only, at their own paths.
         subnet: CIDR of the network of its nodes and gateways.
     """
@@ -79,6 +84,11 @@ class ProcessId:
         except OSError:
             return False
 
+    def shares(self, pid: int) -> bool:
+        """Say whether another process is in the same user namespace."""
+        ours, theirs = (os.stat(f"/proc/{each}/ns/user") for each in (self.pid, pid))
+        return ours.st_ino == theirs.st_ino
+
     def kill(self) -> None:
         """Kill it, and wait until it is gone."""
         while self.runs() and not _is_zombie(self.pid):
@@ -99,7 +109,10 @@ class Sandbox:
 
     @property
     def shared(self) -> Path:
-        """The folder that processes in the sandbox may write to."""
+        """The folder that processes in the sandbox may write to, in which they see it as `SHARED`.
+
+        Nothing in it may be trusted: links in it may lead anywhere.
+        """
         return self.folder / "shared"
 
     @property
@@ -128,20 +141,35 @@ class Sandbox:
         """
         if running := self.init:
             return running
-        self.shared.mkdir(parents=True, exist_ok=True)
         shown = sorted({str(PACKAGES / "mesh_federation"), sys.base_prefix, *programs})
-        settings = SandboxSettings(str(self.shared), tuple(shown), subnet)
-        started = make(settings, id_ranges.of_this_user(), self.log)
-        self._record.write_text(json.dumps(asdict(started)), encoding="utf-8")
-        return started
+        _refuse_private([INTERPRETER, *shown])
+        ids = id_ranges.of_this_user()
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.shared.mkdir(exist_ok=True, mode=0o700)
+        return make(SandboxSettings(str(self.shared), tuple(shown), subnet), ids, self.log, self._record)
 
     def make_folder(self, name: str) -> Path:
         """Make a folder in `shared` that processes in the sandbox may write to, unless it is there."""
         made, owner = self.shared / name, self.shared.stat()
-        made.mkdir(exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(made, owner.st_uid, owner.st_gid)
+        with suppress(FileExistsError):
+            made.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
         return made
+
+    def holder(self, file: str) -> ProcessId | None:
+        """Return the process of the sandbox that holds a lock on a file in `shared`; None if none does.
+
+        Source: proc_locks(5).
+        """
+        running = self.init
+        with suppress(OSError):
+            inode = os.stat(self.shared / file, follow_symlinks=False).st_ino
+            for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+                _, kind, _, _, pid, place, *_ = line.replace(" -> ", " ").split()
+                if kind == "FLOCK" and place.rpartition(":")[2] == str(inode) and running and running.shares(int(pid)):
+                    return ProcessId.of(int(pid))
+        return None
 
     def stop(self) -> None:
         """End everything that runs in it, and remove its files."""
@@ -178,15 +206,25 @@ class Sandbox:
         return self.folder / "sandbox.json"
 
 
-def make(settings: SandboxSettings, ids: IdMap, log: Path) -> ProcessId:
+def environment() -> dict[str, str]:
+    """Return the environment of programs in a sandbox: that of this process may hold secrets."""
+    path = f"{os.environ.get('PATH', os.defpath)}:{':'.join(FOLDERS)}"
+    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    fixed = {"HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": path, **libraries, **fixed}
+
+
+def make(settings: SandboxSettings, ids: IdMap, log: Path, record: Path) -> ProcessId:
     """Make a sandbox and return its first process, once its network is there.
 
-    A fresh process does it: a process with threads cannot move to a user namespace.
+    A fresh process does it: a process with threads cannot move to a user namespace. The sandbox stays only once it is
+    recorded: one that nobody knows would never end.
 
     Args:
         settings: what it is made from.
         ids: for its user namespace.
         log: file for what is printed on the way.
+        record: file in which its first process is recorded.
 
     Raises:
         ProblemError: the kernel or a program refuses.
@@ -194,20 +232,33 @@ def make(settings: SandboxSettings, ids: IdMap, log: Path) -> ProcessId:
     if os.geteuid() == 0:
         os.chown(settings.shared, *ids.owner)
     command = [INTERPRETER, "-s", "-m", "mesh_federation.native.sandbox", document.write(settings), document.write(ids)]
-    variables = {**os.environ, "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
-    with log.open("w", encoding="utf-8") as errors:
-        done = subprocess.run(
-            command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
-            start_new_session=True, check=False, timeout=SECONDS_TO_START,
-        )  # fmt: skip
-    if done.returncode or not done.stdout.strip().isdigit():
-        printed = log.read_text(encoding="utf-8").strip()
-        raise ProblemError(_refused(printed))
-    return ProcessId.of(int(done.stdout))
+    kept, keeping = os.pipe()
+    with open(keeping, "wb", buffering=0) as kept_by_us, log.open("w", encoding="utf-8") as errors:
+        with subprocess.Popen(
+            command,
+            env=environment(),
+            stdin=kept,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        ) as maker:
+            os.close(kept)
+            limit = threading.Timer(SECONDS_TO_START, maker.kill)
+            limit.start()
+            first = maker.communicate()[0].strip()
+            limit.cancel()
+        if maker.returncode or not first.isdigit():
+            raise ProblemError(_refused(log.read_text(encoding="utf-8").strip()))
+        started = ProcessId.of(int(first))
+        record.write_text(json.dumps(asdict(started)), encoding="utf-8")
+        kept_by_us.write(b"+")
+    return started
 
 
 def main(settings: SandboxSettings, ids: IdMap) -> None:
-    """Make the sandbox, and print the number of its first process."""
+    """Make the sandbox, and print the number of its first process, which stays if a byte comes at standard input."""
+    os.umask(0o022)  # what is made is for the ids of the sandbox, of which others than root must read it
     mapped, ready = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -229,6 +280,7 @@ def main(settings: SandboxSettings, ids: IdMap) -> None:
 def _build(settings: SandboxSettings, ids: IdMap, mapped: tuple[int, int], ready: tuple[int, int]) -> None:
     """Move to the namespaces, and start the first process in them; never returns."""
     status = 1
+    os.close(1)  # whoever waits for the number must not wait for this process
     try:
         is_root = os.geteuid() == 0
         if is_root:  # only here may root read what the ids of the sandbox must not
@@ -274,11 +326,25 @@ def _become_first(settings: SandboxSettings, done: tuple[int, int]) -> None:
         network.make_bridge(settings.subnet)
         os.write(done[1], b"+")
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel forgets children that nobody waits for
-        os.closerange(0, 1024)
-        os.execvp("sleep", ["sleep", "infinity"])
+        os.closerange(1, 1024)
+        if os.read(0, 1):
+            os.close(0)
+            os.execvp("sleep", ["sleep", "infinity"])
     except (OSError, ProblemError) as error:
         print(error, file=sys.stderr, flush=True)
     os._exit(1)
+
+
+def _refuse_private(paths: Iterable[str]) -> None:
+    """Refuse files that the ids of a sandbox of root cannot read, such as those of a checkout made with umask 077.
+
+    Raises:
+        ProblemError: root alone can read one; names it.
+    """
+    for path in paths if os.geteuid() == 0 else ():
+        if Path(path).exists() and not os.stat(path).st_mode & stat.S_IXOTH:
+            what = f"{path} can be read by root alone, and pods of root run as other users"
+            raise ProblemError(Problem("", "private-files", what, f"chmod --recursive go+rX {shlex.quote(path)}"))
 
 
 def _is_zombie(pid: int) -> bool:
