@@ -7,6 +7,7 @@ is that one.
 from dataclasses import dataclass
 
 from mesh_federation.clusters import journal
+from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.stack.problem import Problem
 
@@ -42,7 +43,5 @@ def choose(workspace: Workspace) -> StackChoice:
     running = [stack for stack in (REAL, SIMULATED) if journal.entries(workspace.home, stack)]
     if running:
         return StackChoice(running[0])
-    from mesh_federation.native.support import obstacles  # it tries a sandbox
-
-    found = obstacles()
+    found = PROVIDERS["native"].obstacles()
     return StackChoice(SIMULATED if found else REAL, found)

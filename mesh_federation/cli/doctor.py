@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -42,12 +42,14 @@ class Machine:
         docker: why Docker cannot be used; None if it can.
         go: version of Go; None if there is none.
         tools: path of each program that the toolchain does not install; None if it is missing.
+        obstacles: what else keeps a provider from running here, by its name.
     """
 
     limits: Limits
     docker: Problem | None
     go: tuple[int, int, int] | None
     tools: Mapping[str, str | None]
+    obstacles: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
 
 
 def doctor(console: Console, host: Host | None = None, machine: Machine | None = None) -> int:
@@ -90,6 +92,7 @@ def look(host: Host) -> Machine:
         docker=_docker(tools.get("docker")),
         go=build.go_version(host),
         tools=tools,
+        obstacles={name: provider.obstacles() for name, provider in PROVIDERS.items()},
     )
 
 
@@ -102,6 +105,7 @@ def lacking(provider: Provider, pinned: Pins, found: Mapping[str, Located | None
             lacks.append(Problem("", "program-missing", f"{program} is not on PATH", fix))
         elif program == "docker" and machine.docker:
             lacks.append(machine.docker)
+    lacks += machine.obstacles.get(provider.name, ())
     memory, needed = machine.limits.memory, provider.memory
     if memory is not None and memory < needed * GIB:
         lacks.append(

@@ -83,6 +83,19 @@ def providers(federation: Federation) -> set[str]:
     return {cluster.provider.name for cluster in federation.clusters.values()}
 
 
+def refuse_machine(workspace: Workspace, stack: str, federation: Federation) -> None:
+    """Refuse to begin a stack that this machine cannot run; the command ends with everything that keeps it from that.
+
+    Where clusters were begun already, their jobs say what they lack: an attempt would cost each run its time.
+    """
+    if journal.entries(workspace.home, stack):
+        return
+    found = [each for name in sorted(providers(federation)) for each in registry.PROVIDERS[name].obstacles()]
+    if found:
+        tell(report(f"{stack} cannot run on this machine", found).rstrip("\n"))
+        raise typer.Exit(1)
+
+
 def providers_to_remove(workspace: Workspace, stack: str) -> set[str]:
     """Return the providers of a stack's clusters: those that it declares, and those in the journal."""
     recorded = {entry.job for entry in journal.entries(workspace.home, stack)}

@@ -26,6 +26,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
         calling: whether to send requests then, if samples can.
     """
     workspace, federation = stacks.declared(stack, overlay)
+    stacks.refuse_machine(workspace, stack, federation)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
     clusters.start_all(engine, tell)
     exports.compare(engine, federation)

@@ -26,8 +26,10 @@ from mesh_federation.clusters.control_plane import PORTS, ControlPlane
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
+from mesh_federation.native import support
 from mesh_federation.native.dialer import Dialer
 from mesh_federation.native.machine import API_PORT, LOCK, NodeReport, NodeSettings
+from mesh_federation.native.network import bridge_address
 from mesh_federation.native.root_filesystem import SHARED
 from mesh_federation.native.sandbox import INTERPRETER, ProcessId, Sandbox, environment
 from mesh_federation.stack.problem import Problem, ProblemError
@@ -47,12 +49,10 @@ class Native(Provider):
     load_balancers = (LoadBalancer.NATIVE, LoadBalancer.NONE)
     memory = 2
     upstream_envoy = True
-    programs = {
-        "ip": "install the package iproute2",
-        "nft": "install the package nftables",
-        "nsenter": "install the package util-linux",
-        "curl": "install the package curl",
-    }
+
+    def obstacles(self) -> tuple[Problem, ...]:
+        """Return what keeps private namespaces from being made here."""
+        return support.obstacles()
 
     def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
         """Return subnets, release, and the part of the lab network that is the cluster's."""
@@ -289,7 +289,8 @@ def _node_address(spec: ClusterSpec, name: str) -> IPv4Address:
     """Choose the node's address: another one for each generation, in the lower half of the lab network."""
     assert spec.network
     lower = node_range(IPv4Network(spec.network.subnet), IPv4Network(spec.pool))
-    return gateway_address(lower, name.rpartition("-")[2])
+    chosen = gateway_address(lower, name.rpartition("-")[2])
+    return chosen + 1 if chosen == bridge_address(spec.network.subnet) else chosen
 
 
 def _refuse_full_disk(cluster: LocalCluster) -> None:

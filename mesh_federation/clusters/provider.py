@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.settings import ClusterSpec
+from mesh_federation.stack.problem import Problem
 
 if TYPE_CHECKING:
     from mesh_federation.stack.config import Cluster, Federation
@@ -103,6 +104,10 @@ class Provider(ABC):
             stack: name of the Pulumi stack.
         """
         return connect_directly
+
+    def obstacles(self) -> tuple[Problem, ...]:
+        """Return what keeps its clusters from running on this machine, beside missing `programs`."""
+        return ()
 
     @abstractmethod
     def create(self, cluster: LocalCluster) -> None:

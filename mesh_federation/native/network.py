@@ -7,7 +7,7 @@ Sources: ip(8), nft(8); Kubernetes' network model for pods of one cluster.
 """
 
 from hashlib import sha256
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from mesh_federation import process
@@ -36,8 +36,12 @@ def make_bridge(subnet: str) -> None:
         ProblemError: the kernel, or a program, refuses.
     """
     _ip("link set lo up", f"link add {BRIDGE} type bridge", f"link set {BRIDGE} up")
-    first = IPv4Network(subnet)[1]
-    _ip(f"addr add {first}/{IPv4Network(subnet).prefixlen} dev {BRIDGE}")
+    _ip(f"addr add {bridge_address(subnet)}/{IPv4Network(subnet).prefixlen} dev {BRIDGE}")
+
+
+def bridge_address(subnet: str) -> IPv4Address:
+    """Return the address of the bridge itself: the first of the network."""
+    return IPv4Network(subnet)[1]
 
 
 def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:

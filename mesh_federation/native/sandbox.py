@@ -35,6 +35,14 @@ INTERPRETER = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.majo
 KINDS = NamespaceKind.MOUNT | NamespaceKind.NETWORK | NamespaceKind.PID | NamespaceKind.UTS | NamespaceKind.IPC
 FOLDERS = ("/usr/sbin", "/sbin")
 """Where programs are too that users of some distributions do not have on PATH."""
+LIMIT = "user.max_user_namespaces"
+FORBIDDING = (
+    ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    ("kernel.unprivileged_userns_clone", "0", "1"),
+)
+"""Sysctls of Ubuntu and Debian, with the value that forbids user namespaces to users, and the one that allows them."""
+OF_CONTAINERS = (".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io")
+"""Files by which containers of Docker, Podman and Kubernetes are known."""
 SECONDS_TO_START = 30.0
 
 
@@ -207,11 +215,14 @@ class Sandbox:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of programs in a sandbox: that of this process may hold secrets."""
+    """Return the environment of programs in a sandbox: that of this process may hold secrets.
+
+    MESH_HOME tells people whose processes they see.
+    """
     path = f"{os.environ.get('PATH', os.defpath)}:{':'.join(FOLDERS)}"
-    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "MESH_HOME") if name in os.environ}
     fixed = {"HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONPATH": str(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
-    return {"PATH": path, **libraries, **fixed}
+    return {"PATH": path, **kept, **fixed}
 
 
 def make(settings: SandboxSettings, ids: IdMap, log: Path, record: Path) -> ProcessId:
@@ -249,7 +260,7 @@ def make(settings: SandboxSettings, ids: IdMap, log: Path, record: Path) -> Proc
             first = maker.communicate()[0].strip()
             limit.cancel()
         if maker.returncode or not first.isdigit():
-            raise ProblemError(_refused(log.read_text(encoding="utf-8").strip()))
+            raise ProblemError(refused(log.read_text(encoding="utf-8").strip(), os.geteuid() == 0))
         started = ProcessId.of(int(first))
         record.write_text(json.dumps(asdict(started)), encoding="utf-8")
         kept_by_us.write(b"+")
@@ -353,20 +364,32 @@ def _is_zombie(pid: int) -> bool:
     return True
 
 
-def _refused(printed: str) -> Problem:
-    """Explain why the kernel refuses a sandbox, by what is known to forbid one."""
+def refused(printed: str, is_root: bool, machine: Path = Path("/")) -> Problem:
+    """Explain why the kernel refuses a sandbox, by what is known to forbid one.
+
+    Args:
+        printed: what it said.
+        is_root: whether root asked.
+        machine: root of the files that tell what is forbidden.
+    """
+
+    def forbids(sysctl: str, value: str) -> bool:
+        file = machine / "proc" / "sys" / sysctl.replace(".", "/")
+        return file.exists() and file.read_text(encoding="ascii").strip() == value
+
+    for sysctl, value, better in () if is_root else FORBIDDING:
+        if forbids(sysctl, value):
+            what = f"{sysctl} is {value}: this machine allows users no private namespaces"
+            return Problem("", "no-namespaces", what, f"sudo sysctl -w {sysctl}={better}", printed)
+    if forbids(LIMIT, "0"):
+        what = f"{LIMIT} is 0: this machine allows no private namespaces"
+        return Problem("", "no-namespaces", what, f"sudo sysctl -w {LIMIT}=65536", printed)
+    if any((machine / file).exists() for file in OF_CONTAINERS):
+        what = "this container may not make private namespaces"
+        fix = "start it with --privileged (docker run, podman run, a job of a CI service), or use a machine"
+        return Problem("", "no-namespaces", what, fix, printed)
     what = "this machine does not allow private namespaces"
-    apparmor = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
-    limit = Path("/proc/sys/user/max_user_namespaces")
-    if os.geteuid() != 0 and apparmor.exists() and apparmor.read_text(encoding="ascii").strip() == "1":
-        fix = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    elif limit.exists() and limit.read_text(encoding="ascii").strip() == "0":
-        fix = "sudo sysctl -w user.max_user_namespaces=65536"
-    elif Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
-        fix = "start this container with --privileged, or use a machine that is none"
-    else:
-        fix = "use the stack `simulated`, whose pods do not run, or kind"
-    return Problem("", "no-namespaces", what, fix, printed)
+    return Problem("", "no-namespaces", what, "use the stack `simulated`, whose pods do not run, or kind", printed)
 
 
 if __name__ == "__main__":
