@@ -76,16 +76,26 @@ def of_this_user() -> IdMap:
         ProblemError: there are too few; says how to get them.
     """
     if os.geteuid() == 0:
-        return IdMap(_of_root("uid"), _of_root("gid"))
+        return IdMap(*(of_root(Path(f"/proc/self/{kind}_map"), kind) for kind in ("uid", "gid")))
     for helper in ("newuidmap", "newgidmap"):
         if shutil.which(helper) is None:
             raise ProblemError(_no_helper(helper))
-    return IdMap(_of_user("uid", os.getuid()), _of_user("gid", os.getgid()))
+    name = pwd.getpwuid(os.getuid()).pw_name
+    owns = (Path("/etc/subuid"), os.getuid()), (Path("/etc/subgid"), os.getgid())
+    return IdMap(*(of_user(file, name, own) for file, own in owns))
 
 
-def _of_root(kind: str) -> tuple[IdRange, ...]:
-    """Take ids that nobody else has; inside of a container, which may have none to spare, the container's own."""
-    have = list(_mapped(Path(f"/proc/self/{kind}_map")))
+def of_root(given: Path, kind: str) -> tuple[IdRange, ...]:
+    """Take ids that nobody else has; inside of a container, which may have none to spare, the container's own.
+
+    Args:
+        given: file with the ids that this process has, as /proc/PID/uid_map.
+        kind: `uid` or `gid`.
+
+    Raises:
+        ProblemError: there are too few.
+    """
+    have = list(_mapped(given))
     for first in (ROOTS_FIRST, 0):
         if any(each.inside <= first and first + NEEDED <= each.inside + each.count for each in have):
             return (IdRange(0, first, NEEDED),)
@@ -98,9 +108,17 @@ def _mapped(file: Path) -> Iterator[IdRange]:
         yield IdRange(*map(int, line.split()))
 
 
-def _of_user(kind: str, own: int) -> tuple[IdRange, ...]:
-    """Take the user's own id as root, and the ids behind it from /etc/subuid or /etc/subgid."""
-    file, name = Path(f"/etc/sub{kind}"), pwd.getpwuid(os.getuid()).pw_name
+def of_user(file: Path, name: str, own: int) -> tuple[IdRange, ...]:
+    """Take the user's own id as root, and further ones from a file.
+
+    Args:
+        file: /etc/subuid or /etc/subgid.
+        name: of the user.
+        own: the user's id, or the group's.
+
+    Raises:
+        ProblemError: the file gives too few; says how to get them.
+    """
     for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
         whose, _, numbers = line.partition(":")
         first, _, count = numbers.partition(":")
