@@ -81,7 +81,7 @@ class Native(Provider):
 
     def api_server(self, federation: "Federation", cluster: "Cluster", name: str) -> str:
         """Return the address of the node in the sandbox."""
-        return f"https://{_node_address(self.spec(federation, cluster), name)}:{API_PORT}"
+        return f"https://{node_address(self.spec(federation, cluster), name)}:{API_PORT}"
 
     def connector(self, home: Path, stack: str) -> Connect:
         """Connect in the sandbox: this machine has no way to gateways."""
@@ -174,7 +174,7 @@ def _start_node(cluster: LocalCluster) -> None:
         workdir.write(_record(cluster), json.dumps(asdict(process)))
         _, report = _receive(ours, cluster)
         server = f"https://127.0.0.1:{reserved_ports.reserve(cluster)[0]}"
-        workdir.write_secret(cluster.kubeconfig, _through(report.kubeconfig, server))
+        workdir.write_secret(cluster.kubeconfig, through(report.kubeconfig, server))
         (cluster.folder / "made").touch()
         ours.send(b"+")  # from now on it stays
 
@@ -223,7 +223,7 @@ def _node_settings(cluster: LocalCluster) -> NodeSettings:
     settings = NodeSettings(
         cluster=cluster.name,
         folder=str(SHARED / cluster.name),
-        address=str(_node_address(cluster.spec, cluster.name)),
+        address=str(node_address(cluster.spec, cluster.name)),
         subnet=cluster.settings.network.subnet,
         pod_subnet=cluster.spec.pod_subnet,
         service_subnet=cluster.spec.service_subnet,
@@ -268,7 +268,7 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> ControlPlan
     )
 
 
-def _through(kubeconfig: str, server: str) -> str:
+def through(kubeconfig: str, server: str) -> str:
     """Return a kubeconfig with the address at which this machine reaches the API server.
 
     It has nothing else of the node's but certificates and a key: a kubeconfig can also name programs to run.
@@ -285,7 +285,7 @@ def _through(kubeconfig: str, server: str) -> str:
     })  # fmt: skip
 
 
-def _node_address(spec: ClusterSpec, name: str) -> IPv4Address:
+def node_address(spec: ClusterSpec, name: str) -> IPv4Address:
     """Choose the node's address: another one for each generation, in the lower half of the lab network."""
     assert spec.network
     lower = node_range(IPv4Network(spec.network.subnet), IPv4Network(spec.pool))

@@ -14,6 +14,8 @@ from mesh_federation import process
 from mesh_federation.stack.problem import Problem, ProblemError
 
 NEEDED = 65536
+FIRST_SUBORDINATE = 100000
+"""Where useradd(8) begins to give them (SUB_UID_MIN of login.defs)."""
 ROOTS_FIRST = 1879048192
 """First of the ids that a sandbox of root uses: behind those that systemd gives to users and containers."""
 
@@ -82,7 +84,7 @@ def of_this_user() -> IdMap:
             raise ProblemError(_no_helper(helper))
     name = pwd.getpwuid(os.getuid()).pw_name
     owns = (Path("/etc/subuid"), os.getuid()), (Path("/etc/subgid"), os.getgid())
-    return IdMap(*(of_user(file, name, own) for file, own in owns))
+    return IdMap(*(of_user(file, name, os.getuid(), own) for file, own in owns))
 
 
 def of_root(given: Path, kind: str) -> tuple[IdRange, ...]:
@@ -108,25 +110,35 @@ def _mapped(file: Path) -> Iterator[IdRange]:
         yield IdRange(*map(int, line.split()))
 
 
-def of_user(file: Path, name: str, own: int) -> tuple[IdRange, ...]:
+def of_user(file: Path, name: str, user: int, own: int) -> tuple[IdRange, ...]:
     """Take the user's own id as root, and further ones from a file.
 
     Args:
         file: /etc/subuid or /etc/subgid.
         name: of the user.
-        own: the user's id, or the group's.
+        user: the user's id.
+        own: the id to begin with: the user's, or the group's.
 
     Raises:
         ProblemError: the file gives too few; says how to get them.
     """
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
-        whose, _, numbers = line.partition(":")
-        first, _, count = numbers.partition(":")
-        if whose in (name, str(os.getuid())) and first.isdigit() and count.isdigit() and int(count) >= NEEDED - 1:
-            return IdRange(0, own, 1), IdRange(1, int(first), NEEDED - 1)
+    given = list(_subordinate(file))
+    for whose, first, count in given:
+        if whose in (name, str(user)) and count >= NEEDED - 1:
+            return IdRange(0, own, 1), IdRange(1, first, NEEDED - 1)
+    free = max([FIRST_SUBORDINATE, *(first + count for _, first, count in given)])
+    rows = f"{free}-{free + NEEDED - 1}"
     what = f"{file} gives {name} no {NEEDED} ids, which pods need"
-    fix = f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}"
+    fix = f"sudo usermod --add-subuids {rows} --add-subgids {rows} {name}"
     raise ProblemError(Problem("", "too-few-ids", what, fix))
+
+
+def _subordinate(file: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield whose ids the lines of a file are, the first one and how many."""
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        whose, *numbers = line.split(":")
+        if len(numbers) == 2 and all(number.isdigit() for number in numbers):
+            yield whose, int(numbers[0]), int(numbers[1])
 
 
 def _run_helper(helper: str, pid: int, ranges: tuple[IdRange, ...]) -> None:

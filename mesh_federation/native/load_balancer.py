@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
+from mesh_federation import process
 from mesh_federation.native import network
-from mesh_federation.native.api_client import ApiClient, ApiError, Listing
+from mesh_federation.native.api_client import ApiClient, ApiError, Listing, ObjectChange
 from mesh_federation.native.api_object import ApiObject
+from mesh_federation.stack.problem import ProblemError
 
 REQUESTED = "metallb.universe.tf/loadBalancerIPs"
 """Annotation of a Service with the address that it asks for."""
@@ -26,23 +28,35 @@ class ServiceLoadBalancer:
         self._api = api
         self._pool = pool
         self._given: dict[str, str] = {}
+        self._waiting: dict[str, ApiObject] = {}
 
     def follow(self) -> None:
         """Give and take back addresses as Services come and go, for ever."""
         network.release_all()
         for news in self._api.follow("/api/v1/services"):
-            if isinstance(news, Listing):
-                there = {_uid(item) for item in news.items}
-                self._release(self._given.keys() - there)
-                for item in news.items:
-                    self._see(item)
-            elif news.deleted:
-                self._release({_uid(news.item)})
-            else:
-                self._see(news.item)
+            self.act(news)
+
+    def act(self, news: Listing | ObjectChange) -> None:
+        """Give and take back the addresses that follow from news of Services."""
+        if isinstance(news, Listing):
+            self._release((self._given.keys() | self._waiting.keys()) - {_uid(item) for item in news.items})
+            for item in sorted(news.items, key=lambda item: not _wanted(item)):  # nobody else gets what one has
+                self._see(item)
+        elif news.deleted:
+            self._release({_uid(news.item)})
+        else:
+            self._see(news.item)
+        for item in list(self._waiting.values()):
+            self._see(item)
 
     def _see(self, service: ApiObject) -> None:
-        """Give a Service its address, or take it back."""
+        """Give a Service its address, or take it back; one that cannot have any now waits."""
+        try:
+            self._settle(service)
+        except (ApiError, OSError, ProblemError, process.ProgramTimeout) as error:  # news of what failed follow
+            print(error, file=sys.stderr, flush=True)
+
+    def _settle(self, service: ApiObject) -> None:
         uid, spec = _uid(service), service.child("spec")
         if spec.text("type") != "LoadBalancer" or spec.text("loadBalancerClass"):
             self._release({uid})
@@ -52,13 +66,15 @@ class ServiceLoadBalancer:
             self._release({uid})
             network.accept(address)
             self._given[uid] = address
+        self._waiting.pop(uid, None)
+        if not address:
+            self._waiting[uid] = service
         if address != _assigned(service):
             self._assign(service, address)
 
     def _address(self, service: ApiObject) -> str:
         """Choose the address of a Service: the one that it asks for, has, or the first free one; empty for none."""
-        asked = service.child("metadata").mapping("annotations").get(REQUESTED, "")
-        wanted = asked or service.child("spec").text("loadBalancerIP") or _assigned(service)
+        wanted = _wanted(service)
         taken = {address for uid, address in self._given.items() if uid != _uid(service)}
         if not wanted:
             return next((str(each) for each in self._pool.hosts() if str(each) not in taken), "")
@@ -72,15 +88,19 @@ class ServiceLoadBalancer:
         metadata = service.child("metadata")
         path = f"/api/v1/namespaces/{metadata.text('namespace')}/services/{metadata.text('name')}/status"
         ingress = [{"ip": address, "ipMode": "VIP"}] if address else []
-        try:
-            self._api.patch(path, {"status": {"loadBalancer": {"ingress": ingress}}})
-        except ApiError as error:  # it is gone, or was changed: news of that follow
-            print(error, file=sys.stderr, flush=True)
+        self._api.patch(path, {"status": {"loadBalancer": {"ingress": ingress}}})
 
     def _release(self, uids: Iterable[str]) -> None:
         for uid in list(uids):
+            self._waiting.pop(uid, None)
             if address := self._given.pop(uid, ""):
                 network.release(address)
+
+
+def _wanted(service: ApiObject) -> str:
+    """Return the address that a Service asks for, or has; empty for any."""
+    asked = service.child("metadata").mapping("annotations").get(REQUESTED, "")
+    return asked or service.child("spec").text("loadBalancerIP") or _assigned(service)
 
 
 def _assigned(service: ApiObject) -> str:

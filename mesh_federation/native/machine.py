@@ -108,7 +108,7 @@ class NodeReport:
 
 
 @dataclass(frozen=True)
-class Program:
+class NodeProgram:
     """A program that must not end.
 
     Attributes:
@@ -120,7 +120,7 @@ class Program:
     log: Path
 
     @classmethod
-    def of(cls, pid: int) -> "Program":
+    def of(cls, pid: int) -> "NodeProgram":
         """Describe a running program, by its process.
 
         Raises:
@@ -136,10 +136,10 @@ class Supervisor:
 
     def __init__(self) -> None:
         """Watch nothing yet."""
-        self._programs: dict[int, Program] = {}
+        self._programs: dict[int, NodeProgram] = {}
         self._lock = threading.Lock()
 
-    def start(self, program: Program) -> None:
+    def start(self, program: NodeProgram) -> None:
         """Start a program."""
         with self._lock, program.log.open("ab") as log:
             self._programs[os.posix_spawnp(
@@ -154,7 +154,7 @@ class Supervisor:
             OSError: it is not there.
         """
         with self._lock:
-            self._programs[pid] = Program.of(pid)
+            self._programs[pid] = NodeProgram.of(pid)
 
     def watch(self) -> None:
         """Wait for the end of processes, for ever: those of this supervisor are started again."""
@@ -259,7 +259,7 @@ def _kwokctl(settings: NodeSettings, *words: str) -> None:
         raise OSError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr[-2000:]}")
 
 
-def _programs(settings: NodeSettings) -> Sequence[Program]:
+def _programs(settings: NodeSettings) -> Sequence[NodeProgram]:
     """Return everything that a node runs beside its control plane; writes their files."""
     folder = Path(settings.folder)
     logs = folder / "logs"
@@ -268,9 +268,9 @@ def _programs(settings: NodeSettings) -> Sequence[Program]:
     dns.write_text(COREFILE.format(address=settings.dns, kubeconfig=settings.kubeconfig), encoding="utf-8")
     agent.write_text(document.write(_agent(settings)), encoding="utf-8")
     return (
-        Program(("kube-proxy", f"--config={proxy}"), logs / "kube-proxy.log"),
-        Program(("coredns", "-conf", str(dns)), logs / "coredns.log"),
-        Program((INTERPRETER, "-s", "-m", "mesh_federation.native.agent", str(agent)), logs / "agent.log"),
+        NodeProgram(("kube-proxy", f"--config={proxy}"), logs / "kube-proxy.log"),
+        NodeProgram(("coredns", "-conf", str(dns)), logs / "coredns.log"),
+        NodeProgram((INTERPRETER, "-s", "-m", "mesh_federation.native.agent", str(agent)), logs / "agent.log"),
     )
 
 

@@ -25,23 +25,33 @@ def given(tmp_path: Path) -> Given:
 
 def test_a_user_is_root_of_the_sandbox_and_gives_it_the_ids_behind(given: Given) -> None:
     file = given("other:100000:65536\nme:165536:65536\n")
-    assert id_ranges.of_user(file, "me", 1000) == (IdRange(0, 1000, 1), IdRange(1, 165536, NEEDED - 1))
+    assert id_ranges.of_user(file, "me", 1000, 1000) == (IdRange(0, 1000, 1), IdRange(1, 165536, NEEDED - 1))
 
 
 def test_a_range_may_be_given_to_a_users_number(given: Given) -> None:
-    assert id_ranges.of_user(given("1000:200000:65536\n"), "me", 1000)[1].outside == 200000
+    assert id_ranges.of_user(given("1000:200000:65536\n"), "me", 1000, 1000)[1].outside == 200000
 
 
-@pytest.mark.parametrize("text", ["", "me:100000:1000\n", "you:100000:65536\n", "me:100000\n", "me:x:y\n", "me\n"])
+def test_the_group_of_a_user_may_have_another_number(given: Given) -> None:
+    assert id_ranges.of_user(given("me:100000:65536\n"), "me", 1000, 50)[0] == IdRange(0, 50, 1)
+
+
+def test_the_range_that_is_proposed_is_nobody_elses(given: Given) -> None:
+    with pytest.raises(ProblemError) as error:
+        id_ranges.of_user(given("you:100000:65536\nshe:165536:65536\n"), "me", 1000, 1000)
+    assert "--add-subuids 231072-296607 --add-subgids 231072-296607 me" in error.value.problem.fix
+
+
+@pytest.mark.parametrize("text", ["", "you:1:10\n", "me:1000:10\n", "me:100000\n", "me:x:y\n", "me\n"])
 def test_a_user_without_a_range_is_told_the_command_that_gives_one(given: Given, text: str) -> None:
     with pytest.raises(ProblemError) as error:
-        id_ranges.of_user(given(text), "me", 1000)
+        id_ranges.of_user(given(text), "me", 1000, 1000)
     assert error.value.problem.fix == "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 me"
 
 
 def test_a_machine_without_the_file_gives_no_range(tmp_path: Path) -> None:
     with pytest.raises(ProblemError, match="gives me no 65536 ids"):
-        id_ranges.of_user(tmp_path / "subuid", "me", 1000)
+        id_ranges.of_user(tmp_path / "subuid", "me", 1000, 1000)
 
 
 def test_root_takes_ids_that_nobody_else_has(given: Given) -> None:
