@@ -10,7 +10,7 @@ from mesh_federation.cli import stacks, summary
 from mesh_federation.cli.call import call
 from mesh_federation.cli.stacks import tell
 from mesh_federation.cli.verify import show_refusals
-from mesh_federation.engine import clusters, crds, exports, tokens
+from mesh_federation.engine import applied, clusters, crds, exports, tokens
 from mesh_federation.plan.calls import calls
 from mesh_federation.toolchain.pins import Pins
 
@@ -30,11 +30,13 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
     clusters.start_all(engine, tell)
     exports.compare(engine, federation)
+    declared = applied.declaration(engine, federation)
     flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
     renewed = tokens.renewing(engine, tell) if federation.discovery else []
     refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
     if status := engine.stream("up", *flags, *refreshed, *renewed):
         raise typer.Exit(status)
+    applied.remember(engine, declared, engine.saved())
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)

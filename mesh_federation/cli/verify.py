@@ -1,9 +1,10 @@
 """`mesh verify`: checks that a running federation is what its stack file declares."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -13,8 +14,10 @@ from rich.console import Console
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import NOT_RUN, CouldNotRun, Refused
 from mesh_federation.cli.options import ReportFormat
+from mesh_federation.engine import applied
 from mesh_federation.engine.clusters import refresh_kubeconfigs
 from mesh_federation.engine.pulumi import Engine, EngineError
+from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.engine.step import Step
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.plan.istio_values import NAMESPACE
@@ -23,6 +26,7 @@ from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs
+from mesh_federation.verify.drift import owner
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.reports import junit, text
 from mesh_federation.verify.reports.report import VerificationReport, entry, report
@@ -122,7 +126,7 @@ def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: 
         NotUp: the stack is not up.
         UnknownChecks: a selector selects no check.
     """
-    selected = checks(engine, observed(engine, federation), options)
+    selected = checks(engine, federation, options)
     engine.open()
     lines = out if options.form is ReportFormat.TEXT else progress
     made = _round(engine.stack, selected, lines)
@@ -130,7 +134,7 @@ def verify(engine: Engine, federation: Federation, options: VerifyOptions, out: 
     while options.watch:
         time.sleep(PAUSE)
         before = {(each.id, each.description): each.status for each in made.results}
-        made = _round(engine.stack, checks(engine, observed(engine, federation), options), None)
+        made = _round(engine.stack, checks(engine, federation, options), None)
         changed = [each for each in made.results if before.get((each.id, each.description)) is not each.status]
         for each in changed:
             lines.print(text.line(each), soft_wrap=True)
@@ -148,14 +152,14 @@ def show_refusals(engine: Engine, federation: Federation, console: Console) -> i
         console: for one line per export.
     """
     options = VerifyOptions((UNDECLARED,), ReportFormat.TEXT, False, False, timedelta())
-    made = _round(engine.stack, checks(engine, observed(engine, federation), options), None)
+    made = _round(engine.stack, checks(engine, federation, options), None)
     for each in made.results:
         console.print(text.line(each), soft_wrap=True)
     return made.code
 
 
-def observed(engine: Engine, federation: Federation) -> Context:
-    """Return the plan of a stack together with the clusters that its last `up` left.
+def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
+    """Return the plan of a stack together with the clusters that its last `up` left, and when its state was saved.
 
     Raises:
         NotUp: nothing is up, or another release of mesh-federation or another set of clusters is.
@@ -165,54 +169,66 @@ def observed(engine: Engine, federation: Federation) -> Context:
         raise NotUp("it is not up")
     if any(cluster.is_existing for cluster in federation.clusters.values()):
         refresh_kubeconfigs(engine, federation, lambda line: None)
-    written = engine.ask("stack", "output", "--json", f"--stack={engine.stack}")
+    state = engine.snapshot()
     try:
-        outputs = StackOutputs.model_validate_json(written)
+        outputs = StackOutputs.model_validate(state.outputs)
     except ValidationError:
         raise NotUp("its last `up` did not complete, or was made by another release of mesh-federation") from None
     planned = plan(federation, engine.stack).clusters
     if missing := sorted(set(planned) - set(outputs.clusters)):
         raise NotUp(f"{', '.join(missing)} is declared but was never brought up")
-    uids = engine.recorded_uids(NAMESPACE)
-    return Context(federation, {name: _under_test(engine, outputs, each, uids) for name, each in planned.items()})
+    clusters = {name: _under_test(engine, outputs, each, state) for name, each in planned.items()}
+    return Context(federation, clusters), state.saved
 
 
-def _under_test(
-    engine: Engine, outputs: StackOutputs, planned: ClusterPlan, uids: Mapping[str, str]
-) -> ClusterUnderTest:
+def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, state: Snapshot) -> ClusterUnderTest:
     output, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
     home = engine.workspace.home
     for_people, for_jobs = home / output.kubeconfig, home / "clusters" / output.name / "kubeconfig"
     first, *others = (CachedKubectl(planned.name, file, engine.environment) for file in (for_people, for_jobs))
     connections = (first, *(other for other in others if other.kubeconfig.exists()))
     connect = planned.declared.provider.connector(home, engine.stack)
-    return ClusterUnderTest(planned, output, trust, first, connections, uids.get(planned.name, ""), connect)
+    recorded = tuple(each for each in state.objects if owner(each.name, outputs.clusters) == planned.name)
+    uid = state.uids(NAMESPACE).get(planned.name, "")
+    return ClusterUnderTest(planned, output, trust, first, connections, uid, recorded, connect)
 
 
-def checks(engine: Engine, context: Context, options: VerifyOptions) -> list[Check]:
+def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> list[Check]:
     """Return the selected checks.
 
     Raises:
+        NotUp: the stack is not up.
         UnknownChecks: a selector selects no check.
     """
-    every = [*catalogue(context, lambda: changes(engine), options.warning), *(drills(context) if options.drill else [])]
+    context, saved = observed(engine, federation)
+    declared = applied.declaration(engine, federation)
+    is_applied = applied.is_current(engine, declared, saved)
+    preview = None if is_applied else partial(changes, engine, declared, saved)
+    every = [*catalogue(context, preview, options.warning), *(drills(context) if options.drill else [])]
     if unmatched := unknown(every, options.only):
         raise UnknownChecks(unmatched, sorted({known for each in every for known in (each.id, each.group)}))
     return chosen(every, options.only)
 
 
-def changes(engine: Engine) -> list[Step]:
-    """Return what the engine would change after a refresh.
+def changes(engine: Engine, declared: str, saved: str) -> list[Step]:
+    """Return what the engine would change in the state; if that is nothing, note it for the next time.
+
+    Args:
+        engine: the engine of the stack.
+        declared: hash of the declaration.
+        saved: when the state was saved.
 
     Raises:
         Inconclusive: the preview failed.
     """
     try:
-        steps = engine.steps("--refresh")
+        steps = [step for step in engine.steps() if step.is_change]
     except EngineError as error:
         last = str(error).strip().splitlines()[-1:]
-        raise Inconclusive(f"the preview failed: {''.join(last)}", "./mesh preview --refresh shows the error") from None
-    return [step for step in steps if step.is_change]
+        raise Inconclusive(f"the preview failed: {''.join(last)}", "./mesh preview shows the error") from None
+    if not steps:
+        applied.remember(engine, declared, saved)
+    return steps
 
 
 def _round(stack: str, selected: Sequence[Check], lines: Console | None) -> VerificationReport:

@@ -18,6 +18,8 @@ import psutil
 from mesh_federation import document, process
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.clusters.settings import ClusterSettings, ProviderSettings
+from mesh_federation.engine import snapshot
+from mesh_federation.engine.snapshot import STACK_TYPE, Snapshot
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
 from mesh_federation.jobs import crds, kubeconfig, remote_reader
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 300
 """Time limit of a command of the engine; a preview takes seconds on an idle machine, a minute on a busy one."""
 Settings = TypeVar("Settings", bound="DataclassInstance")
-COMMAND_TYPE, STACK_TYPE = "command:local:Command", "pulumi:pulumi:Stack"
+COMMAND_TYPE = "command:local:Command"
 EARLIER_JOBS = "components.provisioners."
 """Part of the command lines of jobs before the contract of today."""
 WORKERS = ("pulumi-resource-", "pulumi-language-")
@@ -265,6 +267,7 @@ class Engine:
         """Delete a stack without the engine, which may be unable to read its state."""
         self._config().unlink(missing_ok=True)
         self.workspace.backend_note(self.stack).unlink(missing_ok=True)
+        self.workspace.applied_note(self.stack).unlink(missing_ok=True)
         shutil.rmtree(self._scratches(), ignore_errors=True)
         if self.workspace.uses_own_state():
             for copy in self.workspace.states().glob(f"{self.stack}.json*"):
@@ -320,12 +323,19 @@ class Engine:
         made = ((command, _cluster_job(command)) for command in commands)
         return [_recorded(command, job, by_cluster) for command, job in made if job]
 
-    def recorded_uids(self, namespace: str) -> dict[str, str]:
-        """Return the UID of a namespace in the stack's state, by cluster."""
-        names = {resource["urn"].rpartition("::")[2]: resource for resource in self._resources()}
-        uids = {name: (each.get("outputs") or {}).get("metadata", {}).get("uid", "") for name, each in names.items()}
-        ending = f":{namespace}"
-        return {name.removesuffix(ending): uid for name, uid in uids.items() if name.endswith(ending) and uid}
+    def snapshot(self) -> Snapshot:
+        """Return the stack's state, with its secrets.
+
+        Raises:
+            EngineError: it cannot be read, or an earlier version of this program left it.
+        """
+        deployment = self._export("--show-secrets")["deployment"]
+        _refuse_earlier_version(deployment.get("resources", []))
+        return snapshot.read(deployment)
+
+    def saved(self) -> str:
+        """Return when the engine saved the stack's state; every change of the state has another time."""
+        return snapshot.saved(self._export()["deployment"])
 
     def recorded_tokens(self) -> list[RecordedToken]:
         """Return the tokens of endpoint discovery in the stack's state."""
@@ -356,8 +366,7 @@ class Engine:
 
     def _resources(self) -> list[dict[str, Any]]:
         resources: list[dict[str, Any]] = self._export()["deployment"].get("resources", [])
-        if any(map(_is_of_earlier_version, resources)):
-            raise EngineError(str(EarlierVersion()))
+        _refuse_earlier_version(resources)
         return resources
 
     def _import(self, state: dict[str, Any]) -> None:
@@ -366,8 +375,8 @@ class Engine:
             file.flush()
             self.ask("stack", "import", f"--file={file.name}", f"--stack={self.stack}")
 
-    def _export(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self.ask("stack", "export", f"--stack={self.stack}"))
+    def _export(self, *flags: str) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self.ask("stack", "export", *flags, f"--stack={self.stack}"))
         return state
 
 
@@ -380,6 +389,11 @@ def _cluster_job(command: dict[str, Any]) -> Job[ProviderSettings] | None:
     """Return the job by which a command makes a cluster; None if it makes none."""
     name, action = _creates(command["inputs"])
     return JOBS.get(name) if action == "create" else None
+
+
+def _refuse_earlier_version(resources: Sequence[dict[str, Any]]) -> None:
+    if any(map(_is_of_earlier_version, resources)):
+        raise EngineError(str(EarlierVersion()))
 
 
 def _is_of_earlier_version(resource: dict[str, Any]) -> bool:

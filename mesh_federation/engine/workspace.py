@@ -95,6 +95,10 @@ class Workspace:
         """The file that records which backend has a stack's state."""
         return self.projects / f"{stack}.backend"
 
+    def applied_note(self, stack: str) -> Path:
+        """The file that records which declaration a stack's state has in full."""
+        return self.projects / f"{stack}.applied"
+
     def with_own_state(self) -> "Workspace":
         """Return the checkout with its own state, even if the user is logged in to another backend."""
         return replace(self, ambient={**self.ambient, BACKEND: self._backend()})

@@ -18,7 +18,7 @@ from mesh_federation.verify import (
 )
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import Context
-from mesh_federation.verify.drift import Refresh
+from mesh_federation.verify.drift import Preview
 
 GROUPS = (
     "control-planes", "drift", "trust", "gateways", "exports", "imports", "traffic", "refusals", "drill",
@@ -26,18 +26,18 @@ GROUPS = (
 """A failure in one group causes failures in later ones: the first failure names the cause."""
 
 
-def catalogue(context: Context, refresh: Refresh, warning: timedelta) -> list[Check]:
+def catalogue(context: Context, preview: Preview | None, warning: timedelta) -> list[Check]:
     """Return every check that changes no cluster.
 
     Args:
         context: the federation.
-        refresh: previews an update with a refresh.
+        preview: previews an update; None where the state is known to have all that the stack file declares.
         warning: an authority that expires within this time fails its check.
     """
     bound = list(trust_binding.checks(context))
     return [
         *control_planes.checks(context),
-        *drift.checks(context, refresh),
+        *drift.checks(context, preview),
         *trust.checks(context, warning),
         *keys.checks(context),
         *(each for each in bound if each.group == "trust"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from mesh_federation.clusters.provider import Connect, connect_directly
+from mesh_federation.engine.snapshot import RecordedObject
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import ExportPlan, principal
 from mesh_federation.plan.federation import ClusterPlan
@@ -59,6 +60,7 @@ class ClusterUnderTest:
         kubectl: access by the kubeconfig for people.
         connections: access by each kubeconfig of this checkout.
         uid: UID of its namespace of Istio in the stack's state; empty if the state has none.
+        recorded: its objects in the stack's state.
         connect: how this machine connects to its gateway.
     """
 
@@ -68,6 +70,7 @@ class ClusterUnderTest:
     kubectl: CachedKubectl
     connections: Sequence[CachedKubectl] = ()
     uid: str = ""
+    recorded: Sequence[RecordedObject] = ()
     connect: Connect = connect_directly
 
     @property

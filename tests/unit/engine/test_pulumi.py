@@ -463,18 +463,11 @@ def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
     assert [cluster.outgoing for cluster in both] == [False, True]
 
 
-def test_clusters_are_known_by_the_uids_of_their_namespaces(desk: Desk) -> None:
-    def namespace(name: str, outputs: object) -> dict[str, object]:
-        return {"urn": f"urn:pulumi:s::p::kubernetes:core/v1:Namespace::{name}", "type": "x", "outputs": outputs}
-
-    recorded(
-        desk,
-        namespace("east:istio-system", {"metadata": {"uid": "1"}}),
-        namespace("west:istio-system", None),
-        namespace("east:sleep", {"metadata": {"uid": "2"}}),
-        namespace("east:istio-system/istiod", {"metadata": {"uid": "3"}}),
-    )
-    assert desk.engine.recorded_uids("istio-system") == {"east": "1"}
+def test_the_whole_state_is_read_at_once_with_its_secrets(desk: Desk) -> None:
+    recorded(desk, {"urn": "urn::east:a", "type": "kubernetes:core/v1:Namespace", "inputs": {"kind": "Namespace"}})
+    before = len(desk.calls())
+    assert [each.name for each in desk.engine.snapshot().objects] == ["east:a"]
+    assert desk.calls()[before:] == [f"stack export --show-secrets --stack={STACK} --non-interactive"]
 
 
 EARLIER = [

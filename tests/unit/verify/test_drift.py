@@ -1,8 +1,12 @@
-"""What the engine would change is told by cluster, and asked once."""
+"""What an update with a refresh would change is told by cluster; the engine is asked once, or not at all."""
+
+from dataclasses import replace
 
 import pytest
 
+from mesh_federation.engine.snapshot import RecordedObject
 from mesh_federation.engine.step import Step
+from mesh_federation.plan.objects import Body
 from mesh_federation.verify import drift
 from mesh_federation.verify.context import Context
 from mesh_federation.verify.drift import owner
@@ -83,3 +87,67 @@ def test_what_the_engine_cannot_tell_is_not_asked_again() -> None:
     found = [run_one(check).verdict.message for check in drift.checks(whole, ask)]
     assert (set(found), asked) == ({"the engine cannot tell: x"}, [1])
     assert not issubclass(Inconclusive, ClusterUnreachable)
+
+
+def service(port: object = 80) -> dict[str, object]:
+    """A Service as it is declared."""
+    metadata = {"name": "httpbin", "namespace": "httpbin"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": port}]}}
+
+
+def recording(*declared: Body) -> Context:
+    """A federation whose state has objects in west."""
+    whole = context()
+    west = replace(whole.clusters["west"], recorded=[RecordedObject("west:httpbin/httpbin", each) for each in declared])
+    return replace(whole, clusters={**whole.clusters, "west": west})
+
+
+def of_west(whole: Context) -> CheckResult:
+    """Run the check of west, where the state has all that the stack file declares."""
+    [check] = [each for each in drift.checks(whole, None) if each.about == ("clusters.west",)]
+    return run_one(check)
+
+
+def test_an_object_that_is_as_the_state_has_it_is_no_drift() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-", out=service())
+    assert of_west(whole).verdict.message == "the engine would change nothing"
+
+
+def test_an_object_with_another_value_is_named_with_its_field_but_not_its_value() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-", out=service(81))
+    verdict = of_west(whole).verdict
+    assert verdict.message == "the engine would update west:httpbin/httpbin (spec.ports[0].port)"
+    assert "81" not in str(verdict)
+
+
+def test_an_object_that_somebody_deleted_would_be_created() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-")
+    assert of_west(whole).verdict.message == "the engine would create west:httpbin/httpbin"
+
+
+def test_what_stack_file_and_cluster_both_change_is_told_once_as_the_stack_file_has_it() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-", out=service(81))
+    verdict = ended(whole, Step("delete", "west:httpbin/httpbin"))["clusters.west"].verdict
+    assert verdict.message == "the engine would delete west:httpbin/httpbin"
+
+
+def test_objects_that_may_not_be_read_are_neither_drift_nor_its_absence() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-", error='services "httpbin" is forbidden')
+    verdict = of_west(whole).verdict
+    assert (verdict.status, verdict.hint) == (
+        "could-not-run", "use credentials for west that allow it, or leave the check out",
+    )  # fmt: skip
+
+
+def test_a_cluster_is_compared_while_another_does_not_answer() -> None:
+    whole = recording(service())
+    fake(whole.clusters["west"]).when("get", "--filename=-", error="connection refused")
+    results = {"+".join(check.about): run_one(check).verdict.status for check in drift.checks(whole, None)}
+    assert results == {
+        "clusters.east": "passed", "clusters.west": "could-not-run", "clusters.east+clusters.west": "passed",
+    }  # fmt: skip
