@@ -173,7 +173,7 @@ def _hint(cluster: ClusterUnderTest, kind: str) -> str:
 
 def _injected(cluster: ClusterUnderTest) -> str | None:
     """Return a namespace with injection; None if there is none."""
-    found = cluster.kubectl.get_all(Namespace, "namespaces")
+    found = cluster.kubectl.listed(Namespace, "namespaces")
     meshed = (each for each in found if each.is_injected and each.metadata.deletion_timestamp is None)
     return next((each.metadata.name for each in meshed), None)
 

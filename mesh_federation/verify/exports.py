@@ -110,7 +110,7 @@ def closed(context: Context, cluster: ClusterUnderTest) -> Verdict:
 
 def _known(context: Context, cluster: ClusterUnderTest) -> set[ServiceAddress]:
     """Return all addresses that a caller could try: Services, ServiceEntries, and both names of every export."""
-    entries = cluster.kubectl.get_all(ServiceEntry, "serviceentries.networking.istio.io", "--all-namespaces")
+    entries = cluster.kubectl.listed(ServiceEntry, "serviceentries.networking.istio.io")
     services = {ServiceAddress(each.host, port.port) for each in cluster.kubectl.services() for port in each.spec.ports}
     named = {
         ServiceAddress(host, port.number)

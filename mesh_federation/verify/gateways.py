@@ -10,7 +10,7 @@ from mesh_federation.stack.config import NamespacedName, is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.gateway_endpoint import connection_error, readiness_error
-from mesh_federation.verify.objects import IstioGateway, Service, StandardGateway, StandardGateways
+from mesh_federation.verify.objects import IstioGateway, StandardGateway, StandardGateways
 from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy, in_mesh
 from mesh_federation.verify.simulated import skip_if_simulated
@@ -42,7 +42,7 @@ def checks(context: Context) -> Iterator[Check]:
 
 def address(cluster: ClusterUnderTest) -> Verdict:
     """Compare the address of the Service with the one that importers use, and with the pool."""
-    service = cluster.kubectl.get(Service, "service", GATEWAY, NAMESPACE)
+    service = cluster.kubectl.service(NAMESPACE, GATEWAY)
     if service is None:
         return failed("there is no gateway", "./mesh up --refresh recreates it")
     used, has = cluster.output.gateway, service.addresses
@@ -142,7 +142,7 @@ def _attached(cluster: ClusterUnderTest) -> list[IstioGateway]:
     """Return the Gateways of Istio's API that select pods of the cluster's gateways."""
     running = [pod.metadata for pod in cluster.kubectl.pods() if pod.metadata.namespace == NAMESPACE]
     pods = [GATEWAY_LABELS, EGRESS_LABELS, *(each.labels for each in running if each.labels.get("app") in OWN)]
-    gateways = cluster.kubectl.get_all(IstioGateway, f"gateways.{ISTIO}", "--all-namespaces")
+    gateways = cluster.kubectl.listed(IstioGateway, f"gateways.{ISTIO}")
     return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
 
 

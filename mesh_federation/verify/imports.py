@@ -11,7 +11,6 @@ from mesh_federation.plan.istio_values import EGRESS, NAMESPACE
 from mesh_federation.stack.config import is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.objects import Service
 from mesh_federation.verify.proxy import Proxy, UpstreamEndpoint
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.troubleshooting import REPAIRS
@@ -61,7 +60,7 @@ def _addresses(context: Context, cluster: ClusterUnderTest, source: Source) -> l
 
 
 def _egress_address(cluster: ClusterUnderTest) -> str:
-    service = cluster.kubectl.get(Service, "service", EGRESS, NAMESPACE)
+    service = cluster.kubectl.service(NAMESPACE, EGRESS)
     return service.spec.cluster_ip if service else "no egress gateway"
 
 

@@ -90,7 +90,7 @@ def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName
     found |= {sample.workload.reference for sample in cluster.plan.samples}
     consumers = (consumer for export in exports for consumer in export.to if consumer.cluster == cluster.name)
     found |= {account for consumer in consumers for account in consumer.service_accounts or ()}
-    meshed = {each.metadata.name for each in cluster.kubectl.get_all(Namespace, "namespaces") if each.is_injected}
+    meshed = {each.metadata.name for each in cluster.kubectl.listed(Namespace, "namespaces") if each.is_injected}
     in_mesh = [pod for pod in cluster.kubectl.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
     found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from mesh_federation import process
 from mesh_federation.process import ProcessResult
+from mesh_federation.stack.config import NamespacedName
 from mesh_federation.verify.objects import KubernetesPart, Pod, Service
 from mesh_federation.verify.troubleshooting import REPAIRS, STARTS
 from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive
@@ -35,6 +36,16 @@ _EXPIRED = r"unauthorized|must be logged in|provide credentials|getting credenti
 _FORBIDDEN = r"forbidden"
 _DOWN = "unreachable"
 """Cache key of the exception that says that the cluster does not answer."""
+
+LISTED = {
+    "pods": ("v1", "Pod"),
+    "services": ("v1", "Service"),
+    "namespaces": ("v1", "Namespace"),
+    "gateways.networking.istio.io": ("networking.istio.io", "Gateway"),
+    "peerauthentications.security.istio.io": ("security.istio.io", "PeerAuthentication"),
+    "serviceentries.networking.istio.io": ("networking.istio.io", "ServiceEntry"),
+}
+"""Kinds that are read in all namespaces, by one kubectl: API group (or version, where there is none) and kind."""
 
 AT_ONCE = 6
 """kubectl processes in parallel on one cluster; each takes a tenth of a second of one core."""
@@ -65,14 +76,41 @@ class CachedKubectl:
 
     def pods(self) -> Sequence[Pod]:
         """Return the running pods that are not being deleted."""
-        return [pod for pod in self._all("pods", Pod) if pod.is_running]
+        return [pod for pod in self.listed(Pod, "pods") if pod.is_running]
 
     def services(self) -> Sequence[Service]:
         """Return all Services."""
-        return self._all("services", Service)
+        return self.listed(Service, "services")
 
-    def _all(self, kind: str, model: type[Part]) -> Sequence[Part]:
-        return self.cached(kind, lambda: self.get_all(model, kind, "--all-namespaces"))
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Return a Service; None if it does not exist."""
+        wanted = NamespacedName(namespace, name)
+        return next((each for each in self.services() if each.metadata.reference == wanted), None)
+
+    def listed(self, model: type[Part], kind: str) -> Sequence[Part]:
+        """Return all objects of a kind of LISTED, in all namespaces.
+
+        Raises:
+            Inconclusive: the cluster does not answer, or does not allow it.
+        """
+        return self.cached(kind, lambda: self._list(model, kind))
+
+    def _list(self, model: type[Part], kind: str) -> list[Part]:
+        together = self.cached("together", self._together)
+        if kind not in together:
+            return self.get_all(model, kind, "--all-namespaces")
+        return [self._parsed(model, item) for item in together[kind]]
+
+    def _together(self) -> Mapping[str, Sequence[object]]:
+        """Read all kinds of LISTED; nothing if that is refused, as it may be for one kind that is not asked for."""
+        done = self.run("get", ",".join(LISTED), "--all-namespaces", "--output=json", seconds=EXEC_SECONDS)
+        if done.returncode:
+            refused = self.inconclusive("cannot list the objects of the cluster", done.stderr)
+            if isinstance(refused, ClusterUnreachable):
+                raise refused
+            return {}
+        items = json.loads(done.stdout)["items"]
+        return {kind: [each for each in items if _type(each) == type_] for kind, type_ in LISTED.items()}
 
     def cached(self, key: str, read: Callable[[], Value]) -> Value:
         """Return the cached value of a key, or read and cache it."""
@@ -186,6 +224,11 @@ class CachedKubectl:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             fix = "this release of Kubernetes or Istio has another format: please report it as a bug in mesh-federation"
             raise Inconclusive(f"{self.name}: a response cannot be read at {where}", fix) from None
+
+
+def _type(item: Mapping[str, object]) -> tuple[str, str]:
+    """Return API group (or version, where there is none) and kind of an object."""
+    return str(item.get("apiVersion")).partition("/")[0], str(item.get("kind"))
 
 
 def _last_line(error: str) -> str:

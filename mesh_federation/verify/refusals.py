@@ -18,7 +18,7 @@ from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.curl import call
 from mesh_federation.verify.gateway_endpoint import ServiceAddress, presented_certificate, request
-from mesh_federation.verify.objects import EndpointSlice, PeerAuthentication, Pod, Service
+from mesh_federation.verify.objects import EndpointSlice, PeerAuthentication, Pod
 from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy
 from mesh_federation.verify.simulated import skip_if_simulated
@@ -93,7 +93,7 @@ def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Ve
     service, consumers = export.export.service, export.export.to
     if service.host not in export.hosts:
         return not_applicable("it is exported only by its global host, which has no other ports")
-    running = cluster.kubectl.get(Service, "service", service.name, service.namespace)
+    running = cluster.kubectl.service(service.namespace, service.name)
     if running is None or not consumers:
         return not_applicable(f"there is no Service {service}" if consumers else "the export admits no account")
     declared = {port.number for port in export.export.ports}
@@ -139,7 +139,7 @@ def _must_be_open(context: Context, cluster: ClusterUnderTest, export: ExportPla
 
 def strict(cluster: ClusterUnderTest) -> Verdict:
     """Look for any PeerAuthentication that admits plaintext: Istio applies the narrowest, not the strictest."""
-    found = cluster.kubectl.get_all(PeerAuthentication, "peerauthentications.security.istio.io", "--all-namespaces")
+    found = cluster.kubectl.listed(PeerAuthentication, "peerauthentications.security.istio.io")
     if opened := [
         f"{each.metadata.reference} has {' and '.join(each.permissive)}" for each in found if each.permissive
     ]:

@@ -1,7 +1,7 @@
 """A federation with a real plan and fake clusters, whose kubectl gives prepared responses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,10 @@ class FakeKubectl(CachedKubectl):
         fits = [answer for words, answer in self.answers if all(word in line for word in words)]
         assert fits, f"no response is prepared for {line}"
         return fits[-1]
+
+    def _together(self) -> Mapping[str, Sequence[object]]:
+        """Let each kind be read alone."""
+        return {}
 
     def when(self, *words: str, out: object = "", error: str = "") -> None:
         """Prepare a response."""

@@ -25,7 +25,7 @@ def west(address: str = "", told_to_importers: str = "") -> ClusterUnderTest:
     cluster = context().clusters["west"]
     if told_to_importers:
         cluster = replace(cluster, output=cluster.output.model_copy(update={"gateway": (told_to_importers,)}))
-    fake(cluster).when("get", "service", out=service(*([address] if address else [])))
+    fake(cluster).lists("services", service(*([address] if address else [])))
     return cluster
 
 
@@ -52,7 +52,7 @@ def elsewhere(*given: str, addresses: tuple[str, ...] = (), node_port: int | Non
     declared = tree(clusters={"east": cluster(10), "west": cluster(30, **existing)})
     west = staged(parse(declared), "test").clusters["west"]
     west = replace(west, output=west.output.model_copy(update={"gateway": addresses or given}))
-    fake(west).when("get", "service", out=service(*given, node_port=node_port))
+    fake(west).lists("services", service(*given, node_port=node_port))
     return west
 
 
@@ -68,7 +68,7 @@ def test_addresses_of_both_families_are_compared_in_whatever_order_they_come() -
 
 def test_node_ports_where_none_are_needed_are_a_way_around_and_told() -> None:
     cluster = context().clusters["west"]
-    fake(cluster).when("get", "service", out=service(PLANNED, node_port=31234))
+    fake(cluster).lists("services", service(PLANNED, node_port=31234))
     verdict = gateways.address(cluster)
     assert verdict.status == "failed"
     assert "every node of west also serves it, on port 31234" in verdict.message
@@ -92,7 +92,7 @@ def test_what_stands_in_front_of_a_declared_gateway_need_not_pass_its_status_por
 
 def test_a_gateway_that_is_not_there_is_told() -> None:
     cluster = context().clusters["west"]
-    fake(cluster).when("get", "service", out="")
+    fake(cluster).lists("services")
     assert gateways.address(cluster).message == "there is no gateway"
 
 

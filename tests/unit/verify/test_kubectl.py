@@ -1,11 +1,13 @@
 """A cluster that cannot be seen is told from one that is not as declared, and holds nobody up."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from mesh_federation.verify.kubectl import CachedKubectl
+from mesh_federation.verify.kubectl import LISTED, CachedKubectl
+from mesh_federation.verify.objects import IstioGateway, ServiceEntry
 from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive
 from tests.unit.clusters.fake_machine import FakeMachine
 
@@ -81,8 +83,28 @@ def test_many_checks_ask_once(machine: FakeMachine, east: CachedKubectl) -> None
     assert len(machine.calls()) == 1
 
 
+def test_objects_of_several_kinds_are_read_at_once_and_told_apart(machine: FakeMachine, east: CachedKubectl) -> None:
+    """The Gateway API has a kind of the same name as Istio."""
+    ours = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "ours"}}
+    other = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "other"}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}, "spec": {}}
+    machine.when("kubectl", out=json.dumps({"items": [ours, other, service]}))
+    assert [each.metadata.name for each in east.listed(IstioGateway, "gateways.networking.istio.io")] == ["ours"]
+    assert (east.service("b", "a") in east.services(), east.service("b", "c"), east.pods()) == (True, None, [])
+    assert len(machine.calls()) == 1
+
+
+def test_a_kind_that_cannot_be_read_hides_no_other(machine: FakeMachine, east: CachedKubectl) -> None:
+    machine.when("kubectl", "get", "pods", out='{"items": []}')
+    machine.when("kubectl", "get", ",".join(LISTED), status=1, err="the server doesn't have a resource type")
+    machine.when("kubectl", "get", "serviceentries.networking.istio.io", status=1, err="serviceentries is forbidden")
+    assert east.pods() == []
+    with pytest.raises(Inconclusive, match="serviceentries is forbidden"):
+        east.listed(ServiceEntry, "serviceentries.networking.istio.io")
+
+
 def test_an_answer_in_another_form_is_no_traceback(machine: FakeMachine, east: CachedKubectl) -> None:
-    machine.when("kubectl", out='{"items": [{"metadata": {}}]}')
+    machine.when("kubectl", out='{"items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {}}]}')
     with pytest.raises(Inconclusive, match=r"east: a response cannot be read at metadata\.name"):
         east.pods()
 

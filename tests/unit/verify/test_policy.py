@@ -36,6 +36,7 @@ def runs(whole: Context, served: object, *pods: object) -> Context:
     west = fake(whole.clusters["west"])
     west.lists("pods", *pods)
     west.when("get", "service", "httpbin", out=served or "")
+    west.lists("services", *([served] if served else []))
     return whole
 
 
