@@ -224,8 +224,8 @@ def changes(engine: Engine, declared: str, saved: str) -> list[Step]:
     try:
         steps = [step for step in engine.steps() if step.is_change]
     except EngineError as error:
-        last = str(error).strip().splitlines()[-1:]
-        raise Inconclusive(f"the preview failed: {''.join(last)}", "./mesh preview shows the error") from None
+        lines = [line.strip() for line in str(error).splitlines() if not line.lstrip().startswith("->")]
+        raise Inconclusive(f"the preview failed: {''.join(lines[-1:])}", "./mesh preview shows the error") from None
     if not steps:
         applied.remember(engine, declared, saved)
     return steps

@@ -200,7 +200,7 @@ class Engine:
         except process.ProgramTimeout:
             raise EngineError(f"pulumi {arguments[0]} did not end within {ANSWER_SECONDS} s") from None
         if done.returncode:
-            raise EngineError((done.stderr.strip() or done.stdout.strip()).removeprefix("error: "))
+            raise EngineError(_reason(done))
         return done.stdout
 
     def run_job(
@@ -378,6 +378,16 @@ class Engine:
     def _export(self, *flags: str) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self.ask("stack", "export", *flags, f"--stack={self.stack}"))
         return state
+
+
+def _reason(failed: ProcessResult) -> str:
+    """Return why a command of the engine failed; a preview as JSON has its errors in its document."""
+    told = failed.stderr.strip() or failed.stdout.strip()
+    with contextlib.suppress(ValueError, AttributeError):
+        found = json.loads(failed.stdout[failed.stdout.index("{") :]).get("diagnostics") or []
+        errors = [str(each.get("message", "")).strip() for each in found if each.get("severity") == "error"]
+        told = "\n".join(errors) or told
+    return told.removeprefix("error: ")
 
 
 def _step(told: dict[str, Any]) -> Step:

@@ -11,6 +11,7 @@ from mesh_federation.cli import verify
 from mesh_federation.engine import applied
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.stack.config import Federation
+from mesh_federation.verify.verdict import Inconclusive
 from tests.unit.cli.conftest import Desk
 from tests.unit.components.recorder import ROOT
 
@@ -120,4 +121,11 @@ def test_a_preview_that_changes_nothing_is_noted(desk: Desk) -> None:
 def test_a_preview_that_changes_something_is_not_noted(desk: Desk) -> None:
     desk.on("preview", """echo '{"steps": [{"op": "create", "urn": "x::east:a/b"}]}'""")
     assert [str(step) for step in verify.changes(desk.engine, "a1", SAVED)] == ["create east:a/b"]
+    assert not applied.is_current(desk.engine, "a1", SAVED)
+
+
+def test_a_preview_that_is_refused_is_told_with_its_reason_and_not_noted(desk: Desk) -> None:
+    desk.on("preview", r"printf 'error: trust\n  the root is not trusted\n  -> rotate it\n' >&2; exit 1")
+    with pytest.raises(Inconclusive, match="^the preview failed: the root is not trusted$"):
+        verify.changes(desk.engine, "a1", SAVED)
     assert not applied.is_current(desk.engine, "a1", SAVED)

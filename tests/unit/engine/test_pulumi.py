@@ -221,6 +221,13 @@ def test_a_preview_that_fails_is_told_in_the_engines_words(desk: Desk) -> None:
         desk.engine.steps()
 
 
+def test_a_preview_that_the_program_refuses_is_told_in_the_programs_words(desk: Desk) -> None:
+    refused = {"diagnostics": [{"severity": "info", "message": "x"}, {"severity": "error", "message": "error: no\n"}]}
+    desk.on("preview", f"cat <<'EOF'\n{json.dumps(refused)}\nEOF\nexit 1")
+    with pytest.raises(EngineError, match="^no$"):
+        desk.engine.steps()
+
+
 def test_kubeconfigs_that_a_provider_forgets_in_its_temporary_folder_go_with_the_run(desk: Desk) -> None:
     desk.on("up", 'echo secret > "$TMPDIR/kubeconfig1"; echo "$TMPDIR" > "$here/../where"')
     assert desk.engine.stream("up") == 0
