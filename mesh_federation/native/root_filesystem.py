@@ -1,6 +1,7 @@
 """The files that a sandbox sees: this machine's programs, read-only, and one folder of its own."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def build(shared: Path, programs: Iterable[str], owner: tuple[int, int]) -> None
     for name in SYSTEM:
         _show(Path("/") / name, root)
     for name in CONFIGURATION:
-        _show(Path("/etc") / name, root)
+        _take(Path("/etc") / name, root)
     for each in programs:
         if not any(Path(each).is_relative_to(f"/{name}") for name in SYSTEM):
             _show(Path(each), root)
@@ -65,6 +66,19 @@ def _add_memory(folder: Path, mode: int, owner: tuple[int, int]) -> None:
     folder.mkdir(parents=True)
     options = f"mode={mode:o},uid={owner[0]},gid={owner[1]}"
     mount("tmpfs", folder, "tmpfs", Mount.NO_SUID | Mount.NO_DEVICES, options)
+
+
+def _take(path: Path, root: Path) -> None:
+    """Copy a file of this machine, or show a folder: programs put another file in the place of /etc/passwd.
+
+    A file that is gone but mounted cannot be shown again, to containers.
+    """
+    if path.is_file() and not path.is_symlink():
+        target = _below(root, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    else:
+        _show(path, root)
 
 
 def _show(path: Path, root: Path) -> None:
