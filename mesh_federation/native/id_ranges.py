@@ -82,7 +82,10 @@ def of_this_user() -> IdMap:
     for helper in ("newuidmap", "newgidmap"):
         if shutil.which(helper) is None:
             raise ProblemError(_no_helper(helper))
-    name = pwd.getpwuid(os.getuid()).pw_name
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user of a container that its files do not know
+        name = str(os.getuid())
     owns = (Path("/etc/subuid"), os.getuid()), (Path("/etc/subgid"), os.getgid())
     return IdMap(*(of_user(file, name, os.getuid(), own) for file, own in owns))
 

@@ -72,6 +72,17 @@ def test_the_owner_of_a_sandbox_is_what_its_root_stands_for() -> None:
     assert ids.owner == (1000, 1001)
 
 
+def test_a_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unknown = 4_000_000_000
+    for helper in ("newuidmap", "newgidmap"):
+        (tmp_path / helper).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for function in ("geteuid", "getuid"):
+        monkeypatch.setattr(os, function, lambda: unknown)
+    with pytest.raises(ProblemError, match=f"gives {unknown} no 65536 ids"):
+        id_ranges.of_this_user()
+
+
 def test_without_newuidmap_a_user_is_told_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(tmp_path))
