@@ -276,6 +276,8 @@ class Checkout:
             if self.stack_exists():
                 self.mesh("down", "--yes", f"--stack={self.stack}")
         finally:
+            for record in self.home.glob("native/*/sandbox.json"):
+                Sandbox(record.parent).stop()
             self.kill(self.processes())
             for folder in (self.home / "native").glob("*"):
                 Sandbox(folder).stop()

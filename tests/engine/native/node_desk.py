@@ -139,12 +139,14 @@ def alive(process: ProcessId) -> bool:
     return False
 
 
-def kill_when(job: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
-    """Kill a job, and what it started in its group, as soon as something is so."""
+def kill_when(
+    job: "subprocess.Popen[str]", condition: Callable[[], bool], number: signal.Signals = signal.SIGKILL
+) -> str:
+    """Send a signal to a job and what it started in its group, as soon as something is so; return what it said."""
     eventually(lambda: condition() or job.poll() is not None, SECONDS)
     assert job.poll() is None, job.communicate()
-    os.killpg(job.pid, signal.SIGKILL)
-    job.communicate()
+    os.killpg(job.pid, number)
+    return job.communicate(timeout=SECONDS)[1]
 
 
 def _shares(first: ProcessId, pid: int) -> bool:

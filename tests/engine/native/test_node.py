@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import ssl
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation import document
+from mesh_federation.native.namespaces import mount
 from mesh_federation.native.network import BRIDGE, UPLINK
 from mesh_federation.native.sandbox import ProcessId
 from mesh_federation.toolchain import pins
@@ -142,6 +144,38 @@ def test_a_creation_that_is_killed_can_be_removed_at_once(desk: NodeDesk) -> Non
     processes = desk.all()
     desk.done("delete")
     assert_nothing_is_left(desk, processes)
+
+
+def test_ctrl_c_ends_a_creation_with_a_line_and_the_next_run_goes_on(desk: NodeDesk) -> None:
+    said = kill_when(desk.begin("create"), lambda: any(desk.home.glob("clusters/*/node.json")), signal.SIGINT)
+    assert said.strip() == f"create of {desk.name} was interrupted; the next run goes on where it stopped"
+    eventually(lambda: not desk.programs())
+    desk.done("create")
+    assert desk.answers()
+
+
+def test_two_stacks_of_a_checkout_do_not_meet(desk: NodeDesk) -> None:
+    other = replace(desk, stack="other")
+    try:
+        begun = [each.begin("create") for each in (desk, other)]
+        assert [job.communicate()[1] for job in begun] == ["", ""]
+        assert desk.sandbox.init != other.sandbox.init
+        desk.done("delete")
+        assert other.answers()
+    finally:
+        other.remove()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_made(desk: NodeDesk) -> None:
+    desk.home.mkdir()
+    mount("tmpfs", desk.home, "tmpfs", options="size=50m")
+    try:
+        refused = desk.job("create")
+        assert "MiB are free on the disk of" in refused.stderr and "make room" in refused.stderr
+        assert desk.sandbox.init is None and not desk.sandbox.folder.exists()
+    finally:
+        subprocess.run(["umount", str(desk.home)], check=True)
 
 
 def test_who_shows_no_certificate_gets_nothing_from_the_api_server(running: NodeDesk) -> None:
