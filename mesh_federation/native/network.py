@@ -56,7 +56,7 @@ def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:
     Raises:
         ProblemError: the kernel, or a program, refuses.
     """
-    end, inside = _interface(node), IPv4Network(pods)
+    end, inside = interface(node), IPv4Network(pods)
     _ip(
         "link set lo up",
         f"link add {UPLINK} type veth peer name {end} netns {FIRST}",
@@ -91,7 +91,7 @@ def release(address: str) -> None:
     _ip(f"route del local {address}/32 dev lo proto {OF_SERVICES}")
 
 
-def _interface(node: str) -> str:
+def interface(node: str) -> str:
     """Return the name of a node's interface at the bridge: the kernel allows 15 characters."""
     return "n" + sha256(node.encode()).hexdigest()[:12]
 
