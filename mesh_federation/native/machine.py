@@ -33,6 +33,8 @@ API_PORT, KUBELET_PORT = 6443, 10250
 CONTROL_PLANE, LOCK = "control-plane.json", "lock"
 """Files of a node: kwokctl's configuration, and what a node holds as long as it runs."""
 SECONDS_TO_START = 120
+ATTEMPTS = 3
+"""To start a program of the control plane that ends at its start."""
 RESTART_SECONDS = 1.0
 """Until a program that ended is started again."""
 
@@ -202,8 +204,7 @@ def run(settings: NodeSettings, listener: socket.socket, reports: socket.socket)
         supervisor = Supervisor()
         try:
             kubeconfig = _start_control_plane(settings)
-            for file in (settings.kept / "pids").glob("*.pid"):
-                supervisor.adopt(int(file.read_text(encoding="ascii")))
+            _adopt_control_plane(settings, supervisor)
         except (OSError, process.ProgramTimeout) as error:
             report(reports, NodeReport(str(error), ""))
             os._exit(1)
@@ -249,6 +250,37 @@ def _start_control_plane(settings: NodeSettings) -> str:
         made.touch()
     view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
     return process.run([*view, f"--kubeconfig={settings.kubeconfig}"], timeout=SECONDS_TO_START).stdout
+
+
+def _adopt_control_plane(settings: NodeSettings, supervisor: Supervisor) -> None:
+    """Have the programs of the control plane watched; one that ended meanwhile, as on a busy machine, starts again.
+
+    Raises:
+        OSError: one ends again and again, or kwokctl fails.
+        ProgramTimeout: it takes too long.
+    """
+    waiting = set((settings.kept / "pids").glob("*.pid"))
+    for attempts_left in reversed(range(ATTEMPTS)):
+        for file in list(waiting):
+            try:
+                supervisor.adopt(int(file.read_text(encoding="ascii")))
+                waiting.remove(file)
+            except OSError:
+                if not attempts_left:
+                    raise
+        if not waiting:
+            return
+        _forget_ended()
+        for file in waiting:
+            file.unlink(missing_ok=True)
+        _kwokctl(settings, "start", "cluster", "--wait=60s")
+
+
+def _forget_ended() -> None:
+    """Collect the processes that have ended: kwokctl takes them for running as long as their numbers are there."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _kwokctl(settings: NodeSettings, *words: str) -> None:
