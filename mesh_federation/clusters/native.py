@@ -99,7 +99,10 @@ class Native(Provider):
         """Start a cluster whose processes are gone, for example after a reboot; a running one is left alone."""
         if not _was_made(cluster):
             cluster.exit_as_gone()
+        ran = _node_process(cluster)
         _bring_up(cluster)
+        if not ran:
+            print(f"{cluster.name} did not run: restarted", file=sys.stderr)
 
     def delete(self, cluster: LocalCluster) -> None:
         """Remove the cluster and what it wrote, and with the last one the sandbox."""
