@@ -57,6 +57,9 @@ def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:
         ProblemError: the kernel, or a program, refuses.
     """
     end, inside = interface(node), IPv4Network(pods)
+    bridge = ("nsenter", f"--net=/proc/{FIRST}/ns/net", "--", "ip", "link")
+    # The network of a node that was killed may last for a while: deleting one end of its interface deletes the other.
+    process.run((*bridge, "delete", end), timeout=30)
     _ip(
         "link set lo up",
         f"link add {UPLINK} type veth peer name {end} netns {FIRST}",
@@ -65,7 +68,7 @@ def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:
         f"addr add {inside[1]}/32 dev lo",
         f"route add unreachable {inside}",
     )
-    _run("nsenter", f"--net=/proc/{FIRST}/ns/net", "--", "ip", "link", "set", end, "master", BRIDGE, "up")
+    _run(*bridge, "set", end, "master", BRIDGE, "up")
     for name, value in SYSCTLS.items():
         (Path("/proc/sys") / name).write_text(value, encoding="ascii")
     hidden = f"ip saddr {inside} oifname {UPLINK} masquerade"
