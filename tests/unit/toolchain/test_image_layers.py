@@ -209,7 +209,9 @@ def test_the_limit_counts_all_layers(root: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "content", [b"\x28\xb5\x2f\xfd zstd", b"\x1f\x8b broken", b"", layer(file("a", "b" * 9999))[:60]]
+    "content",
+    [b"\x28\xb5\x2f\xfd zstd", b"\x1f\x8b broken", b"", layer(file("a", "b" * 9999))[:60]],
+    ids=["zstd", "broken", "empty", "cut-short"],
 )
 def test_a_layer_that_cannot_be_read_is_an_error_in_words(root: Path, content: bytes) -> None:
     broken = root.parent.parent / "broken"
