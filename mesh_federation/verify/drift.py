@@ -12,7 +12,7 @@ from mesh_federation.engine.step import Step
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.differences import differing
-from mesh_federation.verify.live_objects import Identity, live_objects
+from mesh_federation.verify.live_objects import ObjectIdentity, live_objects
 from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive, Verdict, failed, passed
 
 SHOWN = 10
@@ -97,9 +97,9 @@ def drift(cluster: ClusterUnderTest) -> Iterator[Step]:
     Raises:
         Inconclusive: the cluster does not answer, or does not allow it.
     """
-    live = live_objects(cluster.kubectl, [Identity.of(each.body) for each in cluster.recorded])
+    live = live_objects(cluster.kubectl, [ObjectIdentity.of(each.body) for each in cluster.recorded])
     for each in cluster.recorded:
-        found = live.get(Identity.of(each.body))
+        found = live.get(ObjectIdentity.of(each.body))
         if found is None:
             yield Step("create", each.name)
         elif different := differing(each.body, found):

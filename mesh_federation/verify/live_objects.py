@@ -17,7 +17,7 @@ UNKNOWN_KIND = r'no matches for kind "([^"]+)" in version "([^"]+)"'
 """Pattern of what kubectl prints of a kind that the API server does not serve: none of its objects can exist."""
 
 
-class Identity(NamedTuple):
+class ObjectIdentity(NamedTuple):
     """What tells the objects of a cluster apart."""
 
     api_version: str
@@ -26,7 +26,7 @@ class Identity(NamedTuple):
     name: str
 
     @classmethod
-    def of(cls, body: Mapping[str, Any]) -> "Identity":
+    def of(cls, body: Mapping[str, Any]) -> "ObjectIdentity":
         """Return the identity of an object."""
         metadata = body["metadata"]
         return cls(body["apiVersion"], body["kind"], metadata.get("namespace") or "", metadata["name"])
@@ -38,17 +38,17 @@ class Identity(NamedTuple):
         return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}
 
 
-def live_objects(kubectl: CachedKubectl, wanted: Sequence[Identity]) -> dict[Identity, Body]:
+def live_objects(kubectl: CachedKubectl, wanted: Sequence[ObjectIdentity]) -> dict[ObjectIdentity, Body]:
     """Return those of the wanted objects that exist.
 
     Raises:
         Inconclusive: the cluster does not answer, or does not allow it.
     """
     parts = (wanted[start : start + AT_ONCE] for start in range(0, len(wanted), AT_ONCE))
-    return {Identity.of(body): body for part in parts for body in _read(kubectl, part)}
+    return {ObjectIdentity.of(body): body for part in parts for body in _read(kubectl, part)}
 
 
-def _read(kubectl: CachedKubectl, wanted: Sequence[Identity]) -> Iterator[Body]:
+def _read(kubectl: CachedKubectl, wanted: Sequence[ObjectIdentity]) -> Iterator[Body]:
     if not wanted:
         return
     words = ["get", "--filename=-", "--ignore-not-found", "--output=json"]
@@ -64,5 +64,5 @@ def _read(kubectl: CachedKubectl, wanted: Sequence[Identity]) -> Iterator[Body]:
         yield from found["items"] if found["kind"] == "List" else [found]
 
 
-def _requests(wanted: Iterable[Identity]) -> str:
+def _requests(wanted: Iterable[ObjectIdentity]) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [each.request for each in wanted]})

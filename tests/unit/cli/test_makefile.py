@@ -46,9 +46,9 @@ def test_a_stack_name_reaches_mesh_as_it_is_and_no_part_of_it_runs(
 
 @pytest.mark.parametrize("said", NASTY)
 def test_an_overlay_of_any_name_is_one_argument(checkout: Path, said: str) -> None:
-    assert made(checkout, "preview", f"OVERLAY={said}") == ["preview", "--stack=simulated", f"--overlay={said}"]
+    assert made(checkout, "preview", f"OVERLAY={said}") == ["preview", "--stack=", f"--overlay={said}"]
     assert not (checkout / "owned").exists()
 
 
 def test_without_an_overlay_none_is_named(checkout: Path) -> None:
-    assert made(checkout, "up") == ["up", "--yes", "--stack=simulated"]
+    assert made(checkout, "up") == ["up", "--yes", "--call", "--stack="]

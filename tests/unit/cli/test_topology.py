@@ -114,7 +114,7 @@ def loaded(*steps: str) -> list[set[str]]:
 
 
 def test_a_format_loads_nothing_that_it_does_not_need() -> None:
-    draw = "m.app(['topology', '--format={}'], standalone_mode=False)"
+    draw = "m.app(['topology', '--stack=simulated', '--format={}'], standalone_mode=False)"
     texts = [draw.format(form) for form in ("mermaid", "dot", "json")]
     begun, *drawn, picture = loaded("import mesh_federation.cli.__main__ as m", *texts, draw.format("svg"))
     assert begun == set()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -408,10 +409,15 @@ def test_a_root_that_was_renewed_with_its_key_is_no_other_root() -> None:
 
 
 def test_one_mesh_has_one_root() -> None:
-    tree = _tree(_authority("east"), _authority("west", "other root"))
     one = {"meshID": "mesh1", "trustDomain": "mesh.local"}
-    assert [f.rule for f in _problems({**tree, "clusters": {"east": one, "west": one}})] == ["mesh-of-two-roots"]
-    assert _problems({**_tree(_authority("east")), "clusters": {"east": one, "west": one}}) == ()
+
+    def problems(*authorities: Authority) -> tuple[Problem, ...]:
+        tree = _tree(*authorities)
+        trust = {**cast(dict[str, object], tree["trust"]), "scope": "mesh"}
+        return _problems({"trust": trust, "clusters": {"east": one, "west": one}})
+
+    assert [f.rule for f in problems(_authority("east"), _authority("west", "other root"))] == ["mesh-of-two-roots"]
+    assert problems(_authority("east")) == ()
 
 
 def test_encrypted_parts_are_left_out_of_the_checks() -> None:

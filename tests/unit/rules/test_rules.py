@@ -82,7 +82,7 @@ def test_subnets_that_nobody_declared_stand_for_nothing_on_existing_clusters() -
     assert _rules(trust=mesh, clusters=both) == {"subnets-overlap"}
     assert _rules(clusters={"a": {**taken, "podSubnet": "10.244.0.0/24"}}) == {"subnets-overlap"}
     of_ours = {"network": "n", "meshID": "m", "trustDomain": "t"}
-    assert _rules(clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}
+    assert _rules(trust=mesh, clusters={"a": of_ours, "b": of_ours}) == {"subnets-overlap"}
 
 
 def _paths(values: object, kind: type, above: str = "") -> set[str]:

@@ -8,17 +8,17 @@ import pytest
 from mesh_federation.plan.objects import Body
 from mesh_federation.process import ProcessResult
 from mesh_federation.verify.kubectl import ANSWER_SECONDS
-from mesh_federation.verify.live_objects import AT_ONCE, Identity, live_objects
+from mesh_federation.verify.live_objects import AT_ONCE, ObjectIdentity, live_objects
 from mesh_federation.verify.verdict import Inconclusive
 from tests.unit.verify.fake_clusters import FakeKubectl, context, fake
 
-ROLE = Identity("rbac.authorization.k8s.io/v1", "ClusterRole", "", "istiod")
-POLICY = Identity("security.istio.io/v1", "AuthorizationPolicy", "httpbin", "export")
-GATEWAY = Identity("networking.istio.io/v1", "Gateway", "httpbin", "export")
+ROLE = ObjectIdentity("rbac.authorization.k8s.io/v1", "ClusterRole", "", "istiod")
+POLICY = ObjectIdentity("security.istio.io/v1", "AuthorizationPolicy", "httpbin", "export")
+GATEWAY = ObjectIdentity("networking.istio.io/v1", "Gateway", "httpbin", "export")
 NO_POLICIES = 'no matches for kind "AuthorizationPolicy" in version "security.istio.io/v1"'
 
 
-def listed(*found: Identity) -> dict[str, object]:
+def listed(*found: ObjectIdentity) -> dict[str, object]:
     """What kubectl prints of several objects."""
     return {"apiVersion": "v1", "kind": "List", "items": [each.request for each in found]}
 
@@ -28,7 +28,7 @@ def listed(*found: Identity) -> dict[str, object]:
     [("", []), (ROLE.request, [ROLE]), (listed(ROLE, POLICY), [ROLE, POLICY])],
     ids=["none", "one", "several"],
 )
-def test_objects_are_found_however_many_there_are(printed: Body | str, found: list[Identity]) -> None:
+def test_objects_are_found_however_many_there_are(printed: Body | str, found: list[ObjectIdentity]) -> None:
     kubectl = fake(context().clusters["west"])
     kubectl.when("get", "--filename=-", "--ignore-not-found", out=printed)
     assert list(live_objects(kubectl, [ROLE, POLICY])) == found
@@ -38,7 +38,7 @@ def test_objects_are_found_however_many_there_are(printed: Body | str, found: li
 def test_an_object_of_a_cluster_has_no_namespace_and_others_have_theirs() -> None:
     assert ROLE.request["metadata"] == {"name": "istiod"}
     assert POLICY.request["metadata"] == {"name": "export", "namespace": "httpbin"}
-    assert Identity.of(POLICY.request) == POLICY
+    assert ObjectIdentity.of(POLICY.request) == POLICY
 
 
 @dataclass(frozen=True)
