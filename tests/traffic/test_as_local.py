@@ -15,6 +15,8 @@ from tests.owners import most_at_once, watching
 from tests.traffic.client import calling
 from tests.traffic.lab import PATIENCE, URL, Lab, Reply
 
+pytestmark = pytest.mark.long
+
 EAST, WEST = "spiffe://east.local/ns/httpbin/sa/httpbin", "spiffe://west.local/ns/httpbin/sa/httpbin"
 HOST = "httpbin.httpbin.svc.cluster.local"
 LOCAL_PODS = 2

@@ -3,8 +3,12 @@
 import json
 from functools import partial
 
+import pytest
+
 from tests.checkout import eventually
 from tests.traffic.lab import PATIENCE, Lab
+
+pytestmark = pytest.mark.long
 
 POLICY = "authorizationpolicies.security.istio.io"
 NAME = "export-httpbin-httpbin"

@@ -15,6 +15,8 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import of
 from tests.traffic.verified import goes_red_and_green, green
 
+pytestmark = pytest.mark.long
+
 GLOBAL = "http://httpbin.mesh.global:8000/headers"
 PLAIN = "http://httpbin.tools.svc.cluster.local:8000/headers"
 DEPLOYMENT = "istio-egressgateway"

@@ -11,6 +11,8 @@ from tests.checkout import Result, eventually
 from tests.traffic.containers import SQUATTER, as_containers
 from tests.traffic.lab import PATIENCE, Lab
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def whole(lab: Lab) -> Iterator[Lab]:

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from tests.checkout import eventually
 from tests.traffic.client import calling
 from tests.traffic.lab import PATIENCE, URL, Lab
+
+pytestmark = pytest.mark.long
 
 Note = Callable[[str, object], None]
 

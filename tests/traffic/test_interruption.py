@@ -10,6 +10,8 @@ from tests.traffic.containers import as_containers
 from tests.traffic.lab import NODES
 from tests.traffic.nodes import Nodes
 
+pytestmark = pytest.mark.long
+
 CLUSTERS = begun("west-create")
 METALLB = begun("Deployment", "metallb-system/controller")
 ISTIO = begun("Deployment", "istio-system/istiod")

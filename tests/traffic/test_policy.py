@@ -17,6 +17,8 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
 from tests.traffic.verified import until_green, verify
 
+pytestmark = pytest.mark.long
+
 SHOP = "shop.shop.svc.cluster.local"
 HELM = {"app.kubernetes.io/name": "shop", "app.kubernetes.io/instance": "shop"}
 PORTS = {"http": (80, 8080), "tcp-data": (7000, 7000), "http-admin": (9000, 9000), "tcp-admin": (7001, 7001)}

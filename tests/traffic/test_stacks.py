@@ -13,6 +13,8 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import of
 from tests.traffic.verified import goes_red_and_green, until_green
 
+pytestmark = pytest.mark.long
+
 CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""
 

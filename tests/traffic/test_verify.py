@@ -10,6 +10,8 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
 from tests.traffic.verified import goes_red_and_green, until_green, verify
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def sound(lab: Lab) -> Iterator[Lab]:
