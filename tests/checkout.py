@@ -29,6 +29,9 @@ FEDERATION = "mesh-federation:federation"
 DEADLINE_SECONDS = 900
 """Bounds a run that hangs; on simulated clusters none takes a tenth of it."""
 
+OF_A_STACK = ("up", "preview", "call", "verify", "down", "validate", "topology", "trust")
+"""Commands that choose a stack by themselves if none is named."""
+
 FOREIGN = (
     "PULUMI_",
     "MESH_HOME",
@@ -121,8 +124,10 @@ class Checkout:
         return [self.python, "-m", "mesh_federation.cli", *arguments]
 
     def mesh(self, *arguments: str, **environment: str) -> Result:
-        """Run `mesh` to its end."""
-        return self.run(self.command(*arguments), self.ambient | environment)
+        """Run `mesh` to its end, on this checkout's stack unless the arguments name one."""
+        names_none = arguments[0] in OF_A_STACK and not any(word.startswith("--stack") for word in arguments)
+        stack = [f"--stack={self.stack}"] if names_none else []
+        return self.run(self.command(*arguments, *stack), self.ambient | environment)
 
     def up(self, *arguments: str, **environment: str) -> Result:
         """Bring the federation up; it must come up."""

@@ -86,9 +86,9 @@ class ProcessId:
         return cls(pid, int(fields[19]), Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
 
     def runs(self) -> bool:
-        """Say whether it still runs."""
+        """Say whether it still runs: one that was killed and that nobody has waited for yet does not."""
         try:
-            return ProcessId.of(self.pid) == self
+            return ProcessId.of(self.pid) == self and not _is_zombie(self.pid)
         except OSError:
             return False
 
@@ -99,7 +99,7 @@ class ProcessId:
 
     def kill(self) -> None:
         """Kill it, and wait until it is gone."""
-        while self.runs() and not _is_zombie(self.pid):
+        while self.runs():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(0.01)
