@@ -26,10 +26,8 @@ from mesh_federation.clusters.control_plane import PORTS, ControlPlane
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
-from mesh_federation.native import support
-from mesh_federation.native.dialer import Dialer
-from mesh_federation.native.machine import API_PORT, LOCK, NodeReport, NodeSettings
 from mesh_federation.native.network import bridge_address
+from mesh_federation.native.node_settings import API_PORT, LOCK, NodeReport, NodeSettings
 from mesh_federation.native.root_filesystem import SHARED
 from mesh_federation.native.sandbox import INTERPRETER, ProcessId, Sandbox, environment
 from mesh_federation.stack.problem import Problem, ProblemError
@@ -52,7 +50,9 @@ class Native(Provider):
 
     def obstacles(self) -> tuple[Problem, ...]:
         """Return what keeps private namespaces from being made here."""
-        return support.obstacles()
+        from mesh_federation.native.support import obstacles  # few commands ask
+
+        return obstacles()
 
     def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
         """Return subnets, release, and the part of the lab network that is the cluster's."""
@@ -85,6 +85,8 @@ class Native(Provider):
 
     def connector(self, home: Path, stack: str) -> Connect:
         """Connect in the sandbox: this machine has no way to gateways."""
+        from mesh_federation.native.dialer import Dialer  # verify alone connects
+
         return Dialer(_sandbox_of(home, stack)).connect
 
     def create(self, cluster: LocalCluster) -> None:
@@ -121,9 +123,9 @@ class Native(Provider):
 
 def _bring_up(cluster: LocalCluster) -> None:
     """Start the node unless it runs and its API server answers."""
-    if _node_process(cluster) and cluster.answers():
-        return
     if node := _node_process(cluster):
+        if cluster.answers():
+            return
         node.kill()
     try:
         _start_sandbox(cluster)

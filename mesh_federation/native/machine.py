@@ -25,88 +25,15 @@ from mesh_federation import document, process
 from mesh_federation.native import network
 from mesh_federation.native.agent_settings import AgentSettings
 from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
+from mesh_federation.native.node_settings import API_PORT, KUBELET_PORT, LOCK, NodeReport, NodeSettings
 from mesh_federation.native.sandbox import INTERPRETER
 from mesh_federation.stack.problem import ProblemError
 
-API_PORT, KUBELET_PORT = 6443, 10250
-"""Ports of the API server and of the kubelet's API, which every node has in a network of its own."""
-CONTROL_PLANE, LOCK = "control-plane.json", "lock"
-"""Files of a node: kwokctl's configuration, and what a node holds as long as it runs."""
 SECONDS_TO_START = 120
 ATTEMPTS = 3
 """To start a program of the control plane that ends at its start."""
 RESTART_SECONDS = 1.0
 """Until a program that ended is started again."""
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """What a node is made from. All paths are those of the sandbox.
-
-    Attributes:
-        cluster: the cluster's real name, which is the node's too.
-        folder: for everything that it keeps.
-        address: of the node.
-        subnet: CIDR of the network of nodes.
-        pod_subnet: CIDR of its pods.
-        service_subnet: CIDR of its Services; the second address is that of the API server.
-        pool: CIDR of the addresses that its load balancer gives to Services.
-        images: path of a document with the `ImageTable`.
-        files: configuration to write into the folder, by name.
-    """
-
-    cluster: str
-    folder: str
-    address: str
-    subnet: str
-    pod_subnet: str
-    service_subnet: str
-    pool: str
-    images: str
-    files: Mapping[str, str]
-
-    @property
-    def kwok(self) -> Path:
-        """The folder in which kwokctl keeps clusters."""
-        return Path(self.folder) / "kwok"
-
-    @property
-    def control_plane(self) -> Path:
-        """The file with kwokctl's configuration."""
-        return Path(self.folder) / CONTROL_PLANE
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The kubeconfig that kwokctl writes: with it, programs of the node reach the API server."""
-        return Path(self.folder) / "kubeconfig"
-
-    @property
-    def kept(self) -> Path:
-        """The folder in which kwokctl keeps the control plane."""
-        return self.kwok / "clusters" / self.cluster
-
-    @property
-    def pki(self) -> Path:
-        """The certificates of the control plane."""
-        return self.kept / "pki"
-
-    @property
-    def dns(self) -> str:
-        """Address of the DNS server: the node's own in the network of pods."""
-        return str(IPv4Network(self.pod_subnet)[1])
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """What a node tells whoever starts it.
-
-    Attributes:
-        problem: why it cannot run; empty if it does.
-        kubeconfig: of the API server, by its address in the node.
-    """
-
-    problem: str
-    kubeconfig: str
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.native import machine
-from mesh_federation.native.machine import NodeSettings, Supervisor
+from mesh_federation.native.machine import Supervisor
+from mesh_federation.native.node_settings import NodeSettings
 
 
 @dataclass
