@@ -28,34 +28,21 @@ class ControlPlane:
         kubernetes_version: its release.
         service_subnet: CIDR of Services.
         ports: of its components, by kwokctl's options.
-        stages: file with what simulates objects.
         options: further options of kwokctl.
         arguments: further arguments of components, by component; of one that comes twice, the last counts.
-        environment: variables of components, by component.
     """
 
     pki: Path
     kubernetes_version: str
     service_subnet: str
     ports: Mapping[str, int]
-    stages: Path
     options: Mapping[str, object]
     arguments: Mapping[str, Mapping[str, str]]
-    environment: Mapping[str, Mapping[str, str]]
 
-    def write(self, configuration: Path) -> None:
-        """Write kwokctl's configuration, and the file with stages."""
-        for file, text in self.files(configuration).items():
-            file.write_text(text, encoding="utf-8")
-
-    def files(self, configuration: Path) -> Mapping[Path, str]:
-        """Return the text of kwokctl's configuration, and of the file with stages."""
-        documents = {configuration: self._configuration(), self.stages: LOAD_BALANCER}
-        return {file: json.dumps(document, indent=2) for file, document in documents.items()}
-
-    def _configuration(self) -> dict[str, object]:
-        """Return the configuration. Stages in it would replace the built-in ones, so ours go to the controller."""
-        return {
+    @property
+    def configuration(self) -> str:
+        """The text of kwokctl's configuration."""
+        document = {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "options": {
@@ -69,17 +56,14 @@ class ControlPlane:
             "componentsPatches": [
                 self._patch("etcd", self._etcd()),
                 self._patch("kube-apiserver", self._api_server()),
-                self._patch("kwok-controller", [_added("config", str(self.stages))]),
+                self._patch("kwok-controller", ()),
             ],
         }
+        return json.dumps(document, indent=2)
 
     def _patch(self, component: str, own: Iterable[Option]) -> dict[str, object]:
         arguments = [*own, *(_added(*each) for each in self.arguments.get(component, {}).items())]
-        variables = self.environment.get(component, {})
-        patch: dict[str, object] = {"name": component, "extraArgs": arguments}
-        if variables:
-            patch["extraEnvs"] = [{"name": name, "value": value} for name, value in variables.items()]
-        return patch
+        return {"name": component, "extraArgs": arguments}
 
     def _etcd(self) -> list[Option]:
         """Have etcd ask for certificates.
@@ -123,31 +107,3 @@ def _added(name: str, value: str) -> Option:
 def _replaced(options: Mapping[str, str]) -> list[Option]:
     """Return what kwokctl writes in the place of its own values: programs add up some options that come twice."""
     return [_added(name, value) | {"override": True} for name, value in options.items()]
-
-
-LOAD_BALANCER = {
-    "apiVersion": "kwok.x-k8s.io/v1alpha1",
-    "kind": "Stage",
-    "metadata": {"name": "load-balancer"},
-    "spec": {
-        "resourceRef": {"apiGroup": "v1", "kind": "Service"},
-        "selector": {
-            "matchExpressions": [
-                {"key": ".spec.type", "operator": "In", "values": ["LoadBalancer"]},
-                {"key": '.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "operator": "Exists"},
-                {"key": ".status.loadBalancer.ingress", "operator": "DoesNotExist"},
-            ]
-        },
-        "next": {
-            "patches": [
-                {
-                    "subresource": "status",
-                    "root": "status",
-                    "template": "loadBalancer:\n  ingress:\n"
-                    '  - ip: {{ index .metadata.annotations "metallb.universe.tf/loadBalancerIPs" | Quote }}\n',
-                }
-            ]
-        },
-    },
-}
-"""Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""

@@ -74,7 +74,9 @@ class Kwok(Provider):
         self.delete(cluster)
         _refuse_what_cannot_work(cluster)
         journal.record(cluster, self.name)
-        _control_plane(cluster, reserved_ports.reserve(cluster)).write(_control_plane_file(cluster))
+        made = _control_plane(cluster, reserved_ports.reserve(cluster))
+        _control_plane_file(cluster).write_text(made.configuration, encoding="utf-8")
+        _stages_file(cluster).write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
         files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
         _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
         _kwokctl(cluster, "scale", "node", f"--replicas={cluster.spec.nodes}")
@@ -128,16 +130,20 @@ def _kept(cluster: LocalCluster) -> Path:
 
 
 def _control_plane(cluster: LocalCluster, ports: Sequence[int]) -> ControlPlane:
+    """Return the control plane. Stages in its configuration would replace the built-in ones of its controller."""
     return ControlPlane(
         pki=_kept(cluster) / "pki",
         kubernetes_version=cluster.spec.kubernetes_version,
         service_subnet=cluster.spec.service_subnet,
         ports=dict(zip(PORTS, ports, strict=True)),
-        stages=cluster.folder / "load-balancer.json",
         options={},
-        arguments={},
-        environment={},
+        arguments={"kwok-controller": {"config": str(_stages_file(cluster))}},
     )
+
+
+def _stages_file(cluster: LocalCluster) -> Path:
+    """Return the file with what the controller simulates beside nodes and pods."""
+    return cluster.folder / "load-balancer.json"
 
 
 def _control_plane_file(cluster: LocalCluster) -> Path:
@@ -207,3 +213,31 @@ def _full_disk(cluster: LocalCluster) -> str:
     """Name a full disk beside whatever it has led to; nothing where there is room."""
     shortage = machine_limits.disk(cluster.workdir.home)
     return f"\n{shortage.what}\n  -> {shortage.fix}" if shortage else ""
+
+
+LOAD_BALANCER = {
+    "apiVersion": "kwok.x-k8s.io/v1alpha1",
+    "kind": "Stage",
+    "metadata": {"name": "load-balancer"},
+    "spec": {
+        "resourceRef": {"apiGroup": "v1", "kind": "Service"},
+        "selector": {
+            "matchExpressions": [
+                {"key": ".spec.type", "operator": "In", "values": ["LoadBalancer"]},
+                {"key": '.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "operator": "Exists"},
+                {"key": ".status.loadBalancer.ingress", "operator": "DoesNotExist"},
+            ]
+        },
+        "next": {
+            "patches": [
+                {
+                    "subresource": "status",
+                    "root": "status",
+                    "template": "loadBalancer:\n  ingress:\n"
+                    '  - ip: {{ index .metadata.annotations "metallb.universe.tf/loadBalancerIPs" | Quote }}\n',
+                }
+            ]
+        },
+    },
+}
+"""Gives a Service of type LoadBalancer the address that its annotation asks for, as MetalLB does."""

@@ -162,7 +162,7 @@ def _start_node(cluster: LocalCluster) -> None:
     Raises:
         ProblemError: it does not come up.
     """
-    settings = _node_settings(cluster)
+    settings = node_settings(cluster)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     ours.settimeout(SECONDS_TO_START)
@@ -223,7 +223,7 @@ def _listener(cluster: LocalCluster) -> socket.socket:
     return listener
 
 
-def _node_settings(cluster: LocalCluster) -> NodeSettings:
+def node_settings(cluster: LocalCluster) -> NodeSettings:
     """Return what the node is made from; it writes its files itself, as links in its folder may lead anywhere."""
     settings = NodeSettings(
         cluster=cluster.name,
@@ -234,10 +234,9 @@ def _node_settings(cluster: LocalCluster) -> NodeSettings:
         service_subnet=cluster.spec.service_subnet,
         pool=cluster.spec.pool,
         images=cluster.folders.get("MESH_IMAGES", ""),
-        files={},
+        configuration="",
     )
-    written = _control_plane(cluster, settings).files(settings.control_plane)
-    return replace(settings, files={file.name: text for file, text in written.items()})
+    return replace(settings, configuration=_control_plane(cluster, settings).configuration)
 
 
 def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> ControlPlane:
@@ -251,7 +250,6 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> ControlPlan
         kubernetes_version=cluster.spec.kubernetes_version,
         service_subnet=settings.service_subnet,
         ports=dict(zip(PORTS, (API_PORT, *OTHER_PORTS), strict=True)),
-        stages=Path(settings.folder) / "load-balancer.json",
         options={
             "kubeApiserverCertSANs": [settings.address, str(services[1])],
         },
@@ -269,7 +267,6 @@ def _control_plane(cluster: LocalCluster, settings: NodeSettings) -> ControlPlan
                 "manage-nodes-with-annotation-selector": "kwok.x-k8s.io/node=fake",
             },
         },
-        environment={},
     )
 
 

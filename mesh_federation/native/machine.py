@@ -164,8 +164,7 @@ def _start_control_plane(settings: NodeSettings) -> str:
         OSError: kwokctl fails.
         ProgramTimeout: it takes too long.
     """
-    for name, text in settings.files.items():
-        (Path(settings.folder) / name).write_text(text, encoding="utf-8")
+    settings.control_plane.write_text(settings.configuration, encoding="utf-8")
     made = Path(settings.folder) / "made"
     if made.exists():
         for stale in (settings.kept / "pids").glob("*.pid"):

@@ -1,6 +1,5 @@
 """What a node is made from, and what it reports: for whoever starts it, without the code that runs it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,7 +23,7 @@ class NodeSettings:
         service_subnet: CIDR of its Services; the second address is that of the API server.
         pool: CIDR of the addresses that its load balancer gives to Services.
         images: path of a document with the `ImageTable`.
-        files: configuration to write into the folder, by name.
+        configuration: text of kwokctl's configuration.
     """
 
     cluster: str
@@ -35,7 +34,7 @@ class NodeSettings:
     service_subnet: str
     pool: str
     images: str
-    files: Mapping[str, str]
+    configuration: str
 
     @property
     def kwok(self) -> Path:

@@ -197,7 +197,7 @@ def test_root_writes_through_no_link_of_a_sandbox(running: NodeDesk, tmp_path: P
     precious = tmp_path / "precious"
     precious.write_text("as it was", encoding="utf-8")
     running.node().kill()
-    for name in ("control-plane.json", "load-balancer.json", "kubeconfig", "lock", "logs"):
+    for name in ("control-plane.json", "agent.json", "kubeconfig", "lock", "logs"):
         target = running.files / name
         target.rename(running.files / f"{name}.old")
         target.symlink_to(precious)

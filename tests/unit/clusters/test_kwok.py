@@ -355,7 +355,7 @@ def test_ports_are_given_back_under_the_lock_under_which_they_are_taken(machine:
 
 
 def test_the_load_balancer_gives_only_addresses_that_were_asked_for() -> None:
-    conditions = kwokctl_configuration.LOAD_BALANCER["spec"]
+    conditions = kwok.LOAD_BALANCER["spec"]
     assert isinstance(conditions, dict)
     asked = {(c["key"], c["operator"]) for c in conditions["selector"]["matchExpressions"]}
     assert ('.metadata.annotations["metallb.universe.tf/loadBalancerIPs"]', "Exists") in asked

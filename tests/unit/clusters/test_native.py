@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_federation.clusters import native
+from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.native import Native
-from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
+from mesh_federation.clusters.settings import ClusterSpec, LabNetwork, ProviderSettings
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.native.network import bridge_address
 from mesh_federation.native.sandbox import environment
 
@@ -43,6 +45,14 @@ def test_another_pool_is_another_cluster() -> None:
     identity = Native().identity
     assert identity(spec()) != identity(spec(pool="172.30.132.0/22"))
     assert identity(spec()) == identity(spec(subnet="172.30.0.0/17"))
+
+
+def test_the_agent_alone_gives_services_their_addresses(tmp_path: Path) -> None:
+    """The controller of kwok would give addresses outside of the pool too, and the agent would take them back."""
+    settings = ProviderSettings("east-aaaaaa", "east", "dev", "label", spec())
+    made = native.node_settings(LocalCluster(settings, Workdir(tmp_path, tmp_path)))
+    patches = {each["name"]: each for each in json.loads(made.configuration)["componentsPatches"]}
+    assert "config" not in {each["key"] for each in patches["kwok-controller"]["extraArgs"]}
 
 
 def kubeconfig() -> dict[str, object]:
