@@ -112,9 +112,7 @@ def _refuse_what_cannot_work(cluster: LocalCluster) -> None:
             f"cluster {cluster.name} is not created: kwok cannot work in {home}, because of the {odd} in its name\n"
             "  -> rename the folder, or set MESH_HOME to one without"
         )
-    home.mkdir(parents=True, exist_ok=True)
-    if shortage := machine_limits.disk(home):
-        sys.exit(f"cluster {cluster.name} is not created: {shortage.what}\n  -> {shortage.fix}")
+    machine_limits.refuse_full_disk(cluster.name, home)
 
 
 def _restore_kubeconfig(cluster: LocalCluster) -> None:

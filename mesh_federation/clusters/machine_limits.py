@@ -5,6 +5,7 @@ inotify instances; the kernel's own defaults carry two clusters, and fail at an 
 """
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +105,21 @@ def disk(folder: Path, least: int = LEAST_DISK) -> Shortage | None:
         return None
     what = f"{free // 2**20} MiB are free on the disk of {folder}, a control plane takes about {least // 2**20}"
     return Shortage("", "disk-full", what, "make room, or set MESH_HOME to a folder on another disk", fatal=True)
+
+
+def refuse_full_disk(cluster: str, home: Path) -> None:
+    """End before anything is made where there is too little room.
+
+    Args:
+        cluster: real name of the cluster that would be made.
+        home: folder for everything that runs; made if it is missing.
+
+    Raises:
+        SystemExit: there is; the text says what helps.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    if shortage := disk(home):
+        sys.exit(f"cluster {cluster} is not created: {shortage.what}\n  -> {shortage.fix}")
 
 
 def _available(meminfo: Path) -> int | None:

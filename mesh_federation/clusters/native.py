@@ -93,7 +93,7 @@ class Native(Provider):
         """Bring the cluster up, whatever an earlier attempt left behind."""
         if not _was_made(cluster):
             self.delete(cluster)
-            _refuse_full_disk(cluster)
+            machine_limits.refuse_full_disk(cluster.name, cluster.workdir.home)
             journal.record(cluster, self.name)
         _bring_up(cluster)
 
@@ -293,13 +293,6 @@ def node_address(spec: ClusterSpec, name: str) -> IPv4Address:
     lower = node_range(IPv4Network(spec.network.subnet), IPv4Network(spec.pool))
     chosen = gateway_address(lower, name.rpartition("-")[2])
     return chosen + 1 if chosen == bridge_address(spec.network.subnet) else chosen
-
-
-def _refuse_full_disk(cluster: LocalCluster) -> None:
-    home = cluster.workdir.home
-    home.mkdir(parents=True, exist_ok=True)
-    if shortage := machine_limits.disk(home):
-        sys.exit(f"cluster {cluster.name} is not created: {shortage.what}\n  -> {shortage.fix}")
 
 
 def _was_made(cluster: LocalCluster) -> bool:

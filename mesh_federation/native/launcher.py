@@ -23,6 +23,7 @@ from mesh_federation import document
 from mesh_federation.native.namespaces import (
     Mount,
     NamespaceKind,
+    bind,
     change_root,
     end_with_parent,
     enter,
@@ -150,7 +151,7 @@ def _build_root(launch: ContainerLaunch) -> None:
     mount("tmpfs", Path(launch.scratch), "tmpfs", Mount.NO_DEVICES, "mode=755")
     root = f"{launch.scratch}/root"
     os.mkdir(root)
-    parents = (os.path.dirname(bind.target) for bind in launch.binds)
+    parents = (os.path.dirname(each.target) for each in launch.binds)
     places = {_inside(launch.image, parent).removeprefix(launch.image) for parent in parents}
     if launch.image:
         _writable(launch.image, root, launch.scratch, {*places, *(f"/{folder}" for folder in OWN_FOLDERS)})
@@ -165,8 +166,8 @@ def _build_root(launch: ContainerLaunch) -> None:
         os.chmod(f"{root}/{folder}", 0o1777)
     _add_devices(root)
     mount("proc", Path(f"{root}/proc"), "proc", Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION)
-    for bind in launch.binds:
-        _bind(bind, root)
+    for each in launch.binds:
+        _bind(each, root)
     if launch.read_only_root:
         make_read_only(Path(root), recursive=False)
     mount(f"{root}/proc/sys", Path(f"{root}/proc/sys"), flags=Mount.BIND)
@@ -226,20 +227,13 @@ def _add_devices(root: str) -> None:
         mount(kind, Path(f"{root}/dev/{name}"), kind, Mount.NO_SUID | Mount.NO_DEVICES | Mount.NO_EXECUTION, options)
 
 
-def _bind(bind: Bind, root: str) -> None:
+def _bind(asked: Bind, root: str) -> None:
     """Show a file or folder in the container, at a place that is made if it is missing."""
-    target = _inside(root, bind.target)
+    target = _inside(root, asked.target)
     try:
-        if os.path.isdir(bind.source):
-            os.makedirs(target, exist_ok=True)
-        elif not os.path.lexists(target):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            open(target, "x").close()
+        bind(Path(asked.source), Path(target), read_only=asked.read_only)
     except OSError as error:
-        raise CannotStart(f"nothing can be mounted at {bind.target}: {error.strerror}") from None
-    mount(bind.source, Path(target), flags=Mount.BIND | Mount.RECURSIVE)
-    if bind.read_only:
-        make_read_only(Path(target), recursive=True)
+        raise CannotStart(f"nothing can be mounted at {asked.target}: {error.strerror}") from None
 
 
 def _inside(root: str, path: str) -> str:

@@ -29,7 +29,6 @@ class Mount(IntFlag):
     NO_SUID = 2
     NO_DEVICES = 4
     NO_EXECUTION = 8
-    REMOUNT = 32
     BIND = 4096
     RECURSIVE = 16384
     PRIVATE = 1 << 18
@@ -92,12 +91,12 @@ def bind(source: Path, target: Path, *, read_only: bool) -> None:
     """
     if source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
-    else:
+    elif not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()
     mount(str(source), target, flags=Mount.BIND | Mount.RECURSIVE)
     if read_only:
-        mount("", target, flags=Mount.BIND | Mount.REMOUNT | Mount.READ_ONLY | _locked_flags(target))
+        make_read_only(target, recursive=True)
 
 
 def make_read_only(target: Path, *, recursive: bool) -> None:
@@ -136,17 +135,6 @@ def change_root(root: Path) -> None:
 def end_with_parent() -> None:
     """Have the kernel kill this process when its parent ends."""
     _check(_libc().prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0), "prctl PR_SET_PDEATHSIG")
-
-
-def _locked_flags(target: Path) -> int:
-    """Return the flags that a mount keeps: another user namespace may have locked them."""
-    kept = {
-        os.ST_NOSUID: Mount.NO_SUID,
-        os.ST_NODEV: Mount.NO_DEVICES,
-        os.ST_NOEXEC: Mount.NO_EXECUTION,
-    }
-    flags = os.statvfs(target).f_flag
-    return sum(flag for bit, flag in kept.items() if flags & bit)
 
 
 @cache

@@ -43,6 +43,8 @@ FORBIDDING = (
 """Sysctls of Ubuntu and Debian, with the value that forbids user namespaces to users, and the one that allows them."""
 OF_CONTAINERS = (".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io")
 """Files by which containers of Docker, Podman and Kubernetes are known."""
+ZOMBIE = "Z"
+"""State of a process that has ended and that nobody has waited for."""
 SECONDS_TO_START = 30.0
 
 
@@ -82,13 +84,14 @@ class ProcessId:
         Raises:
             OSError: it does not run.
         """
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return cls(pid, int(fields[19]), Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        return cls(
+            pid, int(_status(pid)[19]), Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        )
 
     def runs(self) -> bool:
         """Say whether it still runs: one that was killed and that nobody has waited for yet does not."""
         try:
-            return ProcessId.of(self.pid) == self and not _is_zombie(self.pid)
+            return ProcessId.of(self.pid) == self and _status(self.pid)[0] != ZOMBIE
         except OSError:
             return False
 
@@ -358,10 +361,13 @@ def _refuse_private(paths: Iterable[str]) -> None:
             raise ProblemError(Problem("", "private-files", what, f"chmod --recursive go+rX {shlex.quote(path)}"))
 
 
-def _is_zombie(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    return True
+def _status(pid: int) -> list[str]:
+    """Return the fields of a process's status behind its name, which may hold anything (proc_pid_stat(5)).
+
+    Raises:
+        OSError: it is not there.
+    """
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
 def refused(printed: str, is_root: bool, machine: Path = Path("/")) -> Problem:
