@@ -19,7 +19,7 @@ SERVER = """
 import socket
 with socket.create_server(("0.0.0.0", 8080)) as listener:
     print("listens", flush=True)
-    while True:
+    for _ in range(2):
         connection, _ = listener.accept()
         connection.sendall(b"hello")
         connection.close()
@@ -92,14 +92,16 @@ def test_a_second_start_changes_nothing(sandbox: Sandbox) -> None:
 def test_this_machine_connects_into_the_network_of_a_sandbox(sandbox: Sandbox) -> None:
     address, dialer = str(bridge_address(SUBNET)), Dialer(sandbox)
     server = subprocess.Popen(sandbox.command(INTERPRETER, "-c", SERVER), env=environment(), stdout=subprocess.PIPE)
+    assert server.stdout is not None
     try:
-        assert server.stdout and server.stdout.readline() == b"listens\n"
+        assert server.stdout.readline() == b"listens\n"
         for _ in range(2):
             with dialer.connect(address, 8080, 10) as connection:
                 assert connection.recv(10) == b"hello"
     finally:
-        server.kill()
-        server.communicate()
+        server.terminate()  # where it still listens, the sandbox ends it: only nsenter(1) hears this
+        server.stdout.close()
+        server.wait()
 
 
 @pytest.mark.parametrize(
