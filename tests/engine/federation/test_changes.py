@@ -149,12 +149,10 @@ def test_a_third_cluster_touches_only_itself_and_its_links(running: Checkout) ->
     outside = {name for name in operations.pop("create") if not name.startswith("central")}
     assert outside == set()
     touched = {name for names in operations.values() for name in names}
-    # west accepts central's trust domain, and its policies name central's callers.
+    # The exported service alone accepts central's callers; the rest of west's mesh stays as it was.
     assert touched - {"mesh-federation-simulated"} == {
         "west:httpbin/export-httpbin-httpbin",
         "west:istio-system/foreign-callers",
-        "west:istio-system/istio",
-        "west:istio-system/values",
     }
     assert set(operations) == {"update"}
     entry = running.get("central", "serviceentries.networking.istio.io", "import-httpbin-httpbin")["spec"]
@@ -174,12 +172,10 @@ def test_removing_an_export_removes_exactly_its_objects(running: Checkout) -> No
     assert done.code == 0, done.text
     operations = changed(events)
     exported = {"west:httpbin/export-httpbin-httpbin", "west:istio-system/export-httpbin-httpbin"}
-    assert {name for name in operations["delete"] if ":" in name} == exported | {ENTRY}
+    imported = {ENTRY, "east:sleep/import-httpbin-httpbin"}  # the second one: what the caller's proxy trusts
+    assert {name for name in operations["delete"] if ":" in name} == exported | imported
     rest = {name for names in operations.values() for name in names if ":" in name} - operations["delete"]
-    # Nobody calls across any more, so neither side accepts the other's trust domain.
-    assert rest <= {
-        f"{c}:istio-system/{name}" for c in ("east", "west") for name in ("istio", "values", "foreign-callers")
-    }
+    assert rest <= {f"{cluster}:istio-system/foreign-callers" for cluster in ("east", "west")}
     gone = running.kubectl("west", "get", "gateways.networking.istio.io", "--all-namespaces", "--output=name")
     assert gone.stdout == ""
 
