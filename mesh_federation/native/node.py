@@ -36,9 +36,10 @@ def _announce(api: ApiClient, settings: AgentSettings) -> None:
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": architecture,
     }
+    pods = {"podCIDR": settings.pod_subnet, "podCIDRs": [settings.pod_subnet]}
     try:
         api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node",
-                                     "metadata": {"name": settings.node, "labels": labels}})  # fmt: skip
+                                     "metadata": {"name": settings.node, "labels": labels}, "spec": pods})  # fmt: skip
     except ApiError as error:
         if error.status != CONFLICT:
             raise
