@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from mesh_federation.cli import stacks, summary
+from mesh_federation.cli import added_items, stacks, summary
 from mesh_federation.cli.call import call
 from mesh_federation.cli.stacks import tell
 from mesh_federation.cli.verify import show_refusals
@@ -37,6 +37,8 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     if status := engine.stream("up", *flags, *refreshed, *renewed):
         raise typer.Exit(status)
     applied.remember(engine, declared, engine.saved())
+    if refresh:
+        added_items.take_out(engine, federation, tell)
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
@@ -54,4 +56,6 @@ def preview(stack: str, overlay: Path | None, refresh: bool, diff: bool) -> int:
     workspace, federation = stacks.declared(stack, overlay)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation), Pins.previewed))
     refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
+    if refresh:
+        added_items.show(engine, federation, tell)
     return engine.stream("preview", *(["--diff"] if diff else []), *refreshed)

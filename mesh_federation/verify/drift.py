@@ -1,18 +1,22 @@
 """Checks of drift: whether `pulumi up --refresh` would change anything.
 
 That is so if the stack's state differs from the stack file, which the engine knows, or if an object in a cluster
-differs from the state. Objects are compared here: the engine takes ten times as long for it.
+differs from the state. Objects are compared here: the engine takes ten times as long for it, and does not see what
+somebody added to the end of a list.
 """
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
+from mesh_federation.engine.snapshot import RecordedObject
 from mesh_federation.engine.step import Step
+from mesh_federation.plan.objects import Body
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
-from mesh_federation.verify.differences import differing
-from mesh_federation.verify.live_objects import ObjectIdentity, live_objects
+from mesh_federation.verify.differences import Path, added_items, differing, text
+from mesh_federation.verify.live_objects import ObjectIdentity, live_objects, resource_version
 from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive, Verdict, failed, passed
 
 SHOWN = 10
@@ -97,13 +101,53 @@ def drift(cluster: ClusterUnderTest) -> Iterator[Step]:
     Raises:
         Inconclusive: the cluster does not answer, or does not allow it.
     """
-    live = live_objects(cluster.kubectl, [ObjectIdentity.of(each.body) for each in cluster.recorded])
-    for each in cluster.recorded:
-        found = live.get(ObjectIdentity.of(each.body))
+    for each, found in _found(cluster):
         if found is None:
             yield Step("create", each.name)
-        elif different := differing(each.body, found):
+            continue
+        different = [*differing(each.body, found), *map(text, added_items(each.body, found))]
+        if different:
             yield Step("update", each.name, tuple(different))
+
+
+@dataclass(frozen=True)
+class WidenedObject:
+    """An object to whose lists somebody added items, which the engine neither sees nor takes out.
+
+    Attributes:
+        name: of its resource.
+        identity: of the object.
+        version: its `resourceVersion`.
+        items: paths of the items, last ones first.
+    """
+
+    name: str
+    identity: ObjectIdentity
+    version: str
+    items: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        """Name it, with the paths of the items."""
+        return f"{self.name}: {', '.join(map(text, self.items))}"
+
+
+def widened(cluster: ClusterUnderTest) -> list[WidenedObject]:
+    """Return the objects of a cluster to whose lists somebody added items.
+
+    Raises:
+        Inconclusive: the cluster does not answer, or does not allow it.
+    """
+    return [
+        WidenedObject(each.name, ObjectIdentity.of(found), resource_version(found), tuple(items))
+        for each, found in _found(cluster)
+        if found is not None and (items := added_items(each.body, found))
+    ]
+
+
+def _found(cluster: ClusterUnderTest) -> Iterator[tuple[RecordedObject, Body | None]]:
+    """Return each object of the stack's state, with what its cluster has of it."""
+    live = live_objects(cluster.kubectl, [ObjectIdentity.of(each.body) for each in cluster.recorded])
+    return ((each, live.get(ObjectIdentity.of(each.body))) for each in cluster.recorded)
 
 
 def owner(resource: str, clusters: Iterable[str]) -> str | None:

@@ -38,6 +38,11 @@ class ObjectIdentity(NamedTuple):
         return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}
 
 
+def resource_version(body: Mapping[str, Any]) -> str:
+    """Return the version of an object, which changes with it."""
+    return str(body["metadata"]["resourceVersion"])
+
+
 def live_objects(kubectl: CachedKubectl, wanted: Sequence[ObjectIdentity]) -> dict[ObjectIdentity, Body]:
     """Return those of the wanted objects that exist.
 

@@ -1,6 +1,7 @@
 """What a change of the stack file touches, and what it leaves alone."""
 
 import base64
+import json
 from collections.abc import Sequence
 
 from tests.checkout import Checkout, eventually
@@ -193,3 +194,19 @@ def test_a_hand_edited_object_shows_on_refresh_and_up_repairs_it(running: Checko
     done = running.pulumi("up", "--yes", "--skip-preview", "--refresh")
     assert done.code == 0, done.text
     assert running.imported_addresses() == [running.gateway_address("west")]
+
+
+def test_a_caller_added_to_a_list_by_hand_is_shown_and_taken_out(running: Checkout) -> None:
+    """The engine compares as many items as are declared, and would leave it for ever."""
+    policy = ("authorizationpolicies.security.istio.io", "export-httpbin-httpbin", "httpbin")
+    before = running.get("west", *policy)["spec"]
+    assert isinstance(before, dict)
+    patch = json.dumps([{"op": "add", "path": "/spec/rules/-", "value": before["rules"][0]}])
+    done = running.kubectl("west", "patch", *policy[:2], "--namespace=httpbin", "--type=json", f"--patch={patch}")
+    assert done.code == 0, done.text
+    added, rest = f"west:httpbin/export-httpbin-httpbin: spec.rules[{len(before['rules'])}]", "./mesh up --refresh"
+    told = running.mesh("verify", "--only=drift")
+    assert told.code == 1 and rest in told.stdout and added.partition(": ")[2] in told.stdout, told.text
+    assert added in running.mesh("preview", "--refresh").stderr
+    assert added in running.up("--refresh").stderr
+    assert running.get("west", *policy)["spec"] == before

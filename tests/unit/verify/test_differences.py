@@ -1,8 +1,8 @@
-"""Declared fields are compared, and no others, as Pulumi's Kubernetes provider compares them."""
+"""Declared fields are compared as Pulumi's Kubernetes provider compares them; items added to lists are found beside."""
 
 import pytest
 
-from mesh_federation.verify.differences import differing
+from mesh_federation.verify.differences import added_items, differing, text
 
 LABELS = {"app": "httpbin", "istio.io/rev": "default"}
 
@@ -36,3 +36,25 @@ LABELS = {"app": "httpbin", "istio.io/rev": "default"}
 )  # fmt: skip
 def test_exactly_the_declared_fields_that_differ_are_found(declared: object, live: object, paths: list[str]) -> None:
     assert differing(declared, live) == paths
+
+
+@pytest.mark.parametrize(
+    ("declared", "live", "paths"),
+    [
+        pytest.param({"spec": {"a": [1]}}, {"spec": {"a": [1]}}, [], id="equal"),
+        pytest.param({"spec": {"a": [1]}}, {"spec": {"a": [1, 2, 3]}}, ["spec.a[2]", "spec.a[1]"], id="last-first"),
+        pytest.param({"rules": []}, {"rules": [{"verbs": ["*"]}]}, ["rules[0]"], id="to-an-empty-list"),
+        pytest.param({"a": [{"b": [1]}]}, {"a": [{"b": [1, 2]}, 3]}, ["a[1]", "a[0].b[1]"], id="in-an-item-too"),
+        pytest.param({"a": [[1]]}, {"a": [[1, 2]]}, ["a[0][1]"], id="list-of-lists"),
+        pytest.param({"a": [1, 2]}, {"a": [1]}, [], id="removed-item"),
+        pytest.param({"a": 1}, {"a": 1, "b": [2]}, [], id="list-that-is-not-declared"),
+        pytest.param({"a": [1]}, {"a": "text"}, [], id="text-in-place-of-a-list"),
+        pytest.param({"metadata": {"finalizers": ["a"]}}, {"metadata": {"finalizers": ["a", "b"]}}, [],
+                     id="finalizer-of-the-cluster"),
+        pytest.param({"status": {"a": []}}, {"status": {"a": [1]}}, [], id="status"),
+    ],
+)  # fmt: skip
+def test_exactly_the_items_that_somebody_added_to_declared_lists_are_found(
+    declared: dict[str, object], live: dict[str, object], paths: list[str]
+) -> None:
+    assert [text(path) for path in added_items(declared, live)] == paths
