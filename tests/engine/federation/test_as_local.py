@@ -6,6 +6,8 @@ from tests.owners import most_at_once, owners, watching
 
 SERVICE_ENTRY = "east:istio-system/import-httpbin-httpbin"
 ENTRY, RULE = "east:httpbin/import-httpbin-httpbin-west", "east:httpbin/import-httpbin-httpbin"
+TRUSTED = "east:sleep/import-httpbin-httpbin"
+"""The filter that says which meshes callers accept as the service."""
 LOCAL_PODS = {"east:httpbin", "east:httpbin/httpbin"}
 HOST, FREED = "httpbin.httpbin.svc.cluster.local", "east-import-httpbin-httpbin-host"
 SERVICE_BEGINS = (BEGUN, "create", "kubernetes:core/v1:Service")
@@ -45,7 +47,7 @@ def test_one_up_turns_a_remote_import_into_a_local_one(running: Checkout) -> Non
     assert operations.pop("delete") == {SERVICE_ENTRY}
     created = {name for name in operations.pop("create") if ":" in name}
     assert created == {ENTRY, RULE, *LOCAL_PODS, "east:httpbin-namespace"}
-    assert not {name for names in operations.values() for name in names if ":" in name}
+    assert {name for names in operations.values() for name in names if ":" in name} == {TRUSTED}
     assert position(events, ENDED, "create", RULE) < position(events, BEGUN, "create", ENTRY)
     assert listed(running, "serviceentries") == []
     assert listed(running, "workloadentries") == ["import-httpbin-httpbin-west"]
@@ -71,7 +73,7 @@ def test_a_local_import_that_is_removed_leaves_the_local_pods_alone(running: Che
     with running.edited() as federation:
         federation["imports"] = []
     events = applied(running)
-    assert {name for name in changed(events)["delete"] if ":" in name} == {ENTRY, RULE}
+    assert {name for name in changed(events)["delete"] if ":" in name} == {ENTRY, RULE, TRUSTED}
     assert position(events, ENDED, "delete", ENTRY) < position(events, BEGUN, "delete", RULE)
     assert listed(running, "workloadentries") == listed(running, "destinationrules") == []
     assert running.get("east", "service", "httpbin", "httpbin")

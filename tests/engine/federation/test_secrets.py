@@ -40,7 +40,7 @@ def test_no_secret_is_kept_printed_or_logged_in_plain_text(fresh: Checkout, tmp_
     shown["up"] = fresh.pulumi("up", "--yes", "--skip-preview", "--diff", f"--event-log={log}")
     assert shown["up"].code == 0, shown["up"].text
     with fresh.edited() as federation:
-        federation["trust"] = {"rotation": {"phase": "add", "model": "separate"}}
+        federation["trust"] = {"rotation": {"phase": "add", "model": "separate", "root": "r2"}}
     shown["change"] = fresh.mesh("preview", "--diff")
     changed = tmp_path / "changed.json"
     shown["change --json"] = fresh.pulumi("preview", "--json", f"--save-plan={changed}")
