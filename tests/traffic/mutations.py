@@ -330,6 +330,11 @@ GATEWAY, WORKLOAD = "gateways.networking.istio.io", "workloadentries.networking.
 EXPORT, IMPORT = "export-httpbin-httpbin", "import-httpbin-httpbin"
 MESH_WIDE = "foreign-callers"
 FILTER, OWN_DOMAIN = "envoyfilters.networking.istio.io", "own-trust-domain"
+UNBOUND = both(deleted("west", FILTER, EXPORT, "httpbin"), deleted("west", FILTER, OWN_DOMAIN, "istio-system"))
+"""No filter says any more which roots the exported service trusts for which trust domains.
+
+Beside filters, Envoy takes no listener that accepts plaintext, and a proxy keeps the one that it has.
+"""
 ADDRESS = "metallb.universe.tf/loadBalancerIPs"
 SIMULATED, TWO, THREE, EGRESS = "simulated", "east-west", "three-meshes", "egress"
 LOCAL, ONE_MESH = "as-local", "multi-primary"
@@ -461,15 +466,17 @@ MUTATIONS = (
     ),
     Mutation(
         "refusals.unknown-root", "the service's proxy accepts any certificate", TWO,
-        applied("west", CREDULOUS), deleted("west", FILTER, "credulous", "httpbin"),
+        both(UNBOUND, applied("west", CREDULOUS)),
+        both(deleted("west", FILTER, "credulous", "httpbin"), up),
     ),
     Mutation(
         "refusals.forged", "the filters by which a mesh accepts its own trust domain are deleted", TWO,
-        both(deleted("west", FILTER, EXPORT, "httpbin"), deleted("west", FILTER, OWN_DOMAIN, "istio-system")), up,
+        UNBOUND, up,
     ),
     Mutation(
         "refusals.plaintext", "a namespace accepts plaintext", TWO,
-        applied("west", PERMISSIVE), deleted("west", "peerauthentications.security.istio.io", "open", "httpbin"),
+        both(UNBOUND, applied("west", PERMISSIVE)),
+        both(deleted("west", "peerauthentications.security.istio.io", "open", "httpbin"), up),
     ),
     Mutation(
         "refusals.strict", "a namespace accepts plaintext", TWO,

@@ -159,13 +159,12 @@ def test_a_remote_instance_whose_identity_is_not_pinned_serves_nobody_until_up_r
 
 
 def test_a_caller_that_the_export_does_not_name_is_served_by_the_local_pods_alone(local: Lab) -> None:
-    """The name is the local Service's, which all may call; the remote share of those calls is refused by west."""
+    """The name is the local Service's, which all may call; callers that are not named trust west's pods for nothing."""
     replies = local.calls("east", "stranger", CALLS)
-    assert set(servers(replies)) == {EAST, "403"}
-    assert {reply.body for reply in replies if reply.status == 403} == {"RBAC: access denied"}
+    assert set(servers(replies)) == {EAST, "503"}
+    assert all("CERTIFICATE_VERIFY_FAILED" in reply.body for reply in replies if reply.status == 503)
 
 
-@pytest.mark.long
 def test_with_failover_remote_instances_stand_in_only_while_no_local_pod_is_there(
     local: Lab, record_property: Note
 ) -> None:
@@ -191,7 +190,6 @@ def test_a_weight_is_the_share_of_calls_that_leave_the_cluster(local: Lab, recor
     assert 20 < 100 * found[WEST] / count < 40
 
 
-@pytest.mark.long
 def test_a_request_a_connection_spreads_calls_over_the_pods_behind_a_gateway(local: Lab, record_property: Note) -> None:
     """Without it callers keep one connection, and with it one pod: what that comes to is noted, not required."""
     with scaled(local, "west", 3):
@@ -203,7 +201,6 @@ def test_a_request_a_connection_spreads_calls_over_the_pods_behind_a_gateway(loc
         assert len(found) == 3
 
 
-@pytest.mark.long
 def test_remote_instances_are_found_by_their_network_as_well_as_by_an_address(local: Lab) -> None:
     change(local, api="gateway")
     entry = ["get", "workloadentries.networking.istio.io", "--namespace=httpbin", "import-httpbin-httpbin-west"]
@@ -212,7 +209,6 @@ def test_remote_instances_are_found_by_their_network_as_well_as_by_an_address(lo
     assert {reply.status for reply in local.calls("east", "sleep", CALLS)} == {200}
 
 
-@pytest.mark.long
 def test_an_import_changes_between_local_and_remote_in_one_up_and_its_host_never_has_two_owners(
     local: Lab, record_property: Note
 ) -> None:

@@ -73,7 +73,6 @@ def test_calls_go_on_while_istiod_is_killed(whole: Lab) -> None:
     assert_answered(whole)
 
 
-@pytest.mark.long
 def test_an_istiod_that_somebody_removed_is_shown_alone_and_put_back(whole: Lab) -> None:
     whole.ask("east", "delete", "deployment/istiod", "--namespace=istio-system")
     assert whole.changes("--refresh") == {"east:istio-system/istiod": "create"}
@@ -90,7 +89,6 @@ def test_a_gateway_whose_pod_is_killed_comes_back_under_its_address(whole: Lab) 
     assert whole.checkout.gateway_address("west") == before
 
 
-@pytest.mark.long
 def test_a_gateway_that_somebody_removed_is_told_by_a_call_and_put_back(whole: Lab) -> None:
     gateway = ["deployment/istio-eastwestgateway", "--namespace=istio-system", "--cascade=foreground"]
     whole.ask("west", "delete", *gateway, limit="0")  # its pods too: they serve while they leave
@@ -139,7 +137,6 @@ def test_a_cluster_that_somebody_removed_is_told_and_made_anew_under_the_same_ga
     assert set(whole.checkout.up().changes()) == {"unchanged"}
 
 
-@pytest.mark.long
 def test_a_caller_whose_cluster_stopped_is_told_so_and_up_starts_it(whole: Lab) -> None:
     whole.nodes.stop(whole.nodes.of("east"))
     assert_told(whole, "cluster east does not answer", STARTS)
@@ -155,7 +152,6 @@ def test_a_node_that_is_cut_off_is_told_by_a_call_and_reconnected(whole: Lab) ->
     assert_answered(whole)
 
 
-@pytest.mark.long
 def test_a_firewall_between_nodes_is_told_by_a_call_and_needs_no_up_once_it_is_gone(whole: Lab) -> None:
     with whole.nodes.dropping(whole.nodes.of("west"), whole.node_address("east")):
         assert_told(whole, "east cannot reach the gateway of west", "look for a firewall between their nodes")

@@ -66,7 +66,6 @@ def test_an_engine_killed_in_every_phase_converges(bare: Checkout, nodes: Nodes,
     assert_converges(bare)
 
 
-@pytest.mark.long
 def test_ctrl_c_says_that_the_next_up_goes_on_and_it_does(bare: Checkout, nodes: Nodes) -> None:
     with interrupted(bare, CLUSTERS) as run:
         await_node(nodes)
@@ -77,7 +76,6 @@ def test_ctrl_c_says_that_the_next_up_goes_on_and_it_does(bare: Checkout, nodes:
     assert_converges(bare)
 
 
-@pytest.mark.long
 def test_half_made_clusters_can_be_removed(bare: Checkout, nodes: Nodes) -> None:
     with interrupted(bare, CLUSTERS):
         await_node(nodes)
@@ -94,7 +92,6 @@ def test_half_made_meshes_of_which_one_cluster_is_gone_and_one_stopped_can_be_re
     nodes.stop(stopped)
 
 
-@pytest.mark.long
 def test_half_made_meshes_whose_nodes_are_cut_off_can_be_removed(bare: Checkout, nodes: Nodes) -> None:
     containers = as_containers(nodes)
     with interrupted(bare, ISTIO):

@@ -1,20 +1,17 @@
 """What is declared is enforced, live: a named caller on a port that the export lists, and nobody anywhere else."""
 
-import base64
 import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mesh_federation.verify.certificates import Identity, Signer, issue, read
 from mesh_federation.verify.gateway_endpoint import GatewayEndpoint, GatewayResponse, ServiceAddress, request
 from tests.checkout import eventually
+from tests.traffic.identities import minted
 from tests.traffic.lab import PATIENCE, Lab
-from tests.traffic.mutations import MESH_WIDE, POLICY, SYSTEM, deleted
+from tests.traffic.mutations import MESH_WIDE, POLICY, deleted
 from tests.traffic.verified import until_green, verify
 
 pytestmark = pytest.mark.long
@@ -79,28 +76,23 @@ def deployed(lab: Lab) -> Iterator[Lab]:
     lab.ask("west", "delete", "namespace", "shop", "--ignore-not-found", limit="0")
 
 
-def declare(lab: Lab, **differently: object) -> None:
-    """Export the Service from west, and import it into east."""
+def declare(lab: Lab, scope: str = "mesh", **differently: object) -> None:
+    """Export the Service from west, and import it into east.
+
+    With trust for the whole mesh the handshake refuses no caller, so that what is refused is refused by policies.
+    """
     with lab.edited() as federation:
-        exports, imports = federation["exports"], federation["imports"]
-        assert isinstance(exports, list) and isinstance(imports, list)
+        trust, exports, imports = federation["trust"], federation["exports"], federation["imports"]
+        assert isinstance(trust, dict) and isinstance(exports, list) and isinstance(imports, list)
+        trust["scope"] = scope
         exports.append({**EXPORT, **differently})
         imports.append({"cluster": "east", "from": "west", "service": "shop/shop"})
-
-
-def minted(lab: Lab, uri: str) -> Identity:
-    """A certificate that east's authority issued."""
-    data = json.loads(lab.ask("east", "get", "secret", "cacerts", SYSTEM, "--output=json"))["data"]
-    pem = {name: base64.b64decode(content) for name, content in data.items()}
-    key = load_pem_private_key(pem["ca-key.pem"], None)
-    assert isinstance(key, EllipticCurvePrivateKey)
-    return issue(Signer([*read(pem["ca-cert.pem"]), *read(pem["cert-chain.pem"])], key), uri)
 
 
 def answered(lab: Lab, port: int, uri: str = SLEEP) -> GatewayResponse:
     """Call the Service through west's gateway, as proxies do."""
     gateway = GatewayEndpoint("west", lab.gateway("west"), 15443, lab.nodes.connect)
-    return request(gateway, ServiceAddress(SHOP, port), minted(lab, uri))
+    return request(gateway, ServiceAddress(SHOP, port), minted(lab, "east", uri))
 
 
 def come_to(lab: Lab, statuses: dict[int, int], uri: str = SLEEP) -> bool:
@@ -119,7 +111,15 @@ def test_a_named_caller_is_answered_on_listed_ports_and_refused_on_others_of_the
     assert {reply.status for reply in calls} == {200}
 
 
-@pytest.mark.long
+def test_with_trust_for_each_link_the_handshake_refuses_what_policies_would(deployed: Lab) -> None:
+    declare(deployed, scope="link")
+    deployed.checkout.up()
+    eventually(partial(come_to, deployed, {80: 200, 7000: 200, 9000: 0, 7001: 0}), PATIENCE)
+    eventually(partial(come_to, deployed, {80: 0, 7000: 0, 9000: 0, 7001: 0}, OTHER), PATIENCE)
+    told = verify(deployed, "--only=refusals", "--only=exports")
+    assert told.code == 0, told.told
+
+
 def test_without_the_policies_the_same_calls_are_answered_on_every_port(deployed: Lab) -> None:
     """What is refused above is refused by them, and by nothing else."""
     declare(deployed)
@@ -133,7 +133,6 @@ def test_without_the_policies_the_same_calls_are_answered_on_every_port(deployed
     assert all(f"{SHOP}:{port}: {SLEEP} gets status 200" in told.told[0] for port in UNLISTED)
 
 
-@pytest.mark.long
 def test_a_policy_beside_its_pods_lets_no_account_in_that_no_export_names(deployed: Lab) -> None:
     """Labels changed after `up`, as a new release of a chart does: the mesh-wide policy still stands."""
     declare(deployed)
@@ -156,7 +155,7 @@ def test_a_policy_beside_its_pods_lets_no_account_in_that_no_export_names(deploy
     ids=["selector", "account", "port"],
 )
 def test_an_export_that_is_not_as_its_service_is_refused_and_nothing_is_opened(
-    deployed: Lab, differently: dict[str, object], told: str
+    deployed: Lab, differently: dict[str, Any], told: str
 ) -> None:
     declare(deployed, **differently)
     refused = deployed.checkout.mesh("up", "--yes", f"--stack={deployed.checkout.stack}")
@@ -166,7 +165,6 @@ def test_an_export_that_is_not_as_its_service_is_refused_and_nothing_is_opened(
     assert deployed.certificate("west", SHOP, 80) is None
 
 
-@pytest.mark.long
 def test_an_export_that_was_right_is_not_made_wrong_in_front_of_an_open_gateway(deployed: Lab) -> None:
     declare(deployed)
     deployed.checkout.up()
@@ -180,7 +178,6 @@ def test_an_export_that_was_right_is_not_made_wrong_in_front_of_an_open_gateway(
     assert come_to(deployed, {80: 403}, OTHER)
 
 
-@pytest.mark.long
 def test_a_service_that_comes_after_its_export_is_compared_by_the_next_run(lab: Lab) -> None:
     before = lab.checkout.declared()
     declare(lab, selector={"app": "shop"})

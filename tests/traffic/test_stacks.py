@@ -13,8 +13,6 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import of
 from tests.traffic.verified import goes_red_and_green, until_green
 
-pytestmark = pytest.mark.long
-
 CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""
 
@@ -27,22 +25,31 @@ Note = Callable[[str, object], None]
 def bring(prepare: Prepare, provider: str, record_property: Note) -> Iterator[Bring]:
     """What brings a committed stack up on the provider of this run.
 
-    Verification must agree, and so must Istio's analysis.
+    Verification must agree, and so must Istio's analysis; a second `up` changes nothing, and `down` leaves nothing.
     """
     with ExitStack() as running:
 
         def up(stack: str) -> Lab:
             made = running.enter_context(prepare(stack))
-            made.up()
             lab = Lab(made, provider)
+            running.callback(goes, lab, lab.nodes.on_machine())
+            made.up()
+            assert set(made.up().changes()) == {"unchanged"}
             told = until_green(lab)
-            record_property(f"{stack}: mesh verify", Counter(status for *_, status in told.statuses))
+            record_property(f"{stack}: mesh verify", dict(Counter(status for *_, status in told.statuses)))
             record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
             if shutil.which("istioctl"):
                 assert [error for cluster in made.clusters() for error in lab.errors(cluster)] == []
             return lab
 
         yield up
+
+
+def goes(lab: Lab, before: set[str]) -> None:
+    """Take a stack down, and see that nothing of it is left."""
+    lab.checkout.down()
+    assert not lab.checkout.stack_exists()
+    assert lab.nodes.on_machine() <= before
 
 
 def checks_notice(lab: Lab) -> None:

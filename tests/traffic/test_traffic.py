@@ -127,7 +127,6 @@ def test_a_service_that_is_not_exported_is_refused(lab: Lab) -> None:
     eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
 
 
-@pytest.mark.long
 def test_only_the_accounts_that_an_export_names_may_call_and_local_callers_always(lab: Lab) -> None:
     """The host is made visible to all. With trust for each link, the handshake refuses others already."""
     with lab.edited() as federation:
@@ -140,7 +139,6 @@ def test_only_the_accounts_that_an_export_names_may_call_and_local_callers_alway
     assert lab.call("west", "sleep").status == 200
 
 
-@pytest.mark.long
 def test_the_pin_refuses_another_identity_of_the_same_root(lab: Lab) -> None:
     """By hand: the stack refuses to pin an account that its own sample does not run as."""
     patched("east", ENTRY, IMPORT, "istio-system", NO_PIN)(lab)

@@ -11,6 +11,8 @@ from tests.traffic.client import lasting
 from tests.traffic.lab import PATIENCE, URL, Lab
 from tests.traffic.verified import green
 
+pytestmark = pytest.mark.long
+
 Note = Callable[[str, object], None]
 
 CONCERNED = {"istiod", "istio-eastwestgateway", "sleep", "httpbin"}
@@ -34,7 +36,6 @@ def standing(lab: Lab) -> dict[str, str]:
     return {cluster: lab.checkout.real_name(cluster) for cluster in ("east", "west")}
 
 
-@pytest.mark.long
 def test_a_caller_that_does_not_stop_loses_no_call_while_roots_change_there_and_back(
     lab: Lab, standing: dict[str, str], record_property: Note
 ) -> None:
@@ -55,7 +56,6 @@ def test_a_caller_that_does_not_stop_loses_no_call_while_roots_change_there_and_
     assert {cluster: lab.checkout.real_name(cluster) for cluster in standing} == standing
 
 
-@pytest.mark.long
 def test_clusters_do_not_move_on_while_a_workload_would_be_cut_off(lab: Lab) -> None:
     """A workload that is not the stack's keeps its roots until its owner starts it anew."""
     phases = rotating(lab.checkout, root="r3")

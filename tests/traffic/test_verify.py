@@ -10,8 +10,6 @@ from tests.traffic.lab import PATIENCE, Lab
 from tests.traffic.mutations import EXPORT, GATEWAY, TWO, Mutation, deleted, of, paused, resumed
 from tests.traffic.verified import goes_red_and_green, until_green, verify
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture
 def sound(lab: Lab) -> Iterator[Lab]:
@@ -29,6 +27,7 @@ def test_every_check_that_applies_passes_and_none_is_left_out_in_silence(sound: 
     assert set(told.ended("not-applicable")) == {"traffic.shares"}
 
 
+@pytest.mark.long
 def test_a_verification_changes_nothing(sound: Lab) -> None:
     pods, changes = sound.pods("west"), sound.changes("--refresh")
     assert verify(sound).code == 0
@@ -48,6 +47,7 @@ def test_a_check_is_red_while_what_it_guards_is_broken(lab: Lab, mutation: Mutat
     goes_red_and_green(lab, mutation)
 
 
+@pytest.mark.long
 def test_the_broken_thing_is_named_first(sound: Lab) -> None:
     deleted("west", GATEWAY, EXPORT, "istio-system")(sound)
     try:
@@ -60,6 +60,7 @@ def test_the_broken_thing_is_named_first(sound: Lab) -> None:
     assert f"create west:istio-system/{EXPORT}" in told.told[0]
 
 
+@pytest.mark.long
 def test_a_cluster_that_does_not_answer_is_named_and_the_checks_of_others_go_on(sound: Lab) -> None:
     paused(sound)
     try:
