@@ -18,7 +18,7 @@ from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.toolchain.host import Host
 from mesh_federation.toolchain.install import Missing, Toolchain, ready
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "checks", "cli", "components", "model", "reports", "toolchain", "topology")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "requirements.txt", "components", "mesh_federation")
 _SECRET = "4dabf18193072939515e22adb298388d"
 """Key by which the engine marks a secret in its state."""
 
@@ -84,6 +84,14 @@ class Product:
         if not seen:
             raise BenchError("the engine wrote no event log")
         return seconds, seen
+
+    def run(self, *command: str) -> float:
+        """Run another command of the product on the stack; returns seconds.
+
+        Raises:
+            BenchError: it fails.
+        """
+        return self._timed(*command)
 
     def preview(self) -> float:
         """Show what an up would do; returns seconds."""
