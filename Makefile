@@ -11,7 +11,7 @@ override export ROUNDS := $(value ROUNDS)
 laid := $${OVERLAY:+--overlay="$$OVERLAY"}
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit engine bench bench-lab lock pictures docs clean tools
+.PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit engine bench bench-native bench-lab lock pictures docs clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ engine: dev tools ## Tests on the real engine and real API servers
 
 bench: dev install ## Measure a bring-up beside a sequential script
 	@.venv/bin/python -m benchmarks
+
+bench-native: dev ## Measure federations of native clusters of several sizes
+	@./mesh install native
+	@.venv/bin/python -m benchmarks.native --rounds="$$ROUNDS"
 
 bench-lab: dev ## Measure bring-ups on real clusters beside the walk-through as a script; needs Docker
 	@./mesh install kind
