@@ -6,13 +6,13 @@ as many items as are declared. Each object is changed in place, as it must not b
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from mesh_federation.cli.verify import NotUp, observed
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.context import ClusterUnderTest
 from mesh_federation.verify.drift import WidenedObject, widened
+from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.verdict import Inconclusive
 
 Tell = Callable[[str], None]
@@ -30,22 +30,31 @@ def show(engine: Engine, federation: Federation, tell: Tell) -> None:
         tell(f"somebody added items, which `up --refresh` takes out: {each}")
 
 
-def take_out(engine: Engine, federation: Federation, tell: Tell) -> None:
-    """Take such items out. An object that changes meanwhile is left and told: the next run looks again.
+def take_out(engine: Engine, federation: Federation, tell: Tell) -> bool:
+    """Take such items out, and say whether all are out. An object that changes meanwhile stays as it is, and is told.
 
     Args:
         engine: the engine of the stack, whose clusters run.
         federation: as the stack file declares it.
         tell: prints a line.
     """
+    reasons = []
     for cluster, each in _widened(engine, federation):
-        identity = each.identity
-        namespace = [f"--namespace={identity.namespace}"] if identity.namespace else []
-        words = ["patch", "--filename=-", *namespace, "--type=json", f"--patch={json.dumps(_removal(each))}"]
-        done = cluster.kubectl.run(*words, stdin=json.dumps(identity.request))
-        tell(f"items that somebody added {'stay' if done.returncode else 'are taken out'}: {each}")
-        if done.returncode:
-            tell(f"  {done.stderr.strip()}")
+        reasons.append(_refusal(cluster, each))
+        tell(f"items that somebody added {f'stay, {reasons[-1]}' if reasons[-1] else 'are taken out'}: {each}")
+    return not any(reasons)
+
+
+def _refusal(cluster: ClusterUnderTest, widened_object: WidenedObject) -> str:
+    """Take the items of one object out; returns why they stay, empty if they are out."""
+    identity = widened_object.identity
+    namespace = [f"--namespace={identity.namespace}"] if identity.namespace else []
+    patch = ["patch", "--filename=-", *namespace, "--type=json", f"--patch={json.dumps(_removal(widened_object))}"]
+    try:
+        done = cluster.kubectl.run(*patch, stdin=json.dumps(identity.request))
+    except Inconclusive as inconclusive:
+        return inconclusive.message
+    return (done.stderr.strip() or "kubectl failed") if done.returncode else ""
 
 
 def _widened(engine: Engine, federation: Federation) -> Sequence[tuple[ClusterUnderTest, WidenedObject]]:
@@ -54,10 +63,8 @@ def _widened(engine: Engine, federation: Federation) -> Sequence[tuple[ClusterUn
         context, _ = observed(engine, federation)
     except NotUp:
         return []
-    clusters = list(context.clusters.values())
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_of_cluster, clusters))
-    return [(cluster, each) for cluster, objects in zip(clusters, found, strict=True) for each in objects]
+    found = map_parallel(_of_cluster, context.clusters.values())
+    return [(cluster, each) for cluster, objects in found for each in objects]
 
 
 def _of_cluster(cluster: ClusterUnderTest) -> list[WidenedObject]:

@@ -37,8 +37,8 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     if status := engine.stream("up", *flags, *refreshed, *renewed):
         raise typer.Exit(status)
     applied.remember(engine, declared, engine.saved())
-    if refresh:
-        added_items.take_out(engine, federation, tell)
+    if refresh and not added_items.take_out(engine, federation, tell):
+        raise typer.Exit(1)
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)

@@ -26,6 +26,8 @@ def differing(declared: object, live: object) -> list[str]:
 def added_items(declared: Mapping[str, object], live: Mapping[str, object]) -> list[Path]:
     """Return the paths of the items that somebody added at the end of declared lists, last ones first.
 
+    A list whose declared items differ says nothing about which item is whose: the engine sees it, and puts it right.
+
     Args:
         declared: an object, as the stack's state has it.
         live: the object in the cluster.
@@ -57,11 +59,12 @@ def _different_items(declared: Sequence[object], live: Sequence[object], path: P
 
 def _added(declared: object, live: object, path: Path) -> Iterator[Path]:
     if isinstance(declared, Mapping) and isinstance(live, Mapping):
-        for key in declared.keys() & live.keys():
-            yield from _added(declared[key], live[key], (*path, key))
-    elif isinstance(declared, list) and isinstance(live, list):
-        for index, (value, found) in enumerate(zip(declared, live, strict=False)):
-            yield from _added(value, found, (*path, index))
+        for key, value in declared.items():
+            if key in live:
+                yield from _added(value, live[key], (*path, key))
+    elif isinstance(declared, list) and isinstance(live, list) and not any(_different_items(declared, live, path)):
+        for index, value in enumerate(declared):
+            yield from _added(value, live[index], (*path, index))
         yield from ((*path, index) for index in range(len(declared), len(live)))
 
 
