@@ -1,6 +1,5 @@
 """How far trust reaches on clusters that run: its scope changes under a caller, and it ends with the export."""
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from tests.rotation import declare
 from tests.traffic.client import lasting
 from tests.traffic.identities import minted
 from tests.traffic.lab import PATIENCE, URL, Lab
-from tests.traffic.mutations import EXPORT, FILTER
+from tests.traffic.mutations import applied, context, exported_filter
 from tests.traffic.verified import green, verify
 
 Note = Callable[[str, object], None]
@@ -26,11 +25,6 @@ CURL = """
 folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT && printf %s "$2" >"$folder/client"
 curl -sS -k -m 5 -o /dev/null -w "%{http_code} " --cert "$folder/client" "$1" 2>&1 || true
 """
-TRUST_DOMAINS = (
-    "patch", "value", "transport_socket", "typed_config", "common_tls_context", "combined_validation_context",
-    "default_validation_context", "custom_validator_config", "typed_config", "trust_domains",
-)  # fmt: skip
-"""Where a patch of a filter names the trust domains, with their authorities."""
 
 
 def directly(lab: Lab, identity: Identity) -> str:
@@ -84,15 +78,12 @@ def test_what_a_proxy_keeps_grows_by_an_authority_for_each_consumer(
     lab: Lab, record_property: Note, consumers: int
 ) -> None:
     """The filter of the export with as many foreign clusters: each has a trust domain and an authority of its own."""
-    made = json.loads(lab.ask("west", "get", FILTER, EXPORT, "--namespace=httpbin", "--output=json"))
-    before = size(lab)
+    made, before = exported_filter(lab), size(lab)
     [patch] = made["spec"]["configPatches"]
-    domains = patch
-    for key in TRUST_DOMAINS:
-        domains = domains[key]
+    domains = context(patch)["custom_validator_config"]["typed_config"]["trust_domains"]
     foreign = next(each for each in domains if each["name"] == "east.local")
     domains += [{**foreign, "name": f"consumer-{number}.local"} for number in range(1, consumers)]
-    lab.ask("west", "replace", "--filename=-", stdin=json.dumps(made))
+    applied("west", made)(lab)
     try:
         eventually(lambda: size(lab) > before, PATIENCE)
         after = size(lab)
