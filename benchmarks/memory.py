@@ -54,9 +54,11 @@ def _is_control_plane(process: psutil.Process, folder: Path) -> bool:
 
 
 def below(process: psutil.Process, folder: Path) -> bool:
-    """Say whether a process works in a folder or with files of it."""
+    """Say whether a process works in a folder or with files of it, or has some mounted as those of a sandbox have."""
     try:
-        return any(str(folder) in word for word in process.cmdline()) or Path(process.cwd()).is_relative_to(folder)
+        named = any(str(folder) in word for word in process.cmdline())
+        mounted = str(folder) in Path(f"/proc/{process.pid}/mountinfo").read_text(encoding="utf-8")
+        return named or mounted or Path(process.cwd()).is_relative_to(folder)
     except (psutil.Error, OSError):
         return False
 

@@ -1,7 +1,7 @@
 """Measures federations of native clusters: from nothing to the first answered call, and what they take to run."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ import yaml
 from benchmarks.command import main, tell
 from benchmarks.figures import Spread
 from benchmarks.machine import Machine
+from benchmarks.memory import below
 from benchmarks.product import Product
 from benchmarks.scratch import CHECKOUT, scratch
 
@@ -78,12 +79,12 @@ def bench(
 def _round(product: Product, size: int) -> NativeRound:
     declare(product.checkout / f"Pulumi.{STACK}.yaml", size)
     begun = time.monotonic()
-    product.run("up", "--yes")
-    product.run("call")
+    product.timed("up", "--yes")
+    product.timed("call")
     first = time.monotonic() - begun
     again, _ = product.up()
-    memory = sum(_resident(each) for each in _of(product.checkout))
-    verify = product.run("verify")
+    memory = sum(_proportional(each) for each in psutil.process_iter() if below(each, product.checkout))
+    verify = product.timed("verify")
     return NativeRound(size, first, again, verify, product.down(), memory)
 
 
@@ -103,17 +104,7 @@ def declare(file: Path, size: int) -> None:
     file.write_text(yaml.safe_dump(declared, sort_keys=False), encoding="utf-8")
 
 
-def _of(checkout: Path) -> Iterator[psutil.Process]:
-    """Return the processes that have files of a checkout mounted: everything in its sandbox."""
-    for process in psutil.process_iter():
-        try:
-            if str(checkout) in Path(f"/proc/{process.pid}/mountinfo").read_text(encoding="utf-8"):
-                yield process
-        except OSError:
-            continue
-
-
-def _resident(process: psutil.Process) -> int:
+def _proportional(process: psutil.Process) -> int:
     try:
         return int(process.memory_full_info().pss)
     except psutil.Error:

@@ -79,27 +79,19 @@ class Product:
         """Bring the stack up; returns seconds and the engine's events."""
         log = self.checkout / "events.json"
         with following(log) as seen:
-            seconds = self._timed("up", "--yes", PULUMI_DEBUG_COMMANDS="true", PULUMI_OPTION_EVENT_LOG=str(log))
+            seconds = self.timed("up", "--yes", PULUMI_DEBUG_COMMANDS="true", PULUMI_OPTION_EVENT_LOG=str(log))
         log.unlink()
         if not seen:
             raise BenchError("the engine wrote no event log")
         return seconds, seen
 
-    def run(self, *command: str) -> float:
-        """Run another command of the product on the stack; returns seconds.
-
-        Raises:
-            BenchError: it fails.
-        """
-        return self._timed(*command)
-
     def preview(self) -> float:
         """Show what an up would do; returns seconds."""
-        return self._timed("preview")
+        return self.timed("preview")
 
     def down(self) -> float:
         """Remove everything; returns seconds."""
-        return self._timed("down", "--yes")
+        return self.timed("down", "--yes")
 
     def objects(self) -> dict[str, list[Body]]:
         """Return the bodies of all Kubernetes objects in the stack's state, by cluster."""
@@ -116,7 +108,12 @@ class Product:
         folder = self.checkout / ".mesh" / "kubeconfigs" / self.stack
         return {path.name: path for path in sorted(folder.glob("[!.]*"))}
 
-    def _timed(self, *command: str, **environment: str) -> float:
+    def timed(self, *command: str, **environment: str) -> float:
+        """Run a command of the product on the stack; returns seconds.
+
+        Raises:
+            BenchError: it fails.
+        """
         begun = time.monotonic()
         self._mesh(*command, f"--stack={self.stack}", **environment)
         return time.monotonic() - begun
