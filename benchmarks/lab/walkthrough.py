@@ -76,5 +76,5 @@ def _metallb(plan: Plan, toolchain: Toolchain) -> list[dict[str, object]]:
 
 
 def _charts(plan: Plan, cluster: ClusterPlan, toolchain: Toolchain) -> Path:
-    declared = plan.sources.charts
+    declared = cluster.istio_charts
     return toolchain.charts if declared == "official" else charts.folder(declared, cluster.istio_version)

@@ -22,12 +22,12 @@ from mesh_federation.plan.objects import Body
 Key = TypeVar("Key")
 
 CHARTS = (
-    "-> set istio.version to a release whose charts are at hand, or istio.charts to a folder that holds its base, "
-    "istiod and gateway; {version} in that path stands for the release"
+    "-> set the release, istio.version or clusters.X.istio.version, to one whose charts are at hand, or istio.charts to"
+    " a folder that holds its base, istiod and gateway; {version} in that path stands for the release"
 )
 
-VALUES = {"istiod": "istio.values", GATEWAY: "istio.gatewayValues", EGRESS: "istio.egressValues"}
-"""Keys of the stack file whose values are merged over those of a release."""
+VALUES = {"istiod": "values", GATEWAY: "gatewayValues", EGRESS: "egressValues"}
+"""Keys below `istio` in the stack file whose values are merged over those of a release."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def _render(chart: Chart) -> list[Body]:
     except process.ProgramMissing as missing:
         raise pulumi.RunError('helm is not on PATH.\n-> run `eval "$(./mesh env)"` in this shell') from missing
     if done.returncode:
-        fix = f"\n-> look at {VALUES[chart.release]} in the stack file" if chart.release in VALUES else ""
+        key = VALUES.get(chart.release)
+        fix = f"\n-> look at istio.{key} and clusters.X.istio.{key} in the stack file" if key else ""
         raise pulumi.RunError(f"chart {chart.folder / chart.name} cannot be rendered:\n{done.stderr.strip()}{fix}")
     documents = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
     return [_normalized(document) for document in documents if document and document["kind"] != published.DEFINITION]

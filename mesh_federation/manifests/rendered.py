@@ -53,7 +53,7 @@ def rendered(plan: Plan) -> dict[str, RenderedObjects]:
     Raises:
         pulumi.RunError: a chart or manifest is missing or unfit.
     """
-    folders = {name: charts.folder(plan.sources.charts, each.istio_version) for name, each in plan.clusters.items()}
+    folders = {name: charts.folder(each.istio_charts, each.istio_version) for name, each in plan.clusters.items()}
     wanted = {
         (name, release.name): Chart(
             name=release.chart,

@@ -88,7 +88,7 @@ def discoveries(federation: Federation, real_names: Mapping[str, str]) -> list[D
 
 def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryPlan:
     here, there = federation.clusters[link.cluster], federation.clusters[link.of]
-    revision = federation.istio.revision
+    revision = federation.istio_of(link.cluster).revision
     return DiscoveryPlan(
         cluster=here.name,
         of=there.name,

@@ -190,7 +190,7 @@ def _exit(federation: Federation, cluster: str, to: str, port: int, leaving: Ite
         port=port,
         gateway_port=federation.clusters[to].gateway.port,
         routes=tuple(sorted(routes, key=lambda route: (route.service, route.host))),
-        revision=federation.istio.revision,
+        revision=federation.istio_of(cluster).revision,
         has_envoys=federation.clusters[cluster].provider.runs_pods,
     )
 

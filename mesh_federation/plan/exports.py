@@ -96,7 +96,7 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             port=own.gateway.port,
             hosts=exported_hosts(federation, export),
             api=APIS["gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio"],
-            revision=federation.istio.revision,
+            revision=federation.istio_of(cluster).revision,
         )
         for export in sorted(federation.exports, key=lambda export: export.service)
         if export.cluster == cluster

@@ -57,6 +57,7 @@ class ClusterPlan:
         declared: as in the stack file.
         provision: how it is made.
         istio_version: its Istio release.
+        istio_charts: `official`, or the folder of that release's charts.
         pool: addresses that its load balancer may assign; None where others decide that.
         addresses: of its east-west gateway as others reach it; empty when only the running Service has them.
         base_values: Helm values of Istio's base chart.
@@ -78,6 +79,7 @@ class ClusterPlan:
     declared: Cluster
     provision: Provision
     istio_version: str
+    istio_charts: str
     pool: IPv4Network | None
     addresses: tuple[str, ...]
     base_values: Values
@@ -174,13 +176,11 @@ class Sources:
     """Where charts and manifests come from.
 
     Attributes:
-        charts: `official`, or the folder of Istio's charts.
         metallb: `official`, or the path of MetalLB's manifest.
         metallb_hub: registry and path of MetalLB's images; None for the publisher's.
         gateway_api: `official`, or the path of the Gateway API's definitions; None where no import needs them.
     """
 
-    charts: str
     metallb: str
     metallb_hub: str | None
     gateway_api: str | None
@@ -222,7 +222,6 @@ def plan(federation: Federation, stack: str) -> Plan:
 
 def _sources(federation: Federation) -> Sources:
     return Sources(
-        charts=federation.istio.charts,
         metallb=federation.lab.metallb_manifest,
         metallb_hub=federation.images.metallb,
         gateway_api=federation.istio.gateway_api if gateway_api.used(federation) else None,
@@ -241,13 +240,15 @@ def _cluster(
     leaving = egress.plan(federation, declared.name, imported)
     isolated = leaving.isolated if leaving else ()
     fixed = _fixed_address(declared, pool, made.generation)
+    istio = federation.istio_of(declared.name)
     istiod = istio_values.istiod_values(federation, declared)
     return ClusterPlan(
         declared=declared,
         provision=made,
-        istio_version=declared.istio_version or federation.istio.version,
+        istio_version=istio.version,
+        istio_charts=istio.charts,
         pool=pool,
-        addresses=gateway_addresses.declared(declared, federation.istio) or ((str(fixed),) if fixed else ()),
+        addresses=gateway_addresses.declared(declared, istio) or ((str(fixed),) if fixed else ()),
         base_values=istio_values.base_values(federation, declared),
         istiod_values=istiod,
         gateway_values=istio_values.gateway_values(federation, declared, fixed),

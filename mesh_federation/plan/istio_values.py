@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.trust import peers
-from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation
+from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation, merged
 
 Values = dict[str, object]
 
@@ -47,7 +47,7 @@ WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_A
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the istiod chart."""
-    istio = federation.istio
+    istio = federation.istio_of(cluster.name)
     proxy = {"ISTIO_META_DNS_CAPTURE": "true"}
     if federation.istio_version(cluster.name) < AUTO_ALLOCATION_DEFAULT:
         proxy["ISTIO_META_DNS_AUTO_ALLOCATE"] = "true"
@@ -95,8 +95,8 @@ def _images(federation: Federation, cluster: Cluster) -> Values:
 
     Charts that come with Istio's Go module name the images of its tests, not those of a release.
     """
-    istio = federation.istio
-    released = {"hub": RELEASES, "tag": cluster.istio_version or istio.version} if istio.charts == "official" else {}
+    istio = federation.istio_of(cluster.name)
+    released = {"hub": RELEASES, "tag": istio.version} if istio.charts == "official" else {}
     declared = {key: value for key, value in {"hub": istio.hub, "tag": istio.tag}.items() if value}
     return {**released, **declared}
 
@@ -105,7 +105,7 @@ def base_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the base chart: it registers the default validator, unless validation is off."""
     settings = istiod_values(federation, cluster)["global"]
     validated = isinstance(settings, dict) and settings["configValidation"]
-    return {"defaultRevision": (federation.istio.revision or "default") if validated else ""}
+    return {"defaultRevision": (federation.istio_of(cluster.name).revision or "default") if validated else ""}
 
 
 def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | IPv6Address | None) -> Values:
@@ -119,6 +119,7 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         cluster: whose gateway.
         address: the fixed address to ask the load balancer for, if it is known.
     """
+    istio = federation.istio_of(cluster.name)
     service: Values = {
         "type": "LoadBalancer",
         "ports": [_port("status-port", 15021), _tls_port(federation, cluster)],
@@ -130,7 +131,7 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
     port = cluster.gateway.port
     unusual = {GATEWAY_PORT_LABEL: str(port)} if port != GATEWAY_PORT else {}
     computed: Values = {
-        "revision": federation.istio.revision,
+        "revision": istio.revision,
         "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network, **unusual},
         "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network},
         "autoscaling": {"enabled": False},
@@ -138,13 +139,14 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "imagePullPolicy": "IfNotPresent",
         "service": service,
     }
-    return _counted(merged(computed, federation.istio.gateway_values))
+    return _counted(merged(computed, istio.gateway_values))
 
 
 def _tls_port(federation: Federation, cluster: Cluster) -> Values:
     """Describe the port of the listener; a Service that is reached at its nodes is reached there on the same one."""
     port = cluster.gateway.port
-    by_node = gateway_addresses.service_type(federation.istio) == "NodePort" and port in gateway_addresses.NODE_PORTS
+    kind = gateway_addresses.service_type(federation.istio_of(cluster.name))
+    by_node = kind == "NodePort" and port in gateway_addresses.NODE_PORTS
     return {**_port("tls", port), **({"nodePort": port} if by_node else {})}
 
 
@@ -156,7 +158,7 @@ def _needs_node_ports(federation: Federation, cluster: Cluster) -> bool:
     must stay on the node. cloud-provider-kind and most clouds need them, and of others nothing is known.
     """
     if cluster.load_balancer is LoadBalancer.SERVICELB:
-        return gateway_addresses.service(federation.istio).get("externalTrafficPolicy") == "Local"
+        return gateway_addresses.service(federation.istio_of(cluster.name)).get("externalTrafficPolicy") == "Local"
     return not cluster.has_lab_address
 
 
@@ -174,8 +176,9 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
     """
     ports = egress_ports(federation, cluster.name).items()
     fixed = _egress_address(cluster)
+    istio = federation.istio_of(cluster.name)
     computed: Values = {
-        "revision": federation.istio.revision,
+        "revision": istio.revision,
         "labels": EGRESS_LABELS,
         "autoscaling": {"enabled": False},
         "imagePullPolicy": "IfNotPresent",
@@ -185,7 +188,7 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
             "ports": [_port("status-port", 15021), *(_port(f"tls-{to}", port) for to, port in ports)],
         },
     }
-    return _counted(merged(computed, federation.istio.egress_values))
+    return _counted(merged(computed, istio.egress_values))
 
 
 def _egress_address(cluster: Cluster) -> IPv4Address | None:
@@ -212,15 +215,6 @@ def egress_ports(federation: Federation, cluster: str) -> dict[str, int]:
         steps = (EGRESS_PORTS[(preferred + step) % len(EGRESS_PORTS)] for step in range(len(EGRESS_PORTS)))
         taken[to] = next(port for port in steps if port not in taken.values())
     return taken
-
-
-def merged(computed: Values, given: Values) -> Values:
-    """Merge the user's values over the computed ones, key by key; lists and scalars are replaced."""
-    result = dict(computed)
-    for key, value in given.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
 
 
 def _port(name: str, number: int) -> Values:

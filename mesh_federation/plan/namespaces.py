@@ -35,7 +35,7 @@ def injected(federation: Federation, cluster: str, callers: Iterable[str] = ()) 
     if federation.clusters[cluster].provider.ours:
         names |= {service.namespace for service, _ in _linked(federation, cluster)} | set(callers)
         names |= {namespace for namespace, _ in _bound(federation, cluster)}
-    labels = namespace_labels(federation.istio.revision)
+    labels = namespace_labels(federation.istio_of(cluster).revision)
     return [
         PlannedObject({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}})
         for name in sorted(names - {DEFAULT_NAMESPACE, *RESERVED})

@@ -207,8 +207,12 @@ def _unreachable(address: IPv4Address | IPv6Address) -> str:
 
 def external_ips_fit(federation: Federation) -> Iterator[Problem]:
     """Kubernetes accepts IP addresses as external IPs, and other clusters must reach them."""
-    for number, value in enumerate(gateway_addresses.external_ips(federation.istio)):
-        path = f"istio.gatewayValues.service.externalIPs[{number}]"
+    given = {
+        f"{federation.istio_path(name, 'gatewayValues', 'service', 'externalIPs')}[{number}]": value
+        for name in federation.clusters
+        for number, value in enumerate(gateway_addresses.external_ips(federation.istio_of(name)))
+    }
+    for path, value in given.items():
         why = _unreachable(ip_address(value)) if is_address(value) else "is not an IP address"
         if why:
             problem = f"{value} {why}: other clusters cannot reach a gateway at it"
@@ -235,7 +239,7 @@ def gateway_addresses_differ(federation: Federation) -> Iterator[Problem]:
     """Of two gateways with one address and port, only one can be reached."""
     seen: dict[tuple[str, int], str] = {}
     for cluster in federation.clusters.values():
-        for address in gateway_addresses.declared(cluster, federation.istio):
+        for address in gateway_addresses.declared(cluster, federation.istio_of(cluster.name)):
             first = seen.setdefault((address, cluster.gateway.port), cluster.name)
             if first != cluster.name:
                 yield Problem(

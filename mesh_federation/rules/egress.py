@@ -56,7 +56,7 @@ def routes_are_read(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{link.path}.api",
                 FederationRule.EGRESS_VERSION,
-                f"{cluster.name} runs Istio {cluster.istio_version or federation.istio.version}, which does not read"
+                f"{cluster.name} runs Istio {federation.istio_of(cluster.name).version}, which does not read"
                 f" TLSRoute v1; an egress gateway with `api: gateway` needs Istio {needed} (pitfall 24)",
                 f"use Istio {needed} or later in {cluster.name}, or write `api: istio`",
             )

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.stack.config import Cluster, Federation
+from mesh_federation.rules.istio_values import given_values
+from mesh_federation.stack.config import Cluster, Federation, Istio
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import kind_of
@@ -15,7 +16,6 @@ telemetry 15020, status 15021, DNS 15053, metrics 15090, and more between them f
 
 TYPES = ("LoadBalancer", "ClusterIP", "NodePort")
 
-_SERVICE = "istio.gatewayValues.service"
 LISTS = {
     "values": ("meshConfig.caCertificates",),
     "gatewayValues": ("service.ports", "service.externalIPs"),
@@ -45,15 +45,13 @@ def gateway_ports_are_free(federation: Federation) -> Iterator[Problem]:
 
 def lists_are_lists(federation: Federation) -> Iterator[Problem]:
     """This program adds items to some lists of the values."""
-    istio = federation.istio
-    given = {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
-    for key, values in given.items():
+    for where, key, values in given_values(federation):
         for path in LISTS[key]:
             *above, last = path.split(".")
             parent = _value_at(values, above)
             if isinstance(parent, dict) and last in parent and not isinstance(parent[last], list):
                 yield Problem(
-                    f"istio.{key}.{path}",
+                    f"{where}.{path}",
                     FederationRule.VALUES_NOT_A_LIST,
                     f"the value is {kind_of(parent[last])}, but Istio's chart takes a list, to which this program adds"
                     " items",
@@ -70,12 +68,11 @@ def _value_at(values: Mapping[str, object], keys: list[str]) -> object:
 
 def services_have_a_type(federation: Federation) -> Iterator[Problem]:
     """Importing clusters and istiods read the addresses of a gateway from its Service."""
-    istio = federation.istio
-    for key, values in (("gatewayValues", istio.gateway_values), ("egressValues", istio.egress_values)):
-        service = _value_at(values, ["service"])
+    for where, key, values in given_values(federation):
+        service = _value_at(values, ["service"]) if key != "values" else None
         if isinstance(service, dict) and "type" in service and service["type"] not in TYPES:
             yield Problem(
-                f"istio.{key}.service.type",
+                f"{where}.service.type",
                 FederationRule.GATEWAY_SERVICE_TYPE,
                 f'a gateway cannot be reached by a Service of type "{service["type"]}"',
                 f"write {', '.join(TYPES[:-1])} or {TYPES[-1]}, or remove the key",
@@ -84,26 +81,31 @@ def services_have_a_type(federation: Federation) -> Iterator[Problem]:
 
 def services_are_reached(federation: Federation) -> Iterator[Problem]:
     """Without a load balancer, the stack file declares the address at which other clusters reach a gateway."""
-    kind = gateway_addresses.service_type(federation.istio)
-    if kind not in TYPES or kind == "LoadBalancer":
-        return
     for cluster in federation.clusters.values():
+        istio = federation.istio_of(cluster.name)
+        kind = gateway_addresses.service_type(istio)
+        where = federation.istio_path(cluster.name, "gatewayValues", "service", "type")
+        if kind not in TYPES or kind == "LoadBalancer":
+            continue
         if cluster.load_balancer is not LoadBalancer.NONE:
             yield Problem(
-                f"{_SERVICE}.type",
+                where,
                 FederationRule.GATEWAY_NOT_BALANCED,
                 f"the type is {kind}, but {cluster.name} has loadBalancer {cluster.load_balancer.value}, which gives"
                 " addresses only to Services of type LoadBalancer: its gateway would have none",
                 f"remove service.type, or set loadBalancer: none in {cluster.name}",
             )
-        elif not gateway_addresses.declared(cluster, federation.istio):
-            where = "only from inside its cluster" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
+        elif not gateway_addresses.declared(cluster, istio):
+            reachable = (
+                "only from inside its cluster" if kind == "ClusterIP" else "at the addresses of its cluster's nodes"
+            )
             yield Problem(
                 f"{cluster.path}.gateway.addresses",
                 FederationRule.GATEWAY_WITHOUT_ADDRESS,
-                f"{_SERVICE}.type is {kind}: such a Service is reachable {where}, and the stack file does not say where"
+                f"{where} is {kind}: such a Service is reachable {reachable}, and the stack file does not say where"
                 f" other clusters reach the gateway of {cluster.name}",
-                f"list its addresses under {cluster.path}.gateway.addresses, or set {_SERVICE}.externalIPs, or remove"
+                f"list its addresses under {cluster.path}.gateway.addresses, or set"
+                f" {where.removesuffix('type')}externalIPs, or remove"
                 " service.type",
             )
         elif (
@@ -115,7 +117,7 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
             yield Problem(
                 f"{cluster.path}.gateway.port",
                 FederationRule.NO_NODE_PORT,
-                f"other clusters call the gateway of {cluster.name} at {called}, but {_SERVICE}.type is NodePort, and"
+                f"other clusters call the gateway of {cluster.name} at {called}, but {where} is NodePort, and"
                 f" nodes serve only ports {gateway_addresses.NODE_PORTS[0]} to {gateway_addresses.NODE_PORTS[-1]}",
                 "use a free port of that range, for example 31443, which the Service then requests; or, with your own"
                 " load balancer in front, remove service.type: a Service of type LoadBalancer has node ports too",
@@ -123,15 +125,15 @@ def services_are_reached(federation: Federation) -> Iterator[Problem]:
 
 
 def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
-    """A list of ports replaces the one of this program, in all clusters."""
-    ports = gateway_addresses.service(federation.istio).get("ports")
-    if not isinstance(ports, list):
-        return
+    """A list of ports replaces the one of this program."""
     for cluster in federation.clusters.values():
-        lacking = _lacking(cluster, federation, [each for each in ports if isinstance(each, dict)])
+        istio = federation.istio_of(cluster.name)
+        ports = gateway_addresses.service(istio).get("ports")
+        listed = [each for each in ports if isinstance(each, dict)] if isinstance(ports, list) else None
+        lacking = _lacking(cluster, istio, listed) if listed is not None else ""
         if lacking:
             yield Problem(
-                f"{_SERVICE}.ports",
+                federation.istio_path(cluster.name, "gatewayValues", "service", "ports"),
                 FederationRule.GATEWAY_PORT_NOT_SERVED,
                 f"no entry has {lacking}, where other clusters call the gateway of {cluster.name}"
                 f" ({cluster.path}.gateway.port)",
@@ -139,11 +141,11 @@ def services_serve_the_port(federation: Federation) -> Iterator[Problem]:
             )
 
 
-def _lacking(cluster: Cluster, federation: Federation, ports: list[dict[str, object]]) -> str:
+def _lacking(cluster: Cluster, istio: Istio, ports: list[dict[str, object]]) -> str:
     """Return the entry that other clusters need and a list of ports lacks; empty if it lacks none."""
     port = cluster.gateway.port
     served = [each for each in ports if each.get("port") == port]
-    by_node = gateway_addresses.service_type(federation.istio) == "NodePort" and cluster.gateway.addresses
+    by_node = gateway_addresses.service_type(istio) == "NodePort" and cluster.gateway.addresses
     if by_node and not any(each.get("nodePort") == port for each in served):
         return f"both port {port} and nodePort {port}"
     return "" if served else f"port {port}"

@@ -103,7 +103,11 @@ def remote_gateways_have_room(federation: Federation) -> Iterator[Problem]:
     """The Gateway API limits the addresses of a Gateway."""
     for link in federation.imports:
         source = federation.clusters.get(link.source)
-        called = gateway_addresses.for_importers(gateway_addresses.declared(source, federation.istio)) if source else []
+        called = (
+            gateway_addresses.for_importers(gateway_addresses.declared(source, federation.istio_of(source.name)))
+            if source
+            else []
+        )
         if source and (link.api, link.via) == ("gateway", "direct") and len(called) > _MOST_ADDRESSES:
             yield Problem(
                 f"{source.path}.gateway.addresses",

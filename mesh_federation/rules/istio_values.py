@@ -1,6 +1,6 @@
 """Helm values: those that a key of the stack file decides, or that the federation relies on, are refused.
 
-Values apply to every cluster, and override what this program computes. Sources: the charts and flags of Istio
+Values override what this program computes, for every cluster or for one. Sources: the charts and flags of Istio
 1.31, and those of 1.22 where they differ; its reference of MeshConfig and ProxyConfig.
 """
 
@@ -14,7 +14,7 @@ from mesh_federation.plan.istio_values import (
     NAMESPACE,
     NETWORK_LABEL,
 )
-from mesh_federation.stack.config import Federation
+from mesh_federation.stack.config import Export, Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
@@ -41,7 +41,7 @@ _NO_ISTIOD = "would leave the cluster without its own istiod, which this program
 _SIGNER = "would let other authorities than those under `trust` sign workload certificates"
 _ROOTS = "would make workloads trust roots that are not declared under `trust`"
 _ANY_CALLER = "would change which identities are accepted, and only exports, imports and `trust` decide that"
-_ONE_NAME = "would be the {} of every cluster, but each cluster needs its own (pitfall 48)"
+_ONE_NAME = "would replace the {} that the stack file gives to each cluster (pitfall 48)"
 _NETWORK = _ONE_NAME.format("network")
 _REVISION = "would differ from the revision of namespaces and objects"
 _NOT_READ = "could hide the objects of exports and imports from istiod"
@@ -271,19 +271,22 @@ SECTIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 """Sections in which charts look for keys without checking that they are mappings."""
 
 
-def _values(federation: Federation) -> dict[str, dict[str, object]]:
-    istio = federation.istio
-    return {"values": istio.values, "gatewayValues": istio.gateway_values, "egressValues": istio.egress_values}
+def given_values(federation: Federation) -> Iterator[tuple[str, str, Mapping[str, object]]]:
+    """Yield the Helm values of the stack file: their key path, its last key, and the values."""
+    for path, istio in federation.istio_settings:
+        yield f"{path}.values", "values", istio.values
+        yield f"{path}.gatewayValues", "gatewayValues", istio.gateway_values
+        yield f"{path}.egressValues", "egressValues", istio.egress_values
 
 
 def no_value_is_reserved(federation: Federation) -> Iterator[Problem]:
     """A reserved value would make the running mesh differ from the one that was checked."""
-    for key, values in _values(federation).items():
+    for where, key, values in given_values(federation):
         for reserved in CHARTS[key]:
-            for path, value in _found(values, reserved.keys, f"istio.{key}"):
+            for path, value in _found(values, reserved.keys, where):
                 if value not in reserved.harmless:
                     yield _reserved(path, kind_of(value), reserved)
-        for path, name in _variables_from_objects(values, f"istio.{key}"):
+        for path, name in _variables_from_objects(values, where):
             for reserved in CHARTS[key]:
                 if reserved.keys in (("env", name), ("pilot", "env", name)):
                     yield _reserved(path, f"{name} from another object", reserved)
@@ -321,36 +324,47 @@ def _items(values: Mapping[str, object], key: str, where: str) -> Iterator[tuple
 
 def no_argument_is_reserved(federation: Federation) -> Iterator[Problem]:
     """Arguments win over the mesh configuration and over the environment."""
-    for path, argument in _items(federation.istio.values, "extraContainerArgs", "istio.values"):
-        name = str(argument).partition("=")[0].lstrip("-")
-        if str(argument).startswith("-") and name in (*_FLAGS, "n"):
-            problem = f"{excerpt(argument)} would override what the stack file decides"
-            yield Problem(path, FederationRule.DECIDED_ELSEWHERE, problem, "remove the argument and its value")
+    for where, istio in federation.istio_settings:
+        for path, argument in _items(istio.values, "extraContainerArgs", f"{where}.values"):
+            name = str(argument).partition("=")[0].lstrip("-")
+            if str(argument).startswith("-") and name in (*_FLAGS, "n"):
+                problem = f"{excerpt(argument)} would override what the stack file decides"
+                yield Problem(path, FederationRule.DECIDED_ELSEWHERE, problem, "remove the argument and its value")
+
+
+_EXCLUDED = ("global", "proxy", "excludeInboundPorts")
+_INCLUDED = ("global", "proxy", "includeInboundPorts")
 
 
 def exported_ports_pass_the_proxy(federation: Federation) -> Iterator[Problem]:
     """A gateway does not inspect calls, so only the proxy of the called pod enforces the export."""
-    for key, is_left_alone in (("excludeInboundPorts", True), ("includeInboundPorts", False)):
-        for path, value in _found(federation.istio.values, ("global", "proxy", key), "istio.values"):
-            listed = {port.strip() for port in str(value or "").split(",")}
-            for export in federation.exports:
-                for port in export.ports:
-                    number = str(port.target_port or port.number)
-                    if (number in listed or "*" in listed) is is_left_alone:
-                        yield Problem(
-                            path,
-                            FederationRule.DECIDED_ELSEWHERE,
-                            f"{kind_of(value)} would let calls to port {number} of {export.service} bypass its proxy,"
-                            f" which refuses callers that {export.path} does not name",
-                            "let the proxy handle that port" if is_left_alone else f"add {number}",
-                        )
+    for export in federation.exports:
+        if export.cluster in federation.clusters:
+            for keys, is_left_alone in ((_EXCLUDED, True), (_INCLUDED, False)):
+                yield from _bypassed(federation, export, keys, is_left_alone)
+
+
+def _bypassed(federation: Federation, export: Export, keys: tuple[str, ...], is_left_alone: bool) -> Iterator[Problem]:
+    values = federation.istio_of(export.cluster).values
+    for _, value in _found(values, keys, ""):
+        listed = {port.strip() for port in str(value or "").split(",")}
+        for port in export.ports:
+            number = str(port.target_port or port.number)
+            if (number in listed or "*" in listed) is is_left_alone:
+                yield Problem(
+                    federation.istio_path(export.cluster, "values", *keys),
+                    FederationRule.DECIDED_ELSEWHERE,
+                    f"{kind_of(value)} would let calls to port {number} of {export.service} bypass its proxy,"
+                    f" which refuses callers that {export.path} does not name",
+                    "let the proxy handle that port" if is_left_alone else f"add {number}",
+                )
 
 
 def sections_are_mappings(federation: Federation) -> Iterator[Problem]:
     """Helm's errors about other values do not name the key of the stack file."""
-    for key, values in _values(federation).items():
+    for where, key, values in given_values(federation):
         for section in SECTIONS[key]:
-            for path, value in _found(values, section, f"istio.{key}"):
+            for path, value in _found(values, section, where):
                 if not isinstance(value, Mapping):
                     yield Problem(
                         path,

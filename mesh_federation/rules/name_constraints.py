@@ -90,7 +90,7 @@ def names_of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
     domain = federation.clusters[cluster].trust_domain
     workload = f"spiffe://{domain}/ns/default/sa/default"
     yield _Need(Uri(workload), f"every workload (spiffe://{domain}/...)")
-    revision = federation.istio.revision
+    revision = federation.istio_of(cluster).revision
     servers = [*SERVERS, *([f"istiod-{revision}"] if revision not in ("", "default") else [])]
     for server in servers:
         yield _Need(DNSName(f"{server}.istio-system.svc"), f"istiod ({server}.istio-system.svc)")

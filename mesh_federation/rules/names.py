@@ -256,13 +256,14 @@ def lab_network_fits(federation: Federation) -> Iterator[Problem]:
 
 def images_fit(federation: Federation) -> Iterator[Problem]:
     """Programs would read an invalid image reference as an option, or fail late."""
-    images, istio = federation.images, federation.istio
+    images = federation.images
     given = {f"images.{key}": value for key, value in images.model_dump().items()}
     given |= {f"{cluster.path}.image": cluster.image for cluster in federation.clusters.values()}
     given |= {f"{workload.path}.image": workload.image for workload in federation.workloads}
-    given |= {"istio.hub": istio.hub or None, "istio.tag": istio.tag or None}
+    given |= {f"{path}.hub": istio.hub or None for path, istio in federation.istio_settings}
+    given |= {f"{path}.tag": istio.tag or None for path, istio in federation.istio_settings}
     for path, value in given.items():
-        form = TAG if path == "istio.tag" else IMAGE
+        form = TAG if path.endswith("istio.tag") else IMAGE
         if value is not None and not form.fullmatch(value):
             problem = f'"{excerpt(value)}" is not a valid image {"tag" if form is TAG else "name"}'
             example = "1.31.0" if form is TAG else "mirror.example/path/name:tag"
@@ -272,7 +273,7 @@ def images_fit(federation: Federation) -> Iterator[Problem]:
 def paths_fit(federation: Federation) -> Iterator[Problem]:
     """An empty path would mean the working directory, and one that starts with a dash an option."""
     given = {
-        "istio.charts": federation.istio.charts,
+        **{f"{path}.charts": istio.charts for path, istio in federation.istio_settings if istio.charts is not None},
         "istio.gatewayApi": federation.istio.gateway_api,
         "lab.metallbManifest": federation.lab.metallb_manifest,
     }
@@ -289,10 +290,11 @@ def paths_fit(federation: Federation) -> Iterator[Problem]:
 
 def revision_fits(federation: Federation) -> Iterator[Problem]:
     """Istio's revision is a label value and part of the names of objects."""
-    revision = federation.istio.revision
-    if revision and not LABEL.fullmatch(revision):
-        problem = f'the revision "{revision}" cannot be part of the name of a Service, istiod-<revision>'
-        yield Problem("istio.revision", FederationRule.INVALID_NAME, problem, f"use {_RFC1123}{_suggestion(revision)}")
+    for path, istio in federation.istio_settings:
+        if istio.revision and not LABEL.fullmatch(istio.revision):
+            problem = f'the revision "{istio.revision}" cannot be part of the name of a Service, istiod-<revision>'
+            fix = f"use {_RFC1123}{_suggestion(istio.revision)}"
+            yield Problem(f"{path}.revision", FederationRule.INVALID_NAME, problem, fix)
 
 
 RULES = (

@@ -24,7 +24,8 @@ AMBIENT = "PILOT_ENABLE_AMBIENT"
 
 def the_channel_admits_filters(federation: Federation) -> Iterator[Problem]:
     """The admission policy of the stable channel refuses every EnvoyFilter."""
-    if _is_bound(federation) and (key := _stable(federation)):
+    stable = {key: None for name in federation.clusters if (key := _stable(federation, name))}
+    for key in stable if _is_bound(federation) else ():
         yield Problem(
             WHERE,
             FederationRule.SCOPE_OF_STABLE_CHANNEL,
@@ -33,32 +34,41 @@ def the_channel_admits_filters(federation: Federation) -> Iterator[Problem]:
         )
 
 
-def _stable(federation: Federation) -> str:
-    values = federation.istio.values
-    if federation.istio.channel == "stable":
-        return "istio.channel: stable"
-    if values.get("profile") == "stable":
-        return "istio.values.profile: stable"
-    experimental = values.get("experimental")
+def _stable(federation: Federation, cluster: str) -> str:
+    """Return what puts a cluster on the stable channel; empty if nothing does."""
+    istio = federation.istio_of(cluster)
+    if istio.channel == "stable":
+        return f"{federation.istio_path(cluster, 'channel')}: stable"
+    if istio.values.get("profile") == "stable":
+        return f"{federation.istio_path(cluster, 'values', 'profile')}: stable"
+    experimental = istio.values.get("experimental")
     enforced = isinstance(experimental, dict) and experimental.get("stableValidationPolicy")
-    return "istio.values.experimental.stableValidationPolicy" if enforced in (True, "true") else ""
+    path = federation.istio_path(cluster, "values", "experimental", "stableValidationPolicy")
+    return path if enforced in (True, "true") else ""
 
 
 def workloads_have_sidecars(federation: Federation) -> Iterator[Problem]:
     """Proxies of ambient meshes read no EnvoyFilter."""
-    values = federation.istio.values
+    ambient = {key: None for name in federation.clusters if (key := _ambient(federation, name))}
+    for key in ambient if _is_bound(federation) else ():
+        yield Problem(
+            WHERE,
+            FederationRule.SCOPE_OF_AMBIENT,
+            f"{key} enables ambient mode, whose proxies read no EnvoyFilter: scope link would leave their trust to"
+            " their own cluster alone",
+            f"remove {AMBIENT}; or {MESH}",
+        )
+
+
+def _ambient(federation: Federation, cluster: str) -> str:
+    """Return the key path of the value that enables ambient mode in a cluster; empty if none does."""
+    values = federation.istio_of(cluster).values
     pilot = values.get("pilot")
-    flags = {"env": values.get("env"), "pilot.env": pilot.get("env") if isinstance(pilot, dict) else None}
-    for section, environment in flags.items():
-        if _is_bound(federation) and isinstance(environment, dict) and str(environment.get(AMBIENT)).lower() == "true":
-            yield Problem(
-                WHERE,
-                FederationRule.SCOPE_OF_AMBIENT,
-                f"istio.values.{section}.{AMBIENT} enables ambient mode, whose proxies read no EnvoyFilter: scope link"
-                " would leave their trust to their own cluster alone",
-                f"remove {AMBIENT}; or {MESH}",
-            )
-            return
+    places = {("env",): values.get("env"), ("pilot", "env"): pilot.get("env") if isinstance(pilot, dict) else None}
+    for section, environment in places.items():
+        if isinstance(environment, dict) and str(environment.get(AMBIENT)).lower() == "true":
+            return federation.istio_path(cluster, "values", *section, AMBIENT)
+    return ""
 
 
 def links_tell_clusters_apart(federation: Federation) -> Iterator[Problem]:

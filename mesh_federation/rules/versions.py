@@ -20,11 +20,7 @@ _SKEW = 2
 
 
 def _release(federation: Federation, cluster: Cluster) -> str:
-    return cluster.istio_version or federation.istio.version
-
-
-def _path(cluster: Cluster) -> str:
-    return f"{cluster.path}.istioVersion" if cluster.istio_version else "istio.version"
+    return federation.istio_of(cluster.name).version
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -37,7 +33,7 @@ def releases_are_recent(federation: Federation) -> Iterator[Problem]:
         release = _release(federation, cluster)
         if tuple(int(part) for part in release.split("-")[0].split(".")) < _OLDEST:
             yield Problem(
-                _path(cluster),
+                federation.istio_path(cluster.name, "version"),
                 FederationRule.ISTIO_TOO_OLD,
                 f"Istio {release} is older than {_dotted(_OLDEST)}: its gateways drop calls from other clusters until"
                 " they restart (istio#50757, pitfall 18)",
@@ -50,7 +46,7 @@ def releases_are_known(federation: Federation) -> Iterator[Problem]:
     for cluster in federation.clusters.values():
         if federation.istio_version(cluster.name) > _NEWEST:
             yield Problem(
-                _path(cluster),
+                federation.istio_path(cluster.name, "version"),
                 FederationRule.ISTIO_TOO_NEW,
                 f"Istio {_release(federation, cluster)} is newer than {_dotted(_NEWEST)}, the newest release that"
                 " this program was tested with: its charts and objects may differ",
@@ -74,7 +70,7 @@ def releases_are_close(federation: Federation) -> Iterator[Problem]:
     low, high = federation.istio_version(oldest.name), federation.istio_version(newest.name)
     if high[1] - low[1] > _SKEW:
         yield Problem(
-            _path(oldest),
+            federation.istio_path(oldest.name, "version"),
             FederationRule.VERSION_SKEW,
             f"{oldest.name} runs Istio {_dotted(low)} and {newest.name} runs {_dotted(high)}: they are more than"
             f" {_SKEW} minor releases apart, a combination that Istio does not test",
@@ -115,31 +111,32 @@ def networks_are_set(federation: Federation) -> Iterator[Problem]:
 
 def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
     """Up to Istio 1.29, a flag enables TLS listeners of the Gateway API; values must not switch it off."""
-    values = federation.istio.values
-    sections = {"pilot.env": values.get("pilot"), "env": values}
-    flags = {section: _flag(above.get("env")) for section, above in sections.items() if isinstance(above, dict)}
-    refused = [section for section, flag in flags.items() if flag.lower() == "false"]
-    if not refused:
-        return
+    refused: set[str] = set()
     for link in federation.imports:
-        if link.api != "gateway":
-            continue
-        ends = [federation.clusters.get(name) for name in (link.cluster, link.source)]
-        old = [c for c in ends if c and federation.istio_version(c.name) < TLS_LISTENERS_DEFAULT]
-        if old:
-            yield Problem(
-                f"istio.values.{refused[0]}.{ALPHA_GATEWAY_API}",
-                FederationRule.TLS_LISTENER_FLAG,
-                f"false switches off what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
-                f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {old[0].name} runs"
-                f" {_release(federation, old[0])}",
-                f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
-            )
-            return
+        for cluster in (federation.clusters.get(name) for name in (link.cluster, link.source)):
+            if not cluster or link.api != "gateway" or federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
+                continue
+            path = _disabled(federation, cluster)
+            if path and path not in refused:
+                refused.add(path)
+                yield Problem(
+                    path,
+                    FederationRule.TLS_LISTENER_FLAG,
+                    f"false switches off what {link.path} needs: before Istio {_dotted(TLS_LISTENERS_DEFAULT)}, istiod"
+                    f" ignores TLS listeners of the Gateway API without this flag (pitfall 24), and {cluster.name} runs"
+                    f" {_release(federation, cluster)}",
+                    f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
+                )
 
 
-def _flag(environment: object) -> str:
-    return str(environment.get(ALPHA_GATEWAY_API)) if isinstance(environment, dict) else ""
+def _disabled(federation: Federation, cluster: Cluster) -> str:
+    """Return the key path at which values switch the flag off; empty if they do not."""
+    values = federation.istio_of(cluster.name).values
+    for section, above in (("pilot.env", values.get("pilot")), ("env", values)):
+        environment = above.get("env") if isinstance(above, dict) else None
+        if isinstance(environment, dict) and str(environment.get(ALPHA_GATEWAY_API)).lower() == "false":
+            return federation.istio_path(cluster.name, "values", *section.split("."), ALPHA_GATEWAY_API)
+    return ""
 
 
 def discovery_needs_no_further_permissions(federation: Federation) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ Docstrings of fields become the descriptions of the JSON Schema, which editors s
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
@@ -232,31 +233,54 @@ class Trust(Declared):
         return self.model_copy(update={"provided": given, **changed, "rotation": None})
 
 
-class Istio(Declared):
-    """The Istio installation of every cluster."""
+_ISTIO_RELEASE = r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$"
 
-    version: str = Field(default="1.31.0", pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
+
+class IstioSettings(Declared):
+    """Settings of Istio that may differ from cluster to cluster."""
+
+    version: str | None = Field(default=None, pattern=_ISTIO_RELEASE)
     """Release of Istio."""
-    charts: str = "official"
+    charts: str | None = None
     """`official`: the charts that the toolchain pins. Otherwise a folder with the charts base, istiod and gateway, in
-    whose path `{version}` stands for a cluster's Istio release."""
-    gateway_api: str = "official"
-    """CRDs of the Kubernetes Gateway API, for imports with `api: gateway`. `official`: those that the toolchain pins.
-    Otherwise the path of a file."""
+    whose path `{version}` stands for the Istio release."""
     hub: str | None = None
     """Registry and path of Istio's images. Default: those of the release, or of your own charts."""
     tag: str | None = None
     """Tag of Istio's images. Default: the release, or the tag of your own charts."""
-    revision: str = Field(default="", max_length=40)
+    revision: str | None = Field(default=None, max_length=40)
     """Istio revision; empty for the default revision."""
-    channel: Literal["default", "stable"] = "default"
+    channel: Literal["default", "stable"] | None = None
     """`stable` refuses fields of Istio's API that are not in its stable channel."""
     values: dict[str, Any] = {}
     """Helm values of the istiod chart; they override the computed ones."""
     gateway_values: dict[str, Any] = {}
-    """Helm values of the gateway chart for east-west gateways; they override the computed ones."""
+    """Helm values of the gateway chart for the east-west gateway; they override the computed ones."""
     egress_values: dict[str, Any] = {}
-    """Helm values of the gateway chart for egress gateways; they override the computed ones."""
+    """Helm values of the gateway chart for the egress gateway; they override the computed ones."""
+
+
+class Istio(IstioSettings):
+    """The Istio installation of every cluster; `clusters.X.istio` overrides it for one."""
+
+    version: str = Field(default="1.31.0", pattern=_ISTIO_RELEASE)
+    """Release of Istio."""
+    charts: str = "official"
+    """`official`: the charts that the toolchain pins. Otherwise a folder with the charts base, istiod and gateway, in
+    whose path `{version}` stands for a cluster's Istio release."""
+    revision: str = Field(default="", max_length=40)
+    """Istio revision; empty for the default revision."""
+    channel: Literal["default", "stable"] = "default"
+    """`stable` refuses fields of Istio's API that are not in its stable channel."""
+    gateway_api: str = "official"
+    """CRDs of the Kubernetes Gateway API, for imports with `api: gateway`. `official`: those that the toolchain pins.
+    Otherwise the path of a file."""
+
+    def overridden(self, own: IstioSettings) -> "Istio":
+        """Return the settings of one cluster: its own, and these where it has none. Values are merged key by key."""
+        given = {name: value for name, value in own if value is not None}
+        trees = ("values", "gateway_values", "egress_values")
+        return self.model_copy(update={**given, **{name: merged(getattr(self, name), given[name]) for name in trees}})
 
 
 class Images(Declared):
@@ -369,8 +393,9 @@ class Cluster(Declared):
     api_server: str | None = None
     """Provisioner existing: https address at which pods of discovering clusters reach its API server; default: the
     address in the kubeconfig."""
-    istio_version: str | None = Field(default=None, pattern=r"^1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.-]+)?$")
-    """Istio release of this cluster; default: that of the federation."""
+    istio: IstioSettings = IstioSettings()
+    """Settings of this cluster's Istio; default: those of the federation. Values are merged over the federation's, key
+    by key."""
     intermediate: str = Field(default="", max_length=16)
     """Name of this cluster's intermediate. Another name replaces it by another one under the same root."""
 
@@ -604,11 +629,30 @@ class Federation(Declared):
         assert export is not None, f"{link.path} refers to no export"
         return export
 
+    def istio_of(self, cluster: str) -> Istio:
+        """Return the settings of one cluster's Istio: its own, and the federation's where it has none."""
+        return self.istio.overridden(self.clusters[cluster].istio)
+
     def istio_version(self, cluster: str) -> tuple[int, int]:
         """Return major and minor of the Istio release that this cluster runs."""
-        version = self.clusters[cluster].istio_version or self.istio.version
+        version = self.clusters[cluster].istio.version or self.istio.version
         major, minor, *_ = version.split(".")
         return int(major), int(minor)
+
+    @property
+    def istio_settings(self) -> Iterator[tuple[str, IstioSettings]]:
+        """Every place of the stack file with settings of Istio: its key path, and what is written there."""
+        yield "istio", self.istio
+        for cluster in self.clusters.values():
+            yield f"{cluster.path}.istio", cluster.istio
+
+    def istio_path(self, cluster: str, *keys: str) -> str:
+        """Return the key path of the setting that holds for a cluster, by the keys below `istio`."""
+        own = self.clusters[cluster]
+        found: object = own.istio.model_dump(by_alias=True, exclude_unset=True)
+        for key in keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return ".".join((*((own.path,) if found is not None else ()), "istio", *keys))
 
 
 def _named(name: str, cluster: Cluster) -> Cluster:
@@ -624,6 +668,15 @@ def _named(name: str, cluster: Cluster) -> Cluster:
     named = cluster.model_copy(update=left_out)
     named._name = name
     return named
+
+
+def merged(computed: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Merge Helm values over others, key by key, as Helm does; lists and scalars are replaced."""
+    result = dict(computed)
+    for key, value in given.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
 
 
 def is_address(value: str) -> bool:

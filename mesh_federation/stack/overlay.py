@@ -26,6 +26,7 @@ PATHS = (
     ("istio", "gatewayApi"),
     ("lab", "metallbManifest"),
     ("clusters", "*", "kubeconfig"),
+    ("clusters", "*", "istio", "charts"),
     *(("trust", "provided", "*", key) for key in _AUTHORITY),
     *(("trust", "rotation", "provided", "*", key) for key in _AUTHORITY),
 )

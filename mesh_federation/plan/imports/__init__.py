@@ -92,7 +92,7 @@ def _source(federation: Federation, link: Import, export: Export, weight: int | 
     exporter = federation.clusters[link.source]
     via_egress = link.via == "egress"
     has_one_endpoint = via_egress or APIS[link.api].finds_gateways_by_network
-    declared = gateway_addresses.declared(exporter, federation.istio)
+    declared = gateway_addresses.declared(exporter, federation.istio_of(link.source))
     return Source(
         cluster=link.source,
         network=exporter.network,

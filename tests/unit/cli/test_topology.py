@@ -65,7 +65,7 @@ def test_a_folder_that_is_not_there_is_told_in_words(mesh: Mesh, tmp_path: Path)
 
 def test_an_overlay_is_drawn_too(mesh: Mesh, tmp_path: Path) -> None:
     overlay = tmp_path / "mirror.yaml"
-    overlay.write_text("clusters: {west: {istioVersion: 1.30.2}}\n", encoding="utf-8")
+    overlay.write_text("clusters: {west: {istio: {version: 1.30.2}}}\n", encoding="utf-8")
     done = mesh("topology", "--stack", STACK, "--overlay", str(overlay), "--format", "json")
     assert [each["istio"] for each in json.loads(done.out)["clusters"]] == ["1.31.0", "1.30.2"]
     assert f"{overlay} is merged over" in done.err

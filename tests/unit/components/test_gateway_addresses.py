@@ -156,5 +156,5 @@ def test_node_ports_are_opened_only_where_a_load_balancer_may_need_them(record: 
 def test_values_that_a_chart_refuses_are_told_by_their_key_in_the_stack_file(record: Record) -> None:
     """Those that a rule knows are refused before (tests/unit/stack/corpus)."""
     wrong: Tree = {"gatewayValues": {"podAnnotations": "text"}}
-    with pytest.raises(pulumi.RunError, match=r"-> look at istio.gatewayValues in the stack file"):
+    with pytest.raises(pulumi.RunError, match=r"-> look at istio.gatewayValues and clusters.X.istio.gatewayValues"):
         record({**committed("simulated"), "istio": wrong}, preview=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.plan.istio_values import merged
+from mesh_federation.stack.config import merged
 from tests.unit.plan.model import Tree, cluster, planned, three, tree
 
 
@@ -123,6 +123,45 @@ def test_laying_values_over_others_changes_neither() -> None:
     above: dict[str, object] = {"a": {"c": 2}, "list": [3]}
     assert merged(below, above) == {"a": {"b": 1, "c": 2}, "list": [3]}
     assert (below, above) == ({"a": {"b": 1}, "list": [1, 2]}, {"a": {"c": 2}, "list": [3]})
+
+
+def test_settings_of_a_cluster_are_laid_over_those_of_the_federation_and_reach_no_other_cluster() -> None:
+    """Values are merged key by key; a cluster's release, images and charts replace the federation's."""
+    own = {
+        "version": "1.30.2",
+        "hub": "mirror.example/istio",
+        "charts": "/charts/{version}",
+        "values": {"meshConfig": {"accessLogEncoding": "JSON"}},
+        "gatewayValues": {"service": {"annotations": {"cloud": "one"}}},
+    }
+    common = {
+        "hub": "common.example/istio",
+        "tag": "1.31.0-debug",
+        "values": {"meshConfig": {"accessLogFormat": "f", "accessLogEncoding": "TEXT"}},
+        "gatewayValues": {"service": {"externalTrafficPolicy": "Local"}},
+    }
+    declared = tree(istio=common, clusters={"east": cluster(10, istio=own), "west": cluster(30)})
+    east, west = planned(declared, "east"), planned(declared, "west")
+    assert (east.istio_version, east.istio_charts) == ("1.30.2", "/charts/{version}")
+    assert (west.istio_version, west.istio_charts) == ("1.31.0", "official")
+    for plan, hub, encoding in ((east, own["hub"], "JSON"), (west, common["hub"], "TEXT")):
+        values: dict[str, Any] = dict(plan.istiod_values)
+        assert (values["global"]["hub"], values["global"]["tag"]) == (hub, "1.31.0-debug")
+        assert values["meshConfig"]["accessLogFormat"] == "f"
+        assert values["meshConfig"]["accessLogEncoding"] == encoding
+    services = [dict(plan.gateway_values)["service"] for plan in (east, west)]
+    assert [service["externalTrafficPolicy"] for service in services] == ["Local", "Local"]  # type: ignore[index]
+    assert "cloud" in services[0]["annotations"] and "cloud" not in services[1]["annotations"]  # type: ignore[index]
+
+
+def test_the_revision_of_a_cluster_is_that_of_everything_in_it() -> None:
+    declared = tree(clusters={"east": cluster(10), "west": cluster(30, istio={"revision": "canary"})})
+    east, west = planned(declared, "east"), planned(declared, "west")
+    assert (east.revision, west.revision) == ("", "canary")
+    labels = [each.body["metadata"]["labels"] for each in (*east.namespaces, *west.namespaces)]  # type: ignore[index]
+    assert labels == [{"istio-injection": "enabled"}, {"istio.io/rev": "canary"}]
+    assert dict(west.gateway_values)["revision"] == "canary"
+    assert dict(west.base_values)["defaultRevision"] in ("", "canary")
 
 
 def test_no_validator_is_registered_where_none_answers() -> None:

@@ -183,7 +183,7 @@ AUTHORITY = {"certificate": "", "key": "", "chain": "", "root": ""}
 PLACES = {
     "istio": {"charts": "official", "gatewayApi": "official"},
     "lab": {"metallbManifest": "official"},
-    "clusters": {"east": {"kubeconfig": ""}},
+    "clusters": {"east": {"kubeconfig": "", "istio": {"charts": "official"}}},
     "trust": {"provided": {"east": AUTHORITY}, "rotation": {"provided": {"east": AUTHORITY}}},
 }
 
