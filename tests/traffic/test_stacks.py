@@ -25,7 +25,8 @@ Note = Callable[[str, object], None]
 def bring(prepare: Prepare, provider: str, record_property: Note) -> Iterator[Bring]:
     """What brings a committed stack up on the provider of this run.
 
-    Verification must agree, and so must Istio's analysis; a second `up` changes nothing, and `down` leaves nothing.
+    Verification must agree in both trust scopes, and so must Istio's analysis. A second `up` changes nothing, and
+    `down` leaves nothing.
     """
     with ExitStack() as running:
 
@@ -40,6 +41,8 @@ def bring(prepare: Prepare, provider: str, record_property: Note) -> Iterator[Br
             record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
             if shutil.which("istioctl"):
                 assert [error for cluster in made.clusters() for error in lab.errors(cluster)] == []
+            if has_scope_link(lab):
+                is_sound_in_both_scopes(lab)
             return lab
 
         yield up
@@ -50,6 +53,24 @@ def goes(lab: Lab, before: set[str]) -> None:
     lab.checkout.down()
     assert not lab.checkout.stack_exists()
     assert lab.nodes.on_machine() <= before
+
+
+def has_scope_link(lab: Lab) -> bool:
+    """Say whether a stack leaves the trust scope at its default."""
+    trust = lab.checkout.declared().get("trust", {})
+    assert isinstance(trust, dict)
+    return bool(trust.get("scope", "link") == "link")
+
+
+def is_sound_in_both_scopes(lab: Lab) -> None:
+    """Widen the trust of a stack to whole meshes and narrow it again: verification agrees with both."""
+    declared = lab.checkout.declared().get("trust", {})
+    assert isinstance(declared, dict)
+    for scope in ("mesh", "link"):
+        with lab.edited() as federation:
+            federation["trust"] = {**declared, "scope": scope}
+        lab.checkout.up()
+        until_green(lab)
 
 
 def checks_notice(lab: Lab) -> None:
@@ -77,6 +98,14 @@ def test_the_default_stack_answers_the_call_that_it_declares(bring: Bring) -> No
     assert set(asked(embedded, "east", "httpbin")) == {identity("west", "httpbin")}
     told = embedded.checkout.mesh("call", "--stack=embedded")
     assert told.code == 0, told.text
+
+
+@pytest.mark.parametrize(
+    ("stack", "host"),
+    [("separate-roots", "httpbin.httpbin.svc.cluster.local"), ("egress", "httpbin.mesh.global")],
+)
+def test_a_stack_that_other_tests_edit_answers_as_committed(bring: Bring, stack: str, host: str) -> None:
+    assert set(servers(bring(stack), "east", host)) == {identity("west", "httpbin")}
 
 
 def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(bring: Bring) -> None:
