@@ -11,7 +11,7 @@ override export ROUNDS := $(value ROUNDS)
 laid := $${OVERLAY:+--overlay="$$OVERLAY"}
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
-.PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit engine bench bench-native bench-lab lock pictures docs clean tools
+.PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit coverage engine bench bench-native bench-lab lock pictures docs clean tools
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,12 +60,15 @@ lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint tools ## Check style and types, and run all tests that need no Docker
-	@.venv/bin/pytest tests/unit -n 2 --dist loadfile --cov --cov-report=
-	@.venv/bin/pytest tests/engine -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
+	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
+	@.venv/bin/pytest tests/engine -n 2 --dist loadfile
 	@$(MAKE) --no-print-directory traffic
 
 unit: dev ## Tests that need nothing
 	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
+
+coverage: dev ## The same tests, and the lines and branches that none of them runs
+	@.venv/bin/pytest tests/unit -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 traffic: dev tools ## Tests with real traffic, on native clusters
 	@.venv/bin/pytest tests/traffic -n 2 --dist loadfile -m "not long"
@@ -74,7 +77,7 @@ lab-test: dev tools ## The same tests and the long ones, on kind clusters; needs
 	@.venv/bin/pytest tests/traffic --provider=kind
 
 engine: dev tools ## Tests on the real engine and real API servers
-	@.venv/bin/pytest tests/engine
+	@.venv/bin/pytest tests/engine -n 2 --dist loadfile
 
 bench: dev install ## Measure a bring-up beside a sequential script
 	@.venv/bin/python -m benchmarks
