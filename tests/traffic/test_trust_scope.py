@@ -73,6 +73,19 @@ def test_without_its_export_a_caller_with_a_valid_certificate_fails_the_handshak
     assert directly(lab, own).startswith("200"), "its own mesh is answered as before"
 
 
+def test_a_revoked_cluster_fails_the_handshake_and_the_check_finds_a_proxy_that_still_trusts_it(lab: Lab) -> None:
+    caller, trusting = minted(lab, "east", SLEEP), exported_filter(lab)
+    with lab.edited() as federation:
+        federation["trust"] = {"model": "common", "revoked": [{"cluster": "east"}]}
+    lab.checkout.up()
+    eventually(lambda: ALERT in directly(lab, caller), PATIENCE)
+    eventually(partial(green, lab, "--only=refusals.revoked"), PATIENCE)
+    applied("west", trusting)(lab)
+    eventually(lambda: verify(lab, "--only=refusals.revoked").ended("failed") != [], PATIENCE)
+    lab.checkout.up("--refresh")
+    eventually(partial(green, lab, "--only=refusals.revoked"), PATIENCE)
+
+
 @pytest.mark.parametrize("consumers", [2, 10, 50])
 def test_what_a_proxy_keeps_grows_by_an_authority_for_each_consumer(
     lab: Lab, record_property: Note, consumers: int
