@@ -72,7 +72,7 @@ class ExportPlan:
     @property
     def is_global(self) -> bool:
         """Say whether the service is exported under its global host."""
-        return self.export.service.global_host in self.hosts
+        return self.export.global_host in self.hosts
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:

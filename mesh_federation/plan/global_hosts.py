@@ -1,4 +1,4 @@
-"""Global hosts: one name for a service in every mesh, <name>.mesh.global, as one ServiceEntry per cluster.
+"""Global hosts: one name for a service in every mesh, as httpbin.mesh.global, as one ServiceEntry per cluster.
 
 Source: walk-through 002 section 4.4, pitfalls 27, 28 and 38. In the exporting cluster it selects the service's pods, so
 that the gateway knows the host; in an importing one the entries that lead to the exporters' gateways, and the pods of a
@@ -22,6 +22,7 @@ class GlobalHostPlan:
 
     Attributes:
         service: whose it is.
+        host: the name under which it is called.
         namespace: of its objects.
         ports: of the service, with the port of its pods where that differs.
         selector: labels of its endpoints: pods, entries or both.
@@ -30,16 +31,12 @@ class GlobalHostPlan:
     """
 
     service: NamespacedName
+    host: str
     namespace: str
     ports: tuple[Port, ...]
     selector: dict[str, str]
     pinned: tuple[str, ...]
     visible_to: tuple[str, ...]
-
-    @property
-    def host(self) -> str:
-        """The name under which it is called."""
-        return self.service.global_host
 
     @property
     def name(self) -> str:
@@ -89,6 +86,7 @@ def _host(service: NamespacedName, exported: ExportPlan | None, imported: Import
         assert exported is not None
         return GlobalHostPlan(
             service=service,
+            host=exported.export.global_host,
             namespace=service.namespace,
             ports=exported.export.ports,
             selector=exported.export.workload_labels,
@@ -97,6 +95,7 @@ def _host(service: NamespacedName, exported: ExportPlan | None, imported: Import
         )
     return GlobalHostPlan(
         service=service,
+        host=imported.host,
         namespace=imported.namespace,
         ports=exported.export.ports if exported else imported.ports,
         selector=imported.labels,

@@ -55,7 +55,7 @@ class EgressListener:
 
     def named(self, role: str) -> str:
         """Name an object of this listener."""
-        kind = "global" if self.host == self.service.global_host else "own"
+        kind = "own" if self.host == self.service.host else "global"
         return object_name(role, self.service, kind, self.cluster)
 
 

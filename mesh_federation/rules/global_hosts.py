@@ -6,16 +6,20 @@ from mesh_federation.plan import gateway_addresses, local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.imports import behind_host_names, other_accounts
-from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload
+from mesh_federation.rules.names import SUBDOMAIN
+from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload, global_host
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
+from mesh_federation.stack.text import excerpt
 
+_MOST_CHARACTERS = 253
+"""Of a host name (RFC 1035)."""
 _MOST_ADDRESSES = 16
 """Of a Gateway of the Gateway API, by its definition."""
 
 
 def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
-    """<name>.mesh.global does not contain the namespace, so services of two namespaces can collide."""
+    """Without the namespace in global hosts, services of two namespaces can have one host."""
     seen: dict[tuple[str, str], Import] = {}
     for link in federation.imports:
         if link.mode != "global":
@@ -28,9 +32,32 @@ def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
                     FederationRule.GLOBAL_HOST_TAKEN,
                     f"{link.service} would have the host {link.host} in {cluster}, but {first.path} {verb}"
                     f" {first.service} under that host: calls could reach either service",
-                    "import one of them `as: remote`, or rename its Service",
+                    'write globalHost: "{name}.{namespace}.mesh.global", or import one of them `as: remote`',
                 )
                 break
+
+
+def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
+    """A global host is a name of DNS (RFC 1123), by which Istio's proxies and gateways know one service."""
+    form = federation.global_host
+    services = {each.service for each in (*federation.exports, *federation.imports)}
+    hosts = [global_host(form, each) for each in (NamespacedName("namespace", "name"), *sorted(services))]
+    if "{name}" not in form:
+        why = "it does not contain {name}, so all services would have one host"
+    elif longest := next((host for host in hosts if len(host) > _MOST_CHARACTERS), ""):
+        why = f"{excerpt(longest)} has more than {_MOST_CHARACTERS} characters"
+    elif not SUBDOMAIN.fullmatch(hosts[0]) or "." not in hosts[0]:
+        why = f"{hosts[0]} is not a host name of lower-case letters, digits, dashes and dots"
+    elif hosts[0].endswith(".cluster.local"):
+        why = "names that end in cluster.local are those of a cluster's own Services"
+    else:
+        return
+    yield Problem(
+        "globalHost",
+        FederationRule.BAD_GLOBAL_HOST,
+        f'"{excerpt(form)}" cannot be the form of global hosts: {why}',
+        'write it as "{name}.mesh.global" or "{name}.{namespace}.mesh.global"',
+    )
 
 
 def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:
@@ -131,7 +158,7 @@ def exported_samples_have_their_target_ports(federation: Federation) -> Iterator
                 yield Problem(
                     f"{export.path}.ports[{index}].targetPort",
                     FederationRule.GLOBAL_TARGET_PORT,
-                    f"{export.service.global_host} would call port {_target(port)} of the pods of {workload.path},"
+                    f"{export.global_host} would call port {_target(port)} of the pods of {workload.path},"
                     f" which listen on {target} (pitfall 27)",
                     f"write targetPort: {target}",
                 )
@@ -226,6 +253,7 @@ def _listed(ports: tuple[Port, ...]) -> str:
 
 RULES = (
     global_hosts_differ,
+    global_hosts_have_a_form,
     gateways_are_found_by_network,
     hosts_have_one_api,
     remote_networks_have_one_cluster,

@@ -57,11 +57,6 @@ class NamespacedName:
         """The host name of the Service of this name inside its cluster."""
         return f"{self.name}.{self.namespace}.svc.cluster.local"
 
-    @property
-    def global_host(self) -> str:
-        """The host name of the Service of this name in every mesh that imports it as global."""
-        return f"{self.name}.mesh.global"
-
 
 def _split_reference(value: object) -> object:
     if isinstance(value, NamespacedName):
@@ -78,6 +73,15 @@ Reference = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "pattern": "^[^/]+/[^/]+$", "examples": ["httpbin/httpbin"]}),
 ]
+
+
+GLOBAL_HOST = "{name}.mesh.global"
+"""Form of the host names of services that are imported as global, unless the stack file has another one."""
+
+
+def global_host(form: str, service: NamespacedName) -> str:
+    """Return the host name that a service has in every mesh that imports it as global."""
+    return form.replace("{namespace}", service.namespace).replace("{name}", service.name)
 
 
 class Declared(BaseModel):
@@ -456,15 +460,26 @@ class Entry(Declared):
     _index: int = PrivateAttr(default=0)
 
 
-class Export(Entry):
+class Linked(Entry):
+    """An export or import of a service, and the cluster that it is of."""
+
+    cluster: str
+    service: Reference
+    _form: str = PrivateAttr(default=GLOBAL_HOST)
+
+    @property
+    def global_host(self) -> str:
+        """Host name of the service in every mesh that imports it as global."""
+        return global_host(self._form, self.service)
+
+
+class Export(Linked):
     """A service that other clusters may call on these ports. Nothing else of the cluster can be reached.
 
     `up` (if they exist already) and `verify` compare `selector`, `serviceAccount` and `targetPort` with the Service and
     its pods.
     """
 
-    cluster: str
-    service: Reference
     ports: tuple[Port, ...] = Field(min_length=1)
     to: tuple[Consumer, ...]
     selector: dict[str, str] = Field(default={}, min_length=1)
@@ -517,16 +532,14 @@ class Failover(Declared):
     base_ejection_seconds: int = Field(default=60, ge=1, le=A_DAY)
 
 
-class Import(Entry):
+class Import(Linked):
     """A service of another cluster that workloads of this cluster may call."""
 
-    cluster: str
     source: str = Field(alias="from")
     """The exporting cluster."""
-    service: Reference
     mode: Literal["remote", "local", "global"] = Field(default="remote", alias="as")
-    """remote: under the service's own host. local: remote pods join the local Service of that name. global: under
-    <name>.mesh.global, which local pods serve too if this cluster runs the service (as a sample or an export)."""
+    """remote: under the service's own host. local: remote pods join the local Service of that name. global: under its
+    global host, which local pods serve too if this cluster runs the service (as a sample or an export)."""
     via: Literal["direct", "egress"] = "direct"
     """direct: proxies call the exporter's gateway. egress: calls leave through an egress gateway of the importing
     cluster, and the callers' namespaces can reach nothing else outside of the mesh."""
@@ -553,7 +566,7 @@ class Import(Entry):
     @property
     def host(self) -> str:
         """Host name under which the importing cluster's workloads call it."""
-        return self.service.global_host if self.mode == "global" else self.service.host
+        return self.global_host if self.mode == "global" else self.service.host
 
 
 class Discovery(Entry):
@@ -603,6 +616,10 @@ class Federation(Declared):
     istio: Istio = Istio()
     images: Images = Images()
     lab: Lab = Lab()
+    global_host: str = GLOBAL_HOST
+    """Form of the host names of services that are imported as global; `{name}` and `{namespace}` stand for those of the
+    Service. For example `{name}.{namespace}.mesh.global`; the Multi-Cluster Services API has
+    `{name}.{namespace}.svc.clusterset.local`."""
     clusters: dict[str, Cluster] = Field(min_length=1)
     exports: tuple[Export, ...] = ()
     imports: tuple[Import, ...] = ()
@@ -617,6 +634,8 @@ class Federation(Declared):
         for entries in lists:
             for index, entry in enumerate(entries):
                 entry._index = index
+        for link in (*self.exports, *self.imports):
+            link._form = self.global_host
         return self
 
     def export(self, cluster: str, service: NamespacedName) -> Export | None:

@@ -184,6 +184,7 @@ class FederationRule(RuleId):
     EXPORT_THROUGH_OPEN_GATEWAY = "export-through-open-gateway", "A discovered cluster exports to no other mesh."
     IMPORT_THROUGH_OPEN_GATEWAY = "import-through-open-gateway", "A discovered cluster imports from no other mesh."
     IMPORT_OF_DISCOVERED = "import-of-discovered", "A service is imported or discovered, not both."
+    BAD_GLOBAL_HOST = "bad-global-host", "The form of global hosts gives each service a host name."
     GLOBAL_HOST_TAKEN = "global-host-taken", "A global host means one service."
     GLOBAL_ON_ONE_NETWORK = "global-on-one-network", "Global hosts and the Gateway API need two Istio networks."
     API_DIFFERS = "api-differs", "All imports of a service into a cluster use the same API."

@@ -120,6 +120,6 @@ def _known(context: Context, cluster: ClusterUnderTest) -> set[ServiceAddress]:
         ServiceAddress(host, port.number)
         for _, export in context.exports()
         for port in export.export.ports
-        for host in (export.export.service.host, export.export.service.global_host)
+        for host in (export.export.service.host, export.export.global_host)
     }
     return services | named | exports

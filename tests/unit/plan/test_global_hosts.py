@@ -73,6 +73,16 @@ def test_a_gateway_offers_the_names_under_which_a_service_is_imported_and_no_oth
     assert [server["hosts"] for server in plan.objects[1].body["spec"]["servers"]] == [list(hosts)]  # type: ignore[index]
 
 
+def test_another_form_of_global_hosts_reaches_exporter_importer_and_gateway() -> None:
+    """With the namespace in it, services of one name in two namespaces are called side by side."""
+    named = {**declared(), "globalHost": "{name}.{namespace}.svc.clusterset.local"}
+    expected = "httpbin.httpbin.svc.clusterset.local"
+    for name in ("east", "west"):
+        assert spec(planned(named, name))["hosts"] == [expected]
+    (exported,) = planned(named, "west").exports
+    assert exported.hosts == (expected,) and exported.is_global
+
+
 def test_a_host_that_nobody_imports_as_global_is_nowhere() -> None:
     assert [planned(tree(), name).global_hosts for name in ("east", "west")] == [(), ()]
 
