@@ -89,8 +89,12 @@ def anchors(plan: Anchors) -> tuple[x509.Certificate, ...]:
     """Make what vouches for a cluster: roots, and the twins of intermediates."""
     signers = [_intermediate(each) for each in plan.intermediates]
     signers += [_of_theirs(each)[0] for each in plan.provided]
-    twins = (twin(each.pem, each.key_pem) for each in signers)
-    return (*_roots(plan.roots, plan.given), *(x509.load_pem_x509_certificate(text.encode()) for text in twins))
+    return (*_roots(plan.roots, plan.given), *map(_twin, signers))
+
+
+@cache
+def _twin(signer: Issuer) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(twin(signer.pem, signer.key_pem).encode())
 
 
 def _of_ours(signed: Intermediate) -> tuple[Issuer, tuple[x509.Certificate, ...]]:
