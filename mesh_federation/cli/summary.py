@@ -1,6 +1,5 @@
 """What `mesh up` prints at the end: the clusters, their kubeconfigs, and what to try next."""
 
-import json
 import os
 from typing import TypedDict
 
@@ -26,9 +25,7 @@ class RunningCluster(TypedDict):
 
 def running(engine: Engine) -> dict[str, RunningCluster]:
     """Return the clusters in the outputs of a stack, by logical name."""
-    clusters: dict[str, RunningCluster] = json.loads(
-        engine.ask("stack", "output", "clusters", "--json", f"--stack={engine.stack}")
-    )
+    clusters: dict[str, RunningCluster] = engine.outputs()["clusters"]
     return clusters
 
 

@@ -173,7 +173,6 @@ def mesh(desk: Desk, fakes: Fakes, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     return run
 
 
-STATE: dict[str, object] = {"deployment": {"resources": []}}
 CLUSTERS = {
     name: {
         "provisioner": "kwok",
@@ -186,12 +185,14 @@ CLUSTERS = {
 }
 
 
+MADE: dict[str, object] = {"type": "pulumi:pulumi:Stack", "urn": "urn:stack", "outputs": {"clusters": CLUSTERS}}
+"""The stack in its state, with the outputs of a run that came to its end."""
+
+
 @pytest.fixture
 def answering(desk: Desk) -> Desk:
     """The engine has a stack and its outputs."""
     desk.keep_state()
-    desk.on(
-        "stack",
-        f"case \"$*\" in *export*) echo '{json.dumps(STATE)}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac",
-    )
+    state = {"deployment": {"resources": [MADE]}}
+    desk.on("stack", f"case \"$*\" in *export*) echo '{json.dumps(state)}';; esac")
     return desk

@@ -8,7 +8,7 @@ import pytest
 from mesh_federation import document
 from mesh_federation.engine import crds
 from mesh_federation.jobs.crds import CrdsSettings
-from tests.unit.cli.conftest import CLUSTERS, STACK, Desk, Mesh
+from tests.unit.cli.conftest import MADE, STACK, Desk, Mesh
 
 URN = "urn:pulumi:s::mesh-federation::command:local:Command::west-crds"
 SETTINGS = CrdsSettings("west", "", "/f", "Istio 1.31.0", "definitions that others made are left alone", ())
@@ -87,8 +87,8 @@ def test_a_cluster_without_a_kubeconfig_is_left_to_the_engine(desk: Desk, asked:
 
 @pytest.mark.parametrize("verb", ["up", "preview"])
 def test_definitions_are_looked_for_with_refresh_alone(mesh: Mesh, answering: Desk, asked: Path, verb: str) -> None:
-    state = json.dumps({"deployment": {"resources": [applied()]}})
-    answering.on("stack", f"case \"$*\" in *export*) echo '{state}';; *output*) echo '{json.dumps(CLUSTERS)}';; esac")
+    state = json.dumps({"deployment": {"resources": [MADE, applied()]}})
+    answering.on("stack", f"case \"$*\" in *export*) echo '{state}';; esac")
     file = answering.workspace.home / "kubeconfigs" / STACK / "west"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("3", encoding="utf-8")

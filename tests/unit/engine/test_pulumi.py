@@ -470,6 +470,28 @@ def test_an_old_generation_that_still_runs_is_recorded_too(desk: Desk) -> None:
     assert [cluster.outgoing for cluster in both] == [False, True]
 
 
+def test_the_checkouts_own_state_is_read_without_the_engine_and_another_backends_through_it(desk: Desk) -> None:
+    """The engine takes half a second to print what the file holds."""
+    outputs = {"clusters": {"east": {"name": "east-1a2b3c"}}}
+    resources = [{"type": "pulumi:pulumi:Stack", "urn": "urn:stack", "outputs": outputs}]
+    latest = {"manifest": {"time": "then"}, "resources": resources}
+    desk.keep_state(json.dumps({"version": 3, "checkpoint": {"stack": STACK, "latest": latest}}))
+    assert (desk.engine.outputs(), desk.engine.saved()) == (outputs, "then")
+    assert desk.calls() == []
+    desk.on("stack", f"echo '{json.dumps({'deployment': {**latest, 'manifest': {'time': 'elsewhere'}}})}'")
+    assert desk.ambient(PULUMI_BACKEND_URL="https://api.example.org").engine.saved() == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"version": 4, "checkpoint": {"latest": {"manifest": {"time": "new"}}}}', '{"version": 3, "checkpoint": {}}'],
+)
+def test_a_state_in_a_form_that_this_program_does_not_know_is_left_to_the_engine(desk: Desk, text: str) -> None:
+    desk.keep_state(text)
+    desk.on("stack", """echo '{"deployment": {"manifest": {"time": "as told"}}}'""")
+    assert desk.engine.saved() == "as told"
+
+
 def test_the_whole_state_is_read_at_once_with_its_secrets(desk: Desk) -> None:
     recorded(desk, {"urn": "urn::east:a", "type": "kubernetes:core/v1:Namespace", "inputs": {"kind": "Namespace"}})
     before = len(desk.calls())
