@@ -13,10 +13,11 @@ from pydantic import SecretStr, ValidationError
 from mesh_federation import rules
 from mesh_federation.stack import validation, yaml_reader
 from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Federation, ProvidedAuthority
-from mesh_federation.stack.overlay import Tree, additions, load, merged, nulls, without
+from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
 from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
+from mesh_federation.stack.tree import Tree, merged
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
     from cryptography.x509 import Certificate
@@ -157,7 +158,7 @@ def with_overlay(
 
 def _merged(federation: Tree, upper: Tree) -> Tree:
     """Merge an overlay over a federation; a null in the overlay removes an optional key."""
-    tree: Tree = {**federation, **{key: merged(federation.get(key), value) for key, value in upper.items()}}
+    tree: Tree = merged(federation, upper)
     for path in filter(validation.may_be_left_out, nulls(upper)):
         tree = without(tree, path)
     return tree

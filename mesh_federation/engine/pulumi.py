@@ -341,8 +341,7 @@ class Engine:
 
     def outputs(self) -> Mapping[str, Any]:
         """Return the outputs of the stack; those that are secret are encrypted."""
-        stacks = [each for each in self._resources() if each["type"] == STACK_TYPE]
-        return stacks[0].get("outputs") or {} if stacks else {}
+        return snapshot.outputs(self._export()["deployment"])
 
     def recorded_tokens(self) -> list[RecordedToken]:
         """Return the tokens of endpoint discovery in the stack's state."""

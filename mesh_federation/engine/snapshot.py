@@ -55,13 +55,18 @@ class Snapshot:
 def read(deployment: Mapping[str, Any]) -> Snapshot:
     """Read what `pulumi stack export --show-secrets` prints below `deployment`."""
     resources: Sequence[Mapping[str, Any]] = deployment.get("resources") or []
-    stacks = [each for each in resources if each["type"] == STACK_TYPE]
     objects = [each for each in resources if each["type"].startswith(OBJECT_TYPE) and not each.get("delete")]
     return Snapshot(
         saved=saved(deployment),
-        outputs=_plain_mapping(stacks[0].get("outputs") or {}) if stacks else {},
+        outputs=_plain_mapping(outputs(deployment)),
         objects=tuple(map(_recorded, objects)),
     )
+
+
+def outputs(deployment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the outputs of the stack, with the marks of secrets; none before its first run came to its end."""
+    stacks = [each for each in deployment.get("resources") or [] if each["type"] == STACK_TYPE]
+    return stacks[0].get("outputs") or {} if stacks else {}
 
 
 def saved(deployment: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.trust import peers
-from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation, merged
+from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation
+from mesh_federation.stack.tree import merged
 
 Values = dict[str, object]
 
@@ -75,7 +76,8 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
         **({"telemetry": {"enabled": False}} if cluster.provider.upstream_envoy else {}),
         **_environment(federation, cluster),
     }
-    return merged(computed, istio.values)
+    values: Values = merged(computed, istio.values)
+    return values
 
 
 def _environment(federation: Federation, cluster: Cluster) -> Values:

@@ -279,6 +279,15 @@ def given_values(federation: Federation) -> Iterator[tuple[str, str, Mapping[str
         yield f"{path}.egressValues", "egressValues", istio.egress_values
 
 
+def flags(federation: Federation, cluster: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the values of an environment variable of one cluster's istiod: key path, and value in lower case."""
+    values = federation.istio_of(cluster).values
+    for section, above in ((("pilot", "env"), values.get("pilot")), (("env",), values)):
+        environment = above.get("env") if isinstance(above, dict) else None
+        if isinstance(environment, dict) and name in environment:
+            yield federation.istio_path(cluster, "values", *section, name), str(environment[name]).lower()
+
+
 def no_value_is_reserved(federation: Federation) -> Iterator[Problem]:
     """A reserved value would make the running mesh differ from the one that was checked."""
     for where, key, values in given_values(federation):

@@ -12,6 +12,7 @@ from itertools import combinations
 
 from mesh_federation.plan import trust as planning
 from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.rules.istio_values import flags
 from mesh_federation.rules.trust import authorities
 from mesh_federation.stack.config import Federation, Trust
 from mesh_federation.stack.problem import Problem
@@ -49,7 +50,12 @@ def _stable(federation: Federation, cluster: str) -> str:
 
 def workloads_have_sidecars(federation: Federation) -> Iterator[Problem]:
     """Proxies of ambient meshes read no EnvoyFilter."""
-    ambient = {key: None for name in federation.clusters if (key := _ambient(federation, name))}
+    ambient = {
+        path: None
+        for name in federation.clusters
+        for path, value in flags(federation, name, AMBIENT)
+        if value == "true"
+    }
     for key in ambient if _is_bound(federation) else ():
         yield Problem(
             WHERE,
@@ -58,17 +64,6 @@ def workloads_have_sidecars(federation: Federation) -> Iterator[Problem]:
             " their own cluster alone",
             f"remove {AMBIENT}; or {MESH}",
         )
-
-
-def _ambient(federation: Federation, cluster: str) -> str:
-    """Return the key path of the value that enables ambient mode in a cluster; empty if none does."""
-    values = federation.istio_of(cluster).values
-    pilot = values.get("pilot")
-    places = {("env",): values.get("env"), ("pilot", "env"): pilot.get("env") if isinstance(pilot, dict) else None}
-    for section, environment in places.items():
-        if isinstance(environment, dict) and str(environment.get(AMBIENT)).lower() == "true":
-            return federation.istio_path(cluster, "values", *section, AMBIENT)
-    return ""
 
 
 def links_tell_clusters_apart(federation: Federation) -> Iterator[Problem]:

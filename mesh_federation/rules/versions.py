@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from mesh_federation.plan.istio_values import ALPHA_GATEWAY_API, TLS_LISTENERS_DEFAULT
+from mesh_federation.rules.istio_values import flags
 from mesh_federation.stack.config import Cluster, Federation, Istio
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -116,7 +117,8 @@ def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
         for cluster in (federation.clusters.get(name) for name in (link.cluster, link.source)):
             if not cluster or link.api != "gateway" or federation.istio_version(cluster.name) >= TLS_LISTENERS_DEFAULT:
                 continue
-            path = _disabled(federation, cluster)
+            flagged = flags(federation, cluster.name, ALPHA_GATEWAY_API)
+            path = next((path for path, value in flagged if value == "false"), "")
             if path and path not in refused:
                 refused.add(path)
                 yield Problem(
@@ -127,16 +129,6 @@ def tls_listeners_are_enabled(federation: Federation) -> Iterator[Problem]:
                     f" {_release(federation, cluster)}",
                     f"remove the value, or use Istio {_dotted(TLS_LISTENERS_DEFAULT)}, or write api: istio",
                 )
-
-
-def _disabled(federation: Federation, cluster: Cluster) -> str:
-    """Return the key path at which values switch the flag off; empty if they do not."""
-    values = federation.istio_of(cluster.name).values
-    for section, above in (("pilot.env", values.get("pilot")), ("env", values)):
-        environment = above.get("env") if isinstance(above, dict) else None
-        if isinstance(environment, dict) and str(environment.get(ALPHA_GATEWAY_API)).lower() == "false":
-            return federation.istio_path(cluster.name, "values", *section.split("."), ALPHA_GATEWAY_API)
-    return ""
 
 
 def discovery_needs_no_further_permissions(federation: Federation) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ Docstrings of fields become the descriptions of the JSON Schema, which editors s
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
@@ -30,6 +30,7 @@ from pydantic_core import CoreSchema
 
 from mesh_federation.clusters import registry
 from mesh_federation.clusters.provider import LoadBalancer, Provider
+from mesh_federation.stack.tree import merged
 
 PROJECT = "mesh-federation"
 KEY = f"{PROJECT}:federation"
@@ -687,15 +688,6 @@ def _named(name: str, cluster: Cluster) -> Cluster:
     named = cluster.model_copy(update=left_out)
     named._name = name
     return named
-
-
-def merged(computed: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
-    """Merge Helm values over others, key by key, as Helm does; lists and scalars are replaced."""
-    result = dict(computed)
-    for key, value in given.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
 
 
 def is_address(value: str) -> bool:

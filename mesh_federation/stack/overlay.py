@@ -13,8 +13,7 @@ from typing import Any, TypeGuard
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FormRule
 from mesh_federation.stack.text import key_path, kind_of
-
-Tree = Mapping[str, Any]
+from mesh_federation.stack.tree import Tree
 
 VARIABLE = "MESH_OVERLAY"
 """The environment variable that names the overlay, so that plain `pulumi` uses it too."""
@@ -60,13 +59,6 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
     if problems := [_not_decrypted(path) for path in _encrypted_paths(tree, "")]:
         return {}, problems
     return _with_absolute_paths(tree, file.parent, PATHS), []
-
-
-def merged(below: object, above: object) -> object:
-    """Merge one tree over another: mappings key by key; anything else replaces the value below."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    return {**below, **{key: merged(below[key], value) if key in below else value for key, value in above.items()}}
 
 
 def nulls(above: Tree, where: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mesh_federation.native.support import obstacles
-from mesh_federation.stack import overlay
+from mesh_federation.stack.tree import merged
 from mesh_federation.toolchain.install import Toolchain, install
 from tests.checkout import Checkout, checkout
 from tests.traffic import kit
@@ -74,7 +74,7 @@ def prepared_checkout(toolchain: Toolchain, provider: str, stack: str, network: 
         file = made.home / "overlay.yaml"
         file.parent.mkdir(exist_ok=True)
         below = kit.overlay() if provider == "kind" else {}
-        file.write_text(yaml.safe_dump(overlay.merged(below, above)), encoding="utf-8")
+        file.write_text(yaml.safe_dump(merged(below, above)), encoding="utf-8")
         made.ambient["MESH_OVERLAY"] = str(file)
         made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
         yield made

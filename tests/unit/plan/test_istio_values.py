@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mesh_federation.stack.config import merged
+from mesh_federation.stack.tree import merged
 from tests.unit.plan.model import Tree, cluster, planned, three, tree
 
 

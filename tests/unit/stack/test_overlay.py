@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from mesh_federation import loader
 from mesh_federation.cli.validate import read
 from mesh_federation.stack import json_schema
-from mesh_federation.stack.overlay import PATHS, additions, chosen, load, merged
+from mesh_federation.stack.overlay import PATHS, additions, chosen, load
 from mesh_federation.stack.problem import InvalidModel, report
 from mesh_federation.stack.text import key_path
+from mesh_federation.stack.tree import merged
 from tests.golden import Golden
 from tests.unit.stack.test_loader import SOUND, TREES
 
