@@ -39,7 +39,7 @@ def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
 
 def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
     """A global host is a name of DNS (RFC 1123), by which Istio's proxies and gateways know one service."""
-    form = federation.global_host
+    form = federation.global_host_form
     services = {each.service for each in (*federation.exports, *federation.imports)}
     hosts = [global_host(form, each) for each in (NamespacedName("namespace", "name"), *sorted(services))]
     if "{name}" not in form:

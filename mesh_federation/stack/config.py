@@ -617,7 +617,7 @@ class Federation(Declared):
     istio: Istio = Istio()
     images: Images = Images()
     lab: Lab = Lab()
-    global_host: str = GLOBAL_HOST
+    global_host_form: str = Field(default=GLOBAL_HOST, alias="globalHost")
     """Form of the host names of services that are imported as global; `{name}` and `{namespace}` stand for those of the
     Service. For example `{name}.{namespace}.mesh.global`; the Multi-Cluster Services API has
     `{name}.{namespace}.svc.clusterset.local`."""
@@ -636,7 +636,7 @@ class Federation(Declared):
             for index, entry in enumerate(entries):
                 entry._index = index
         for link in (*self.exports, *self.imports):
-            link._form = self.global_host
+            link._form = self.global_host_form
         return self
 
     def export(self, cluster: str, service: NamespacedName) -> Export | None:
