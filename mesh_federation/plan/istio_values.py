@@ -38,6 +38,12 @@ RELEASES = "docker.io/istio"
 AUTO_ALLOCATION_DEFAULT = (1, 25)
 """First Istio release whose istiod gives address-less hosts an address by itself."""
 
+DRAINED = {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}
+"""A gateway that ends waits for its connections. It passes TLS on, so it cannot ask callers to open others: by itself it
+would cut them after 5 s, with the calls on them (503, pitfall 56)."""
+DRAIN_SECONDS = 60
+"""How long it waits for them."""
+
 TLS_LISTENERS_DEFAULT = (1, 30)
 """First Istio release whose istiod takes TLS listeners of the Gateway API without a flag (pitfall 24)."""
 ALPHA_GATEWAY_API = "PILOT_ENABLE_ALPHA_GATEWAY_API"
@@ -135,7 +141,8 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
     computed: Values = {
         "revision": istio.revision,
         "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network, **unusual},
-        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network},
+        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network, **DRAINED},
+        "terminationGracePeriodSeconds": DRAIN_SECONDS,
         "autoscaling": {"enabled": False},
         # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.
         "imagePullPolicy": "IfNotPresent",
@@ -182,6 +189,8 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
     computed: Values = {
         "revision": istio.revision,
         "labels": EGRESS_LABELS,
+        "env": DRAINED,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS,
         "autoscaling": {"enabled": False},
         "imagePullPolicy": "IfNotPresent",
         "service": {

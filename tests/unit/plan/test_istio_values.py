@@ -88,7 +88,12 @@ def test_a_gateway_serves_its_own_network() -> None:
         "istio": "eastwestgateway",
         "topology.istio.io/network": "west-network",
     }
-    assert values["env"] == {"ISTIO_META_REQUESTED_NETWORK_VIEW": "west-network"}
+    assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "west-network"
+
+
+def test_a_gateway_that_ends_waits_for_its_connections() -> None:
+    assert gateway()["env"]["EXIT_ON_ZERO_ACTIVE_CONNECTIONS"] == "true"
+    assert gateway()["terminationGracePeriodSeconds"] == 60
 
 
 def test_a_gateways_image_is_not_pulled_again_on_each_start() -> None:

@@ -30,6 +30,8 @@ FREE = {
     *(f"values.{env}.PILOT_ENABLE_ALPHA_GATEWAY_API" for env in ("env", "pilot.env")),
     *("gatewayValues.autoscaling.enabled", "gatewayValues.imagePullPolicy", "gatewayValues.replicaCount"),
     *("egressValues.autoscaling.enabled", "egressValues.imagePullPolicy", "egressValues.replicaCount"),
+    *(f"{kind}.env.EXIT_ON_ZERO_ACTIVE_CONNECTIONS" for kind in ("gatewayValues", "egressValues")),
+    *(f"{kind}.terminationGracePeriodSeconds" for kind in ("gatewayValues", "egressValues")),
 }
 """Computed values that nothing else in the model relies on, and a flag with a rule of its own."""
 
