@@ -39,10 +39,10 @@ AUTO_ALLOCATION_DEFAULT = (1, 25)
 """First Istio release whose istiod gives address-less hosts an address by itself."""
 
 DRAINED = {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}
-"""A gateway that ends waits for its connections. It passes TLS on, so it cannot ask callers to open others: by itself it
-would cut them after 5 s, with the calls on them (503, pitfall 56)."""
+"""A gateway that ends waits for its connections. It passes TLS on, so it cannot ask callers to open others. By itself it
+would cut them after 5 s, with the calls on them (pitfall 56)."""
 DRAIN_SECONDS = 60
-"""How long it waits for them."""
+"""How long a gateway that ends waits for its connections."""
 
 TLS_LISTENERS_DEFAULT = (1, 30)
 """First Istio release whose istiod takes TLS listeners of the Gateway API without a flag (pitfall 24)."""
