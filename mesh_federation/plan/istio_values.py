@@ -39,8 +39,8 @@ AUTO_ALLOCATION_DEFAULT = (1, 25)
 """First Istio release whose istiod gives address-less hosts an address by itself."""
 
 DRAINED = {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}
-"""A gateway that ends waits for its connections. It passes TLS on, so it cannot ask callers to open others. By itself it
-would cut them after 5 s, with the calls on them (pitfall 56)."""
+"""A gateway that ends waits for its connections: it passes TLS on, so it cannot ask callers to open others, and by
+itself it would cut them after 5 s, with the calls on them (pitfall 56)."""
 DRAIN_SECONDS = 60
 """How long a gateway that ends waits for its connections."""
 
