@@ -58,10 +58,11 @@ def listed(items: Sequence[object]) -> dict[str, object]:
 
 def _documents(plan: Plan, cluster: ClusterPlan) -> dict[str, object]:
     values: dict[str, object] = {name: each.addresses for name, each in plan.clusters.items()}
+    assert cluster.istio
     documents: dict[str, object] = {
-        "base": cluster.base_values,
-        "istiod": cluster.istiod_values,
-        "gateway": cluster.gateway_values,
+        "base": cluster.values["istio-base"],
+        "istiod": cluster.values["istiod"],
+        "gateway": cluster.values["istio-eastwestgateway"],
         "mutual-tls": cluster.istio.strict_mtls.body,
     }
     for export in cluster.exports:

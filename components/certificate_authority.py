@@ -81,13 +81,15 @@ class CertificateAuthority(pulumi.ComponentResource):
     cluster a PrivateKey, a CertRequest and a LocallySignedCert. During a rotation, the roots of both its ends.
 
     Attributes:
-        material: certificates and key of each cluster.
+        material: certificates and key of each cluster whose Istio this stack installs.
+        anchors: PEM of what vouches for each cluster at others; nothing in trust scope `mesh`.
         bundle: PEM of all roots.
         record: by cluster, its signing and trusted certificates, and which of them ends first: a verification, and the
             next step of a rotation, compare with it.
     """
 
     material: Mapping[str, Material]
+    anchors: Mapping[str, pulumi.Output[str]]
     bundle: pulumi.Output[str]
     record: Mapping[str, pulumi.Output[Record]]
 
@@ -108,13 +110,14 @@ class CertificateAuthority(pulumi.ComponentResource):
             **{cluster: _provided(given) for cluster, given in args.provided.items()},
         }
         self.bundle = _bundle(args.given, args.roots, roots)
+        self.anchors = {cluster: _anchors(each, roots, made) for cluster, each in args.anchors.items()}
         self.material = {
             cluster: Material(
                 certificate=each.certificate,
                 key=each.key,
                 chain=each.chain,
                 bundle=_bundle(args.bundles[cluster].given, args.bundles[cluster].roots, roots),
-                anchors=_anchors(args.anchors.get(cluster), roots, made),
+                anchors=self.anchors.get(cluster, pulumi.Output.from_input("")),
             )
             for cluster, each in signing.items()
         }
@@ -205,11 +208,9 @@ def _bundle(given: Sequence[str], roots: Sequence[Root], made: Mapping[str, _Mad
 
 
 def _anchors(
-    plan: Anchors | None, roots: Mapping[str, _MadeRoot], intermediates: Mapping[str, _Signing]
+    plan: Anchors, roots: Mapping[str, _MadeRoot], intermediates: Mapping[str, _Signing]
 ) -> pulumi.Output[str]:
     """Return what vouches for a cluster; a twin is made with a key, but is no secret."""
-    if plan is None:
-        return pulumi.Output.from_input("")
     signing = [*(intermediates[each.name] for each in plan.intermediates), *map(_provided, plan.provided)]
     twins = (pulumi.Output.unsecret(pulumi.Output.all(each.certificate, each.key).apply(_twin)) for each in signing)
     made = (roots[root.name].certificate.cert_pem for root in plan.roots)
@@ -236,6 +237,11 @@ def _record(plan: TrustPlan, cluster: str, material: Material) -> pulumi.Output[
         return {"version": VERSION, **prints, **roots, "ends": ending.date, "endsFirst": ending.name}
 
     return pulumi.Output.all(material.fingerprints(), material.first_to_end()).apply(recorded)
+
+
+def fingerprint(anchors: pulumi.Output[str] | None) -> pulumi.Output[str]:
+    """Hash of the roots of a mesh that belongs to others, with which its workloads of this stack restart."""
+    return _hash(pulumi.Output.from_input("") if anchors is None else anchors)
 
 
 def _hash(*texts: pulumi.Output[str]) -> pulumi.Output[str]:

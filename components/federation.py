@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import pulumi
 
-from components.certificate_authority import CertificateAuthority, Material, Record
+from components.certificate_authority import CertificateAuthority, Material, Record, fingerprint
 from components.cluster import Cluster, ClusterArgs
 from components.confinement import Confinement, ConfinementArgs
 from components.discovery import Discovery, DiscoveryArgs
@@ -60,13 +60,15 @@ class ClusterInputs:
         plan: of the cluster.
         cluster: the cluster.
         rendered: objects of its charts and manifests.
-        material: its certificates.
+        material: its certificates; None where Istio belongs to others.
+        roots: hash of the roots that its proxies trust.
     """
 
     plan: ClusterPlan
     cluster: Cluster
     rendered: RenderedObjects
-    material: Material
+    material: Material | None
+    roots: pulumi.Output[str]
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,9 @@ class Mesh:
     Attributes:
         plan: of the cluster.
         cluster: the cluster.
-        istio: its control plane.
-        gateway: its east-west gateway.
+        istio: its control plane; None where it belongs to others.
+        bindings: filters by which its proxies accept other clusters, where Istio belongs to others.
+        gateway: its east-west gateway; None where the stack has none.
         egress: its egress gateway; None where calls leave directly.
         namespaces: of its services.
         global_hosts: by the service's namespace/name.
@@ -88,8 +91,9 @@ class Mesh:
 
     plan: ClusterPlan
     cluster: Cluster
-    istio: IstioInstall
-    gateway: Gateway
+    istio: IstioInstall | None
+    bindings: Sequence[pulumi.Resource]
+    gateway: Gateway | None
     egress: Gateway | None
     namespaces: Sequence[pulumi.Resource]
     global_hosts: Mapping[str, GlobalHost]
@@ -100,12 +104,18 @@ class Mesh:
     @property
     def ready(self) -> list[pulumi.Resource]:
         """What routing objects and workloads wait for."""
-        return [*self.istio.ready, *self.namespaces]
+        return [*(self.istio.ready if self.istio else self.bindings), *self.namespaces]
+
+    @property
+    def entrance(self) -> Gateway:
+        """The gateway by which others reach it; the plan has one for each cluster that exports or is discovered."""
+        assert self.gateway, f"{self.plan.name} has no gateway"
+        return self.gateway
 
     @property
     def gateways(self) -> list[Gateway]:
         """Its gateways."""
-        return [self.gateway, self.egress] if self.egress else [self.gateway]
+        return [each for each in (self.gateway, self.egress) if each]
 
     @property
     def certificate_users(self) -> list[pulumi.CustomResource]:
@@ -119,12 +129,12 @@ class Mesh:
     def everything(self) -> list[pulumi.Resource]:
         """What must run before any service can be called: the gateway, open for all services, and all samples."""
         running = (resource for sample in self.samples.values() for resource in sample.ready)
-        return [self.gateway, *self.open_gateway, *running]
+        return [self.entrance, *self.open_gateway, *running]
 
     def serving(self, service: str) -> list[pulumi.Resource]:
         """Return what must run before a call of a service can succeed: gateway, export, and the sample."""
         sample = self.samples[service].ready if service in self.samples else []
-        return [self.gateway, self.exports[service], *sample]
+        return [self.entrance, self.exports[service], *sample]
 
 
 @dataclass(frozen=True)
@@ -170,8 +180,8 @@ class Federation(pulumi.ComponentResource):
         self._args, sources = args, args.plan.sources
         self._gateway_api = published.gateway_api(sources.gateway_api) if sources.gateway_api else None
         authority = CertificateAuthority("trust", args.plan.trust, self._child)
-        self._anchors = {anchors_value(name): each.anchors for name, each in authority.material.items()}
-        inputs = self._inputs(args.plan, authority.material)
+        self._anchors = {anchors_value(name): each for name, each in authority.anchors.items()}
+        inputs = self._inputs(args.plan, authority)
         checks = self._trust_checks(inputs) if args.plan.trust.is_moving else []
         self._meshes = {each.plan.name: self._mesh(each, checks) for each in inputs}
         self._joined_services: dict[tuple[str, str], pulumi.Resource] = {}
@@ -181,16 +191,17 @@ class Federation(pulumi.ComponentResource):
             self._discoveries(mesh)
         self.clusters = pulumi.Output.all(**{name: _summary(mesh, args.stack) for name, mesh in self._meshes.items()})
         self.trust = pulumi.Output.all(
-            **{name: _once(mesh.certificate_users, authority.record[name]) for name, mesh in self._meshes.items()}
+            **{name: _once(self._meshes[name].certificate_users, each) for name, each in authority.record.items()}
         )
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
-    def _inputs(self, plan: Plan, materials: Mapping[str, Material]) -> list[ClusterInputs]:
-        objects = rendered(plan)
-        return [
-            ClusterInputs(each, self._cluster(each, objects[name]), objects[name], materials[name])
-            for name, each in plan.clusters.items()
-        ]
+    def _inputs(self, plan: Plan, authority: CertificateAuthority) -> list[ClusterInputs]:
+        objects, inputs = rendered(plan), []
+        for name, each in plan.clusters.items():
+            material = authority.material.get(name)
+            roots = material.roots_hash() if material else fingerprint(authority.anchors.get(name))
+            inputs.append(ClusterInputs(each, self._cluster(each, objects[name]), objects[name], material, roots))
+        return inputs
 
     def _cluster(self, plan: ClusterPlan, objects: RenderedObjects) -> Cluster:
         declared, was = plan.declared, self._args.recorded.get(plan.name)
@@ -212,42 +223,45 @@ class Federation(pulumi.ComponentResource):
 
         In scope `link` workloads have roots of their own cluster alone: each cluster's proxies are asked for those.
         """
-        with_proxies = [each for each in inputs if each.plan.declared.provider.runs_pods]
+        signing = [each for each in inputs if each.material]
+        with_proxies = [each for each in signing if each.plan.declared.provider.runs_pods]
         is_bound = self._args.plan.trust.scope == "link"
-        return [check_proxy_trust(_asking(each, [each] if is_bound else inputs), self) for each in with_proxies]
+        return [check_proxy_trust(_asking(each, [each] if is_bound else signing), self) for each in with_proxies]
 
     def _mesh(self, inputs: ClusterInputs, trust_checks: Sequence[pulumi.Resource]) -> Mesh:
         plan, cluster = inputs.plan, inputs.cluster
         namespaces = create_namespaces(plan.namespaces, cluster.kubeconfig, cluster.target, self)
-        istio = self._istio(inputs, trust_checks, namespaces)
-        roots = inputs.material.roots_hash()
+        istio = self._istio(inputs, trust_checks, namespaces) if plan.istio else None
+        bindings = [] if istio else self._bindings(inputs, namespaces)
+        ready = [*(istio.ready if istio else bindings), *namespaces]
         east_west = GatewayArgs(
             objects=inputs.rendered.gateway,
             addresses=plan.addresses,
             is_internal=False,
             is_assigned=plan.pool is not None,
-            roots=roots,
+            roots=inputs.roots,
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
-            namespace=istio.namespace,
-            after=istio.ready,
+            name=plan.gateway,
+            before=[istio.namespace] if istio else [],
+            after=istio.ready if istio else bindings,
             balancer=self._load_balancer(inputs),
         )
-        gateway = Gateway(f"{plan.name}-gateway", east_west, self._child)
+        gateway = Gateway(f"{plan.name}-gateway", east_west, self._child) if plan.has_gateway else None
         outgoing = replace(east_west, objects=inputs.rendered.egress, balancer=(), is_internal=True, is_assigned=False)
         egress = self._egress(plan, outgoing)
-        ready = [*istio.ready, *namespaces]
         global_hosts = self._global_hosts(inputs, ready)
         return Mesh(
             plan=plan,
             cluster=cluster,
             istio=istio,
+            bindings=bindings,
             gateway=gateway,
             egress=egress,
             namespaces=namespaces,
             global_hosts=global_hosts,
             exports=self._exports(inputs, ready, global_hosts),
-            samples=self._samples(inputs, roots, namespaces, ready),
+            samples=self._samples(inputs, namespaces, ready),
             open_gateway=list(create_planned(plan.open_gateway, cluster.target, self, ready).values()),
         )
 
@@ -258,6 +272,8 @@ class Federation(pulumi.ComponentResource):
         namespaces: Sequence[pulumi.Resource],
     ) -> IstioInstall:
         plan, cluster = inputs.plan, inputs.cluster
+        assert plan.istio
+        assert inputs.material
         args = IstioInstallArgs(
             plan=plan.istio,
             definitions=charts.definitions(inputs.rendered.folder),
@@ -273,6 +289,11 @@ class Federation(pulumi.ComponentResource):
             namespaces=namespaces,
         )
         return IstioInstall(f"{plan.name}-istio", args, self._child)
+
+    def _bindings(self, inputs: ClusterInputs, namespaces: Sequence[pulumi.Resource]) -> list[pulumi.Resource]:
+        """Tell proxies of an installation of others what vouches for other clusters: nothing else of it is ours."""
+        planned = [each.object for each in inputs.plan.bindings]
+        return list(create_planned(planned, inputs.cluster.target, self, namespaces, self._anchors).values())
 
     def _load_balancer(self, inputs: ClusterInputs) -> Sequence[pulumi.Resource]:
         """Install a cluster's load balancer, beside Istio; return what the gateway's Service waits for."""
@@ -318,14 +339,13 @@ class Federation(pulumi.ComponentResource):
     def _samples(
         self,
         inputs: ClusterInputs,
-        roots: pulumi.Output[str],
         namespaces: Sequence[pulumi.Resource],
         ready: Sequence[pulumi.Resource],
     ) -> dict[str, Sample]:
         return {
             plan.name: Sample(
                 f"{inputs.plan.name}-{object_name('sample', plan.workload.reference)}",
-                SampleArgs(plan, roots, inputs.cluster.target, namespaces, ready),
+                SampleArgs(plan, inputs.roots, inputs.cluster.target, namespaces, ready),
                 self._child,
             )
             for plan in inputs.plan.samples
@@ -375,7 +395,7 @@ class Federation(pulumi.ComponentResource):
     def _next_hops(self, mesh: Mesh) -> dict[str, NextHop]:
         """Return how calls of a mesh reach each cluster that it imports from."""
         direct = {
-            source.cluster: NextHop(self._meshes[source.cluster].gateway.for_importers, [])
+            source.cluster: NextHop(self._meshes[source.cluster].entrance.for_importers, [])
             for plan in mesh.plan.imports
             for source in plan.sources
         }
@@ -388,7 +408,7 @@ class Federation(pulumi.ComponentResource):
         for plan in mesh.plan.egress.exits:
             args = ExitArgs(
                 plan=plan,
-                addresses=self._meshes[plan.cluster].gateway.for_importers,
+                addresses=self._meshes[plan.cluster].entrance.for_importers,
                 kubeconfig=mesh.cluster.kubeconfig,
                 target=mesh.cluster.target,
                 after=[*mesh.ready, mesh.egress],
@@ -400,7 +420,7 @@ class Federation(pulumi.ComponentResource):
     def _confine(self, mesh: Mesh, after: Sequence[pulumi.Resource]) -> None:
         """Close every route around the egress gateway, once all callers leave through it."""
         if plan := mesh.plan.egress:
-            addresses = {each.cluster: self._meshes[each.cluster].gateway.addresses for each in plan.exits}
+            addresses = {each.cluster: self._meshes[each.cluster].entrance.addresses for each in plan.exits}
             args = ConfinementArgs(plan, addresses, mesh.cluster.target, [*mesh.ready, *after])
             Confinement(f"{mesh.plan.name}-confinement", args, self._child)
 
@@ -419,6 +439,7 @@ class Federation(pulumi.ComponentResource):
         """Let an istiod read other clusters of its mesh, last of all, as with imports."""
         for plan in mesh.plan.discovers:
             other = self._meshes[plan.of]
+            assert other.istio, "only clusters of the same stack discover each other"
             credentials = ReaderArgs(plan, other.cluster.kubeconfig, other.cluster.target, other.istio.namespace)
             reader = Reader(f"{plan.of}-read-by-{plan.cluster}", credentials, self._child)
             args = DiscoveryArgs(plan, reader.kubeconfig, mesh.cluster.target, [*mesh.ready, *other.everything])
@@ -426,7 +447,7 @@ class Federation(pulumi.ComponentResource):
 
 
 def _asking(asked: ClusterInputs, signing: Sequence[ClusterInputs]) -> ProxyTrustArgs:
-    prints = [each.material.fingerprints() for each in signing]
+    prints = [each.material.fingerprints() for each in signing if each.material]
     return ProxyTrustArgs(prints, asked.cluster.kubeconfig, asked.cluster.target)
 
 
@@ -443,7 +464,7 @@ def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
         **({"uid": mesh.cluster.uid} if mesh.cluster.uid else {}),
         "context": declared.name,
         "kubeconfig": f"kubeconfigs/{stack}/{declared.name}",
-        "gateway": mesh.gateway.addresses,
+        "gateway": mesh.gateway.addresses if mesh.gateway else [],
         "network": declared.network,
         "trustDomain": declared.trust_domain,
     }

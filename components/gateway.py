@@ -9,7 +9,7 @@ import pulumi
 from mesh_federation.jobs import load_balancer
 from mesh_federation.jobs.load_balancer import LoadBalancerSettings
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.plan.istio_values import GATEWAY, NAMESPACE
+from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import TRUST_HASH, PlannedObject
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -35,7 +35,8 @@ class GatewayArgs:
         roots: hash of the trusted roots; another one restarts its pods.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        namespace: Istio's.
+        name: of its Service.
+        before: resources that must exist before any of its objects.
         after: resources that must exist before its pods, whose image the injection webhook fills in.
         balancer: resources that assign an address to its Service; its pods start meanwhile.
     """
@@ -47,7 +48,8 @@ class GatewayArgs:
     roots: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
-    namespace: pulumi.Resource
+    name: str
+    before: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
     balancer: Sequence[pulumi.Resource]
 
@@ -80,7 +82,7 @@ class Gateway(pulumi.ComponentResource):
         [planned_service] = [each for each in args.objects if each.kind == "Service"]
         deployments = [each for each in args.objects if each.kind == "Deployment"]
         others = [each for each in args.objects if each.kind not in ("Deployment", "Service")]
-        before = create_planned(others, args.target, self, [args.namespace])
+        before = create_planned(others, args.target, self, args.before)
         roots = {TRUST_HASH: args.roots}
         running = create_planned(deployments, args.target, self, [*args.after, *before.values()], roots)
         self.running = list(running.values())
@@ -100,7 +102,7 @@ class Gateway(pulumi.ComponentResource):
         target = args.target
         arguments = JobArgs(
             job=load_balancer.JOB,
-            settings=LoadBalancerSettings(cluster=target.cluster, namespace=NAMESPACE, service=GATEWAY),
+            settings=LoadBalancerSettings(cluster=target.cluster, namespace=NAMESPACE, service=args.name),
             triggers=[target.provider.id, service.uid],
             kubeconfig=args.kubeconfig,
             target=target,

@@ -64,7 +64,7 @@ def is_current(engine: Engine, declared: str, saved: str) -> bool:
 def _own_sources(planned: Plan) -> Iterator[Path]:
     """Return the charts and manifests that a stack file names in place of the toolchain's."""
     sources = planned.sources
-    charts = {each.istio_charts.replace("{version}", each.istio_version) for each in planned.clusters.values()}
+    charts = {each.istio_charts.replace("{version}", each.charts_version) for each in planned.clusters.values()}
     for path in sorted({*charts, sources.metallb, sources.gateway_api or OFFICIAL} - {OFFICIAL}):
         yield Path(path).expanduser()
 

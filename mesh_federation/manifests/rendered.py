@@ -8,7 +8,7 @@ from mesh_federation.manifests import charts, published
 from mesh_federation.manifests.charts import Chart
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE, OWN_GATEWAY
 from mesh_federation.plan.objects import Body, PlannedObject, restarted_by_trust
 
 
@@ -28,13 +28,13 @@ class RenderedObjects:
 
     @property
     def control_plane(self) -> tuple[PlannedObject, ...]:
-        """Objects of the charts base and istiod."""
-        return self.releases["istio-base"] + self.releases["istiod"]
+        """Objects of the charts base and istiod; none where Istio belongs to others."""
+        return self.releases.get("istio-base", ()) + self.releases.get("istiod", ())
 
     @property
     def gateway(self) -> tuple[PlannedObject, ...]:
-        """Objects of the east-west gateway."""
-        return self.releases[GATEWAY]
+        """Objects of the east-west gateway; none where the stack has none."""
+        return self.releases.get(GATEWAY, ()) or self.releases.get(OWN_GATEWAY, ())
 
     @property
     def egress(self) -> tuple[PlannedObject, ...]:
@@ -53,14 +53,14 @@ def rendered(plan: Plan) -> dict[str, RenderedObjects]:
     Raises:
         pulumi.RunError: a chart or manifest is missing or unfit.
     """
-    folders = {name: charts.folder(each.istio_charts, each.istio_version) for name, each in plan.clusters.items()}
+    folders = {name: charts.folder(each.istio_charts, each.charts_version) for name, each in plan.clusters.items()}
     wanted = {
         (name, release.name): Chart(
             name=release.chart,
             release=release.name,
             namespace=NAMESPACE,
             folder=folders[name],
-            version=cluster.istio_version,
+            version=cluster.charts_version,
             kubernetes_version=cluster.declared.kubernetes_version,
             values=release.values,
         )

@@ -11,7 +11,7 @@ from operator import attrgetter
 from mesh_federation.jobs.export_check import DeclaredExport
 from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.istio_api import SECURITY, manifest
-from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.plan.istio_values import NAMESPACE, gateway_name
 from mesh_federation.plan.objects import Body, PlannedObject, object_name
 from mesh_federation.plan.routing_api import ExportedHosts, RoutingApi
 from mesh_federation.plan.samples import SAMPLES, SampleKind
@@ -43,6 +43,7 @@ class ExportPlan:
         admissions: to its pods: by this export, and by those that select the same pods.
         on_sample: its pods are a sample of this stack, so that all that is declared of them is known to be true.
         port: of the exporting cluster's gateway.
+        gateway: name of that gateway.
         hosts: under which the gateway exports it, sorted.
         api: of the object that exports it.
         revision: of the exporting cluster's istiod; empty for the default one.
@@ -55,6 +56,7 @@ class ExportPlan:
     admissions: tuple[Admission, ...]
     on_sample: bool
     port: int
+    gateway: str
     hosts: tuple[str, ...]
     api: RoutingApi
     revision: str
@@ -78,7 +80,7 @@ class ExportPlan:
     def objects(self) -> tuple[PlannedObject, ...]:
         """The policy, and after it the gateway: there is no moment in which anyone may call."""
         policy = PlannedObject(authorization(self))
-        exported = ExportedHosts(self.hosts, self.port, self.revision)
+        exported = ExportedHosts(self.hosts, self.port, self.gateway, self.revision)
         return policy, PlannedObject(self.api.export_gateway(self.export.service, exported), after=(policy.name,))
 
 
@@ -94,6 +96,7 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             admissions=_admissions(federation, export),
             on_sample=sample_of(federation, export) is not None,
             port=own.gateway.port,
+            gateway=gateway_name(own),
             hosts=exported_hosts(federation, export),
             api=APIS["gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio"],
             revision=federation.istio_of(cluster).revision,

@@ -3,7 +3,7 @@
 Stack file -> model -> plan -> components -> engine. Components read the plan and decide nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
@@ -26,7 +26,7 @@ from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.plan.exports import ExportPlan, exports
 from mesh_federation.plan.imports import ImportPlan, imports
 from mesh_federation.plan.istio_install import IstioInstallPlan
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, Values
+from mesh_federation.plan.istio_values import EGRESS, Values
 from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.plan.provisioning import Provision, provision
 from mesh_federation.plan.remote_gateways import RemoteGatewayPlan, remote_gateways
@@ -56,13 +56,14 @@ class ClusterPlan:
     Attributes:
         declared: as in the stack file.
         provision: how it is made.
-        istio_version: its Istio release.
-        istio_charts: `official`, or the folder of that release's charts.
+        istio_version: the Istio release that runs in it.
+        istio_charts: `official`, or the folder of Istio's charts.
+        charts_version: the Istio release of those charts; an istiod of others takes a gateway of any.
+        istio: the control plane; None where it belongs to others.
         pool: addresses that its load balancer may assign; None where others decide that.
         addresses: of its east-west gateway as others reach it; empty when only the running Service has them.
-        base_values: Helm values of Istio's base chart.
-        istiod_values: Helm values of the istiod chart.
-        gateway_values: Helm values of the gateway chart.
+        releases: charts of Istio, each of which brings objects of its own.
+        revision: of its istiod; empty for the default one.
         exports: services that others may call.
         imports: services of others.
         bindings: what its proxies accept of other clusters, for each link; none in trust scope `mesh`.
@@ -80,11 +81,12 @@ class ClusterPlan:
     provision: Provision
     istio_version: str
     istio_charts: str
+    charts_version: str
+    istio: IstioInstallPlan | None
     pool: IPv4Network | None
     addresses: tuple[str, ...]
-    base_values: Values
-    istiod_values: Values
-    gateway_values: Values
+    releases: tuple[Release, ...]
+    revision: str
     exports: tuple[ExportPlan, ...]
     imports: tuple[ImportPlan, ...]
     bindings: tuple[trust_binding.Binding, ...]
@@ -103,11 +105,6 @@ class ClusterPlan:
         return self.declared.name
 
     @property
-    def revision(self) -> str:
-        """Revision of its istiod; empty for the default one."""
-        return str(self.istiod_values["revision"])
-
-    @property
     def balanced_by_metallb(self) -> bool:
         """Say whether this program installs MetalLB in the cluster."""
         return self.declared.load_balancer is LoadBalancer.METALLB
@@ -118,20 +115,19 @@ class ClusterPlan:
         return any(link.crosses for link in self.read_by)
 
     @property
-    def istio(self) -> IstioInstallPlan:
-        """Its control plane."""
-        declared = self.declared
-        return IstioInstallPlan(self.istio_version, declared.network, declared.trust_domain, self.exports)
+    def values(self) -> dict[str, Values]:
+        """Helm values of its charts, by the name of the release."""
+        return {each.name: each.values for each in self.releases}
 
     @property
-    def releases(self) -> tuple[Release, ...]:
-        """Charts of Istio, each of which brings objects of its own."""
-        return (
-            Release("istio-base", "base", self.base_values),
-            Release("istiod", "istiod", self.istiod_values),
-            Release(GATEWAY, "gateway", self.gateway_values),
-            *([Release(EGRESS, "gateway", self.egress.values)] if self.egress else []),
-        )
+    def gateway(self) -> str:
+        """Name of its east-west gateway, which is also that of the release."""
+        return istio_values.gateway_name(self.declared)
+
+    @property
+    def has_gateway(self) -> bool:
+        """Say whether it has an east-west gateway of this stack: not where others own Istio and nothing is exported."""
+        return self.gateway in self.values
 
     @property
     def load_balancer(self) -> tuple[PlannedObject, ...]:
@@ -149,7 +145,7 @@ class ClusterPlan:
     def objects(self) -> tuple[PlannedObject, ...]:
         """Every object in the cluster that no chart and no manifest of others brings, each once."""
         groups = (
-            self.istio.objects,
+            self.istio.objects if self.istio else (),
             self.load_balancer,
             self.namespaces,
             (each.object for each in self.bindings),
@@ -241,17 +237,20 @@ def _cluster(
     isolated = leaving.isolated if leaving else ()
     fixed = _fixed_address(declared, pool, made.generation)
     istio = federation.istio_of(declared.name)
-    istiod = istio_values.istiod_values(federation, declared)
+    release = federation.istio_release(declared.name)
     return ClusterPlan(
         declared=declared,
         provision=made,
-        istio_version=istio.version,
+        istio_version=release,
         istio_charts=istio.charts,
+        charts_version=istio.version,
+        istio=IstioInstallPlan(release, declared.network, declared.trust_domain, exported)
+        if declared.istio.install
+        else None,
         pool=pool,
         addresses=gateway_addresses.declared(declared, istio) or ((str(fixed),) if fixed else ()),
-        base_values=istio_values.base_values(federation, declared),
-        istiod_values=istiod,
-        gateway_values=istio_values.gateway_values(federation, declared, fixed),
+        releases=tuple(_releases(federation, declared, fixed, bool(exported), leaving)),
+        revision=istio.revision,
         exports=tuple(exported),
         imports=tuple(imported),
         bindings=trust_binding.bindings(federation, trusted, declared.name, exported, imported),
@@ -262,8 +261,26 @@ def _cluster(
         read_by=tuple(link for link in links if link.of == declared.name),
         namespaces=tuple(namespaces.injected(federation, declared.name, isolated)),
         prerequisites=tuple(namespaces.prerequisites(federation, declared.name, isolated)),
-        samples=_samples(federation, declared.name, str(istiod["revision"]), imported),
+        samples=_samples(federation, declared.name, istio.revision, imported),
     )
+
+
+def _releases(
+    federation: Federation,
+    declared: Cluster,
+    address: IPv4Address | IPv6Address | None,
+    is_exporter: bool,
+    leaving: egress.EgressPlan | None,
+) -> Iterator[Release]:
+    """Choose the charts of a cluster: where Istio belongs to others, a gateway beside theirs for exports."""
+    if declared.istio.install:
+        yield Release("istio-base", "base", istio_values.base_values(federation, declared))
+        yield Release("istiod", "istiod", istio_values.istiod_values(federation, declared))
+    if declared.istio.install or is_exporter:
+        name = istio_values.gateway_name(declared)
+        yield Release(name, "gateway", istio_values.gateway_values(federation, declared, address))
+    if leaving:
+        yield Release(EGRESS, "gateway", leaving.values)
 
 
 def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | IPv6Address | None:

@@ -6,7 +6,7 @@ section "Manual Deployment". Both are `gateways.gateway.networking.k8s.io`, and 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE, NETWORK_LABEL
+from mesh_federation.plan.istio_values import EGRESS, NAMESPACE, NETWORK_LABEL
 from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.plan.routing_api import EgressListener, ExportedHosts, RoutingApi
 from mesh_federation.stack.config import Federation, NamespacedName, is_address
@@ -44,7 +44,7 @@ class GatewayApi(RoutingApi):
         listeners = [
             _listener(host.replace(".", "-"), exported.port, BY_SERVER_NAME, hostname=host) for host in exported.hosts
         ]
-        return _on(GATEWAY, name, listeners, exported.revision)
+        return _on(exported.gateway, name, listeners, exported.revision)
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:
         """Bodies of the Gateway and the TLSRoute of one host on the existing egress gateway.

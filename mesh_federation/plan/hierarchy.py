@@ -21,7 +21,6 @@ from mesh_federation.plan import rotation as rotations
 from mesh_federation.plan import trust as trusting
 from mesh_federation.plan import trust_limits
 from mesh_federation.plan.federation import ClusterPlan, plan
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.root_identity import RootIdentity
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack import pem
@@ -232,7 +231,7 @@ def hierarchy(federation: Federation, stack: str, made: Made = NOTHING) -> Hiera
         model=_signing(federation.trust).model,
         scope=federation.trust.scope,
         roots=roots,
-        clusters=tuple(_cluster(federation, planned.trust, name, roots, made) for name in planned.clusters),
+        clusters=tuple(_cluster(federation, planned.trust, name, roots, made) for name in planned.trust.bundles),
         bound=tuple(each for cluster in planned.clusters.values() for each in _bound(planned.trust, cluster)),
         rotation=_rotation(federation, planned.clusters),
         unmade=made.lacking,
@@ -353,7 +352,7 @@ def _cluster(federation: Federation, planned: TrustPlan, name: str, roots: Seque
 def _bound(planned: TrustPlan, cluster: ClusterPlan) -> Iterator[Bound]:
     for binding in cluster.bindings:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(binding.labels.items()))
-        everywhere = binding.namespace == NAMESPACE
+        everywhere = binding.namespace == binding.root_namespace
         proxies = f"{'all namespaces' if everywhere else f'namespace {binding.namespace}'}{labels and f', {labels}'}"
         for patch in binding.patches:
             part = (
@@ -463,6 +462,8 @@ def _restarts(federation: Federation, clusters: Mapping[str, ClusterPlan]) -> It
     after = trusting.plan(federation)
     is_known = ENCRYPTED not in (*before.given, *after.given)
     for name, planned in clusters.items():
+        if planned.istio is None:
+            continue
         roots = [(each.bundles[name].identities, each.issuers[name]) for each in (before, after)]
         if not (is_known and roots[0] == roots[1]):
             egress = ["egress gateway"] if planned.egress else []

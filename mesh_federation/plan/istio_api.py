@@ -5,7 +5,7 @@ Sources: walk-throughs 000 to 002; pitfalls 10, 32 and 33.
 
 from collections.abc import Mapping, Sequence
 
-from mesh_federation.plan.istio_values import EGRESS_LABELS, GATEWAY_LABELS, NAMESPACE
+from mesh_federation.plan.istio_values import EGRESS_LABELS, NAMESPACE, labels_of
 from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.plan.routing_api import EgressListener, ExportedHosts, RoutingApi
 from mesh_federation.stack.config import NamespacedName, is_address
@@ -22,7 +22,9 @@ class IstioApi(RoutingApi):
     def export_gateway(self, service: NamespacedName, exported: ExportedHosts) -> Body:
         """Body of the Gateway that exports one service: its exact hosts, as `*.local` would export all (pitfall 10)."""
         name = object_name("export", service)
-        return passthrough_gateway(name, GATEWAY_LABELS, tls_port(exported.port), exported.hosts, "AUTO_PASSTHROUGH")
+        return passthrough_gateway(
+            name, labels_of(exported.gateway), tls_port(exported.port), exported.hosts, "AUTO_PASSTHROUGH"
+        )
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:
         """Bodies of the Gateway and the VirtualService of one host on the egress gateway."""

@@ -12,14 +12,16 @@ from ipaddress import IPv4Address, IPv6Address
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.trust import peers
-from mesh_federation.stack.config import GATEWAY_PORT, Cluster, Federation
+from mesh_federation.stack.config import GATEWAY_PORT, ISTIO_NAMESPACE, Cluster, Federation
 from mesh_federation.stack.tree import merged
 
 Values = dict[str, object]
 
-NAMESPACE = "istio-system"
+NAMESPACE = ISTIO_NAMESPACE
 GATEWAY = "istio-eastwestgateway"
 GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
+OWN_GATEWAY = "mesh-federation-gateway"
+"""The east-west gateway beside those of an installation that belongs to others."""
 EGRESS = "istio-egressgateway"
 EGRESS_LABELS = {"app": EGRESS, "istio": "egressgateway"}
 EGRESS_ADDRESS = 5
@@ -50,6 +52,16 @@ ALPHA_GATEWAY_API = "PILOT_ENABLE_ALPHA_GATEWAY_API"
 
 WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
 """Flags of istiod for Envoy without Istio's extensions; telemetry is off too."""
+
+
+def gateway_name(cluster: Cluster) -> str:
+    """Name a cluster's east-west gateway: its release, its Service and its Deployment."""
+    return GATEWAY if cluster.istio.install else OWN_GATEWAY
+
+
+def labels_of(gateway: str) -> dict[str, str]:
+    """Return the labels that select the pods of an east-west gateway, as the chart derives them from its name."""
+    return {"app": gateway, "istio": gateway.removeprefix("istio-")}
 
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
@@ -136,12 +148,10 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         service["allocateLoadBalancerNodePorts"] = False
     if address:
         service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
-    port = cluster.gateway.port
-    unusual = {GATEWAY_PORT_LABEL: str(port)} if port != GATEWAY_PORT else {}
     computed: Values = {
         "revision": istio.revision,
-        "labels": {**GATEWAY_LABELS, NETWORK_LABEL: cluster.network, **unusual},
-        "env": {"ISTIO_META_REQUESTED_NETWORK_VIEW": cluster.network, **DRAINED},
+        "labels": {**labels_of(gateway_name(cluster)), **_network_labels(cluster)},
+        "env": {**_network_view(cluster), **DRAINED},
         "terminationGracePeriodSeconds": DRAIN_SECONDS,
         "autoscaling": {"enabled": False},
         # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.
@@ -149,6 +159,23 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "service": service,
     }
     return _counted(merged(computed, istio.gateway_values))
+
+
+def _network_labels(cluster: Cluster) -> dict[str, str]:
+    """Return the labels by which istiods take a gateway for that of its network: not in an installation of others.
+
+    There they would change the way of calls that have nothing to do with this stack.
+    """
+    if not cluster.istio.install:
+        return {}
+    port = cluster.gateway.port
+    return {NETWORK_LABEL: cluster.network, **({GATEWAY_PORT_LABEL: str(port)} if port != GATEWAY_PORT else {})}
+
+
+def _network_view(cluster: Cluster) -> dict[str, str]:
+    """Let a gateway see the endpoints of its own network alone, if that has a name."""
+    network = cluster.observed.network if cluster.observed else cluster.network
+    return {"ISTIO_META_REQUESTED_NETWORK_VIEW": network} if network else {}
 
 
 def _tls_port(federation: Federation, cluster: Cluster) -> Values:

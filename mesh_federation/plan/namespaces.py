@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from mesh_federation.jobs.prerequisites import Prerequisite
-from mesh_federation.plan.imports import MODES, callers_of, has_local_endpoints
+from mesh_federation.plan.imports import MODES, callers_of, has_local_endpoints, needs_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE, namespace_labels
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import PlannedObject
@@ -76,7 +76,7 @@ def _linked(federation: Federation, cluster: str) -> Iterator[tuple[NamespacedNa
         if export.cluster == cluster:
             yield export.service, export.path
     for link in federation.imports:
-        if link.cluster == cluster and has_local_endpoints(federation, link):
+        if link.cluster == cluster and (has_local_endpoints(federation, link) or needs_service(federation, link)):
             yield link.service, link.path
 
 

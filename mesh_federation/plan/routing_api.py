@@ -18,11 +18,13 @@ class ExportedHosts:
     Attributes:
         hosts: exact names, sorted.
         port: of the gateway.
+        gateway: its name.
         revision: of the istiod that reads the object; empty for the default one.
     """
 
     hosts: tuple[str, ...]
     port: int
+    gateway: str
     revision: str
 
 

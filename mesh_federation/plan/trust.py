@@ -128,10 +128,12 @@ class TrustPlan:
         scope: whether workloads trust other clusters for each link, or all of them as one.
         roots: to be made and trusted, sorted by name; none when they are provided.
         given: PEM of the trusted roots that are provided, sorted by cluster.
-        bundles: roots of each cluster's `cacerts`: all, or in scope `link` its own.
+        bundles: roots of each `cacerts`, by the cluster whose Istio this stack installs: all, or in scope `link` its
+            own.
         intermediates: to be made, sorted by cluster; none when they are provided.
         provided: those of the user's own that sign, by cluster.
-        anchors: what vouches for each cluster in scope `link`; nothing in scope `mesh`.
+        anchors: what vouches for each cluster in scope `link`, those whose Istio belongs to others among them; nothing
+            in scope `mesh`.
         distrusted: clusters that no other trusts.
         warn_days: how long before its end an authority is complained of.
         is_moving: whether proxies are asked, before anything changes, that all of them will go on trusting each other.
@@ -202,7 +204,7 @@ def plan(federation: Federation) -> TrustPlan:
     signing = following if phase in ("switch", "drop") else now
     trusted = {None: [now], "add": [now, following], "switch": [now, following], "drop": [following]}[phase]
     is_bound = now.scope == "link"
-    bundles = {name: _bundle(federation, trusted, name if is_bound else None) for name in sorted(federation.clusters)}
+    bundles = {name: _bundle(federation, trusted, name if is_bound else None) for name in federation.installed}
     all_trusted = _bundle(federation, trusted, None)
     return TrustPlan(
         scope=now.scope,
@@ -220,7 +222,7 @@ def plan(federation: Federation) -> TrustPlan:
 
 def _bundle(federation: Federation, trusted: Sequence[Trust], cluster: str | None) -> Bundle:
     """Find the roots of one cluster, or of all."""
-    clusters = [cluster] if cluster else sorted(federation.clusters)
+    clusters = [cluster] if cluster else list(federation.installed)
     revoked = _revoked(federation.trust)
     made = {
         root.name: root
@@ -238,7 +240,8 @@ def _bundle(federation: Federation, trusted: Sequence[Trust], cluster: str | Non
 def _anchors(federation: Federation, trusted: Sequence[Trust]) -> dict[str, Anchors]:
     """Decide what vouches for each cluster, in every one of some ends of a rotation."""
     shared = shared_roots(federation, trusted)
-    return {name: _anchors_of(federation, trusted, name, name in shared) for name in sorted(federation.clusters)}
+    own = {name: _anchors_of(federation, trusted, name, name in shared) for name in federation.installed}
+    return {**own, **{name: Anchors((), each.roots, (), ()) for name, each in federation.observed.items()}}
 
 
 def _anchors_of(federation: Federation, trusted: Sequence[Trust], cluster: str, by_twin: bool) -> Anchors:
@@ -261,7 +264,7 @@ def shared_roots(federation: Federation, trusted: Sequence[Trust]) -> frozenset[
     owners = {
         (name, root)
         for trust in trusted
-        for name in federation.clusters
+        for name in federation.installed
         if (root := _root_of(federation, trust, name)) is not None
     }
     count = Counter(root for _, root in owners)
@@ -303,7 +306,7 @@ class CommonRoot(AuthorityModel):
 
     def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
         """Return the one root for every cluster."""
-        return {cluster: _root(trust, "") for cluster in federation.clusters}
+        return {cluster: _root(trust, "") for cluster in federation.installed}
 
 
 class SeparateRoots(AuthorityModel):
@@ -311,7 +314,7 @@ class SeparateRoots(AuthorityModel):
 
     def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
         """Return one root per cluster."""
-        return {cluster: _root(trust, cluster) for cluster in federation.clusters}
+        return {cluster: _root(trust, cluster) for cluster in federation.installed}
 
 
 class ProvidedAuthorities(AuthorityModel):

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from mesh_federation.plan.exports import Admission, ExportPlan
 from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.istio_api import manifest
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import Body, Fill, PlannedObject
 from mesh_federation.plan.trust import TrustPlan
 from mesh_federation.stack.config import Federation
@@ -99,13 +98,15 @@ class Binding:
 
     Attributes:
         name: of the filter.
-        namespace: of the filter, and so of the proxies; Istio's stands for all namespaces.
+        namespace: of the filter, and so of the proxies; the root namespace stands for all namespaces.
+        root_namespace: of the mesh.
         labels: of the pods; empty for all.
         patches: what each part of these proxies accepts.
     """
 
     name: str
     namespace: str
+    root_namespace: str
     labels: Mapping[str, str]
     patches: tuple[Patch, ...]
 
@@ -119,7 +120,7 @@ class Binding:
 
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Say whether it is about the proxy of a pod with a sidecar."""
-        return self.namespace in (NAMESPACE, namespace) and self.labels.items() <= labels.items()
+        return self.namespace in (self.root_namespace, namespace) and self.labels.items() <= labels.items()
 
 
 def bindings(
@@ -141,20 +142,23 @@ def bindings(
         for name in sorted(federation.clusters)
         if name == cluster or name not in trust.distrusted
     }
+    root = federation.clusters[cluster].root_namespace
     return (
-        *_of_mesh(trust, cluster, domains[cluster]),
-        *_of_exports(cluster, domains, exports),
-        *(each for link in imports for each in _of_import(cluster, domains, link)),
+        *_of_mesh(trust, cluster, root, domains[cluster]),
+        *_of_exports(cluster, root, domains, exports),
+        *(each for link in imports for each in _of_import(cluster, root, domains, link)),
     )
 
 
-def _of_mesh(trust: TrustPlan, cluster: str, domain: str) -> Iterator[Binding]:
+def _of_mesh(trust: TrustPlan, cluster: str, root: str, domain: str) -> Iterator[Binding]:
     """Bind workloads without an export, where their root vouches for other meshes too."""
     if trust.anchors[cluster].has_twins:
-        yield Binding(OWN_DOMAIN, NAMESPACE, {}, (Patch({cluster: domain}),))
+        yield Binding(OWN_DOMAIN, root, root, {}, (Patch({cluster: domain}),))
 
 
-def _of_exports(cluster: str, domains: Mapping[str, str], exports: Sequence[ExportPlan]) -> Iterator[Binding]:
+def _of_exports(
+    cluster: str, root: str, domains: Mapping[str, str], exports: Sequence[ExportPlan]
+) -> Iterator[Binding]:
     """Bind exported workloads, once for all exports of the same pods."""
     workloads: dict[tuple[str, tuple[tuple[str, str], ...]], ExportPlan] = {}
     for plan in exports:
@@ -163,7 +167,7 @@ def _of_exports(cluster: str, domains: Mapping[str, str], exports: Sequence[Expo
     for (namespace, _), plan in workloads.items():
         ports = ((admission, port) for admission in plan.admissions for port in admission.ports)
         patches = tuple(_admitting(cluster, domains, admission, port) for admission, port in ports)
-        yield Binding(plan.name, namespace, plan.export.workload_labels, patches)
+        yield Binding(plan.name, namespace, root, plan.export.workload_labels, patches)
 
 
 def _admitting(cluster: str, domains: Mapping[str, str], admission: Admission, port: int) -> Patch:
@@ -182,7 +186,7 @@ def _names(admission: Admission, domain: str) -> list[Mapping[str, str]]:
     return [{"exact": f"spiffe://{each}"} for each in admitted]
 
 
-def _of_import(cluster: str, domains: Mapping[str, str], link: ImportPlan) -> Iterator[Binding]:
+def _of_import(cluster: str, root: str, domains: Mapping[str, str], link: ImportPlan) -> Iterator[Binding]:
     """Bind the callers of an import. It adds no identities to those that the import pins.
 
     Where all its sources are distrusted it accepts none: the own trust domain is not pinned.
@@ -191,4 +195,4 @@ def _of_import(cluster: str, domains: Mapping[str, str], link: ImportPlan) -> It
     accepted = sources | ({cluster} if link.own or not sources else set())
     patch = Patch({name: domain for name, domain in domains.items() if name in accepted}, host=link.host)
     for caller in link.callers:
-        yield Binding(link.name, NAMESPACE if caller == "*" else caller, {}, (patch,))
+        yield Binding(link.name, root if caller == "*" else caller, root, {}, (patch,))

@@ -171,7 +171,7 @@ def _unused(section: str, trust: Trust) -> Iterator[Problem]:
 
 def _unmatched(section: str, trust: Trust, federation: Federation) -> Iterator[Problem]:
     for name in federation.clusters:
-        if name not in trust.provided:
+        if name in federation.installed and name not in trust.provided:
             yield Problem(
                 f"{section}.provided",
                 FederationRule.PROVIDED_INCOMPLETE,
@@ -186,6 +186,13 @@ def _unmatched(section: str, trust: Trust, federation: Federation) -> Iterator[P
                 FederationRule.PROVIDED_FOR_NOBODY,
                 f"{name} is not a cluster of this federation; its clusters are {', '.join(federation.clusters)}",
                 "write the name of a cluster, or remove this authority",
+            )
+        elif name not in federation.installed:
+            yield Problem(
+                f"{section}.provided.{name}",
+                FederationRule.PROVIDED_FOR_NOBODY,
+                f"this stack installs no Istio in {name}, so nothing there would sign with this authority",
+                "remove this authority: what vouches for that cluster is read by mesh observe",
             )
 
 

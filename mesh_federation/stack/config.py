@@ -76,6 +76,9 @@ Reference = Annotated[
 ]
 
 
+ISTIO_NAMESPACE = "istio-system"
+"""Istio's namespace, unless its owner moved it."""
+
 GLOBAL_HOST = "{name}.mesh.global"
 """Form of the host names of services that are imported as global, unless the stack file has another one."""
 
@@ -265,6 +268,14 @@ class IstioSettings(Declared):
     """Helm values of the gateway chart for the egress gateway; they override the computed ones."""
 
 
+class ClusterIstio(IstioSettings):
+    """The Istio of one cluster."""
+
+    install: bool = True
+    """false: Istio is there already and belongs to others. Nothing of it is installed, changed or removed, and
+    `mesh observe` reads what a plan must know of it."""
+
+
 class Istio(IstioSettings):
     """The Istio installation of every cluster; `clusters.X.istio` overrides it for one."""
 
@@ -283,7 +294,8 @@ class Istio(IstioSettings):
 
     def overridden(self, own: IstioSettings) -> "Istio":
         """Return the settings of one cluster: its own, and these where it has none. Values are merged key by key."""
-        given = {name: value for name, value in own if value is not None}
+        written = {name: getattr(own, name) for name in IstioSettings.model_fields}
+        given = {name: value for name, value in written.items() if value is not None}
         trees = ("values", "gateway_values", "egress_values")
         return self.model_copy(update={**given, **{name: merged(getattr(self, name), given[name]) for name in trees}})
 
@@ -355,6 +367,41 @@ def _release(value: object) -> object:
     return found[1] if found else value
 
 
+class ObservedMesh(Declared):
+    """The Istio of others in a cluster, as `mesh observe` read it. Do not edit it; observe again."""
+
+    cluster_uid: str = Field(alias="clusterUID", min_length=1, max_length=64)
+    """UID of the namespace kube-system, which every cluster has once."""
+    kubernetes: Annotated[str, BeforeValidator(_release)] = Field(pattern=r"^1\.\d{1,3}\.\d{1,3}$")
+    """Release of Kubernetes."""
+    version: str = Field(pattern=_ISTIO_RELEASE)
+    """Release of the istiod whose webhook injects proxies."""
+    revision: str = Field(default="", max_length=40)
+    """Revision of that istiod; empty for the default one."""
+    namespace: str = Field(default=ISTIO_NAMESPACE, min_length=1, max_length=63)
+    """Namespace of that istiod."""
+    root_namespace: str = Field(default=ISTIO_NAMESPACE, min_length=1, max_length=63)
+    """Namespace whose configuration holds for the whole mesh."""
+    trust_domain: str = Field(default="cluster.local", min_length=1, max_length=255)
+    trust_domain_aliases: tuple[str, ...] = ()
+    mesh_id: str = Field(default="", alias="meshID", max_length=253)
+    network: str = Field(default="", max_length=63)
+    roots: tuple[str, ...] = Field(min_length=1, max_length=16)
+    """PEM of the roots that istiod hands to proxies."""
+    mutual_tls: Literal["STRICT", "PERMISSIVE", "DISABLE"] = Field(default="PERMISSIVE", alias="mutualTLS")
+    """Mode of the policy for the whole mesh."""
+    dns_capture: bool = Field(default=False, alias="dnsCapture")
+    """Proxies answer DNS queries for hosts without a Service."""
+    trust_domain_validation: bool = True
+    """Proxies check the trust domain of their callers."""
+    ambient: bool = False
+    """A ztunnel runs in the cluster."""
+    namespaces: tuple[str, ...] | None = None
+    """Namespaces that the discovery selectors of istiod select; left out where there are none."""
+    filters: tuple[Reference, ...] = ()
+    """EnvoyFilters of others that set the TLS of proxies."""
+
+
 class Cluster(Declared):
     """A Kubernetes cluster and its mesh."""
 
@@ -398,9 +445,11 @@ class Cluster(Declared):
     api_server: str | None = None
     """Provisioner existing: https address at which pods of discovering clusters reach its API server; default: the
     address in the kubeconfig."""
-    istio: IstioSettings = IstioSettings()
+    istio: ClusterIstio = ClusterIstio()
     """Settings of this cluster's Istio; default: those of the federation. Values are merged over the federation's, key
     by key."""
+    observed: ObservedMesh | None = None
+    """With `istio: {install: false}`: what `mesh observe` read, in the file observed.<stack>.yaml."""
     intermediate: str = Field(default="", max_length=16)
     """Name of this cluster's intermediate. Another name replaces it by another one under the same root."""
 
@@ -415,6 +464,11 @@ class Cluster(Declared):
     def provider(self) -> Provider:
         """What makes the cluster, or leads to it."""
         return registry.PROVIDERS[self.provisioner]
+
+    @property
+    def root_namespace(self) -> str:
+        """The namespace whose configuration holds for the whole mesh."""
+        return self.observed.root_namespace if self.observed else ISTIO_NAMESPACE
 
     @property
     def is_existing(self) -> bool:
@@ -651,12 +705,27 @@ class Federation(Declared):
 
     def istio_of(self, cluster: str) -> Istio:
         """Return the settings of one cluster's Istio: its own, and the federation's where it has none."""
-        return self.istio.overridden(self.clusters[cluster].istio)
+        settings, observed = self.istio.overridden(self.clusters[cluster].istio), self.clusters[cluster].observed
+        return settings.model_copy(update={"revision": observed.revision}) if observed else settings
+
+    @property
+    def installed(self) -> dict[str, Cluster]:
+        """The clusters whose Istio this stack installs, with authorities of its own; by name, sorted."""
+        return {name: each for name, each in sorted(self.clusters.items()) if each.istio.install}
+
+    @property
+    def observed(self) -> dict[str, ObservedMesh]:
+        """The meshes of others, as far as they were observed; by cluster, sorted."""
+        return {name: each.observed for name, each in sorted(self.clusters.items()) if each.observed}
+
+    def istio_release(self, cluster: str) -> str:
+        """Return the Istio release that a cluster runs."""
+        observed = self.clusters[cluster].observed
+        return observed.version if observed else self.istio_of(cluster).version
 
     def istio_version(self, cluster: str) -> tuple[int, int]:
-        """Return major and minor of the Istio release that this cluster runs."""
-        version = self.clusters[cluster].istio.version or self.istio.version
-        major, minor, *_ = version.split(".")
+        """Return major and minor of the Istio release that a cluster runs."""
+        major, minor, *_ = self.istio_release(cluster).split(".")
         return int(major), int(minor)
 
     @property
@@ -677,10 +746,12 @@ class Federation(Declared):
 
 def _named(name: str, cluster: Cluster) -> Cluster:
     """Set the defaults that depend on the cluster's name and provisioner."""
+    known = cluster.observed
     defaults = {
-        "network": f"{name}-network",
-        "mesh_id": f"{name}-mesh",
-        "trust_domain": f"{name}.local",
+        "network": (known and known.network) or f"{name}-network",
+        "mesh_id": (known and known.mesh_id) or f"{name}-mesh",
+        "trust_domain": known.trust_domain if known else f"{name}.local",
+        **({"kubernetes_version": known.kubernetes} if known else {}),
         "load_balancer": cluster.provider.load_balancers[0],
         "locality": name,
     }

@@ -116,7 +116,7 @@ def istiod(cluster: ClusterUnderTest) -> Verdict:
 
 
 def _release(cluster: ClusterUnderTest) -> str:
-    revision = cluster.plan.istiod_values["revision"]
+    revision = cluster.plan.revision
     name = f"istiod-{revision}" if revision else "istiod"
     return cluster.kubectl.output(
         "get", f"--raw=/api/v1/namespaces/{NAMESPACE}/services/http:{name}:15014/proxy/version"

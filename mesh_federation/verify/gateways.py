@@ -70,7 +70,7 @@ def address(cluster: ClusterUnderTest) -> Verdict:
 
 def _may_have_node_ports(cluster: ClusterUnderTest) -> bool:
     """Return whether its Service may have node ports, which its load balancer may use."""
-    service = cluster.plan.gateway_values["service"]
+    service = cluster.plan.values[cluster.plan.gateway]["service"]
     return isinstance(service, dict) and service.get("allocateLoadBalancerNodePorts") is not False
 
 

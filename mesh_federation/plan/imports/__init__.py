@@ -14,6 +14,7 @@ from mesh_federation.plan.imports.base import EntriesImport, ImportPlan, Source
 from mesh_federation.plan.imports.global_host import GlobalImport
 from mesh_federation.plan.imports.local import LocalImport
 from mesh_federation.plan.imports.remote import RemoteImport
+from mesh_federation.plan.imports.service import ServiceImport
 from mesh_federation.plan.istio_values import NAMESPACE, egress_ports
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 
@@ -24,10 +25,12 @@ __all__ = [
     "ImportPlan",
     "LocalImport",
     "RemoteImport",
+    "ServiceImport",
     "Source",
     "callers_of",
     "has_local_endpoints",
     "imports",
+    "needs_service",
     "shares",
 ]
 
@@ -49,8 +52,18 @@ def has_local_endpoints(federation: Federation, link: Import) -> bool:
     return MODES[link.mode].has_local_endpoints(federation, link)
 
 
+def needs_service(federation: Federation, link: Import) -> bool:
+    """Say whether an import makes a Service in the namespace of its own: nothing else would resolve the host."""
+    return _mode(federation, link) is ServiceImport
+
+
+def _mode(federation: Federation, link: Import) -> type[ImportPlan]:
+    observed = federation.clusters[link.cluster].observed
+    return ServiceImport if observed and not observed.dns_capture and link.mode == "remote" else MODES[link.mode]
+
+
 def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
-    first, mode = links[0], MODES[links[0].mode]
+    first, mode = links[0], _mode(federation, links[0])
     importer = federation.clusters[first.cluster]
     beside_pods = mode.has_local_endpoints(federation, first)
     exports = [federation.export_of(link) for link in links]
@@ -62,7 +75,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         service=first.service,
         api=APIS[first.api],
         host=first.host,
-        namespace=first.service.namespace if beside_pods else NAMESPACE,
+        namespace=first.service.namespace if beside_pods or mode.has_service else NAMESPACE,
         ports=first.ports or exports[0].ports,
         labels=mode.endpoint_labels(federation, first, exports[0]),
         sources=tuple(

@@ -60,6 +60,7 @@ class ImportPlan(ABC):
         mode: its name in the stack file.
         role: prefix of its objects' names; a service may be imported under both of its names.
         joins_service: a Service of the importing cluster has the host, so others lose it after the entries are created.
+        has_service: a Service has the host, and so the objects of the import are in its namespace.
         joins_global_host: a global host of the importing cluster has the host.
         releases_host: objects that had the host before lose it to the owner.
         cluster: the importing one.
@@ -80,6 +81,7 @@ class ImportPlan(ABC):
     mode: ClassVar[Literal["remote", "local", "global"]]
     role: ClassVar[str] = "import"
     joins_service: ClassVar[bool] = False
+    has_service: ClassVar[bool] = False
     joins_global_host: ClassVar[bool] = False
     releases_host: ClassVar[bool] = True
 
@@ -191,6 +193,11 @@ class ImportPlan(ABC):
 
 class EntriesImport(ImportPlan):
     """An import whose remote instances join the endpoints of another object's host: one WorkloadEntry for each."""
+
+    def _traffic_policy(self) -> Body:
+        """Pin identities where a Service has the host: a ServiceEntry has a field for them."""
+        pinned = {"mode": "ISTIO_MUTUAL", "subjectAltNames": self.pinned}
+        return {**({"tls": pinned} if self.has_service else {}), **super()._traffic_policy()}
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:

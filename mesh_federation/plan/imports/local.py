@@ -1,7 +1,6 @@
 """Imports as local: remote instances join a Service of the importing cluster."""
 
 from mesh_federation.plan.imports.base import EntriesImport
-from mesh_federation.plan.objects import Body
 from mesh_federation.stack.config import Federation, Import
 
 
@@ -13,6 +12,7 @@ class LocalImport(EntriesImport):
 
     mode = "local"
     joins_service = True
+    has_service = True
 
     @classmethod
     def has_local_endpoints(cls, federation: Federation, link: Import) -> bool:
@@ -28,8 +28,3 @@ class LocalImport(EntriesImport):
     def visible_to(self) -> tuple[str, ...]:
         """Everybody in the cluster, as of the Service."""
         return ("*",)
-
-    def _traffic_policy(self) -> Body:
-        """Pin identities: a WorkloadEntry has no field for them, and Istio would accept the own trust domain alone."""
-        pinned = {"mode": "ISTIO_MUTUAL", "subjectAltNames": self.pinned}
-        return {"tls": pinned, **super()._traffic_policy()}

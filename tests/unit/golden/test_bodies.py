@@ -81,7 +81,9 @@ def test_exports_and_their_policies(golden: Golden) -> None:
 
 @pytest.mark.parametrize("cluster", ["east", "west"])
 def test_what_the_whole_mesh_refuses(golden: Golden, cluster: str) -> None:
-    golden(f"bodies/{cluster}-foreign-callers.yaml", text([PLAN.clusters[cluster].istio.foreign_callers.body]))
+    istio = PLAN.clusters[cluster].istio
+    assert istio
+    golden(f"bodies/{cluster}-foreign-callers.yaml", text([istio.foreign_callers.body]))
 
 
 @pytest.mark.parametrize("model", ["common", "separate"])
@@ -126,7 +128,9 @@ def test_egress(golden: Golden) -> None:
 
 
 def test_mesh_wide_policy(golden: Golden) -> None:
-    golden("bodies/policy.yaml", text([PLAN.clusters["east"].istio.strict_mtls.body]))
+    istio = PLAN.clusters["east"].istio
+    assert istio
+    golden("bodies/policy.yaml", text([istio.strict_mtls.body]))
 
 
 def test_samples_and_their_namespaces(golden: Golden) -> None:

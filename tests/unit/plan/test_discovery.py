@@ -126,8 +126,8 @@ def test_a_gateway_is_opened_by_discovery_from_another_network_alone() -> None:
 def test_another_port_than_istios_own_is_told_to_other_istiods() -> None:
     tree = one_mesh()
     tree["clusters"]["west"]["gateway"] = {"port": 16443}
-    west: Any = planned(tree).clusters["west"].gateway_values
-    east: Any = planned(tree).clusters["east"].gateway_values
+    west: Any = planned(tree).clusters["west"].values["istio-eastwestgateway"]
+    east: Any = planned(tree).clusters["east"].values["istio-eastwestgateway"]
     assert west["labels"]["networking.istio.io/gatewayPort"] == "16443"
     assert "networking.istio.io/gatewayPort" not in east["labels"]
     opened: Any = discovery.open_gateway(16443)

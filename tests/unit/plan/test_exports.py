@@ -104,6 +104,7 @@ def test_exports_of_other_pods_say_nothing_of_each_other() -> None:
 
 def test_the_whole_mesh_refuses_foreign_callers_whom_no_export_names_whatever_labels_pods_have() -> None:
     plan = planned(tree(exports=[export(), export(service="shop/web", ports=[ADMIN])]), "west")
+    assert plan.istio
     body = plan.istio.foreign_callers.body
     assert body["metadata"] == {"name": "foreign-callers", "namespace": "istio-system"}
     spec = body["spec"]
@@ -113,7 +114,9 @@ def test_the_whole_mesh_refuses_foreign_callers_whom_no_export_names_whatever_la
 
 
 def test_a_mesh_that_exports_nothing_refuses_every_foreign_caller() -> None:
-    spec = planned(tree(), "east").istio.foreign_callers.body["spec"]
+    istio = planned(tree(), "east").istio
+    assert istio
+    spec = istio.foreign_callers.body["spec"]
     assert isinstance(spec, dict)
     assert refused(spec) == [["*", "east.local/*"]]
 

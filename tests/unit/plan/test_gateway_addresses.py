@@ -105,7 +105,7 @@ def test_a_gateway_that_nodes_serve_asks_for_the_node_port_that_is_called() -> N
                                   gateway={"addresses": ["192.0.2.7"], "port": 31443})},
         istio={"gatewayValues": {"service": {"type": "NodePort"}}}, exports=[], imports=[],
     )  # fmt: skip
-    service: Any = planned(declared, "west").gateway_values["service"]
+    service: Any = planned(declared, "west").values["istio-eastwestgateway"]["service"]
     [_, served] = service["ports"]
     assert (served["port"], served["targetPort"], served["nodePort"]) == (31443, 31443, 31443)
 
@@ -128,7 +128,7 @@ def test_no_node_port_is_opened_where_the_load_balancer_needs_none(
 ) -> None:
     istio = {"gatewayValues": {"service": service}}
     one = tree(clusters={"east": cluster(10, **declared)}, istio=istio, exports=[], imports=[])
-    values: Any = planned(one, "east").gateway_values["service"]
+    values: Any = planned(one, "east").values["istio-eastwestgateway"]["service"]
     assert values.get("allocateLoadBalancerNodePorts") is allocated
 
 

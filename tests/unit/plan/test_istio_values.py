@@ -10,14 +10,14 @@ from tests.unit.plan.model import Tree, cluster, planned, three, tree
 
 
 def istiod(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
-    return dict(planned(declared, name).istiod_values)
+    return dict(planned(declared, name).values["istiod"])
 
 
 WHOLE_MESH = {"trust": {"scope": "mesh"}}
 
 
 def gateway(declared: Tree | None = None, name: str = "east") -> dict[str, Any]:
-    return dict(planned(declared, name).gateway_values)
+    return dict(planned(declared, name).values["istio-eastwestgateway"])
 
 
 @pytest.mark.parametrize("name", ["east", "west"])
@@ -47,7 +47,7 @@ def test_trust_domain_aliases_are_never_generated(trust: str) -> None:
     for declared in (tree(trust={"model": trust}), {**three(), "trust": {"model": trust}}):
         for name in declared["clusters"]:
             plan = planned(declared, name)
-            values = [plan.base_values, plan.istiod_values, plan.gateway_values]
+            values = [plan.values["istio-base"], plan.values["istiod"], plan.values["istio-eastwestgateway"]]
             assert "alias" not in json.dumps(values).lower()
 
 
@@ -102,7 +102,7 @@ def test_a_gateways_image_is_not_pulled_again_on_each_start() -> None:
 
 def test_a_gateway_asks_for_the_address_that_importers_are_told() -> None:
     plan = planned()
-    service: Any = plan.gateway_values["service"]
+    service: Any = plan.values["istio-eastwestgateway"]["service"]
     assert plan.addresses == (service["annotations"]["metallb.universe.tf/loadBalancerIPs"],)
 
 
@@ -150,11 +150,11 @@ def test_settings_of_a_cluster_are_laid_over_those_of_the_federation_and_reach_n
     assert (east.istio_version, east.istio_charts) == ("1.30.2", "/charts/{version}")
     assert (west.istio_version, west.istio_charts) == ("1.31.0", "official")
     for plan, hub, encoding in ((east, own["hub"], "JSON"), (west, common["hub"], "TEXT")):
-        values: dict[str, Any] = dict(plan.istiod_values)
+        values: dict[str, Any] = dict(plan.values["istiod"])
         assert (values["global"]["hub"], values["global"]["tag"]) == (hub, "1.31.0-debug")
         assert values["meshConfig"]["accessLogFormat"] == "f"
         assert values["meshConfig"]["accessLogEncoding"] == encoding
-    services = [dict(plan.gateway_values)["service"] for plan in (east, west)]
+    services = [dict(plan.values["istio-eastwestgateway"])["service"] for plan in (east, west)]
     assert [service["externalTrafficPolicy"] for service in services] == ["Local", "Local"]  # type: ignore[index]
     assert "cloud" in services[0]["annotations"] and "cloud" not in services[1]["annotations"]  # type: ignore[index]
 
@@ -165,21 +165,21 @@ def test_the_revision_of_a_cluster_is_that_of_everything_in_it() -> None:
     assert (east.revision, west.revision) == ("", "canary")
     labels = [each.body["metadata"]["labels"] for each in (*east.namespaces, *west.namespaces)]  # type: ignore[index]
     assert labels == [{"istio-injection": "enabled"}, {"istio.io/rev": "canary"}]
-    assert dict(west.gateway_values)["revision"] == "canary"
-    assert dict(west.base_values)["defaultRevision"] in ("", "canary")
+    assert dict(west.values["istio-eastwestgateway"])["revision"] == "canary"
+    assert dict(west.values["istio-base"])["defaultRevision"] in ("", "canary")
 
 
 def test_no_validator_is_registered_where_none_answers() -> None:
     off = {"values": {"global": {"configValidation": False}}}
     on = planned(tree(clusters={"east": cluster(10, provisioner="kind"), "west": cluster(30)}), "east")
-    assert on.base_values == {"defaultRevision": "default"}
+    assert on.values["istio-base"] == {"defaultRevision": "default"}
     declared = tree(clusters={"east": cluster(10, provisioner="kind"), "west": cluster(30)}, istio=off)
-    assert planned(declared, "east").base_values == {"defaultRevision": ""}
-    assert planned(declared, "west").base_values == {"defaultRevision": ""}, "simulated nodes run no istiod"
+    assert planned(declared, "east").values["istio-base"] == {"defaultRevision": ""}
+    assert planned(declared, "west").values["istio-base"] == {"defaultRevision": ""}, "simulated nodes run no istiod"
 
 
 def images(**istio: object) -> dict[str, object]:
-    values: Any = planned(tree(istio=istio), "east").istiod_values["global"]
+    values: Any = planned(tree(istio=istio), "east").values["istiod"]["global"]
     return {key: values[key] for key in ("hub", "tag") if key in values}
 
 

@@ -183,7 +183,7 @@ def test_the_gateway_of_a_k3d_cluster_has_the_addresses_that_its_nodes_get() -> 
     """k3s publishes the addresses of all nodes, which Docker hands out (pitfall 49): no preview knows them."""
     east = planned(tree(clusters={"east": cluster(10, provisioner="k3d"), "west": cluster(30)}))
     assert (east.pool, east.addresses) == (None, ())
-    service: Any = east.gateway_values["service"]
+    service: Any = east.values["istio-eastwestgateway"]["service"]
     assert "annotations" not in service
 
 
@@ -193,7 +193,7 @@ def test_the_gateway_of_a_k3d_cluster_with_metallb_has_an_address_that_a_preview
     assert east.balanced_by_metallb and east.pool
     [address] = east.addresses
     assert IPv4Address(address) in east.pool
-    service: Any = east.gateway_values["service"]
+    service: Any = east.values["istio-eastwestgateway"]["service"]
     assert service["annotations"] == {"metallb.universe.tf/loadBalancerIPs": address}
 
 
@@ -214,7 +214,7 @@ def test_a_declared_gateway_address_wins() -> None:
     fixed = {"addresses": ["172.30.200.9"]}
     east = planned(tree(clusters={"east": cluster(10, gateway=fixed), "west": cluster(30)}))
     assert east.addresses == ("172.30.200.9",)
-    service: Any = east.gateway_values["service"]
+    service: Any = east.values["istio-eastwestgateway"]["service"]
     assert service["annotations"] == {"metallb.universe.tf/loadBalancerIPs": "172.30.200.9"}
 
 
@@ -222,7 +222,7 @@ def test_the_address_of_an_existing_clusters_gateway_is_not_ours_to_choose() -> 
     mixed = {"east": cluster(10, provisioner="existing", kubeconfig="/k"), "west": cluster(30)}
     east = planned(tree(clusters=mixed))
     assert (east.pool, east.addresses) == (None, ())
-    service: Any = east.gateway_values["service"]
+    service: Any = east.values["istio-eastwestgateway"]["service"]
     assert "annotations" not in service
 
 

@@ -100,8 +100,8 @@ def test_the_shape_of_each_value_that_the_program_sets_is_checked(stack: str) ->
     federation = loader.read(ROOT / f"Pulumi.{stack}.yaml")
     for plan in planned(federation, stack).clusters.values():
         values = {
-            "values": plan.istiod_values,
-            "gatewayValues": plan.gateway_values,
+            "values": plan.values["istiod"],
+            "gatewayValues": plan.values["istio-eastwestgateway"],
             "egressValues": plan.egress.values if plan.egress else {},
         }
         for key, computed in values.items():
