@@ -2,11 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pulumi
 
 from components.federation import Federation, FederationArgs
-from mesh_federation.loader import parse, with_overlay
+from mesh_federation.loader import layered, parse
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.root_identity import EarlierVersion
 from mesh_federation.plan.rotation import check_step, trust_state
@@ -20,7 +21,7 @@ signal.signal(signal.SIGINT, lambda number, frame: os._exit(32))  # to Pulumi: e
 
 stack = pulumi.get_stack()
 try:
-    layers = with_overlay(pulumi.Config().require_object("federation"), f"Pulumi.{stack}.yaml", chosen(os.environ))
+    layers = layered(pulumi.Config().require_object("federation"), Path(f"Pulumi.{stack}.yaml"), chosen(os.environ))
     with layers.checked():
         federation = parse(layers.tree)
         planned = plan(federation, stack)

@@ -192,7 +192,7 @@ class Federation(pulumi.ComponentResource):
         self.clusters = pulumi.Output.all(**{name: _summary(mesh, args.stack) for name, mesh in self._meshes.items()})
         self.trust = pulumi.Output.all(
             **{name: _once(self._meshes[name].certificate_users, each) for name, each in authority.record.items()}
-        )
+        ).apply(dict)  # of nothing the engine makes a list
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
     def _inputs(self, plan: Plan, authority: CertificateAuthority) -> list[ClusterInputs]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from mesh_federation import rules
-from mesh_federation.stack import validation, yaml_reader
+from mesh_federation.stack import observed, validation, yaml_reader
 from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
@@ -30,20 +30,18 @@ _EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
 
 @dataclass(frozen=True)
 class Layered:
-    """An unchecked federation: a stack file, with an overlay merged over it.
+    """An unchecked federation: a stack file, over what was observed of meshes, and under an overlay.
 
     Attributes:
         tree: the federation.
         stack_file: name of the stack file.
-        overlay: name of the overlay's file; empty if there is none.
-        from_overlay: key paths of the values that only the overlay sets.
+        others: of each other file its name, and the key paths of the values that only it sets.
         problems: problems of the files themselves.
     """
 
     tree: object
     stack_file: str
-    overlay: str = ""
-    from_overlay: frozenset[str] = frozenset()
+    others: Mapping[str, frozenset[str]]
     problems: tuple[Problem, ...] = ()
 
     @contextmanager
@@ -59,23 +57,26 @@ class Layered:
         except InvalidModel as invalid:
             raised = invalid.problems
         if problems := rules.ordered([*self.problems, *raised]):
-            of_stack_file = [each for each in problems if not self._is_of_overlay(each)]
-            of_overlay = [each for each in problems if self._is_of_overlay(each)]
-            raise _invalid(self.stack_file, of_stack_file, self.overlay, of_overlay)
+            found: dict[str, list[Problem]] = {self.stack_file: [], **{name: [] for name in self.others}}
+            for problem in problems:
+                found[self._file_of(problem)].append(problem)
+            raise _invalid(found)
 
-    def _is_of_overlay(self, problem: Problem) -> bool:
+    def _file_of(self, problem: Problem) -> str:
         ends = [part.start() for part in re.finditer(r"[.[]|$", problem.where)]
-        return any(problem.where[:end] in self.from_overlay for end in ends)
+        above = {problem.where[:end] for end in ends}
+        return next((name for name, paths in self.others.items() if above & paths), self.stack_file)
 
 
-def _invalid(
-    stack_file: str, of_stack_file: Iterable[Problem], overlay: str, of_overlay: Iterable[Problem]
-) -> InvalidModel:
-    """Name the file of each problem if there are two files."""
-    if not overlay:
-        return InvalidModel(tuple(of_stack_file))
-    named = [_with_file(stack_file, each) for each in of_stack_file], [_with_file(overlay, each) for each in of_overlay]
-    return InvalidModel((*named[0], *named[1]))
+def _invalid(found: Mapping[str, Iterable[Problem]]) -> InvalidModel:
+    """Name the file of each problem if there are several files.
+
+    Args:
+        found: problems by file, those of the stack file first.
+    """
+    if len(found) == 1:
+        return InvalidModel(tuple(problem for problems in found.values() for problem in problems))
+    return InvalidModel(tuple(_with_file(name, each) for name, problems in found.items() for each in problems))
 
 
 def _with_file(file: str, problem: Problem) -> Problem:
@@ -102,7 +103,7 @@ def declared(path: Path, overlay: Path | None = None) -> Layered:
         InvalidModel: a file cannot be read; with all problems of both files.
     """
     federation, problems = _load(path)
-    layers = with_overlay(federation, path.name, overlay, problems)
+    layers = layered(federation, path, overlay, problems)
     return replace(layers, problems=(*layers.problems, *_plain_text_keys(layers.tree)))
 
 
@@ -130,30 +131,41 @@ def _mapping_at(tree: object, path: Sequence[str]) -> Mapping[str, object]:
     return tree if isinstance(tree, Mapping) else {}
 
 
-def with_overlay(
-    federation: object, stack_file: str, overlay: Path | None, problems: Sequence[Problem] = ()
-) -> Layered:
-    """Merge an overlay over the federation of a stack file.
+def layered(federation: object, stack_file: Path, overlay: Path | None, problems: Sequence[Problem] = ()) -> Layered:
+    """Lay what was observed of meshes under the federation of a stack file, and an overlay over it.
 
     Args:
         federation: as in the file; None if the problems say why there is none.
-        stack_file: name of the stack file.
+        stack_file: the stack file, which need not exist; what was observed is beside it.
         overlay: the overlay's file; None for none.
         problems: problems of the stack file.
 
     Raises:
-        InvalidModel: with all problems of both files.
+        InvalidModel: with all problems of all files.
     """
+    lowest = observed.beside(stack_file)
+    below, unseen = observed.load(lowest)
     upper, unread = load(overlay) if overlay else ({}, [])
-    name = overlay.name if overlay else ""
     unread = unread or _whole_stack_file(upper)
-    if unread or (federation is None and problems):
-        raise _invalid(stack_file, rules.ordered(problems), name, rules.ordered(unread))
+    others = {**({lowest.name: unseen} if below or unseen else {}), **({overlay.name: unread} if overlay else {})}
+    if unseen or unread or (federation is None and problems):
+        found = {
+            stack_file.name: rules.ordered(problems),
+            **{name: rules.ordered(each) for name, each in others.items()},
+        }
+        raise _invalid(found)
     if not isinstance(federation, Mapping):
-        return Layered(federation, stack_file, name, problems=tuple(problems))
-    known, unknown = _without_unknown_clusters(upper, federation)
-    from_overlay = frozenset([*additions(federation, known), *(each.where for each in unknown)])
-    return Layered(_merged(federation, known), stack_file, name, from_overlay, (*problems, *unknown))
+        return Layered(federation, stack_file.name, dict.fromkeys(others, frozenset()), tuple(problems))
+    seen, gone = _without_unknown_clusters(below, federation, "what was observed of it is of no use", OBSERVE)
+    known, unknown = _without_unknown_clusters(upper, federation, "an overlay cannot add clusters", DECLARE)
+    lower: Tree = merged(seen, federation)
+    paths = {
+        lowest.name: frozenset([*additions(federation, seen), *(each.where for each in gone)]),
+        **({overlay.name: frozenset([*additions(lower, known), *(e.where for e in unknown)])} if overlay else {}),
+    }
+    return Layered(
+        _merged(lower, known), stack_file.name, {name: paths[name] for name in others}, (*problems, *gone, *unknown)
+    )
 
 
 def _merged(federation: Tree, upper: Tree) -> Tree:
@@ -164,23 +176,28 @@ def _merged(federation: Tree, upper: Tree) -> Tree:
     return tree
 
 
-def _without_unknown_clusters(upper: Tree, federation: Tree) -> tuple[Tree, list[Problem]]:
-    """Remove the clusters that the stack file does not have, because an overlay cannot add clusters."""
+DECLARE = "declare the cluster in the stack file, or remove it here"
+OBSERVE = "remove it here, or run mesh observe again"
+
+
+def _without_unknown_clusters(upper: Tree, federation: Tree, why: str, fix: str) -> tuple[Tree, list[Problem]]:
+    """Remove the clusters that the stack file does not have."""
     named, stack = upper.get("clusters"), federation.get("clusters")
     if not isinstance(named, Mapping):
         return upper, []
     names = list(stack) if isinstance(stack, Mapping) else []
     known = {name: cluster for name, cluster in named.items() if name in names}
     rest = {key: value for key, value in upper.items() if key != "clusters"}
-    problems = [_unknown_cluster(name, names) for name in named if name not in known]
+    problems = [_unknown_cluster(name, names, why, fix) for name in named if name not in known]
     return {**rest, "clusters": known} if known else rest, problems
 
 
-def _unknown_cluster(name: str, names: list[str]) -> Problem:
+def _unknown_cluster(name: str, names: list[str], why: str, fix: str) -> Problem:
     meant = nearest(name, names)
-    problem = f"the stack file has no cluster {excerpt(name)}, and an overlay cannot add clusters"
-    fix = f"write {excerpt(meant)}" if meant else "declare the cluster in the stack file, or remove it here"
-    return Problem(key_path("clusters", name), FederationRule.UNKNOWN_CLUSTER, problem, fix)
+    problem = f"the stack file has no cluster {excerpt(name)}, and {why}"
+    return Problem(
+        key_path("clusters", name), FederationRule.UNKNOWN_CLUSTER, problem, f"write {excerpt(meant)}" if meant else fix
+    )
 
 
 def _whole_stack_file(upper: Tree) -> list[Problem]:
@@ -202,7 +219,7 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     Raises:
         InvalidModel: with all problems; rules are checked only if all types are right.
     """
-    federation = _typed(tree, where)
+    federation = typed(tree, where)
     problems = rules.check(federation, base or Path())
     if problems:
         raise InvalidModel(problems)
@@ -305,7 +322,16 @@ def _is_encrypted(value: object) -> bool:
     return isinstance(value, Mapping) and list(value) == ["secure"] and isinstance(value["secure"], str)
 
 
-def _typed(tree: object, where: str) -> Federation:
+def typed(tree: object, where: str = KEY) -> Federation:
+    """Check the types of a federation, and no rule.
+
+    Args:
+        tree: mappings, lists and scalars.
+        where: the key path for problems of the whole tree.
+
+    Raises:
+        InvalidModel: with all problems.
+    """
     if not isinstance(tree, Mapping):
         fix = "write {clusters: {east: {}, west: {}}}"
         raise InvalidModel(

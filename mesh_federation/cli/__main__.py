@@ -98,6 +98,14 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
 
 
 @app.command()
+def observe(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
+    """Read the Istio that belongs to others, and write what a plan must know of it beside the stack file."""
+    from mesh_federation.cli.observe import observe
+
+    raise typer.Exit(observe(stack, overlay))
+
+
+@app.command()
 def validate(
     stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
     form: Annotated[ProblemFormat, typer.Option("--format", help="Format of the result.")] = ProblemFormat.TEXT,

@@ -19,13 +19,15 @@ from mesh_federation.engine.clusters import refresh_kubeconfigs
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.engine.step import Step
+from mesh_federation.observe.check import checks as checks_of_others
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.stack import pem
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
-from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs
+from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs, TrustOutput
 from mesh_federation.verify.drift import owner
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.reports import junit, text
@@ -182,7 +184,7 @@ def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
 
 
 def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, state: Snapshot) -> ClusterUnderTest:
-    output, trust = outputs.clusters[planned.name], outputs.trust[planned.name]
+    output, trust = outputs.clusters[planned.name], _trust(planned, outputs)
     home = engine.workspace.home
     for_people, for_jobs = home / output.kubeconfig, home / "clusters" / output.name / "kubeconfig"
     first, *others = (CachedKubectl(planned.name, file, engine.environment) for file in (for_people, for_jobs))
@@ -191,6 +193,14 @@ def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, sta
     recorded = tuple(each for each in state.objects if owner(each.name, outputs.clusters) == planned.name)
     uid = state.uids(NAMESPACE).get(planned.name, "")
     return ClusterUnderTest(planned, output, trust, first, connections, uid, recorded, connect)
+
+
+def _trust(planned: ClusterPlan, outputs: StackOutputs) -> TrustOutput:
+    """Return what the last `up` recorded; a mesh of others has the roots that were observed, and no record."""
+    if mesh := planned.declared.observed:
+        roots = tuple(pem.fingerprint(each) for text in mesh.roots for each in pem.certificates(text))
+        return TrustOutput(authority="", root=roots[0], trusted=roots, anchors=roots)
+    return outputs.trust[planned.name]
 
 
 def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> list[Check]:
@@ -204,7 +214,11 @@ def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> li
     declared = applied.declaration(engine, federation)
     is_applied = applied.is_current(engine, declared, saved)
     preview = None if is_applied else partial(changes, engine, declared, saved)
-    every = [*catalogue(context, preview, options.warning), *(drills(context) if options.drill else [])]
+    every = [
+        *checks_of_others(context),
+        *catalogue(context, preview, options.warning),
+        *(drills(context) if options.drill else []),
+    ]
     if unmatched := unknown(every, options.only):
         raise UnknownChecks(unmatched, sorted({known for each in every for known in (each.id, each.group)}))
     return chosen(every, options.only)

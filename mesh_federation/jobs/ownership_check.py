@@ -91,7 +91,8 @@ def run(settings: OwnershipCheckSettings, context: JobContext) -> None:
     """Look every object up and end with a message that names all that are somebody else's."""
     wanted = sorted(json.loads(context.stdin), key=_kind)
     with access.connected(settings.kubeconfig, context.workdir) as kubectl:
-        _refuse_another_istio(settings, kubectl)
+        if any(_installs_istio(each) for each in wanted):
+            _refuse_another_istio(settings, kubectl)
         foreign = [each for _, group in groupby(wanted, key=_kind) for each in _foreign(settings, list(group), kubectl)]
         refused = [each for each in foreign if not _is_adopted(settings, each.found)]
         for each in refused or foreign:
@@ -100,6 +101,11 @@ def run(settings: OwnershipCheckSettings, context: JobContext) -> None:
     if refused:
         sys.exit(_refusal(settings, refused))
     print(settings.owner_id)
+
+
+def _installs_istio(wanted: Mapping[str, str]) -> bool:
+    """Say whether an object makes the stack the owner of the Istio in the cluster."""
+    return (wanted["kind"], wanted["namespace"], wanted["name"]) in ISTIO
 
 
 def named(found: Found) -> str:

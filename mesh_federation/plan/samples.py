@@ -20,7 +20,8 @@ class SampleKind:
         target: port of the container.
         command: replaces the image's own; empty keeps it.
         serves_on: seconds for which a pod that terminates still answers, until gateways and callers know that it does.
-            Without them each restart cost a caller that does not pause 2 to 4 calls.
+            Without them each restart cost a caller that does not pause 2 to 4 calls; a busy istiod takes several seconds
+            to tell.
     """
 
     image: str
@@ -32,7 +33,7 @@ class SampleKind:
 
 SAMPLES = {
     "sleep": SampleKind("docker.io/curlimages/curl:8.16.0", 80, 80, ("/bin/sleep", "infinity")),
-    "httpbin": SampleKind("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080, serves_on=3),
+    "httpbin": SampleKind("docker.io/mccutchen/go-httpbin:v2.15.0", 8000, 8080, serves_on=10),
 }
 
 

@@ -126,7 +126,7 @@ class Binding:
 def bindings(
     federation: Federation, trust: TrustPlan, cluster: str, exports: Sequence[ExportPlan], imports: Sequence[ImportPlan]
 ) -> tuple[Binding, ...]:
-    """Plan what the proxies of one cluster accept: nothing in scope `mesh`.
+    """Plan what the proxies of one cluster accept: nothing in scope `mesh`, or where no mesh is known.
 
     Args:
         federation: the model.
@@ -135,7 +135,7 @@ def bindings(
         exports: of the cluster.
         imports: of the cluster.
     """
-    if trust.scope == "mesh":
+    if cluster not in trust.anchors:
         return ()
     domains = {
         name: federation.clusters[name].trust_domain

@@ -90,8 +90,20 @@ def links_tell_clusters_apart(federation: Federation) -> Iterator[Problem]:
                 FederationRule.SCOPE_OF_ONE_TRUST_DOMAIN,
                 f"{first} and {second} have one trust domain, {domain}, so the authority of either could issue the"
                 " identities of both: scope link cannot bind each to its own",
-                f"give {second} its own trust domain, for example {second}.local; or {MESH}",
+                _renaming(federation, first, second),
             )
+
+
+def _renaming(federation: Federation, *clusters: str) -> str:
+    """Say how one of two clusters of one trust domain gets another."""
+    theirs = [name for name in clusters if name in federation.observed]
+    if not theirs:
+        return f"give {clusters[-1]} its own trust domain, for example {clusters[-1]}.local; or {MESH}"
+    name = theirs[-1]
+    return (
+        f"let the owner of {name} set meshConfig.trustDomain, for example to {name}.local, and restart its workloads"
+        " (Istio: Trust Domain Migration); remove the alias for the old name before you run mesh observe again"
+    )
 
 
 def callers_can_be_selected(federation: Federation) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ _SKEW = 2
 
 
 def _release(federation: Federation, cluster: Cluster) -> str:
-    return federation.istio_of(cluster.name).version
+    return federation.istio_release(cluster.name)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

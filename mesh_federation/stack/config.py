@@ -738,6 +738,8 @@ class Federation(Declared):
     def istio_path(self, cluster: str, *keys: str) -> str:
         """Return the key path of the setting that holds for a cluster, by the keys below `istio`."""
         own = self.clusters[cluster]
+        if own.observed and keys in (("version",), ("revision",)):
+            return f"{own.path}.observed.{keys[0]}"
         found: object = own.istio.model_dump(by_alias=True, exclude_unset=True)
         for key in keys:
             found = found.get(key) if isinstance(found, dict) else None

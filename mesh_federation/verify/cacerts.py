@@ -12,7 +12,7 @@ from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.verify.certificates import Signer, fingerprint, read, title
 from mesh_federation.verify.context import ClusterUnderTest
 from mesh_federation.verify.objects import KubernetesSecret
-from mesh_federation.verify.verdict import Inconclusive
+from mesh_federation.verify.verdict import Inconclusive, NotApplicable
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,12 @@ def ca_certs(cluster: ClusterUnderTest) -> CaCerts:
     """Read the Secret, once for all checks.
 
     Raises:
+        NotApplicable: the mesh belongs to others, whose Secrets are never read.
         UnusableCaCerts: it is missing, or does not hold certificates and a key.
         Inconclusive: the cluster does not answer, or does not allow it.
     """
+    if not cluster.has_authority:
+        raise NotApplicable(f"the authority of {cluster.name} belongs to others, so no identity of it can be issued")
     return cluster.kubectl.cached("cacerts", lambda: _read(cluster))
 
 
@@ -85,7 +88,11 @@ def _read(cluster: ClusterUnderTest) -> CaCerts:
 def own_root(cluster: ClusterUnderTest) -> list[x509.Certificate]:
     """Return the root that the stack made for a cluster; empty if the cluster does not trust it.
 
+    Of a mesh that belongs to others, the roots that were observed.
+
     Raises:
         Inconclusive: the Secret cannot be read.
     """
+    if mesh := cluster.plan.declared.observed:
+        return [root for text in mesh.roots for root in read(text.encode())]
     return [root for root in ca_certs(cluster).roots if fingerprint(root) == cluster.trust.root]

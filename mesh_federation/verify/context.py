@@ -93,6 +93,11 @@ class ClusterUnderTest:
         return f"spiffe://{principal(self.trust_domain, account)}"
 
     @property
+    def has_authority(self) -> bool:
+        """Whether this stack made the authority of its mesh: checks can issue its identities."""
+        return self.plan.istio is not None
+
+    @property
     def is_simulated(self) -> bool:
         """Whether its pods run nothing."""
         return not self.plan.declared.provider.runs_pods
@@ -146,6 +151,11 @@ class Context:
 
     federation: Federation
     clusters: Mapping[str, ClusterUnderTest]
+
+    @property
+    def signing(self) -> Iterator[ClusterUnderTest]:
+        """Clusters with an authority of this stack."""
+        return (cluster for cluster in self.clusters.values() if cluster.has_authority)
 
     def exports(self) -> Iterator[tuple[ClusterUnderTest, ExportPlan]]:
         """Return every export with its cluster."""

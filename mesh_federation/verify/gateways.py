@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
-from mesh_federation.plan.istio_values import EGRESS, EGRESS_LABELS, GATEWAY, GATEWAY_LABELS, NAMESPACE
+from mesh_federation.plan.istio_values import EGRESS, NAMESPACE, labels_of
 from mesh_federation.stack.config import NamespacedName, is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -16,14 +16,14 @@ from mesh_federation.verify.proxy import Proxy, in_mesh
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Verdict, failed, passed
 
-OWN = (GATEWAY, EGRESS)
-"""Gateways of a cluster: names of their Services, and values of their pods' label app."""
 ISTIO, STANDARD = "networking.istio.io", "gateway.networking.k8s.io"
 
 
 def checks(context: Context) -> Iterator[Check]:
     """Return the checks of every cluster's gateways."""
     for cluster in context.clusters.values():
+        if not cluster.plan.has_gateway:
+            continue
         description = f"{cluster.name}: the gateway has the address that importers use, in the cluster's pool"
         yield Check("gateways.address", (cluster.path,), description, partial(address, cluster))
         for name, description, look in (
@@ -40,9 +40,15 @@ def checks(context: Context) -> Iterator[Check]:
         yield Check("gateways.undeclared", (cluster.path,), description, partial(undeclared, cluster))
 
 
+def _own(cluster: ClusterUnderTest) -> tuple[str, str]:
+    """Return the gateways of a cluster: names of their Services, and values of their pods' label app."""
+    return cluster.plan.gateway, EGRESS
+
+
 def address(cluster: ClusterUnderTest) -> Verdict:
     """Compare the address of the Service with the one that importers use, and with the pool."""
-    service = cluster.kubectl.service(NAMESPACE, GATEWAY)
+    name = cluster.plan.gateway
+    service = cluster.kubectl.service(NAMESPACE, name)
     if service is None:
         return failed("there is no gateway", "./mesh up --refresh recreates it")
     used, has = cluster.output.gateway, service.addresses
@@ -50,7 +56,7 @@ def address(cluster: ClusterUnderTest) -> Verdict:
         numbers = ", ".join(map(str, service.node_ports))
         return failed(
             f"every node of {cluster.name} also serves it, on port {numbers}, which bypasses filters on its address",
-            f"kubectl delete service {GATEWAY} --namespace={NAMESPACE}; ./mesh up --refresh recreates it without",
+            f"kubectl delete service {name} --namespace={NAMESPACE}; ./mesh up --refresh recreates it without",
         )
     if _is_declared(cluster):
         return passed(
@@ -104,7 +110,8 @@ def reachable(cluster: ClusterUnderTest) -> Verdict:
 
 def current(cluster: ClusterUnderTest) -> Verdict:
     """Read whether gateways rejected configuration; nothing else shows it, and they keep the one before."""
-    proxies = [each for each in in_mesh(cluster.kubectl) if each.pod.metadata.labels.get("app") in OWN]
+    own = _own(cluster)
+    proxies = [each for each in in_mesh(cluster.kubectl) if each.pod.metadata.labels.get("app") in own]
     listeners = map_parallel(Proxy.listeners, proxies)
     rejected = [f"{proxy.pod.title}: {why}" for proxy, each in listeners for why in each.rejections]
     if rejected:
@@ -141,7 +148,9 @@ def _reference(body: Mapping[str, object]) -> tuple[str, NamespacedName]:
 def _attached(cluster: ClusterUnderTest) -> list[IstioGateway]:
     """Return the Gateways of Istio's API that select pods of the cluster's gateways."""
     running = [pod.metadata for pod in cluster.kubectl.pods() if pod.metadata.namespace == NAMESPACE]
-    pods = [GATEWAY_LABELS, EGRESS_LABELS, *(each.labels for each in running if each.labels.get("app") in OWN)]
+    own = _own(cluster)
+    known = [labels_of(name) for name in own]
+    pods = [*known, *(each.labels for each in running if each.labels.get("app") in own)]
     gateways = cluster.kubectl.listed(IstioGateway, f"gateways.{ISTIO}")
     return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
 
@@ -152,7 +161,7 @@ def _served(cluster: ClusterUnderTest) -> list[StandardGateway]:
     if done.returncode and "could not find" not in done.stderr:
         raise cluster.kubectl.inconclusive("cannot list the Gateways of the Gateway API", done.stderr)
     gateways = () if done.returncode else StandardGateways.model_validate_json(done.stdout).items
-    names = {f"{name}.{NAMESPACE}" for name in OWN}
+    names = {f"{name}.{NAMESPACE}" for name in _own(cluster)}
 
     def serves(gateway: StandardGateway, address: str) -> bool:
         name, _, rest = address.partition(".")

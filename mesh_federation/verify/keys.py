@@ -57,7 +57,7 @@ class SubjectAccessReview(KubernetesPart):
 
 def checks(context: Context) -> Iterator[Check]:
     """Return the check of every cluster."""
-    for cluster in context.clusters.values():
+    for cluster in context.signing:
         description = f"{cluster.name}: no workload may read the signing key of istiod"
         yield Check("trust.key", (cluster.path,), description, partial(key, context, cluster))
 

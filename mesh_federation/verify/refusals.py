@@ -56,7 +56,7 @@ def checks(context: Context) -> Iterator[Check]:
         ):
             check = skip_if_simulated(cluster, partial(run, context, cluster, export))
             yield Check(f"refusals.{name}", (export.export.path,), f"{what} {description}", check)
-    for cluster in context.clusters.values():
+    for cluster in context.signing:
         description = f"{cluster.name}: no PeerAuthentication admits calls without mutual TLS"
         yield Check("refusals.strict", (cluster.path,), description, partial(strict, cluster))
     for cluster in context.clusters.values():
@@ -130,7 +130,15 @@ def _must_be_open(context: Context, cluster: ClusterUnderTest, export: ExportPla
     if address is not None:
         _must_admit(context, cluster, address, export.export.to[0])
         return
-    address = ServiceAddress(export.export.service.host, export.export.ports[0].number)
+    must_present(cluster, ServiceAddress(export.export.service.host, export.export.ports[0].number))
+
+
+def must_present(cluster: ClusterUnderTest, address: ServiceAddress) -> None:
+    """See that a service can be reached through its gateway.
+
+    Raises:
+        Inconclusive: it cannot.
+    """
     if presented_certificate(cluster.endpoint, address) is None:
         raise Inconclusive(
             f"{cluster.endpoint} presents no certificate for {address}, so that a refusal proves nothing", SEE_FIRST
@@ -225,6 +233,8 @@ def unknown_root(context: Context, cluster: ClusterUnderTest, export: ExportPlan
 
 def plaintext(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     """Call the service's pods through the API server, which has no certificate of the mesh."""
+    if (mesh := cluster.plan.declared.observed) and mesh.mutual_tls != "STRICT":
+        return not_applicable(f"the owner of {cluster.name} admits calls without mutual TLS inside of the cluster")
     slices = _slices(cluster, export.export.service)
     numbers = sorted({port.port for each in slices for port in each.ports if port.port})
     pods = [each.pod for each in cluster.proxies_of(export.export.identity)]
@@ -307,11 +317,16 @@ def _as(cluster: ClusterUnderTest, account: NamespacedName) -> Identity:
 
 
 def _must_admit(context: Context, cluster: ClusterUnderTest, address: ServiceAddress, consumer: Consumer) -> None:
-    """See that a declared caller gets through: a endpoint that is closed to all refuses nobody.
+    """See that a declared caller gets through: an endpoint that is closed to all refuses nobody.
+
+    Where others have its authority, it must be enough that the endpoint presents its certificate.
 
     Raises:
         Inconclusive: it does not.
     """
+    if not context.clusters[consumer.cluster].has_authority:
+        must_present(cluster, address)
+        return
     response = request(cluster.endpoint, address, _as(context.clusters[consumer.cluster], called_account(consumer)))
     if not response.is_admitted:
         raise Inconclusive(

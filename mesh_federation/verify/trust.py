@@ -40,16 +40,19 @@ def checks(context: Context, warning: timedelta) -> Iterator[Check]:
     """
     for cluster in context.clusters.values():
         about = (cluster.path,)
-        description = f"{cluster.name}: istiod has the authority of the stack, with key, chain and all roots"
-        yield Check("trust.cacerts", about, description, partial(cacerts, cluster))
-        description = f"{cluster.name}: no authority expires within {warning.days} days"
-        yield Check("trust.expiry", about, description, partial(expiry, cluster, warning))
+        if cluster.has_authority:
+            description = f"{cluster.name}: istiod has the authority of the stack, with key, chain and all roots"
+            yield Check("trust.cacerts", about, description, partial(cacerts, cluster))
+            description = f"{cluster.name}: no authority expires within {warning.days} days"
+            yield Check("trust.expiry", about, description, partial(expiry, cluster, warning))
         where = "a root of the rotation" if context.federation.trust.rotation else "the cluster's root"
         description = f"{cluster.name}: every proxy has an identity of {cluster.trust_domain} issued under {where}"
         yield Check(
             "trust.workloads", about, description, skip_if_simulated(cluster, partial(workloads, context, cluster))
         )
-    every = tuple(cluster.path for cluster in context.clusters.values())
+    every = tuple(cluster.path for cluster in context.signing)
+    if not every:
+        return
     described = "clusters trust the same roots" if _is_mesh_wide(context) else "no cluster trusts the root of another"
     yield Check("trust.roots", every, f"{described}, and roots have names of their own", partial(roots, context))
 
@@ -99,7 +102,7 @@ def expiry(cluster: ClusterUnderTest, warning: timedelta) -> Verdict:
 
 def roots(context: Context) -> Verdict:
     """Compare the trusted roots of all clusters."""
-    known = {cluster.name: ca_certs(cluster).roots for cluster in context.clusters.values()}
+    known = {cluster.name: ca_certs(cluster).roots for cluster in context.signing}
     if error := _unequal(known) if _is_mesh_wide(context) else _foreign(context, known):
         return failed(error, UP)
     every = tuple(dict.fromkeys(root for held in known.values() for root in held))
@@ -137,7 +140,8 @@ def _namesakes(certificates: tuple[x509.Certificate, ...]) -> list[str]:
 
 def workloads(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Compare the certificate and the roots of every proxy with what the stack made."""
-    expected = ca_certs(cluster).roots if context.federation.trust.rotation else own_root(cluster)
+    is_moving = context.federation.trust.rotation and cluster.has_authority
+    expected = ca_certs(cluster).roots if is_moving else own_root(cluster)
     proxies = map_parallel(Proxy.secrets, in_mesh(cluster.kubectl))
     wrong = [error for proxy, secrets in proxies if (error := _error(cluster, proxy, secrets, expected))]
     if not _is_mesh_wide(context):

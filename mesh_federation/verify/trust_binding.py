@@ -30,7 +30,7 @@ from mesh_federation.verify.gateway_endpoint import GatewayResponse, ServiceAddr
 from mesh_federation.verify.objects import EnvoyFilter
 from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import BoundDomain, Listeners, Proxy, UpstreamSettingsDump, in_mesh
-from mesh_federation.verify.refusals import SEE_FIRST, called_account, first_address
+from mesh_federation.verify.refusals import SEE_FIRST, called_account, first_address, must_present
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, not_applicable, passed
 
@@ -159,13 +159,13 @@ def forged_callers(context: Context, cluster: ClusterUnderTest, export: ExportPl
     names = {each.cluster: context.clusters[each.cluster].identity(called_account(each)) for each in export.export.to}
     names[cluster.name] = cluster.identity(export.export.identity)
     tried = [
-        (signing, issue(ca_certs(context.clusters[signing]).signer, uri))
-        for signing in context.clusters
+        (signing.name, issue(ca_certs(signing).signer, uri))
+        for signing in context.signing
         for owner, uri in names.items()
-        if context.clusters[owner].trust_domain != context.clusters[signing].trust_domain
+        if context.clusters[owner].trust_domain != signing.trust_domain
     ]
     if not tried:
-        return not_applicable("all clusters have one trust domain")
+        return not_applicable("no cluster of another trust domain has an authority of this stack")
     answers = [(signing, each, request(cluster.endpoint, address, each)) for signing, each in tried]
     _must_answer(context, cluster, export, address)
     through = [f"{each.uri} issued by {signing}" for signing, each, answer in answers if answer.status]
@@ -186,9 +186,12 @@ def _must_answer(context: Context, cluster: ClusterUnderTest, export: ExportPlan
     Raises:
         Inconclusive: it is not.
     """
+    if not cluster.has_authority:
+        must_present(cluster, address)
+        return
     for consumer in export.export.to:
-        if consumer.cluster not in _distrusted(context):
-            caller = context.clusters[consumer.cluster]
+        caller = context.clusters[consumer.cluster]
+        if consumer.cluster not in _distrusted(context) and caller.has_authority:
             admitted = issue(ca_certs(caller).signer, caller.identity(called_account(consumer)))
             if request(cluster.endpoint, address, admitted).is_admitted:
                 return
@@ -202,11 +205,13 @@ def forged_servers(context: Context, cluster: ClusterUnderTest, link: ImportPlan
     """Issue the pinned identities by other clusters, and judge them by what callers' proxies have for the host."""
     callers = cluster.callers(context.callers(link))
     forged = [
-        (signing, source.principal, issue(ca_certs(context.clusters[signing]).signer, f"spiffe://{source.principal}"))
+        (signing.name, source.principal, issue(ca_certs(signing).signer, f"spiffe://{source.principal}"))
         for source in link.sources
-        for signing in context.clusters
-        if context.clusters[source.cluster].trust_domain != context.clusters[signing].trust_domain
+        for signing in context.signing
+        if context.clusters[source.cluster].trust_domain != signing.trust_domain
     ]
+    if not forged:
+        return not_applicable("no cluster of another trust domain has an authority of this stack")
     through = []
     for proxy in callers:
         found = [each.cluster for each in proxy.settings().configs if each.cluster.name.endswith(f"||{link.host}")]
@@ -254,7 +259,8 @@ def revoked(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> 
         if names & {title(anchor), fingerprint(anchor)}
     ]
     address = first_address(export)
-    callers = [each for each in export.export.to if each.cluster in _distrusted(context)]
+    distrusted = (each for each in export.export.to if each.cluster in _distrusted(context))
+    callers = [each for each in distrusted if context.clusters[each.cluster].has_authority]
     if address is not None:
         for each in callers:
             caller = context.clusters[each.cluster]

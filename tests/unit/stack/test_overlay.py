@@ -122,7 +122,7 @@ def test_every_value_of_the_merged_tree_is_from_the_file_that_problems_name(
 def test_any_two_trees_give_a_federation_or_problems(under: object, over: object, tmp_path_factory: Any) -> None:  # noqa: ANN401
     file = written(tmp_path_factory.getbasetemp(), json.dumps(over))
     try:
-        layers = loader.with_overlay(under, "Pulumi.dev.yaml", file)
+        layers = loader.layered(under, file.with_name("Pulumi.dev.yaml"), file)
         with layers.checked():
             loader.parse(layers.tree)
     except InvalidModel as invalid:

@@ -1,0 +1,331 @@
+"""Meshes that belong to others: what must have been observed of them, and what a link needs of them.
+
+Sources: Istio's mesh configuration (trustDomainAliases, discoverySelectors, rootNamespace) and its guide to the
+migration of trust domains; pilot/pkg/security/trustdomain expands aliases in policies; ambient proxies read no
+EnvoyFilter.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from mesh_federation.plan.imports import callers_of
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
+
+OBSERVE = "run mesh observe"
+_CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
+    "trust_domain": ("trustDomain", "trust_domain"),
+    "mesh_id": ("meshID", "mesh_id"),
+    "network": ("network", "network"),
+}
+"""Fields of a cluster that are observed: key in the stack file, and field of what was observed."""
+_OF_ISTIOD = ("hub", "tag", "channel", "values", "egress_values")
+"""Settings that act only where this stack installs Istio."""
+
+
+def observed_meshes_belong_to_others(federation: Federation) -> Iterator[Problem]:
+    """What a stack installs is declared, not observed."""
+    for cluster in federation.clusters.values():
+        if cluster.observed and cluster.istio.install:
+            yield Problem(
+                f"{cluster.path}.observed",
+                FederationRule.OBSERVED_INSTALLED,
+                f"this stack installs the Istio of {cluster.name}, so nothing is to be observed there",
+                f"write {cluster.path}.istio: {{install: false}} if Istio belongs to others; or remove `observed`",
+            )
+
+
+def linked_meshes_are_known(federation: Federation) -> Iterator[Problem]:
+    """A plan needs the trust domain, the roots and some more of a mesh."""
+    links = _links(federation)
+    for cluster in federation.clusters.values():
+        if cluster.istio.install or cluster.name not in links:
+            continue
+        if cluster.provider.ours:
+            yield Problem(
+                f"{cluster.path}.istio.install",
+                FederationRule.OBSERVED_MADE,
+                f"{links[cluster.name]} needs the mesh of {cluster.name}, but this stack makes that cluster without"
+                " Istio, so it has none when the stack comes up",
+                "let this stack install it; or declare the cluster, once Istio is in it, in another stack with"
+                " provisioner: existing",
+            )
+        elif cluster.observed is None:
+            yield Problem(
+                f"{cluster.path}.observed",
+                FederationRule.NOT_OBSERVED,
+                f"{links[cluster.name]} needs the mesh of {cluster.name}, whose Istio belongs to others, and nothing"
+                " is known of it: neither its trust domain nor its roots",
+                f"{OBSERVE}, which reads it from the cluster and writes it beside the stack file",
+            )
+
+
+def _links(federation: Federation) -> dict[str, str]:
+    """Return the first entry that needs the mesh of a cluster, by cluster."""
+    found: dict[str, str] = {}
+    for export in federation.exports:
+        for name in (export.cluster, *(consumer.cluster for consumer in export.to)):
+            found.setdefault(name, export.path)
+    for link in federation.imports:
+        for name in (link.cluster, link.source):
+            found.setdefault(name, link.path)
+    for discovery in federation.discovery:
+        for name in (discovery.cluster, discovery.of):
+            found.setdefault(name, discovery.path)
+    for workload in federation.workloads:
+        found.setdefault(workload.cluster, workload.path)
+    return found
+
+
+def _observed(federation: Federation) -> Iterator[tuple[Cluster, ObservedMesh]]:
+    for cluster in federation.clusters.values():
+        if cluster.observed and not cluster.istio.install:
+            yield cluster, cluster.observed
+
+
+def declarations_agree_with_observations(federation: Federation) -> Iterator[Problem]:
+    """What others decide cannot be declared otherwise here."""
+    for cluster, observed in _observed(federation):
+        given = {
+            path: (str(getattr(cluster, field)), str(getattr(observed, known)))
+            for field, (path, known) in _CONTRADICTIONS.items()
+            if field in cluster.model_fields_set
+        }
+        given |= {
+            f"istio.{key}": (str(value), str(getattr(observed, key)))
+            for key in ("version", "revision")
+            if (value := getattr(cluster.istio, key)) is not None
+        }
+        for key, (declared, found) in given.items():
+            if declared != found and (found or key == "istio.revision"):
+                yield Problem(
+                    f"{cluster.path}.{key}",
+                    FederationRule.OBSERVED_DIFFERS,
+                    f'the stack file says "{declared}", but "{found}" was observed of the mesh of {cluster.name}, which'
+                    " belongs to others",
+                    f"remove this key; or {OBSERVE} again if the mesh has changed, or another revision is meant",
+                )
+
+
+def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
+    """A setting of an istiod that this stack does not install would be ignored."""
+    for cluster in federation.clusters.values():
+        if cluster.istio.install:
+            continue
+        fields = type(cluster.istio).model_fields
+        given = {f"istio.{fields[key].alias or key}": getattr(cluster.istio, key) for key in _OF_ISTIOD}
+        for key, value in {**given, "intermediate": cluster.intermediate}.items():
+            if value:
+                yield Problem(
+                    f"{cluster.path}.{key}",
+                    FederationRule.KEY_WITHOUT_EFFECT,
+                    f"has no effect: this stack does not install the Istio of {cluster.name}",
+                    "remove it; what the owner of that Istio sets is read by mesh observe",
+                )
+
+
+def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
+    """An authority is bound to one trust domain, so it vouches for one mesh."""
+    owners: dict[str, str] = {}
+    for cluster, observed in _observed(federation):
+        for index, text in enumerate(observed.roots):
+            where = f"{cluster.path}.observed.roots[{index}]"
+            problem = _unfit(text)
+            first = owners.setdefault(text.strip(), cluster.name)
+            if problem:
+                yield Problem(where, FederationRule.OBSERVED_ROOT, problem, f"{OBSERVE} again")
+            elif first != cluster.name:
+                yield Problem(
+                    where,
+                    FederationRule.OBSERVED_ROOT,
+                    f"{first} has this root too, so it vouches for the identities of {first} and of {cluster.name}:"
+                    " each of them could issue those of the other, and no proxy could tell",
+                    f"let the owner of one of them sign under a root of its own, then {OBSERVE}",
+                )
+
+
+def _unfit(text: str) -> str:
+    """Say why a text is not the root of a mesh; empty if it is one."""
+    from cryptography import x509  # takes longer to load than all other checks together
+
+    from mesh_federation.stack import key_material
+
+    try:
+        found = key_material.certificates(text.encode(errors="replace"))
+    except key_material.UnusableMaterial as unusable:
+        return f"this is not one certificate: {unusable.problem}"
+    if len(found) != 1:
+        return f"this is not one certificate, but {len(found)}"
+    [root] = found
+    try:
+        is_authority = root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        is_authority = False
+    if not is_authority:
+        return "this certificate is not of a certificate authority"
+    if root.not_valid_after_utc < datetime.now(UTC):
+        return f"this root expired on {root.not_valid_after_utc:%Y-%m-%d}, so no proxy accepts what it signed"
+    return ""
+
+
+def links_bind_trust(federation: Federation) -> Iterator[Problem]:
+    """In scope `mesh` every workload of a mesh would have to trust the roots of the others."""
+    for cluster, _ in _observed(federation):
+        if federation.trust.scope == "mesh":
+            yield Problem(
+                "trust.scope",
+                FederationRule.OBSERVED_SCOPE,
+                f"scope mesh would change the roots and the mesh configuration of {cluster.name}, which belong to"
+                " others",
+                "remove trust.scope: scope link changes only what is exported and imported",
+            )
+
+
+def aliases_name_no_other_mesh(federation: Federation) -> Iterator[Problem]:
+    """Policies about a trust domain hold for its aliases too: istiod expands them."""
+    for cluster, observed in _observed(federation):
+        for other in federation.clusters.values():
+            if other.name != cluster.name and other.trust_domain in observed.trust_domain_aliases:
+                yield Problem(
+                    f"{cluster.path}.observed.trustDomainAliases",
+                    FederationRule.OBSERVED_ALIAS,
+                    f"{cluster.name} takes {other.trust_domain}, the trust domain of {other.name}, for another name of"
+                    f" its own: its policies would admit workloads of {other.name} as its own",
+                    f"let the owner of {cluster.name} remove the alias (meshConfig.trustDomainAliases), which is needed"
+                    f" only until all workloads have new certificates; then {OBSERVE}",
+                )
+
+
+def meshes_have_what_links_need(federation: Federation) -> Iterator[Problem]:
+    """What an installation lacks is told before anything is made."""
+    links = _links(federation)
+    for cluster, observed in _observed(federation):
+        if cluster.name in links:
+            for key, problem, fix in _lacking(federation, cluster, observed):
+                yield Problem(f"{cluster.path}.observed.{key}", FederationRule.OBSERVED_UNSUPPORTED, problem, fix)
+        for path, what in _unsupported(federation, cluster.name):
+            yield Problem(
+                path,
+                FederationRule.OBSERVED_UNSUPPORTED,
+                f"{what} changes more of {cluster.name} than exports and imports, and its Istio belongs to others",
+                "use `via: direct`, `api: istio` and exports and imports for this cluster",
+            )
+
+
+def _lacking(federation: Federation, cluster: Cluster, observed: ObservedMesh) -> Iterator[tuple[str, str, str]]:
+    name = cluster.name
+    if observed.namespace != ISTIO_NAMESPACE:
+        yield (
+            "namespace",
+            f"the istiod of {name} is in {observed.namespace}; this program knows it only in {ISTIO_NAMESPACE}",
+            f"federate a revision of Istio that is in {ISTIO_NAMESPACE}",
+        )
+    if observed.ambient:
+        yield (
+            "ambient",
+            f"{name} has an ambient mesh, whose proxies read no EnvoyFilter: nothing would bind the trust of a link",
+            f"let its owner run the linked workloads with sidecars and without ztunnel; then {OBSERVE}",
+        )
+    if not observed.trust_domain_validation:
+        yield (
+            "trustDomainValidation",
+            f"the istiod of {name} runs with PILOT_SKIP_VALIDATE_TRUST_DOMAIN, so its proxies do not check the trust"
+            " domain of their callers",
+            "let its owner remove that variable (Helm: pilot.env; IstioOperator: values.pilot.env; Sail:"
+            f" spec.values.pilot.env); then {OBSERVE}",
+        )
+    if observed.mutual_tls == "DISABLE":
+        yield (
+            "mutualTLS",
+            f"a PeerAuthentication for the whole mesh of {name} switches mutual TLS off, and calls between meshes need"
+            " it",
+            f"let its owner set PERMISSIVE or STRICT; then {OBSERVE}",
+        )
+    for namespace, path in _namespaces(federation, name):
+        if observed.namespaces is not None and namespace not in observed.namespaces:
+            yield (
+                "namespaces",
+                f"the discovery selectors of the istiod of {name} leave {namespace} out, so it would ignore what"
+                f" {path} needs there",
+                f"let its owner select the namespace (meshConfig.discoverySelectors); then {OBSERVE}",
+            )
+
+
+def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
+    """Yield the namespaces in which links of a cluster have objects, and the first entry that needs each."""
+    found: dict[str, str] = {}
+    for export in federation.exports:
+        if export.cluster == cluster:
+            found.setdefault(export.service.namespace, export.path)
+            found.setdefault(ISTIO_NAMESPACE, export.path)
+    for link in federation.imports:
+        if link.cluster == cluster:
+            found.setdefault(ISTIO_NAMESPACE, link.path)
+            exported = federation.export(link.source, link.service)
+            for caller in callers_of(cluster, [exported]) if exported else ():
+                found.setdefault(ISTIO_NAMESPACE if caller == "*" else caller, link.path)
+    yield from found.items()
+
+
+def _unsupported(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
+    for link in federation.imports:
+        if cluster in (link.cluster, link.source) and link.api == "gateway":
+            yield f"{link.path}.api", "`api: gateway`"
+        if link.cluster == cluster and link.via == "egress":
+            yield f"{link.path}.via", "`via: egress`"
+    for discovery in federation.discovery:
+        if cluster in (discovery.cluster, discovery.of):
+            yield discovery.path, "endpoint discovery"
+
+
+def hosts_can_be_resolved(federation: Federation) -> Iterator[Problem]:
+    """A global host has no Service in any cluster, so only proxies answer queries for it."""
+    for cluster, observed in _observed(federation):
+        for link in federation.imports:
+            if link.cluster == cluster.name and link.mode == "global" and not observed.dns_capture:
+                yield Problem(
+                    f"{link.path}.as",
+                    FederationRule.OBSERVED_NAMES,
+                    f"no proxy of {cluster.name} answers DNS queries, so its workloads could not resolve {link.host}",
+                    "write `as: remote`, for which this stack makes a Service; or let the owner of the mesh set"
+                    ' meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE to "true" and restart the'
+                    f" callers, then {OBSERVE}",
+                )
+
+
+def filters_of_others_leave_tls_alone(federation: Federation) -> Iterator[Problem]:
+    """Of filters that set the same part of a proxy the last one decides, and none may be ours alone."""
+    for cluster, observed in _observed(federation):
+        concerned: dict[str, str] = dict(_namespaces(federation, cluster.name))
+        by_namespace: dict[str, list[str]] = defaultdict(list)
+        for each in observed.filters:
+            by_namespace[each.namespace].append(str(each))
+        for namespace in _concerned(observed, concerned):
+            for name in by_namespace[namespace]:
+                yield Problem(
+                    f"{cluster.path}.observed.filters",
+                    FederationRule.OBSERVED_FILTER,
+                    f"EnvoyFilter {name} of {cluster.name} sets the TLS of proxies that this stack links: of two"
+                    " filters the last one decides, and the trust of a link would depend on their order",
+                    f"let its owner limit it to other workloads or remove it; then {OBSERVE}",
+                )
+
+
+def _concerned(observed: ObservedMesh, linked: Iterable[str]) -> list[str]:
+    return sorted({*linked, observed.root_namespace}) if linked else []
+
+
+RULES = (
+    observed_meshes_belong_to_others,
+    linked_meshes_are_known,
+    declarations_agree_with_observations,
+    settings_of_others_act,
+    roots_are_of_one_mesh,
+    links_bind_trust,
+    aliases_name_no_other_mesh,
+    meshes_have_what_links_need,
+    hosts_can_be_resolved,
+    filters_of_others_leave_tls_alone,
+)

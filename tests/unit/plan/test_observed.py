@@ -1,0 +1,126 @@
+"""What is made where Istio belongs to others: filters, exports, imports, a gateway of an own name, and nothing else."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh_federation import loader
+from mesh_federation.plan.federation import ClusterPlan, Plan, plan
+from mesh_federation.stack.config import Federation
+
+STACK = Path(__file__).parents[1] / "stack" / "observed" / "stack" / "Pulumi.dev.yaml"
+DECLARED = loader.read(STACK)
+
+
+def tree() -> Any:  # noqa: ANN401 - a tree
+    """The federation as its files have it."""
+    return copy.deepcopy(loader.declared(STACK).tree)
+
+
+def observing(cluster: str, **changed: object) -> Federation:
+    """The federation with something else observed of a cluster."""
+    given = tree()
+    given["clusters"][cluster]["observed"] |= changed
+    return loader.parse(given)
+
+
+@pytest.fixture(scope="module")
+def planned() -> Plan:
+    return plan(DECLARED, "dev")
+
+
+def bodies(cluster: ClusterPlan) -> dict[str, Mapping[str, Any]]:
+    """Bodies of objects by kind and name."""
+    return {f"{body['kind']} {body['metadata']['name']}": body for body in cluster.bodies}  # type: ignore[index]
+
+
+def test_only_links_have_objects(planned: Plan) -> None:
+    assert list(bodies(planned.clusters["west"])) == [
+        "EnvoyFilter export-httpbin-httpbin",
+        "AuthorizationPolicy export-httpbin-httpbin",
+        "Gateway export-httpbin-httpbin",
+    ]
+    assert list(bodies(planned.clusters["east"])) == [
+        "EnvoyFilter import-httpbin-httpbin",
+        "Service httpbin",
+        "WorkloadEntry import-httpbin-httpbin-west",
+        "DestinationRule import-httpbin-httpbin",
+    ]
+
+
+def test_no_chart_but_that_of_a_gateway_is_rendered_and_only_for_exports(planned: Plan) -> None:
+    assert list(planned.clusters["west"].values) == ["mesh-federation-gateway"]
+    assert list(planned.clusters["east"].values) == []
+    assert planned.clusters["west"].istio is None
+
+
+def test_the_gateway_takes_no_part_in_the_owners_network(planned: Plan) -> None:
+    values: Any = planned.clusters["west"].values["mesh-federation-gateway"]
+    assert values["labels"] == {"app": "mesh-federation-gateway", "istio": "mesh-federation-gateway"}
+    assert "ISTIO_META_REQUESTED_NETWORK_VIEW" not in values["env"]
+    selected: Any = bodies(planned.clusters["west"])["Gateway export-httpbin-httpbin"]["spec"]
+    assert selected["selector"] == values["labels"]
+
+
+def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:
+    values: Any = plan(observing("west", network="n1"), "dev").clusters["west"].values["mesh-federation-gateway"]
+    assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "n1"
+    assert "topology.istio.io/network" not in values["labels"]
+
+
+def test_the_gateway_is_injected_by_the_revision_that_was_observed() -> None:
+    west = plan(observing("west", revision="canary"), "dev").clusters["west"]
+    values: Any = west.values["mesh-federation-gateway"]
+    assert (values["revision"], west.revision) == ("canary", "canary")
+
+
+def test_the_gateway_is_of_the_charts_at_hand_whatever_release_runs() -> None:
+    west = plan(observing("west", version="1.29.4"), "dev").clusters["west"]
+    assert (west.istio_version, west.charts_version) == ("1.29.4", "1.31.0")
+
+
+def test_what_vouches_for_a_mesh_of_others_are_its_own_roots(planned: Plan) -> None:
+    seen = DECLARED.clusters["west"].observed
+    assert seen
+    anchors = planned.trust.anchors["west"]
+    assert (anchors.given, anchors.roots, anchors.intermediates) == (seen.roots, (), ())
+    assert not planned.trust.roots and not planned.trust.bundles
+
+
+def test_without_dns_in_proxies_a_service_gives_the_host_an_address(planned: Plan) -> None:
+    made = bodies(planned.clusters["east"])
+    service: Any = made["Service httpbin"]
+    entry: Any = made["WorkloadEntry import-httpbin-httpbin-west"]
+    assert service["metadata"]["namespace"] == entry["metadata"]["namespace"] == "httpbin"
+    assert service["spec"]["selector"].items() <= entry["spec"]["labels"].items()
+    assert service["spec"]["ports"] == [{"name": "http", "port": 8000, "protocol": "TCP"}]
+    assert service["metadata"]["annotations"] == {"networking.istio.io/exportTo": "sleep"}
+
+
+def test_such_an_import_pins_the_identities_of_its_exporter(planned: Plan) -> None:
+    rule: Any = bodies(planned.clusters["east"])["DestinationRule import-httpbin-httpbin"]["spec"]
+    pinned = {"mode": "ISTIO_MUTUAL", "subjectAltNames": ["spiffe://west.example/ns/httpbin/sa/httpbin"]}
+    assert rule["trafficPolicy"]["tls"] == pinned
+    assert rule["exportTo"] == ["sleep"]
+
+
+def test_with_dns_in_proxies_no_service_is_made() -> None:
+    east = plan(observing("east", dnsCapture=True), "dev").clusters["east"]
+    assert list(bodies(east)) == ["EnvoyFilter import-httpbin-httpbin", "ServiceEntry import-httpbin-httpbin"]
+
+
+def test_what_is_about_all_callers_is_in_the_owners_root_namespace() -> None:
+    given = tree()
+    given["clusters"]["east"]["observed"]["rootNamespace"] = "istio-config"
+    given["exports"][0]["to"] = [{"cluster": "east"}]
+    [bound] = plan(loader.parse(given), "dev").clusters["east"].bindings
+    assert bound.namespace == "istio-config"
+    assert bound.selects("anywhere", {})
+
+
+def test_the_namespace_of_such_an_import_must_be_there_already(planned: Plan) -> None:
+    wanted = {(each.kind, each.name) for each in planned.clusters["east"].prerequisites}
+    assert wanted == {("Namespace", "httpbin"), ("Namespace", "sleep")}
