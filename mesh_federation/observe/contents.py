@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mesh_federation.jobs.ownership_check import OWNER
 from mesh_federation.verify.kubectl import CachedKubectl
-from mesh_federation.verify.objects import EnvoyFilter, KubernetesPart, Namespace, ObjectMetadata
+from mesh_federation.verify.objects import EnvoyFilter, KubernetesPart, Namespace, ObjectMetadata, PeerAuthentication
 
 SYSTEM = "kube-system"
 
@@ -76,33 +76,13 @@ class ConfigMap(KubernetesPart):
     data: Mapping[str, str] = {}
 
 
-class MutualTls(KubernetesPart):
-    """Mutual TLS of a PeerAuthentication."""
-
-    mode: str = ""
-
-
-class PeerAuthenticationSpec(KubernetesPart):
-    """Specification of a PeerAuthentication."""
-
-    selector: Mapping[str, object] | None = None
-    mtls: MutualTls = MutualTls()
-
-
-class MeshPeerAuthentication(KubernetesPart):
-    """A PeerAuthentication."""
-
-    metadata: ObjectMetadata
-    spec: PeerAuthenticationSpec = PeerAuthenticationSpec()
-
-
 class DaemonSet(KubernetesPart):
     """A DaemonSet."""
 
     metadata: ObjectMetadata
 
 
-class Version(KubernetesPart):
+class ServerRelease(KubernetesPart):
     """The release of an API server."""
 
     git_version: str
@@ -111,7 +91,7 @@ class Version(KubernetesPart):
 class ClusterVersion(KubernetesPart):
     """What kubectl says of releases."""
 
-    server_version: Version
+    server_version: ServerRelease
 
 
 @dataclass(frozen=True)
@@ -133,7 +113,7 @@ class Contents:
     kubernetes: str
     istiods: Sequence[Istiod]
     config_maps: Sequence[ConfigMap]
-    policies: Sequence[MeshPeerAuthentication]
+    policies: Sequence[PeerAuthentication]
     filters: Sequence[EnvoyFilter]
     namespaces: Sequence[Namespace]
     has_ztunnel: bool
@@ -149,7 +129,7 @@ def read(kubectl: CachedKubectl) -> Contents:
     with ThreadPoolExecutor() as pool:
         version = pool.submit(kubectl.output, "version", "--output=json")
         istiods = pool.submit(kubectl.get_all, Istiod, "deployments", everywhere, "--selector=app=istiod")
-        policies = pool.submit(kubectl.get_all, MeshPeerAuthentication, "peerauthentications", everywhere)
+        policies = pool.submit(kubectl.get_all, PeerAuthentication, "peerauthentications", everywhere)
         filters = pool.submit(kubectl.get_all, EnvoyFilter, "envoyfilters", everywhere)
         namespaces = pool.submit(kubectl.get_all, Namespace, "namespaces")
         ztunnels = pool.submit(kubectl.get_all, DaemonSet, "daemonsets", everywhere, "--selector=app=ztunnel")

@@ -179,11 +179,11 @@ def _roots(contents: Contents, istiod: Istiod) -> list[str]:
 
 def _mutual_tls(contents: Contents, root: str) -> str:
     modes = [
-        each.spec.mtls.mode
+        each.spec.mtls.mode if each.spec.mtls else "UNSET"
         for each in sorted(contents.policies, key=lambda policy: policy.metadata.name)
         if each.metadata.namespace == root and not each.spec.selector
     ]
-    known = [mode for mode in modes if mode not in ("", "UNSET")]
+    known = [mode for mode in modes if mode != "UNSET"]
     return known[0] if known else "PERMISSIVE"
 
 

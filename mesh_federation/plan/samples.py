@@ -20,8 +20,8 @@ class SampleKind:
         target: port of the container.
         command: replaces the image's own; empty keeps it.
         serves_on: seconds for which a pod that terminates still answers, until gateways and callers know that it does.
-            Without them each restart cost a caller that does not pause 2 to 4 calls; a busy istiod takes several seconds
-            to tell.
+            Without them each restart cost a caller that does not pause 2 to 4 calls. A busy istiod takes seconds to
+            tell them.
     """
 
     image: str

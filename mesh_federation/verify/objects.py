@@ -341,6 +341,7 @@ class MutualTls(KubernetesPart):
 class PeerAuthenticationSpec(KubernetesPart):
     """Specification of a PeerAuthentication."""
 
+    selector: Mapping[str, object] | None = None
     mtls: MutualTls | None = None
     port_level_mtls: Mapping[str, MutualTls] = {}
 

@@ -104,6 +104,8 @@ def test_objects_of_nobody_may_be_looked_at_for_adoption(machine: FakeMachine) -
 
 BODY = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "istiod", "namespace": "istio-system"}}
 LOOKED_AT = [{**ISTIOD[0], "body": BODY}]
+CACERTS = {"apiVersion": "v1", "kind": "Secret", "namespace": "istio-system", "name": "cacerts"}
+"""By which a stack says that it installs Istio."""
 
 
 def test_adopting_shows_every_field_before_and_after_and_asks_for_the_names(machine: FakeMachine) -> None:
@@ -151,12 +153,19 @@ def test_an_istio_of_others_is_never_taken_over(
     machine: FakeMachine, where: str, kind: str, namespace: str, name: str
 ) -> None:
     machine.when("kubectl", where, out=json.dumps({"items": [json.loads(found(kind, name, namespace))]}))
-    refused = claim(machine, LOOKED_AT, adopted=["ServiceAccount istio-system/istiod"])
+    refused = claim(machine, [*LOOKED_AT, CACERTS], adopted=["ServiceAccount istio-system/istiod"])
     assert refused.status == 1
     assert refused.err.startswith("prod has an Istio that stack dev did not install:\n")
     assert f"{kind} {namespace}/{name}".replace(" /", " ") in refused.err
     machine.when("kubectl", where, out=json.dumps({"items": [json.loads(found(kind, name, namespace, "dev", "1f"))]}))
-    assert claim(machine).status == 0
+    assert claim(machine, [*WANTED, CACERTS]).status == 0
+
+
+def test_a_stack_that_installs_no_istio_stands_beside_that_of_others(machine: FakeMachine) -> None:
+    istiod = json.loads(found("Deployment", "istiod", "istio-system"))
+    machine.when("kubectl", "deployments", out=json.dumps({"items": [istiod]}))
+    assert claim(machine, LOOKED_AT).status == 0
+    assert not [call for call in machine.calls() if "secrets" in call.argv], "Secrets of others are never read"
 
 
 def test_a_kind_that_the_cluster_does_not_know_has_no_objects(machine: FakeMachine) -> None:

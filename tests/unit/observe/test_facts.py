@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mesh_federation.observe.contents import ConfigMap, Contents, Istiod, MeshPeerAuthentication
+from mesh_federation.observe.contents import ConfigMap, Contents, Istiod
 from mesh_federation.observe.facts import Unobservable, differences, observation
 from mesh_federation.stack.config import ObservedMesh
-from mesh_federation.verify.objects import EnvoyFilter, Namespace
+from mesh_federation.verify.objects import EnvoyFilter, Namespace, PeerAuthentication
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 OTHER = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
@@ -106,7 +106,7 @@ def test_only_a_policy_of_the_root_namespace_without_selector_is_the_meshs(
     namespace: str, selector: object, mode: str, expected: str
 ) -> None:
     metadata = {"name": "default", "namespace": namespace}
-    policy = MeshPeerAuthentication.model_validate(
+    policy = PeerAuthentication.model_validate(
         {"metadata": metadata, "spec": {"selector": selector, "mtls": {"mode": mode}}}
     )
     assert mesh_of(contents(policies=[policy])).mutual_tls == expected

@@ -1,0 +1,324 @@
+"""Istio that others installed: linked by exports and imports alone, while its own traffic goes on."""
+
+import json
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import yaml
+
+from mesh_federation.jobs.ownership_check import OWNER
+from mesh_federation.plan.injection import namespace_labels
+from mesh_federation.plan.istio_values import OWN_GATEWAY
+from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.verify.certificates import Identity, issue
+from tests.authorities import authority
+from tests.checkout import Checkout, eventually
+from tests.traffic import kit
+from tests.traffic.conftest import Prepare
+from tests.traffic.identities import minted
+from tests.traffic.lab import PATIENCE, SNI, Lab
+from tests.traffic.owner import Objects, Owner, changed
+
+BARE, LINKED = "bare", "linked"
+"""The stack that makes clusters without Istio, and the one that links what others installed in them."""
+SUBNETS = {"east": ("10.10.0.0/16", "10.255.10.0/24"), "west": ("10.30.0.0/16", "10.255.30.0/24")}
+EXPORTED = {"east": "backend", "west": "httpbin"}
+"""Namespace of what each cluster runs and exports; its Service is called httpbin."""
+CALLERS = (("sleep", "sleep"), ("sleep", "other"), ("stranger", "sleep"))
+"""Namespace and name of callers: exports name the first alone."""
+SELF_MADE = "istio-ca-secret"
+"""The Secret of the authority that istiod makes by itself."""
+NEEDS_A_ROUTE = {"gateways.reachable", "exports.shown", "refusals.unknown-root"}
+"""Checks that call gateways from this machine, which has no route into the network of native clusters."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How owners install Istio.
+
+    Attributes:
+        values: of the chart istiod, by cluster.
+    """
+
+    values: Mapping[str, Mapping[str, Any]]
+
+    def domain(self, cluster: str) -> str:
+        """Trust domain of a cluster."""
+        return str(self.values[cluster]["meshConfig"]["trustDomain"])
+
+
+DEFAULTS = Installation(
+    {
+        "east": {"meshConfig": {"trustDomain": "east.example"}},
+        "west": {"meshConfig": {"trustDomain": "west.example"}},
+    }
+)
+"""Istio's guide for Helm, but for the trust domain: istiod makes a root of its own, and plaintext is taken."""
+
+OWN = Installation(
+    {
+        "east": {
+            "revision": "stable",
+            "meshConfig": {
+                "trustDomain": "east.example",
+                "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}},
+            },
+        },
+        "west": {
+            "revision": "canary",
+            "meshConfig": {"trustDomain": "west.example", "rootNamespace": "istio-config"},
+            "global": {"network": "west-network", "meshID": "west-mesh"},
+        },
+    }
+)
+"""Revisions, DNS in proxies, a network with a name, another root namespace."""
+
+
+@pytest.fixture(scope="module", params=[DEFAULTS, OWN], ids=["helm-defaults", "revisions-and-own-settings"])
+def installation(request: pytest.FixtureRequest) -> Installation:
+    """How Istio is installed in both clusters."""
+    found: Installation = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def owners(prepare: Prepare, provider: str, installation: Installation) -> Iterator[dict[str, Owner]]:
+    """Two clusters with an Istio and workloads that no stack made."""
+    with prepare("east-west") as east_west:
+        made = replace(east_west, stack=BARE)
+        made.declare({"clusters": {name: bare(*subnets) for name, subnets in SUBNETS.items()}})
+        made.up()
+        found = {name: Owner(made, name, provider, installation.values[name]) for name in SUBNETS}
+        for name, owner in found.items():
+            if root := owner.values["meshConfig"].get("rootNamespace"):
+                owner.kubectl("create", "namespace", root)
+            owner.installs()
+            server = (EXPORTED[name], "httpbin", "httpbin")
+            callers = ((namespace, account, "sleep") for namespace, account in CALLERS)
+            owner.runs(manifests(owner, server, *callers))
+            [imported] = set(EXPORTED.values()) - {EXPORTED[name]}
+            owner.kubectl("create", "namespace", imported)
+        yield found
+        made.down()
+
+
+def bare(pods: str, services: str) -> dict[str, object]:
+    """A cluster without Istio."""
+    return {"podSubnet": pods, "serviceSubnet": services, "istio": {"install": False}}
+
+
+def manifests(owner: Owner, *workloads: tuple[str, str, str]) -> str:
+    """Namespaces with injection, and workloads in them: namespace, name of all their objects, sample."""
+    images: Any = kit.overlay().get("images", {}) if owner.provider == "kind" else {}
+    labels = namespace_labels(str(owner.values.get("revision", "")))
+    return yaml.safe_dump_all(
+        body
+        for namespace, name, sample in workloads
+        for body in _bodies({"name": name, "namespace": namespace}, labels, sample, images.get(sample))
+    )
+
+
+def _bodies(
+    metadata: Mapping[str, str], namespace_labels: Mapping[str, str], sample: str, image: str | None
+) -> Iterator[Mapping[str, object]]:
+    kind, labels = SAMPLES[sample], {"app": metadata["name"]}
+    container: dict[str, object] = {"name": sample, "image": image or kind.image}
+    if kind.command:
+        container["command"] = list(kind.command)
+    pod = {"serviceAccountName": metadata["name"], "terminationGracePeriodSeconds": 1, "containers": [container]}
+    ports = [{"name": "http", "port": kind.port, "targetPort": kind.target}]
+    yield {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": metadata["namespace"], "labels": dict(namespace_labels)},
+    }
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    yield {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"selector": labels, "ports": ports},
+    }
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
+
+
+@pytest.fixture
+def linking(owners: dict[str, Owner]) -> Iterator[Checkout]:
+    """The stack that links them: it is told how they are reached and no more, and leaves nothing behind."""
+    made = owners["east"].checkout
+    found = replace(made, stack=LINKED, ambient={**made.ambient, "MESH_OVERLAY": ""})
+    lab: Any = kit.overlay().get("istio") if owners["east"].provider == "kind" else None
+    charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
+    clusters = {
+        name: {"provisioner": "existing", "kubeconfig": str(owner.kubeconfig), "istio": {"install": False}}
+        for name, owner in owners.items()
+    }
+    found.declare({"clusters": clusters, "exports": exports(), "imports": imports(), **charts})
+    yield found
+    found.down()
+
+
+def exports() -> list[object]:
+    """Each cluster exports one service to one account of the other."""
+    port = {"name": "http", "number": 8000, "protocol": "HTTP", "targetPort": 8080}
+    return [
+        {
+            "cluster": cluster,
+            "service": f"{EXPORTED[cluster]}/httpbin",
+            "ports": [port],
+            "to": [{"cluster": other, "serviceAccounts": ["sleep/sleep"]}],
+        }
+        for cluster, other in (("east", "west"), ("west", "east"))
+    ]
+
+
+def imports() -> list[object]:
+    """Each cluster imports what the other exports."""
+    return [
+        {"cluster": cluster, "from": source, "service": f"{EXPORTED[source]}/httpbin"}
+        for cluster, source in (("east", "west"), ("west", "east"))
+    ]
+
+
+def url(exporter: str) -> str:
+    """What callers of both clusters call the service that a cluster exports."""
+    return f"http://httpbin.{EXPORTED[exporter]}:8000/headers"
+
+
+def observe(linking: Checkout) -> str:
+    """Observe both meshes, and return the file that a person commits."""
+    done = linking.mesh("observe", f"--stack={LINKED}")
+    assert done.code == 0, done.text
+    return (linking.folder / f"observed.{LINKED}.yaml").read_text(encoding="utf-8")
+
+
+def objects(owners: Mapping[str, Owner]) -> dict[str, Objects]:
+    """What all clusters hold."""
+    return {name: owner.objects() for name, owner in owners.items()}
+
+
+def ours(found: Objects) -> set[tuple[str, str, str]]:
+    """Return the objects that a stack made, or that came from those."""
+    return {key for key, body in found.items() if OWNER in str(body) or OWN_GATEWAY in str(body)}
+
+
+def touched(owners: Mapping[str, Owner], before: Mapping[str, Objects]) -> list[str]:
+    """Name what is not as it was, in any cluster."""
+    return [f"{name}: {each}" for name, owner in owners.items() for each in changed(before[name], owner.objects())]
+
+
+def answered(lab: Lab, cluster: str, exporter: str) -> bool:
+    """Say whether the declared caller of a cluster is answered each time."""
+    return {reply.status for reply in lab.calls(cluster, "sleep", 5, url(exporter))} == {200}
+
+
+def assert_calls_cross_for_the_declared_callers_alone(lab: Lab, installation: Installation) -> None:
+    """Both directions are answered under both identities; other accounts and namespaces are not."""
+    for cluster, exporter in (("east", "west"), ("west", "east")):
+        eventually(partial(answered, lab, cluster, exporter), PATIENCE)
+        [reply] = lab.calls(cluster, "sleep", 1, url(exporter))
+        assert reply.identities == {
+            "URI": f"spiffe://{installation.domain(cluster)}/ns/sleep/sa/sleep",
+            "By": f"spiffe://{installation.domain(exporter)}/ns/{EXPORTED[exporter]}/sa/httpbin",
+        }
+        for namespace, deployment in CALLERS[1:]:
+            replies = lab.calls(cluster, namespace, 3, url(exporter), deployment)
+            assert 200 not in {each.status for each in replies}, (namespace, deployment)
+
+
+def through_gateway(lab: Lab, address: str, identity: Identity) -> str:
+    """Call west's httpbin through its gateway, as proxies do: the first line of the answer, or why there is none.
+
+    Where plaintext is taken too, only the ALPN of a proxy leads to the filter chain for mutual TLS.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["istio"])
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(identity.chain + identity.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    name = SNI.format(port=8000, host=f"httpbin.{EXPORTED['west']}.svc.cluster.local")
+    try:
+        with (
+            lab.nodes.connect(address, 15443, 5) as plain,
+            context.wrap_socket(plain, server_hostname=name) as secured,
+        ):
+            secured.sendall(b"GET /headers HTTP/1.1\r\nHost: httpbin\r\nConnection: close\r\n\r\n")
+            return secured.recv(100).decode().partition("\r\n")[0] or "closed"
+    except OSError as error:
+        return str(error)
+
+
+def assert_forged_identities_fail_the_handshake(lab: Lab, address: str, installation: Installation) -> None:
+    """The exported pod in west accepts an identity under the root of its own mesh alone."""
+    caller = f"spiffe://{installation.domain('east')}/ns/sleep/sa/sleep"
+    own = f"spiffe://{installation.domain('west')}/ns/sleep/sa/sleep"
+    for genuine in (minted(lab, "east", caller, SELF_MADE), minted(lab, "west", own, SELF_MADE)):
+        assert through_gateway(lab, address, genuine) == "HTTP/1.1 200 OK"
+    for forged in (
+        minted(lab, "west", caller, SELF_MADE),
+        minted(lab, "east", own, SELF_MADE),
+        issue(authority("nobody"), caller),
+    ):
+        assert "alert" in through_gateway(lab, address, forged), forged.uri
+
+
+def assert_verified(linking: Checkout, provider: str) -> None:
+    """All checks pass that this machine has a route for."""
+    report = json.loads(linking.mesh("verify", f"--stack={LINKED}", "--format=json").stdout)
+    wrong = [each for each in report["results"] if each["status"] not in ("passed", "not-applicable")]
+    assert {each["id"] for each in wrong} <= (NEEDS_A_ROUTE if provider == "native" else set()), wrong
+    assert {"control-planes.observed", "trust.bound", "traffic.answers"} <= {
+        each["id"] for each in report["results"] if each["status"] == "passed"
+    }
+
+
+def test_two_installations_are_linked_while_nothing_of_their_owners_changes(
+    owners: dict[str, Owner], linking: Checkout, installation: Installation, provider: str
+) -> None:
+    lab = Lab(owners["east"].checkout, provider)
+    before = objects(owners)
+    with owners["east"].calling(url("east")) as east, owners["west"].calling(url("west")) as west:
+        observed = observe(linking)
+        assert "PRIVATE" not in observed
+        assert linking.mesh("preview", f"--stack={LINKED}").code == 0
+        assert touched(owners, before) == [], "observe and preview read, and change nothing"
+
+        linking.up()
+        assert_calls_cross_for_the_declared_callers_alone(lab, installation)
+        assert_forged_identities_fail_the_handshake(lab, Lab(linking).gateway("west"), installation)
+        assert touched(owners, before) == []
+        assert_verified(linking, provider)
+
+        owners["west"].refuses_plaintext()
+        current = linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed")
+        assert current.code == 1 and "mutualTLS: PERMISSIVE before, STRICT now" in current.stdout, current.text
+        observed = observe(linking)
+        assert linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed").code == 0
+
+        owners["west"].installs(resources={"requests": {"cpu": "15m"}})
+        upgraded = objects(owners)
+        assert observe(linking) == observed
+        assert set(linking.up("--refresh").changes()) == {"unchanged"}, (
+            "what its owner upgrades changes nothing of ours"
+        )
+        assert_calls_cross_for_the_declared_callers_alone(lab, installation)
+
+        linking.down()
+        # A gateway that ends waits for its connections, so its pod outlives it for a while.
+        eventually(lambda: not any(ours(owner.objects()) for owner in owners.values()), PATIENCE)
+        theirs = {name: {key: held[key] for key in held.keys() - ours(held)} for name, held in upgraded.items()}
+        assert touched(owners, theirs) == []
+    assert set(east.statuses) == set(west.statuses) == {"200"}
+    assert min(len(east.statuses), len(west.statuses)) > 50
