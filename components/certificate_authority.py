@@ -122,7 +122,7 @@ class CertificateAuthority(pulumi.ComponentResource):
             for cluster, each in signing.items()
         }
         self.record = {cluster: _record(args, cluster, each) for cluster, each in self.material.items()}
-        self.register_outputs({"bundle": self.bundle})
+        self.register_outputs({"bundle": self.bundle, "anchors": dict(self.anchors)})
 
     def _key(self, name: str, key: Key) -> tls.PrivateKey:
         ecdsa = key.algorithm == "ECDSA"

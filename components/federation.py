@@ -25,7 +25,7 @@ from components.remote_gateway import RemoteGateway, RemoteGatewayArgs
 from components.sample import Sample, SampleArgs
 from mesh_federation.manifests import charts, published
 from mesh_federation.manifests.rendered import RenderedObjects, rendered
-from mesh_federation.plan import gateway_api
+from mesh_federation.plan import gateway_addresses, gateway_api
 from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.plan.identity import Recorded
 from mesh_federation.plan.imports import ImportPlan
@@ -387,15 +387,24 @@ class Federation(pulumi.ComponentResource):
         A sample's Service that an import creates is awaited only if it is registered already: two clusters that join
         each other's instances would wait for each other.
         """
-        service = str(plan.service)
-        joined = (self._joined_services.get((cluster, service)) for cluster in clusters)
-        serving = (resource for cluster in clusters for resource in self._meshes[cluster].serving(service))
+        service, ours = str(plan.service), [each for each in clusters if each in self._meshes]
+        joined = (self._joined_services.get((cluster, service)) for cluster in ours)
+        serving = (resource for cluster in ours for resource in self._meshes[cluster].serving(service))
         return [*serving, *(resource for resource in joined if resource)]
+
+    def _addresses(self, cluster: str) -> pulumi.Output[Sequence[str]]:
+        """Return the addresses of a cluster's gateway; of a partner's, those on its card."""
+        if cluster in self._meshes:
+            return self._meshes[cluster].entrance.addresses
+        return pulumi.Output.from_input(list(self._args.plan.partners[cluster].addresses))
+
+    def _for_importers(self, cluster: str) -> pulumi.Output[Sequence[str]]:
+        return self._addresses(cluster).apply(gateway_addresses.for_importers)
 
     def _next_hops(self, mesh: Mesh) -> dict[str, NextHop]:
         """Return how calls of a mesh reach each cluster that it imports from."""
         direct = {
-            source.cluster: NextHop(self._meshes[source.cluster].entrance.for_importers, [])
+            source.cluster: NextHop(self._for_importers(source.cluster), [])
             for plan in mesh.plan.imports
             for source in plan.sources
         }
@@ -408,7 +417,7 @@ class Federation(pulumi.ComponentResource):
         for plan in mesh.plan.egress.exits:
             args = ExitArgs(
                 plan=plan,
-                addresses=self._meshes[plan.cluster].entrance.for_importers,
+                addresses=self._for_importers(plan.cluster),
                 kubeconfig=mesh.cluster.kubeconfig,
                 target=mesh.cluster.target,
                 after=[*mesh.ready, mesh.egress],
@@ -420,7 +429,7 @@ class Federation(pulumi.ComponentResource):
     def _confine(self, mesh: Mesh, after: Sequence[pulumi.Resource]) -> None:
         """Close every route around the egress gateway, once all callers leave through it."""
         if plan := mesh.plan.egress:
-            addresses = {each.cluster: self._meshes[each.cluster].entrance.addresses for each in plan.exits}
+            addresses = {each.cluster: self._addresses(each.cluster) for each in plan.exits}
             args = ConfinementArgs(plan, addresses, mesh.cluster.target, [*mesh.ready, *after])
             Confinement(f"{mesh.plan.name}-confinement", args, self._child)
 

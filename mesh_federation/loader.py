@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from mesh_federation import rules
-from mesh_federation.stack import observed, validation, yaml_reader
+from mesh_federation.stack import card, observed, validation, yaml_reader
+from mesh_federation.stack.card import with_partners
 from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
@@ -163,9 +164,33 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
         lowest.name: frozenset([*additions(federation, seen), *(each.where for each in gone)]),
         **({overlay.name: frozenset([*additions(lower, known), *(e.where for e in unknown)])} if overlay else {}),
     }
+    tree, cards, lost = _with_cards(_merged(lower, known), stack_file.parent)
+    if lost:
+        raise InvalidModel(rules.ordered([*problems, *gone, *unknown, *lost]))
     return Layered(
-        _merged(lower, known), stack_file.name, {name: paths[name] for name in others}, (*problems, *gone, *unknown)
+        tree, stack_file.name, {**{name: paths[name] for name in others}, **cards}, (*problems, *gone, *unknown)
     )
+
+
+def _with_cards(tree: Tree, folder: Path) -> tuple[Tree, dict[str, frozenset[str]], list[Problem]]:
+    """Lay the cards of partners under a federation.
+
+    Returns:
+        The federation; for each card its name, and where it lies; and the problems of files that cannot be read.
+    """
+    partners, files, problems = tree.get("partners"), dict[str, frozenset[str]](), list[Problem]()
+    laid = {}
+    for name, partner in partners.items() if isinstance(partners, Mapping) else ():
+        path = partner.get("card") if isinstance(partner, Mapping) else None
+        if not isinstance(path, str):
+            continue
+        found, unread = card.load(folder / Path(path).expanduser())
+        where = key_path("partners", name)
+        problems += [replace(each, where=f"{where}.card", what=f"{path}: {each.what}") for each in unread]
+        if found:
+            laid[name] = {card.KEY: found}
+            files[Path(path).name] = files.get(Path(path).name, frozenset()) | {f"{where}.{card.KEY}"}
+    return merged({"partners": laid}, tree) if laid else tree, files, problems
 
 
 def _merged(federation: Tree, upper: Tree) -> Tree:
@@ -219,7 +244,7 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     Raises:
         InvalidModel: with all problems; rules are checked only if all types are right.
     """
-    federation = typed(tree, where)
+    federation = with_partners(typed(tree, where))
     problems = rules.check(federation, base or Path())
     if problems:
         raise InvalidModel(problems)

@@ -98,6 +98,19 @@ def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
 
 
 @app.command()
+def card(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
+    cluster: Annotated[str, typer.Option(help="Default: the only one.")] = "",
+    partner: Annotated[str, typer.Option(help="Only what this partner may call; default: what any partner may.")] = "",
+    output: Annotated[Path | None, typer.Option(help="File for the card; default: standard output.")] = None,
+) -> None:  # fmt: skip
+    """Write what a mesh tells its partners, who run stacks of their own: identity, gateway and exports, no secret."""
+    from mesh_federation.cli.card import card
+
+    card(stack, overlay, cluster, partner, output)
+
+
+@app.command()
 def observe(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
     """Read the Istio that belongs to others, and write what a plan must know of it beside the stack file."""
     from mesh_federation.cli.observe import observe

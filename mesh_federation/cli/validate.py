@@ -73,8 +73,9 @@ def warning(ending: Ending) -> str:
 def summary(name: str, federation: Federation) -> str:
     """Summarize a valid stack file."""
     counts = {
-        "cluster": len(federation.clusters),
-        "export": len(federation.exports),
+        "cluster": len(federation.own),
+        **({"partner": len(federation.partners)} if federation.partners else {}),
+        "export": len([each for each in federation.exports if not each.is_of_partner]),
         "import": len(federation.imports),
         "workload": len(federation.workloads),
     }

@@ -1,5 +1,6 @@
 """`mesh verify`: checks that a running federation is what its stack file declares."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
-from mesh_federation.verify.context import ClusterUnderTest, Context, StackOutputs, TrustOutput
+from mesh_federation.verify.context import ClusterOutput, ClusterUnderTest, Context, StackOutputs, TrustOutput
 from mesh_federation.verify.drift import owner
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.reports import junit, text
@@ -176,11 +177,19 @@ def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
         outputs = StackOutputs.model_validate(state.outputs)
     except ValidationError:
         raise NotUp("its last `up` did not complete, or was made by another release of mesh-federation") from None
-    planned = plan(federation, engine.stack).clusters
-    if missing := sorted(set(planned) - set(outputs.clusters)):
+    planned = plan(federation, engine.stack)
+    if missing := sorted(set(planned.clusters) - set(outputs.clusters)):
         raise NotUp(f"{', '.join(missing)} is declared but was never brought up")
-    clusters = {name: _under_test(engine, outputs, each, state) for name, each in planned.items()}
-    return Context(federation, clusters), state.saved
+    clusters = {name: _under_test(engine, outputs, each, state) for name, each in planned.clusters.items()}
+    partners = {name: _partner(engine, each, federation) for name, each in planned.partners.items()}
+    return Context(federation, clusters, partners), state.saved
+
+
+def _partner(engine: Engine, planned: ClusterPlan, federation: Federation) -> ClusterUnderTest:
+    """Describe a partner by its card; no kubeconfig leads to it."""
+    output = ClusterOutput(name=planned.name, kubeconfig="", gateway=planned.addresses)
+    trust = _observed_trust(federation.roots_of_others[planned.name])
+    return ClusterUnderTest(planned, output, trust, CachedKubectl(planned.name, Path(os.devnull), engine.environment))
 
 
 def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, state: Snapshot) -> ClusterUnderTest:
@@ -197,10 +206,13 @@ def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, sta
 
 def _trust(planned: ClusterPlan, outputs: StackOutputs) -> TrustOutput:
     """Return what the last `up` recorded; a mesh of others has the roots that were observed, and no record."""
-    if mesh := planned.declared.observed:
-        roots = tuple(pem.fingerprint(each) for text in mesh.roots for each in pem.certificates(text))
-        return TrustOutput(authority="", root=roots[0], trusted=roots, anchors=roots)
-    return outputs.trust[planned.name]
+    mesh = planned.declared.observed
+    return _observed_trust(mesh.roots) if mesh else outputs.trust[planned.name]
+
+
+def _observed_trust(roots: Sequence[str]) -> TrustOutput:
+    prints = tuple(pem.fingerprint(each) for text in roots for each in pem.certificates(text))
+    return TrustOutput(authority="", root=prints[0], trusted=prints, anchors=prints)
 
 
 def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> list[Check]:

@@ -8,6 +8,7 @@ from typing import Any
 from mesh_federation.plan.objects import Body
 
 STACK_TYPE = "pulumi:pulumi:Stack"
+AUTHORITY_TYPE = "mesh-federation:index:CertificateAuthority"
 OBJECT_TYPE = "kubernetes:"
 """Prefix of the types of all objects of clusters."""
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -39,11 +40,13 @@ class Snapshot:
         saved: when the engine saved it; every change of the state has another time.
         outputs: of the stack.
         objects: of all clusters, without those that the next run deletes.
+        anchors: PEM of what vouches for each cluster at others, by cluster.
     """
 
     saved: str
     outputs: Mapping[str, object] = field(repr=False)
     objects: Sequence[RecordedObject] = field(repr=False)
+    anchors: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def uids(self, namespace: str) -> dict[str, str]:
         """Return the UID of a namespace by cluster, for the clusters where the state knows it."""
@@ -60,7 +63,14 @@ def read(deployment: Mapping[str, Any]) -> Snapshot:
         saved=saved(deployment),
         outputs=_plain_mapping(outputs(deployment)),
         objects=tuple(map(_recorded, objects)),
+        anchors=_anchors(resources),
     )
+
+
+def _anchors(resources: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    found = next((each for each in resources if each["type"] == AUTHORITY_TYPE), {})
+    known = _plain((found.get("outputs") or {}).get("anchors"))
+    return {str(name): str(text) for name, text in known.items()} if isinstance(known, dict) else {}
 
 
 def outputs(deployment: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -109,9 +109,12 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
 def exported_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
     """Return the names under which a service is imported, sorted; its own where nobody in this stack imports it.
 
+    A partner's are those of its card.
+
     No others are exported: the global host needs an import as global, and its own name one as remote or local.
     """
-    return tuple(sorted({link.host for link in _imports_of(federation, export)})) or (export.service.host,)
+    imported = tuple(sorted({link.host for link in _imports_of(federation, export)}))
+    return export.told_hosts or imported or (export.service.host,)
 
 
 def _imports_of(federation: Federation, export: Export) -> list[Import]:

@@ -190,11 +190,13 @@ class Plan:
         sources: of charts and manifests.
         trust: certificate authorities.
         clusters: by name, sorted.
+        partners: clusters of other stacks, in which nothing is made; by name, sorted.
     """
 
     sources: Sources
     trust: trust.TrustPlan
     clusters: dict[str, ClusterPlan]
+    partners: dict[str, ClusterPlan]
 
 
 def plan(federation: Federation, stack: str) -> Plan:
@@ -209,10 +211,12 @@ def plan(federation: Federation, stack: str) -> Plan:
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
     links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})
     trusted = trust.plan(federation)
+    plans = {name: _cluster(federation, trusted, each, pool_of.get(name), links) for name, each in made.items()}
     return Plan(
         sources=_sources(federation),
         trust=trusted,
-        clusters={name: _cluster(federation, trusted, each, pool_of.get(name), links) for name, each in made.items()},
+        clusters={name: each for name, each in plans.items() if name not in federation.partners},
+        partners={name: each for name, each in plans.items() if name in federation.partners},
     )
 
 

@@ -45,13 +45,23 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
         export = index.get((link.source, link.service))
         if export is None:
             meant = nearest(str(link.service), exported[link.source])
+            domain = federation.clusters[link.cluster].trust_domain
+            is_partner = link.source in federation.partners
+            lacks = (
+                f"the card of {link.source} does not offer it to {domain}"
+                if is_partner
+                else f"{link.source} does not export it"
+            )
+            fix = (
+                f"ask {link.source} to export {link.service} to {domain} and to send a new card, or remove the import"
+                if is_partner
+                else f"export {link.service} from {link.source}, or remove the import"
+            )
             yield Problem(
                 link.path,
                 FederationRule.IMPORT_WITHOUT_EXPORT,
-                f"{link.cluster} imports {link.service} from {link.source}, but {link.source} does not export it",
-                f"write {meant}, which {link.source} exports"
-                if meant
-                else f"export {link.service} from {link.source}, or remove the import",
+                f"{link.cluster} imports {link.service} from {link.source}, but {lacks}",
+                f"write {meant}, which {link.source} exports" if meant else fix,
             )
         elif link.cluster not in export.consumers:
             yield Problem(

@@ -41,7 +41,7 @@ def linked_meshes_are_known(federation: Federation) -> Iterator[Problem]:
     """A plan needs the trust domain, the roots and some more of a mesh."""
     links = _links(federation)
     for cluster in federation.clusters.values():
-        if cluster.istio.install or cluster.name not in links:
+        if cluster.istio.install or cluster.name not in links or cluster.name in federation.partners:
             continue
         if cluster.provider.ours:
             yield Problem(
@@ -129,20 +129,23 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
     """An authority is bound to one trust domain, so it vouches for one mesh."""
     owners: dict[str, str] = {}
-    for cluster, observed in _observed(federation):
-        for index, text in enumerate(observed.roots):
-            where = f"{cluster.path}.observed.roots[{index}]"
+    for name, roots in federation.roots_of_others.items():
+        is_partner = name in federation.partners
+        above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
+        again = "ask the partner for a new card" if is_partner else f"{OBSERVE} again"
+        for index, text in enumerate(roots):
+            where = f"{above}.roots[{index}]"
             problem = _unfit(text)
-            first = owners.setdefault(text.strip(), cluster.name)
+            first = owners.setdefault(text.strip(), name)
             if problem:
-                yield Problem(where, FederationRule.OBSERVED_ROOT, problem, f"{OBSERVE} again")
-            elif first != cluster.name:
+                yield Problem(where, FederationRule.OBSERVED_ROOT, problem, again)
+            elif first != name:
                 yield Problem(
                     where,
                     FederationRule.OBSERVED_ROOT,
-                    f"{first} has this root too, so it vouches for the identities of {first} and of {cluster.name}:"
-                    " each of them could issue those of the other, and no proxy could tell",
-                    f"let the owner of one of them sign under a root of its own, then {OBSERVE}",
+                    f"{first} has this root too, so it vouches for the identities of {first} and of {name}: each could"
+                    " issue those of the other, and no proxy could tell",
+                    f"let the owner of one of them sign under a root of its own; then {again}",
                 )
 
 
@@ -172,12 +175,12 @@ def _unfit(text: str) -> str:
 
 def links_bind_trust(federation: Federation) -> Iterator[Problem]:
     """In scope `mesh` every workload of a mesh would have to trust the roots of the others."""
-    for cluster, _ in _observed(federation):
+    for name in federation.roots_of_others:
         if federation.trust.scope == "mesh":
             yield Problem(
                 "trust.scope",
                 FederationRule.OBSERVED_SCOPE,
-                f"scope mesh would change the roots and the mesh configuration of {cluster.name}, which belong to"
+                f"scope mesh would let every workload trust {name}, and change the mesh of {name}, which belongs to"
                 " others",
                 "remove trust.scope: scope link changes only what is exported and imported",
             )

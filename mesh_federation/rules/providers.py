@@ -52,7 +52,7 @@ def keys_act(federation: Federation) -> Iterator[Problem]:
 
 def existing_clusters_have_a_kubeconfig(federation: Federation) -> Iterator[Problem]:
     """The stack file names the cluster, not the shell in which the program runs."""
-    for cluster in federation.clusters.values():
+    for cluster in federation.own.values():
         if cluster.is_existing and not cluster.kubeconfig:
             yield Problem(
                 f"{cluster.path}.kubeconfig",

@@ -96,13 +96,14 @@ def links_tell_clusters_apart(federation: Federation) -> Iterator[Problem]:
 
 def _renaming(federation: Federation, *clusters: str) -> str:
     """Say how one of two clusters of one trust domain gets another."""
-    theirs = [name for name in clusters if name in federation.observed]
+    theirs = [name for name in clusters if name in federation.roots_of_others]
     if not theirs:
         return f"give {clusters[-1]} its own trust domain, for example {clusters[-1]}.local; or {MESH}"
     name = theirs[-1]
+    then = "send a new card" if name in federation.partners else "run mesh observe again"
     return (
         f"let the owner of {name} set meshConfig.trustDomain, for example to {name}.local, and restart its workloads"
-        " (Istio: Trust Domain Migration); remove the alias for the old name before you run mesh observe again"
+        f" (Istio: Trust Domain Migration) and remove the alias for the old name; then {then}"
     )
 
 

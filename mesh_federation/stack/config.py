@@ -454,6 +454,7 @@ class Cluster(Declared):
     """Name of this cluster's intermediate. Another name replaces it by another one under the same root."""
 
     _name: str = PrivateAttr(default="")
+    _path: str = PrivateAttr(default="")
 
     @property
     def name(self) -> str:
@@ -482,8 +483,8 @@ class Cluster(Declared):
 
     @property
     def path(self) -> str:
-        """Key path of this cluster."""
-        return f"clusters.{self._name}"
+        """Key path of this cluster, or of a partner's card."""
+        return self._path or f"clusters.{self._name}"
 
 
 class Port(Declared):
@@ -541,11 +542,23 @@ class Export(Linked):
     """Labels of all pods behind the Service, by which the policy selects them; default: app=<name of the service>."""
     service_account: str | None = None
     """ServiceAccount of those pods, which callers pin; default: the name of the service."""
+    _hosts: tuple[str, ...] = PrivateAttr(default=())
+    _of_card: str = PrivateAttr(default="")
 
     @property
     def path(self) -> str:
-        """Key path of this export."""
-        return f"exports[{self._index}]"
+        """Key path of this export, in the stack file or in a partner's card."""
+        return self._of_card or f"exports[{self._index}]"
+
+    @property
+    def is_of_partner(self) -> bool:
+        """Say whether it is on a partner's card."""
+        return bool(self._of_card)
+
+    @property
+    def told_hosts(self) -> tuple[str, ...]:
+        """Names under which a partner's gateway passes calls for it on."""
+        return self._hosts
 
     @property
     def consumers(self) -> frozenset[str]:
@@ -624,6 +637,53 @@ class Import(Linked):
         return self.global_host if self.mode == "global" else self.service.host
 
 
+class CardCallers(Declared):
+    """Callers of one mesh that an export admits."""
+
+    trust_domain: str = Field(min_length=1, max_length=255)
+    service_accounts: tuple[Reference, ...] | None = None
+    """namespace/serviceAccount of each caller. Default: every workload of that mesh."""
+
+
+class CardExport(Declared):
+    """A service that a mesh offers to others."""
+
+    service: Reference
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=2)
+    """Names under which the gateway passes calls for it on."""
+    ports: tuple[Port, ...] = Field(min_length=1)
+    service_account: str = Field(min_length=1, max_length=253)
+    """ServiceAccount of its pods, which callers pin."""
+    to: tuple[CardCallers, ...]
+
+
+class Card(Declared):
+    """What a mesh tells its partners: `mesh card` writes it, and nothing in it is secret."""
+
+    version: Literal[1]
+    """Version of this format."""
+    cluster: str = Field(min_length=1, max_length=63)
+    """Name of the cluster in its own stack."""
+    trust_domain: str = Field(min_length=1, max_length=255)
+    network: str = Field(min_length=1, max_length=63)
+    roots: tuple[str, ...] = Field(min_length=1, max_length=16)
+    """PEM of the authorities that vouch for its identities."""
+    gateway: EastWestGateway
+    """Addresses and port of its east-west gateway."""
+    exports: tuple[CardExport, ...] = ()
+
+
+class Partner(Declared):
+    """A mesh of another stack, another team or another company."""
+
+    card: str
+    """Path of the card that the partner sent."""
+    fingerprint: str = Field(min_length=1, max_length=100)
+    """Fingerprint of the card's trust domain and authorities, as the partner told it by another channel."""
+    mesh: Card | None = None
+    """What the card says; it is read from the file."""
+
+
 class Discovery(Entry):
     """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust).
 
@@ -680,6 +740,8 @@ class Federation(Declared):
     imports: tuple[Import, ...] = ()
     discovery: tuple[Discovery, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    partners: dict[str, Partner] = {}
+    """Meshes of other stacks, by the name by which exports and imports of this stack call them."""
 
     @model_validator(mode="after")
     def _set_names_and_indexes(self) -> Self:
@@ -714,9 +776,16 @@ class Federation(Declared):
         return {name: each for name, each in sorted(self.clusters.items()) if each.istio.install}
 
     @property
-    def observed(self) -> dict[str, ObservedMesh]:
-        """The meshes of others, as far as they were observed; by cluster, sorted."""
-        return {name: each.observed for name, each in sorted(self.clusters.items()) if each.observed}
+    def own(self) -> dict[str, Cluster]:
+        """The clusters that this stack reaches: all but those of partners; by name, sorted."""
+        return {name: each for name, each in sorted(self.clusters.items()) if name not in self.partners}
+
+    @property
+    def roots_of_others(self) -> dict[str, tuple[str, ...]]:
+        """PEM of what vouches for each mesh whose authorities belong to others, as far as they are known."""
+        seen = {name: each.observed.roots for name, each in self.clusters.items() if each.observed}
+        told = {name: each.mesh.roots for name, each in self.partners.items() if each.mesh}
+        return dict(sorted({**seen, **told}.items()))
 
     def istio_release(self, cluster: str) -> str:
         """Return the Istio release that a cluster runs."""

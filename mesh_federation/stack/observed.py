@@ -7,6 +7,7 @@ stack file, and holds nothing but `clusters.<name>.observed`.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mesh_federation.stack import yaml_writer
 from mesh_federation.stack.config import ObservedMesh
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
@@ -73,17 +74,8 @@ def written(stack: str, meshes: Mapping[str, ObservedMesh]) -> str:
         stack: its name.
         meshes: by cluster.
     """
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Writes PEM as blocks of lines, which a pull request shows well."""
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-    Dumper.add_representer(str, text)
     trees = {
         name: {KEY: each.model_dump(mode="json", by_alias=True, exclude_none=True)}
         for name, each in sorted(meshes.items())
     }
-    return HEAD.format(stack=stack) + yaml.dump({"clusters": trees}, Dumper=Dumper, sort_keys=False, width=120)
+    return HEAD.format(stack=stack) + yaml_writer.write({"clusters": trees})

@@ -25,6 +25,7 @@ PATHS = (
     ("istio", "gatewayApi"),
     ("lab", "metallbManifest"),
     ("clusters", "*", "kubeconfig"),
+    ("partners", "*", "card"),
     ("clusters", "*", "istio", "charts"),
     *(("trust", "provided", "*", key) for key in _AUTHORITY),
     *(("trust", "rotation", "provided", "*", key) for key in _AUTHORITY),

@@ -1,7 +1,7 @@
 """What a verification compares: the plan of a stack, and the clusters that its last `up` left."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
 
@@ -147,10 +147,16 @@ class Context:
     Attributes:
         federation: as declared.
         clusters: by logical name, sorted.
+        partners: clusters of other stacks, as their cards have them; nothing can be asked of them.
     """
 
     federation: Federation
     clusters: Mapping[str, ClusterUnderTest]
+    partners: Mapping[str, ClusterUnderTest] = field(default_factory=dict)
+
+    def party(self, name: str) -> ClusterUnderTest:
+        """Return a cluster or a partner."""
+        return self.clusters.get(name) or self.partners[name]
 
     @property
     def signing(self) -> Iterator[ClusterUnderTest]:
@@ -174,7 +180,7 @@ class Context:
         return sorted({each for each in set.intersection(*named) if each is not None})
 
     def _admitted(self, link: ImportPlan, source: str) -> set[NamespacedName | None]:
-        exports = (plan.export for plan in self.clusters[source].plan.exports if plan.export.service == link.service)
+        exports = (plan.export for plan in self.party(source).plan.exports if plan.export.service == link.service)
         consumers = [consumer for export in exports for consumer in export.to if consumer.cluster == link.cluster]
         if any(consumer.service_accounts is None for consumer in consumers):
             return {None}

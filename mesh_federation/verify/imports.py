@@ -54,7 +54,7 @@ def endpoints(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> 
 def _addresses(context: Context, cluster: ClusterUnderTest, source: Source) -> list[str]:
     """Return the first hop to a source: its gateway, or the egress gateway that leads there."""
     if not source.via_egress:
-        return context.clusters[source.cluster].gateway_addresses
+        return context.party(source.cluster).gateway_addresses
     planned = cluster.plan.egress.address if cluster.plan.egress else ""
     return [planned or _egress_address(cluster)]
 

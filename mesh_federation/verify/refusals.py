@@ -84,7 +84,7 @@ def undeclared(context: Context, cluster: ClusterUnderTest, export: ExportPlan) 
     address = first_address(export)
     if address is None:
         return not_applicable("no port of it speaks HTTP/1")
-    tried = [_as(context.clusters[consumer.cluster], NOBODY) for consumer in named]
+    tried = [_as(context.party(consumer.cluster), NOBODY) for consumer in named]
     return _all_refused(context, cluster, address, tried, named[0])
 
 
@@ -105,7 +105,7 @@ def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Ve
     ]
     if not others:
         return passed("the Service has no other port that leads to other ports of its pods")
-    caller = _as(context.clusters[consumers[0].cluster], called_account(consumers[0]))
+    caller = _as(context.party(consumers[0].cluster), called_account(consumers[0]))
     responses = [(address, request(cluster.endpoint, address, caller)) for address in others]
     _must_be_open(context, cluster, export)
     if through := [f"{to}: {caller.uri} {got.description}" for to, got in responses if not got.is_refused]:
@@ -211,9 +211,7 @@ def _namesakes(
             names = {f"{other.trust_domain}/*", principal(other.trust_domain, account)}
             if names.isdisjoint({f"{cluster.trust_domain}/*", *export.allowed}):
                 yield _as(other, account)
-        yield issue(
-            ca_certs(context.clusters[consumer.cluster]).signer, f"spiffe://{principal(UNKNOWN_DOMAIN, account)}"
-        )
+        yield issue(ca_certs(context.party(consumer.cluster)).signer, f"spiffe://{principal(UNKNOWN_DOMAIN, account)}")
 
 
 def unknown_root(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
@@ -222,7 +220,7 @@ def unknown_root(context: Context, cluster: ClusterUnderTest, export: ExportPlan
     if address is None or not export.export.to:
         return not_applicable("the export admits no account, or no port of it speaks HTTP/1")
     consumer = export.export.to[0]
-    fake = issue(stranger(), context.clusters[consumer.cluster].identity(called_account(consumer)))
+    fake = issue(stranger(), context.party(consumer.cluster).identity(called_account(consumer)))
     response = request(cluster.endpoint, address, fake)
     _must_admit(context, cluster, address, consumer)
     if response.status:
@@ -282,7 +280,7 @@ def bypass(context: Context, cluster: ClusterUnderTest) -> Verdict:
     only_egress = {source.cluster for link in cluster.plan.imports for source in link.sources if source.via_egress} - {
         source.cluster for link in cluster.plan.imports for source in link.sources if not source.via_egress
     }
-    others = [context.clusters[name] for name in only_egress]
+    others = [context.party(name) for name in only_egress]
     gateways = {
         gateway_addresses.with_port(address, each.plan.declared.gateway.port)
         for each in others for address in each.output.gateway
@@ -324,10 +322,10 @@ def _must_admit(context: Context, cluster: ClusterUnderTest, address: ServiceAdd
     Raises:
         Inconclusive: it does not.
     """
-    if not context.clusters[consumer.cluster].has_authority:
+    if not context.party(consumer.cluster).has_authority:
         must_present(cluster, address)
         return
-    response = request(cluster.endpoint, address, _as(context.clusters[consumer.cluster], called_account(consumer)))
+    response = request(cluster.endpoint, address, _as(context.party(consumer.cluster), called_account(consumer)))
     if not response.is_admitted:
         raise Inconclusive(
             f"{address} at {cluster.endpoint} refuses the admitted caller too ("

@@ -133,7 +133,7 @@ def _compared(
 
 
 def _anchors(context: Context, cluster: str) -> frozenset[str]:
-    return frozenset(context.clusters[cluster].trust.anchors)
+    return frozenset(context.party(cluster).trust.anchors)
 
 
 def _described(vouching: Vouching) -> str:
@@ -156,13 +156,13 @@ def forged_callers(context: Context, cluster: ClusterUnderTest, export: ExportPl
     address = first_address(export)
     if address is None or not export.export.to:
         return not_applicable("the export admits no account, or no port of it speaks HTTP/1")
-    names = {each.cluster: context.clusters[each.cluster].identity(called_account(each)) for each in export.export.to}
+    names = {each.cluster: context.party(each.cluster).identity(called_account(each)) for each in export.export.to}
     names[cluster.name] = cluster.identity(export.export.identity)
     tried = [
         (signing.name, issue(ca_certs(signing).signer, uri))
         for signing in context.signing
         for owner, uri in names.items()
-        if context.clusters[owner].trust_domain != signing.trust_domain
+        if context.party(owner).trust_domain != signing.trust_domain
     ]
     if not tried:
         return not_applicable("no cluster of another trust domain has an authority of this stack")
@@ -190,7 +190,7 @@ def _must_answer(context: Context, cluster: ClusterUnderTest, export: ExportPlan
         must_present(cluster, address)
         return
     for consumer in export.export.to:
-        caller = context.clusters[consumer.cluster]
+        caller = context.party(consumer.cluster)
         if consumer.cluster not in _distrusted(context) and caller.has_authority:
             admitted = issue(ca_certs(caller).signer, caller.identity(called_account(consumer)))
             if request(cluster.endpoint, address, admitted).is_admitted:
@@ -208,7 +208,7 @@ def forged_servers(context: Context, cluster: ClusterUnderTest, link: ImportPlan
         (signing.name, source.principal, issue(ca_certs(signing).signer, f"spiffe://{source.principal}"))
         for source in link.sources
         for signing in context.signing
-        if context.clusters[source.cluster].trust_domain != signing.trust_domain
+        if context.party(source.cluster).trust_domain != signing.trust_domain
     ]
     if not forged:
         return not_applicable("no cluster of another trust domain has an authority of this stack")
@@ -260,10 +260,10 @@ def revoked(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> 
     ]
     address = first_address(export)
     distrusted = (each for each in export.export.to if each.cluster in _distrusted(context))
-    callers = [each for each in distrusted if context.clusters[each.cluster].has_authority]
+    callers = [each for each in distrusted if context.party(each.cluster).has_authority]
     if address is not None:
         for each in callers:
-            caller = context.clusters[each.cluster]
+            caller = context.party(each.cluster)
             identity = issue(ca_certs(caller).signer, caller.identity(called_account(each)))
             if request(cluster.endpoint, address, identity).status:
                 held.append(f"{address} accepts {identity.uri} at TLS, issued by {each.cluster}, which is revoked")

@@ -83,10 +83,12 @@ class Owner:
         charts, values = self._charts()
         own = merged(values, merged(self.values, changed))
         revision = str(own.get("revision", ""))
-        self.helm("upgrade", "--install", "istio-base", f"{charts}/base", f"--namespace={SYSTEM}", "--create-namespace")
+        place = [f"--namespace={SYSTEM}", "--create-namespace"]
+        validated = {"defaultRevision": revision or "default"}
+        self.helm("upgrade", "--install", "istio-base", f"{charts}/base", *place, values=validated)
         name = f"istiod-{revision}" if revision else "istiod"
         wait = ["--wait", "--timeout=300s"]
-        self.helm("upgrade", "--install", name, f"{charts}/istiod", f"--namespace={SYSTEM}", *wait, values=own)
+        self.helm("upgrade", "--install", name, f"{charts}/istiod", *place, *wait, values=own)
 
     def refuses_plaintext(self) -> None:
         """Write the policy for the whole mesh that refuses plaintext."""

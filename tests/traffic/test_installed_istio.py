@@ -208,8 +208,8 @@ def objects(owners: Mapping[str, Owner]) -> dict[str, Objects]:
 
 
 def ours(found: Objects) -> set[tuple[str, str, str]]:
-    """Return the objects that a stack made, or that came from those."""
-    return {key for key, body in found.items() if OWNER in str(body) or OWN_GATEWAY in str(body)}
+    """Return the objects that the linking stack made, and the pods that came from those."""
+    return {key for key, body in found.items() if f"'{OWNER}': '{LINKED}'" in str(body) or OWN_GATEWAY in key[2]}
 
 
 def touched(owners: Mapping[str, Owner], before: Mapping[str, Objects]) -> list[str]:

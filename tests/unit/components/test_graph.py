@@ -373,7 +373,7 @@ def test_components_say_what_others_need_of_them(simulated: Run) -> None:
 
     assert outputs("Federation", "federation") == {"clusters", "trust"}
     assert outputs("Cluster", "east") == {"provider"}
-    assert outputs("CertificateAuthority", "trust") == {"bundle"}
+    assert outputs("CertificateAuthority", "trust") == {"bundle", "anchors"}
     assert outputs("Gateway", "east-gateway") == {"addresses"}
     assert outputs("Export", "west-export-httpbin-httpbin") == {"hosts"}
     assert outputs("Import", "east-import-httpbin-httpbin") == {"host"}

@@ -15,7 +15,7 @@ from mesh_federation.stack.rule_ids import DOCUMENT, KINDS, FederationRule, Form
 from tests.golden import Golden
 
 CORPUS = Path(__file__).with_name("corpus")
-OVERLAYS, OBSERVED = (Path(__file__).with_name(name) for name in ("overlays", "observed"))
+OTHERS = [Path(__file__).with_name(name) for name in ("overlays", "observed", "cards")]
 BAD = sorted(CORPUS.glob("*.yaml"))
 VALID = sorted((CORPUS / "valid").glob("*.yaml"))
 
@@ -54,7 +54,7 @@ NOT_IN_THE_CORPUS = {
 
 
 def _fired() -> set[str]:
-    goldens = [file for folder in (CORPUS, OVERLAYS, OBSERVED) for file in folder.glob("*.txt")]
+    goldens = [file for folder in (CORPUS, *OTHERS) for file in folder.glob("*.txt")]
     lines = [line for file in goldens for line in file.read_text(encoding="utf-8").splitlines()]
     return {line.split()[-1] for line in lines if line.startswith("  ") and not line.startswith("   ")}
 

@@ -185,6 +185,7 @@ PLACES = {
     "istio": {"charts": "official", "gatewayApi": "official"},
     "lab": {"metallbManifest": "official"},
     "clusters": {"east": {"kubeconfig": "", "istio": {"charts": "official"}}},
+    "partners": {"east": {"card": ""}},
     "trust": {"provided": {"east": AUTHORITY}, "rotation": {"provided": {"east": AUTHORITY}}},
 }
 

@@ -1,0 +1,116 @@
+"""`mesh card`: writes what a mesh tells its partners, from the stack file and what the last `up` left."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mesh_federation.cli import stacks
+from mesh_federation.cli.errors import Refused
+from mesh_federation.engine.snapshot import Snapshot
+from mesh_federation.plan.exports import ExportPlan
+from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.stack import pem
+from mesh_federation.stack.card import fingerprint, written
+from mesh_federation.stack.config import Card, CardCallers, CardExport, EastWestGateway, Federation
+from mesh_federation.stack.problem import Problem
+from mesh_federation.verify.context import StackOutputs
+
+RULE = "no-card"
+
+
+def card(stack: str, overlay: Path | None, cluster: str, partner: str, output: Path | None) -> None:
+    """Write the card of one cluster.
+
+    Args:
+        stack: its stack.
+        overlay: over the stack file.
+        cluster: which; empty for the only one.
+        partner: for whom; empty for all partners.
+        output: the file; None for standard output.
+
+    Raises:
+        Refused: the stack is not up, or it is not clear which cluster is meant.
+    """
+    workspace, federation = stacks.declared(stack, overlay)
+    name = _chosen(federation, cluster)
+    _known(federation, partner)
+    engine = stacks.engine(workspace, stack, stacks.toolchain(stacks.providers(federation)))
+    stacks.refuse_without_state(engine)
+    if not engine.exists():
+        raise _not_up(stack)
+    planned = plan(federation, stack).clusters[name]
+    made = told(federation, planned, engine.snapshot(), [partner] if partner else list(federation.partners))
+    if made is None:
+        raise _not_up(stack)
+    text = written(made)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    stacks.tell(f"{output} is the card of {name}; tell partners its fingerprint by another channel:")
+    stacks.tell(f"  {fingerprint(made)}")
+
+
+def told(federation: Federation, planned: ClusterPlan, state: Snapshot, partners: Sequence[str]) -> Card | None:
+    """Return what a mesh tells some partners; None if the last `up` has not come to its end.
+
+    Args:
+        federation: as declared.
+        planned: the cluster.
+        state: what the last `up` left.
+        partners: who may learn of the exports for them.
+    """
+    name, authorities = planned.name, state.anchors.get(planned.name, "")
+    if name not in (state.outputs.get("clusters") or {}) or not authorities:  # type: ignore[operator]
+        return None
+    output = StackOutputs.model_validate(state.outputs).clusters[name]
+    declared = planned.declared
+    return Card(
+        version=1,
+        cluster=name,
+        trustDomain=declared.trust_domain,
+        network=declared.network,
+        roots=tuple(pem.certificates(authorities)),
+        gateway=EastWestGateway(addresses=output.gateway, port=declared.gateway.port),
+        exports=tuple(each for plan in planned.exports for each in _offered(federation, plan, partners)),
+    )
+
+
+def _offered(federation: Federation, plan: ExportPlan, partners: Sequence[str]) -> Iterator[CardExport]:
+    """Describe an export as far as it is for some partners; of others they learn nothing."""
+    export = plan.export
+    callers = tuple(
+        CardCallers(trustDomain=federation.clusters[each.cluster].trust_domain, serviceAccounts=each.service_accounts)
+        for each in export.to
+        if each.cluster in partners
+    )
+    if callers:
+        yield CardExport(
+            service=export.service,
+            hosts=plan.hosts,
+            ports=export.ports,
+            serviceAccount=export.identity.name,
+            to=callers,
+        )
+
+
+def _chosen(federation: Federation, cluster: str) -> str:
+    """Return the cluster that is meant."""
+    own = list(federation.own)
+    if cluster in own:
+        return cluster
+    if not cluster and len(own) == 1:
+        return own[0]
+    problem = f"{cluster} is no cluster of this stack" if cluster else "the stack has several clusters"
+    raise Refused(Problem("clusters", RULE, problem, f"write --cluster with one of: {', '.join(own)}"))
+
+
+def _known(federation: Federation, partner: str) -> None:
+    if partner and partner not in federation.partners:
+        known = ", ".join(federation.partners) or "none"
+        raise Refused(Problem("partners", RULE, f"{partner} is no partner of this stack", f"partners are: {known}"))
+
+
+def _not_up(stack: str) -> Refused:
+    problem = f"{stack} is not up, so neither the address of its gateway nor its authorities are known"
+    return Refused(Problem("", RULE, problem, f"./mesh up --stack {stack}"))

@@ -1,0 +1,109 @@
+"""Cards: what a mesh tells its partners, who run stacks of their own.
+
+Each partner becomes a cluster of the model that this stack neither makes nor reaches, with the exports that its card
+has for clusters of this stack.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from mesh_federation.stack import pem, yaml_writer
+from mesh_federation.stack.config import Card, Cluster, ClusterIstio, Consumer, Export, Federation
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FormRule
+from mesh_federation.stack.text import kind_of
+from mesh_federation.stack.tree import Tree
+
+KEY = "mesh"
+HEAD = """# Written by `mesh card`: what the mesh of {cluster} tells its partners. Nothing in it is secret.
+# Fingerprint, which partners compare by another channel: {fingerprint}
+"""
+PREFIX = "sha256:"
+_ASK = "ask the partner for the file that mesh card wrote"
+
+
+def fingerprint(card: Card) -> str:
+    """Return what partners compare: of the trust domain and of what vouches for it, and of nothing else.
+
+    Services come and go; who vouches for a mesh is a decision of people.
+    """
+    prints = sorted({pem.fingerprint(each) for text in card.roots for each in pem.certificates(text)})
+    canonical = json.dumps({"roots": prints, "trustDomain": card.trust_domain}, sort_keys=True)
+    return PREFIX + sha256(canonical.encode()).hexdigest()
+
+
+def written(card: Card) -> str:
+    """Return the text of a card, the same each time."""
+    head = HEAD.format(cluster=card.cluster, fingerprint=fingerprint(card))
+    return head + yaml_writer.write(card.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def load(file: Path) -> tuple[Tree, list[Problem]]:
+    """Read the file of a card, unchecked.
+
+    Returns:
+        The card and the problems of the file; one of the two is empty.
+    """
+    from mesh_federation.stack import yaml_reader  # every command loads this module, and PyYAML takes time
+
+    try:
+        tree = yaml_reader.load(file, _ASK)
+    except yaml_reader.Unreadable as unreadable:
+        return {}, list(dict.fromkeys(unreadable.problems))
+    if not isinstance(tree, Mapping):
+        return {}, [Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not a card", _ASK)]
+    return tree, []
+
+
+def with_partners(federation: Federation) -> Federation:
+    """Add the partners of a federation: each is a cluster, with the exports that its card has for this stack."""
+    cards = {name: each.mesh for name, each in federation.partners.items() if each.mesh}
+    clusters = {name: _cluster(name, card) for name, card in cards.items() if name not in federation.clusters}
+    exports = [each for name in clusters for each in _exports(federation, name, cards[name])]
+    if not clusters:
+        return federation
+    return federation.model_copy(
+        update={"clusters": {**federation.clusters, **clusters}, "exports": (*federation.exports, *exports)}
+    )
+
+
+def _cluster(name: str, card: Card) -> Cluster:
+    """Describe a partner as a cluster; what only a cluster of this stack has keeps its default."""
+    tree = {
+        "provisioner": "existing",
+        "trustDomain": card.trust_domain,
+        "network": card.network,
+        "meshID": f"{name}-mesh",
+        "locality": name,
+        "loadBalancer": "none",
+    }
+    cluster = Cluster.model_validate(tree).model_copy(
+        update={"gateway": card.gateway, "istio": ClusterIstio(install=False)}
+    )
+    cluster._name, cluster._path = name, f"partners.{name}.{KEY}"
+    return cluster
+
+
+def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
+    """Return the exports of a card that clusters of this stack may call."""
+    for index, each in enumerate(card.exports):
+        to = tuple(
+            Consumer.model_construct(cluster=cluster.name, service_accounts=callers.service_accounts)
+            for callers in each.to
+            for cluster in federation.clusters.values()
+            if cluster.trust_domain == callers.trust_domain
+        )
+        if to:
+            export = Export.model_construct(
+                cluster=name,
+                service=each.service,
+                ports=each.ports,
+                to=to,
+                selector={},
+                service_account=each.service_account,
+            )
+            export._form = federation.global_host_form
+            export._hosts, export._of_card = each.hosts, f"partners.{name}.{KEY}.exports[{index}]"
+            yield export
