@@ -170,15 +170,15 @@ class Cluster:
     Attributes:
         path: where in the stack file it is declared.
         name: logical name.
-        provisioner: provider of the cluster.
-        istio: its release.
+        made_by: provider of the cluster; `partner` for one of another stack.
+        istio: what is known of its Istio: the release, and whether it belongs to others; empty for a partner.
         locality: of its gateway as importers see it.
         network: its Istio network.
         mesh: its mesh ID.
         trust_domain: of its identities.
-        root: name of the root that its intermediate is signed by.
+        root: name of the root that vouches for it; empty where no mesh is known.
         accepts: foreign trust domains that it accepts, sorted.
-        gateway: gateway for calls from other clusters.
+        gateway: gateway for calls from other clusters; None if there is none.
         egress: egress gateway; None if no import uses one.
         exports: sorted by service.
         imports: sorted by service, mode and source.
@@ -188,7 +188,7 @@ class Cluster:
 
     path: str
     name: str
-    provisioner: str
+    made_by: str
     istio: str
     locality: str
     network: str
@@ -196,7 +196,7 @@ class Cluster:
     trust_domain: str
     root: str
     accepts: tuple[str, ...]
-    gateway: Gateway
+    gateway: Gateway | None
     egress: Egress | None
     exports: tuple[Export, ...]
     imports: tuple[Import, ...]
@@ -222,11 +222,13 @@ class Graph:
 def graph(federation: config.Federation, plan: Plan, stack: str) -> Graph:
     """Collect the facts from a model and its plan."""
     roots = tuple(sorted(_roots(plan.trust), key=lambda root: root.name))
-    root_of = {cluster: root.name for root in roots for cluster in root.signs}
+    of_others = {name: _subject(name, known[0]) for name, known in federation.roots_of_others.items()}
+    root_of = {**of_others, **{cluster: root.name for root in roots for cluster in root.signs}}
+    everybody = {**plan.clusters, **plan.partners}
     return Graph(
         stack=stack,
         trust=Trust(federation.trust.model, federation.trust.scope, roots),
-        clusters=tuple(_cluster(federation, each, root_of[name]) for name, each in plan.clusters.items()),
+        clusters=tuple(_cluster(federation, each, root_of.get(name, "")) for name, each in sorted(everybody.items())),
     )
 
 
@@ -258,21 +260,28 @@ def _cluster(federation: config.Federation, planned: ClusterPlan, root: str) -> 
     return Cluster(
         path=own.path,
         name=own.name,
-        provisioner=own.provider.name,
-        istio=planned.istio_version,
+        made_by="partner" if own.name in federation.partners else own.provider.name,
+        istio=_istio(planned),
         locality=own.locality,
         network=own.network,
         mesh=own.mesh_id,
         trust_domain=own.trust_domain,
         root=root,
         accepts=tuple(trust.peers(federation, own.name)),
-        gateway=Gateway(planned.addresses, own.gateway.port, planned.is_open),
+        gateway=Gateway(planned.addresses, own.gateway.port, planned.is_open) if planned.has_gateway else None,
         egress=_egress(planned),
         exports=tuple(_export(offer) for offer in planned.exports),
         imports=tuple(_imports(federation, planned)),
         discoveries=tuple(_discoveries(federation, planned)),
         read_by=tuple(link.cluster for link in planned.read_by),
     )
+
+
+def _istio(planned: ClusterPlan) -> str:
+    if planned.istio:
+        return f"Istio {planned.istio_version}"
+    observed = planned.declared.observed
+    return f"Istio {observed.version} of others" if observed else ""
 
 
 def _egress(planned: ClusterPlan) -> Egress | None:

@@ -9,7 +9,7 @@ from textwrap import wrap
 from urllib.parse import quote
 
 from mesh_federation.diagrams.drawing import Column, Drawing, Edge, Network, Node, NodeKind, Panel
-from mesh_federation.diagrams.graph import Cluster, Discovery, Export, Graph, Import, Port
+from mesh_federation.diagrams.graph import Cluster, Discovery, Export, Gateway, Graph, Import, Port
 from mesh_federation.diagrams.live import EntryVerdict, Live
 from mesh_federation.plan import gateway_addresses
 
@@ -84,10 +84,10 @@ def _panel(cluster: Cluster, live: Live | None) -> Panel:
         id=_id(cluster.name),
         title=cluster.name,
         details=(
-            f"{cluster.provisioner} · Istio {cluster.istio} · locality {cluster.locality}",
+            " · ".join(filter(None, (cluster.made_by, cluster.istio, f"locality {cluster.locality}"))),
             f"mesh {cluster.mesh} · network {cluster.network}",
             f"trust domain {cluster.trust_domain}",
-            f"signed by {cluster.root}",
+            *([f"signed by {cluster.root}"] if cluster.root else []),
             *(wrapped(f"accepts {', '.join(cluster.accepts)}") if cluster.accepts else ()),
         ),
         nodes=tuple(_nodes(cluster, live)),
@@ -114,7 +114,8 @@ def _nodes(cluster: Cluster, live: Live | None) -> Iterator[Node]:
         confined = "any namespace" if cluster.egress.confines == ("*",) else ", ".join(cluster.egress.confines)
         lines = (cluster.egress.address or UNKNOWN, *wrapped(f"the only way out for {confined}"))
         yield Node(_egress_id(cluster.name), NodeKind.EGRESS, "", lines)
-    yield Node(_gateway_id(cluster.name), NodeKind.GATEWAY, "", tuple(_of_gateway(cluster)))
+    if cluster.gateway:
+        yield Node(_gateway_id(cluster.name), NodeKind.GATEWAY, "", tuple(_of_gateway(cluster, cluster.gateway)))
     if cluster.read_by:
         lines = tuple(wrapped(f"read by istiod of {', '.join(cluster.read_by)}"))
         yield Node(_api_server_id(cluster.name), NodeKind.API_SERVER, "", lines)
@@ -134,8 +135,7 @@ def _of_import(link: Import) -> Iterator[str]:
         yield f"failover to {link.failover or 'any region'}"
 
 
-def _of_gateway(cluster: Cluster) -> Iterator[str]:
-    gateway = cluster.gateway
+def _of_gateway(cluster: Cluster, gateway: Gateway) -> Iterator[str]:
     yield from (gateway_addresses.with_port(address, gateway.port) for address in gateway.addresses)
     if not gateway.addresses:
         yield UNKNOWN

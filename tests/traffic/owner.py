@@ -17,8 +17,8 @@ from tests.traffic import kit
 
 RELEASE = "1.31.0"
 SYSTEM = "istio-system"
-VOLATILE = frozenset({"Endpoints", "EndpointSlice", "Event", "Lease", "ComponentStatus", "PodMetrics", "NodeMetrics"})
-"""Kinds that a cluster changes all the time by itself."""
+VOLATILE = frozenset({"EndpointSlice", "Event", "IPAddress", "Lease"})
+"""Kinds that a cluster makes and changes by itself."""
 ELECTIONS = frozenset({"istio-ip-autoallocate", "istio-leader", "istio-namespace-controller-election"})
 """ConfigMaps by which istiods choose a leader every few seconds."""
 Objects = Mapping[tuple[str, str, str], Mapping[str, object]]

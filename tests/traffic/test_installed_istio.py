@@ -15,9 +15,10 @@ from mesh_federation.jobs.ownership_check import OWNER
 from mesh_federation.plan.injection import namespace_labels
 from mesh_federation.plan.istio_values import OWN_GATEWAY
 from mesh_federation.plan.samples import SAMPLES
+from mesh_federation.toolchain.install import Toolchain
 from mesh_federation.verify.certificates import Identity, issue
 from tests.authorities import authority
-from tests.checkout import Checkout, eventually
+from tests.checkout import Checkout, checkout, eventually
 from tests.traffic import kit
 from tests.traffic.conftest import Prepare
 from tests.traffic.identities import minted
@@ -168,7 +169,7 @@ def linking(owners: dict[str, Owner]) -> Iterator[Checkout]:
     found.down()
 
 
-def exports() -> list[object]:
+def exports() -> list[dict[str, Any]]:
     """Each cluster exports one service to one account of the other."""
     port = {"name": "http", "number": 8000, "protocol": "HTTP", "targetPort": 8080}
     return [
@@ -182,7 +183,7 @@ def exports() -> list[object]:
     ]
 
 
-def imports() -> list[object]:
+def imports() -> list[dict[str, Any]]:
     """Each cluster imports what the other exports."""
     return [
         {"cluster": cluster, "from": source, "service": f"{EXPORTED[source]}/httpbin"}
@@ -224,16 +225,21 @@ def answered(lab: Lab, cluster: str, exporter: str) -> bool:
 
 def assert_calls_cross_for_the_declared_callers_alone(lab: Lab, installation: Installation) -> None:
     """Both directions are answered under both identities; other accounts and namespaces are not."""
-    for cluster, exporter in (("east", "west"), ("west", "east")):
-        eventually(partial(answered, lab, cluster, exporter), PATIENCE)
-        [reply] = lab.calls(cluster, "sleep", 1, url(exporter))
-        assert reply.identities == {
-            "URI": f"spiffe://{installation.domain(cluster)}/ns/sleep/sa/sleep",
-            "By": f"spiffe://{installation.domain(exporter)}/ns/{EXPORTED[exporter]}/sa/httpbin",
-        }
-        for namespace, deployment in CALLERS[1:]:
-            replies = lab.calls(cluster, namespace, 3, url(exporter), deployment)
-            assert 200 not in {each.status for each in replies}, (namespace, deployment)
+    assert_answered_under_both_identities(lab, installation, "east", "west")
+    assert_answered_under_both_identities(lab, installation, "west", "east")
+
+
+def assert_answered_under_both_identities(lab: Lab, installation: Installation, cluster: str, exporter: str) -> None:
+    """The declared caller of a cluster is answered; other accounts and namespaces are not."""
+    eventually(partial(answered, lab, cluster, exporter), PATIENCE)
+    [reply] = lab.calls(cluster, "sleep", 1, url(exporter))
+    assert reply.identities == {
+        "URI": f"spiffe://{installation.domain(cluster)}/ns/sleep/sa/sleep",
+        "By": f"spiffe://{installation.domain(exporter)}/ns/{EXPORTED[exporter]}/sa/httpbin",
+    }
+    for namespace, deployment in CALLERS[1:]:
+        replies = lab.calls(cluster, namespace, 3, url(exporter), deployment)
+        assert 200 not in {each.status for each in replies}, (namespace, deployment)
 
 
 def through_gateway(lab: Lab, address: str, identity: Identity) -> str:
@@ -323,3 +329,78 @@ def test_two_installations_are_linked_while_nothing_of_their_owners_changes(
         assert touched(owners, theirs) == []
     assert set(east.statuses) == set(west.statuses) == {"200"}
     assert min(len(east.statuses), len(west.statuses)) > 50
+
+
+@dataclass(frozen=True)
+class Team:
+    """Somebody who links one cluster with a partner, in a checkout of an own and with credentials for nothing else.
+
+    Attributes:
+        checkout: of the team.
+        owner: of the Istio in its cluster.
+    """
+
+    checkout: Checkout
+    owner: Owner
+
+    def declares(self, **links: object) -> None:
+        """Write the stack file: the team's own cluster, and what it links."""
+        cluster = {"provisioner": "existing", "kubeconfig": str(self.owner.kubeconfig), "istio": {"install": False}}
+        lab: Any = kit.overlay().get("istio") if self.owner.provider == "kind" else None
+        charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
+        self.checkout.declare({"clusters": {self.owner.cluster: cluster}, **charts, **links})
+
+    def sends_card(self, other: "Team", name: str) -> dict[str, dict[str, str]]:
+        """Hand a card to another team, and tell its fingerprint by another channel; returns what that declares."""
+        file = other.checkout.folder / f"{name}.card.yaml"
+        done = self.checkout.mesh("card", f"--stack={self.checkout.stack}", f"--output={file}")
+        assert done.code == 0, done.text
+        assert "PRIVATE" not in file.read_text(encoding="utf-8")
+        return {name: {"card": file.name, "fingerprint": done.stderr.split()[-1]}}
+
+
+@pytest.fixture
+def teams(owners: dict[str, Owner], toolchain: Toolchain) -> Iterator[dict[str, Team]]:
+    """Two teams, each with one cluster."""
+    with checkout(toolchain, LINKED) as one, checkout(toolchain, LINKED) as two:
+        found = {"east": Team(one, owners["east"]), "west": Team(two, owners["west"])}
+        for team in found.values():
+            team.declares()
+            done = team.checkout.mesh("observe", f"--stack={LINKED}")
+            assert done.code == 0, done.text
+            team.checkout.up()
+        yield found
+        for team in found.values():
+            team.checkout.down()
+
+
+def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
+    owners: dict[str, Owner], teams: dict[str, Team], installation: Installation, provider: str
+) -> None:
+    lab, east, west = Lab(owners["east"].checkout, provider), teams["east"], teams["west"]
+    before = objects(owners)
+    [export] = [each for each in exports() if each["cluster"] == "west"]
+    [link] = [each for each in imports() if each["cluster"] == "east"]
+    bravo = east.sends_card(west, "bravo")
+    export = {**export, "to": [{"cluster": "bravo", "serviceAccounts": ["sleep/sleep"]}]}
+    west.declares(partners=bravo, exports=[export])
+    west.checkout.up()
+    assert not answered(lab, "east", "west"), "an export alone makes nothing in the other mesh"
+
+    alpha = west.sends_card(east, "alpha")
+    east.declares(partners=alpha, imports=[{**link, "from": "alpha"}])
+    assert east.checkout.mesh("preview", f"--stack={LINKED}").code == 0
+    east.checkout.up()
+    assert_answered_under_both_identities(lab, installation, "east", "west")
+    assert touched(owners, before) == []
+    assert_verified(east.checkout, provider)
+
+    forged = {**alpha["alpha"], "fingerprint": "sha256:0"}
+    east.declares(partners={"alpha": forged}, imports=[{**link, "from": "alpha"}])
+    refused = east.checkout.mesh("up", "--yes", f"--stack={LINKED}")
+    assert refused.code == 1 and "partner-fingerprint" in refused.text
+    east.declares(partners=alpha, imports=[{**link, "from": "alpha"}])
+
+    west.declares(partners=bravo)
+    west.checkout.up()
+    eventually(lambda: not answered(lab, "east", "west"), PATIENCE)

@@ -1,13 +1,19 @@
 """The facts of a picture are those of the plan."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
-from mesh_federation.diagrams.graph import Caller, Cluster, Graph, Import
+from mesh_federation import loader
+from mesh_federation.diagrams.graph import Caller, Cluster, Graph, Import, graph
+from mesh_federation.plan.federation import plan
 from tests.unit.components.authorities import provided
 from tests.unit.components.federations import committed, multi_primary, not_ours, three_clusters, with_trust
 from tests.unit.diagrams.federations import STACKS, drawn, of
+
+CORPUS = Path(__file__).parents[1] / "stack"
+CARDS, OBSERVED = CORPUS / "cards" / "stack", CORPUS / "observed" / "stack"
 
 
 def clusters(graph: Graph) -> dict[str, Cluster]:
@@ -36,8 +42,8 @@ def test_every_entry_of_the_stack_file_is_in_its_graph(stack: str) -> None:
 
 
 def test_a_gateway_that_only_its_service_knows_has_no_address_and_all_others_have() -> None:
-    assert all(cluster.gateway.addresses == () for cluster in of(not_ours()).clusters)
-    assert all(len(cluster.gateway.addresses) == 1 for cluster in drawn("east-west").clusters)
+    assert all(cluster.gateway and cluster.gateway.addresses == () for cluster in of(not_ours()).clusters)
+    assert all(cluster.gateway and len(cluster.gateway.addresses) == 1 for cluster in drawn("east-west").clusters)
 
 
 def test_an_entry_keeps_its_path_whatever_its_place_in_the_picture() -> None:
@@ -79,8 +85,8 @@ def test_only_a_cluster_with_imports_by_egress_has_an_egress_gateway() -> None:
 
 
 def test_a_gateway_is_open_only_where_the_cluster_is_discovered_over_another_network() -> None:
-    assert all(each.gateway.is_open for each in of(multi_primary()).clusters)
-    assert not any(each.gateway.is_open for each in drawn("egress").clusters)
+    assert all(each.gateway and each.gateway.is_open for each in of(multi_primary()).clusters)
+    assert not any(each.gateway and each.gateway.is_open for each in drawn("egress").clusters)
 
 
 def test_a_common_root_signs_every_cluster_and_separate_ones_their_own() -> None:
@@ -103,3 +109,20 @@ def test_provided_roots_are_told_by_their_subjects_and_sealed_ones_by_their_clus
 def test_a_cluster_accepts_the_domains_of_those_it_calls_and_serves() -> None:
     assert clusters(drawn("three-meshes"))["central"].accepts == ("east.local", "west.local")
     assert clusters(drawn("three-meshes"))["east"].accepts == ("central.local",)
+
+
+def test_a_partner_is_drawn_as_the_cluster_that_its_card_describes() -> None:
+    federation = loader.read(CARDS / "Pulumi.dev.yaml")
+    east, acme = sorted(
+        graph(federation, plan(federation, "dev"), "dev").clusters, key=lambda each: each.name != "east"
+    )
+    assert (acme.made_by, acme.istio, acme.root, acme.path) == ("partner", "", "CN=west", "partners.acme.mesh")
+    assert acme.gateway and acme.gateway.addresses == ("203.0.113.7",)
+    assert [each.source for each in east.imports] == ["acme"]
+
+
+def test_what_belongs_to_others_is_said_and_no_gateway_is_drawn_where_there_is_none() -> None:
+    federation = loader.read(OBSERVED / "Pulumi.dev.yaml")
+    east, west = graph(federation, plan(federation, "dev"), "dev").clusters
+    assert (east.istio, east.gateway, east.root) == ("Istio 1.31.0 of others", None, "CN=east")
+    assert west.gateway
