@@ -43,6 +43,9 @@ AUTO_ALLOCATION_DEFAULT = (1, 25)
 DRAINED = {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}
 """A gateway that ends waits for its connections: it passes TLS on, so it cannot ask callers to open others, and by
 itself it would cut them after 5 s, with the calls on them (pitfall 56)."""
+WITHOUT_SECRETS = {"rbac": {"enabled": False}}
+"""By default a gateway may read every Secret of Istio's namespace, the key of istiod's authority among them. One that
+passes TLS on reads none."""
 DRAIN_SECONDS = 60
 """How long a gateway that ends waits for its connections."""
 
@@ -152,6 +155,7 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         "revision": istio.revision,
         "labels": {**labels_of(gateway_name(cluster)), **_network_labels(cluster)},
         "env": {**_network_view(cluster), **DRAINED},
+        **WITHOUT_SECRETS,
         "terminationGracePeriodSeconds": DRAIN_SECONDS,
         "autoscaling": {"enabled": False},
         # `image: auto` has no tag, so the API server would write Always before the webhook fills the image in.
@@ -217,6 +221,7 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
         "revision": istio.revision,
         "labels": EGRESS_LABELS,
         "env": DRAINED,
+        **WITHOUT_SECRETS,
         "terminationGracePeriodSeconds": DRAIN_SECONDS,
         "autoscaling": {"enabled": False},
         "imagePullPolicy": "IfNotPresent",

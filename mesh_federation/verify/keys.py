@@ -19,7 +19,7 @@ from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.objects import KubernetesPart, Namespace
 from mesh_federation.verify.parallel import map_parallel
-from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, not_applicable, passed
+from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, passed
 
 SECRET = "cacerts"
 VERBS = ("get", "list", "watch")
@@ -58,15 +58,13 @@ class SubjectAccessReview(KubernetesPart):
 def checks(context: Context) -> Iterator[Check]:
     """Return the check of every cluster."""
     for cluster in context.signing:
-        description = f"{cluster.name}: no workload may read the signing key of istiod"
+        description = f"{cluster.name}: no workload or gateway may read the signing key of istiod"
         yield Check("trust.key", (cluster.path,), description, partial(key, context, cluster))
 
 
 def key(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Let the API server review whether an account of the mesh may read the Secret."""
     reviewed = accounts(context, cluster)
-    if not reviewed:
-        return not_applicable("no workload is in the mesh, and none is declared")
     allowed = _allowed(cluster.kubectl, reviewed)
     if allowed:
         hint = (
@@ -80,7 +78,7 @@ def key(context: Context, cluster: ClusterUnderTest) -> Verdict:
 
 
 def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName]:
-    """Return the accounts of workloads in the mesh, declared or running, except Istio's own.
+    """Return the accounts of workloads in the mesh, declared or running, and of gateways; of istiod's own none.
 
     `default` of each namespace is included, as pods without an account use it. Simulated pods have no proxy, so
     all pods of injected namespaces count.
@@ -94,7 +92,10 @@ def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName
     in_mesh = [pod for pod in cluster.kubectl.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
     found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}
-    return sorted(each for each in found if each.namespace != NAMESPACE)
+    gateways = {
+        NamespacedName(NAMESPACE, release.name) for release in cluster.plan.releases if release.chart == "gateway"
+    }
+    return sorted({each for each in found if each.namespace != NAMESPACE} | gateways)
 
 
 def _allowed(kubectl: CachedKubectl, reviewed: Sequence[NamespacedName]) -> list[str]:

@@ -74,8 +74,10 @@ def user(namespace: str, name: str) -> str:
 
 def test_where_no_account_may_read_the_key_all_that_were_asked_about_are_told() -> None:
     verdict = judged(pod("cart", "shop", account="cart"))
-    assert (verdict.status, verdict.message) == (Status.PASSED, "none of 5 accounts may read istio-system/cacerts")
-    assert verdict.evidence["accounts"] == "httpbin/default, httpbin/httpbin, shop/cart, shop/default, sleep/default"
+    assert (verdict.status, verdict.message) == (Status.PASSED, "none of 6 accounts may read istio-system/cacerts")
+    assert verdict.evidence["accounts"] == (
+        "httpbin/default, httpbin/httpbin, istio-system/istio-eastwestgateway, shop/cart, shop/default, sleep/default"
+    )
 
 
 def test_accounts_are_those_that_are_declared_and_those_of_pods_in_the_mesh() -> None:
@@ -106,7 +108,8 @@ def test_what_a_group_may_all_its_accounts_may_in_one_line(group: str) -> None:
     allows = {(group, verb): GROUP for verb in READ} | {(user("shop", "tool"), "get"): BOUND}
     verdict = judged(pod("tool", "shop", account="tool"), allows=allows)
     may = f"may get, list, watch istio-system/cacerts ({GROUP})"
-    assert verdict.message.split("; ")[0] == f"httpbin/default, httpbin/httpbin, shop/default, sleep/default {may}"
+    names = "httpbin/default, httpbin/httpbin, istio-system/istio-eastwestgateway, shop/default, sleep/default"
+    assert verdict.message.split("; ")[0] == f"{names} {may}"
     assert verdict.message.count("shop/tool") == 1
 
 
@@ -121,7 +124,7 @@ def test_many_accounts_are_asked_about_in_few_calls() -> None:
     assert keys.key(whole, cluster).status is Status.PASSED
     kubectl = fake(cluster)
     assert isinstance(kubectl, Guarded)
-    assert len(kubectl.reviewed) == 3 * (50 + 4)
+    assert len(kubectl.reviewed) == 3 * (50 + 5)
     assert len(kubectl.questions) <= 2, "of the objects, each once"
 
 
@@ -130,7 +133,7 @@ def test_many_accounts_are_asked_about_in_few_calls() -> None:
     [
         ("", "Error from server (Forbidden): subjectaccessreviews is forbidden", "cannot review who",
          "use credentials for west that allow it"),
-        ("", "", "0 of 12 reviews", "try again"),
+        ("", "", "0 of 15 reviews", "try again"),
         ("nonsense", "", "a review cannot be read", "another format"),
         ('{"kind": "SubjectAccessReview"}', "", "a review cannot be read", "another format"),
     ],
@@ -154,10 +157,10 @@ def test_simulated_clusters_are_asked_too_as_they_decide_the_same() -> None:
     assert check.run().message.startswith("httpbin/default, httpbin/httpbin, ")
 
 
-def test_without_any_workload_there_is_nothing_to_ask() -> None:
+def test_gateways_are_asked_about_because_other_meshes_reach_them() -> None:
     whole = context()
     cluster = place(whole, "west")
     bare = Context(whole.federation.model_copy(update={"exports": ()}), {"west": cluster})
     fake(cluster).lists("namespaces")
     empty = replace(cluster, plan=replace(cluster.plan, samples=()))
-    assert keys.key(bare, empty).status is Status.NOT_APPLICABLE
+    assert [str(each) for each in keys.accounts(bare, empty)] == ["istio-system/istio-eastwestgateway"]
