@@ -113,7 +113,7 @@ def exported_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
 
     No others are exported: the global host needs an import as global, and its own name one as remote or local.
     """
-    imported = tuple(sorted({link.host for link in _imports_of(federation, export)}))
+    imported = tuple(sorted({link.exported_host for link in _imports_of(federation, export)}))
     return export.told_hosts or imported or (export.service.host,)
 
 

@@ -8,13 +8,15 @@ from graphlib import CycleError, TopologicalSorter
 from mesh_federation.plan.imports import has_local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
-from mesh_federation.rules.names import from_name
+from mesh_federation.rules.names import SUBDOMAIN, from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
-from mesh_federation.stack.text import nearest
+from mesh_federation.stack.text import excerpt, nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_OF_CLUSTERS = "cluster.local"
+"""Domain of the Services of a cluster."""
 _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
 """Each part is a label of nodes."""
 
@@ -74,15 +76,47 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
 
 def imports_are_declared_once(federation: Federation) -> Iterator[Problem]:
     """An import is identified by cluster, source, service and mode."""
-    seen: dict[tuple[str, str, NamespacedName, str], Import] = {}
+    seen: dict[tuple[str, str, NamespacedName, str, str], Import] = {}
     for link in federation.imports:
-        first = seen.setdefault((link.cluster, link.source, link.service, link.mode), link)
+        first = seen.setdefault((link.cluster, link.source, link.service, link.mode, link.host), link)
         if first is not link:
             yield Problem(
                 link.path,
                 FederationRule.DUPLICATE_IMPORT,
                 f"{first.path} already imports {link.service} from {link.source} into {link.cluster} as {link.mode}",
                 "remove one of the two",
+            )
+
+
+def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem]:
+    """Callers' own name for a service is a host name that nothing else in the cluster has."""
+    seen: dict[tuple[str, str], Import] = {}
+    for link in federation.imports:
+        if link.own_host is None:
+            continue
+        first = seen.setdefault((link.cluster, link.own_host), link)
+        if (link.mode, link.via, link.api) != ("remote", "direct", "istio"):
+            yield Problem(
+                f"{link.path}.host",
+                FederationRule.OWN_HOST,
+                "a name of your own for a service works with `as: remote`, `via: direct` and `api: istio` alone",
+                "use these, or remove `host`",
+            )
+        elif not SUBDOMAIN.fullmatch(link.own_host) or "." not in link.own_host or link.own_host.endswith(_OF_CLUSTERS):
+            yield Problem(
+                f"{link.path}.host",
+                FederationRule.OWN_HOST,
+                f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have: it needs two labels"
+                f" in lower case, and names below {_OF_CLUSTERS} are those of Services in this cluster",
+                "write, for example, payments.partner.example",
+            )
+        elif first.service != link.service:
+            yield Problem(
+                f"{link.path}.host",
+                FederationRule.OWN_HOST,
+                f"{first.path} imports {first.service} under the same name, {link.own_host}: calls could reach either"
+                " service",
+                "give one of them another name",
             )
 
 
@@ -93,7 +127,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
     circular = {edge for cycle in _cycles(federation) for edge in cycle}
     modes: dict[tuple[str, NamespacedName], dict[str, Import]] = defaultdict(dict)
     for link in federation.imports:
-        if link.cluster == link.source:
+        if link.cluster == link.source or link.own_host is not None:
             continue
         modes[link.cluster, link.service].setdefault(link.mode, link)
     for (cluster, service), first in modes.items():
@@ -279,6 +313,7 @@ def localities_are_paths(federation: Federation) -> Iterator[Problem]:
 RULES = (
     clusters_do_not_import_from_themselves,
     imports_are_consented,
+    own_hosts_are_names_of_their_own,
     imports_are_declared_once,
     hosts_mean_one_thing,
     services_do_not_go_in_circles,

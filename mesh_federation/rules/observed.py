@@ -287,13 +287,14 @@ def hosts_can_be_resolved(federation: Federation) -> Iterator[Problem]:
     """A global host has no Service in any cluster, so only proxies answer queries for it."""
     for cluster, observed in _observed(federation):
         for link in federation.imports:
-            if link.cluster == cluster.name and link.mode == "global" and not observed.dns_capture:
+            has_own_name = link.mode == "global" or link.own_host is not None
+            if link.cluster == cluster.name and has_own_name and not observed.dns_capture:
                 yield Problem(
-                    f"{link.path}.as",
+                    f"{link.path}.{'as' if link.mode == 'global' else 'host'}",
                     FederationRule.OBSERVED_NAMES,
                     f"no proxy of {cluster.name} answers DNS queries, so its workloads could not resolve {link.host}",
-                    "write `as: remote`, for which this stack makes a Service; or let the owner of the mesh set"
-                    ' meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE to "true" and restart the'
+                    "write `as: remote` without `host`, for which this stack makes a Service; or let the owner of the"
+                    ' mesh set meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE to "true" and restart the'
                     f" callers, then {OBSERVE}",
                 )
 

@@ -70,11 +70,12 @@ def imports_are_on_cards(federation: Federation) -> Iterator[Problem]:
                 f"the card of {link.source} has no address of its gateway, so nothing could call {link.service} there",
                 f"let {link.source} bring its stack up, run mesh card, and send the new card",
             )
-        if link.host not in export.told_hosts:
+        if link.exported_host not in export.told_hosts:
             yield Problem(
                 f"{link.path}.as",
                 FederationRule.PARTNER_HOST,
-                f"{link.source} exports {link.service} as {' and '.join(export.told_hosts)}, not as {link.host}",
+                f"{link.source} exports {link.service} as {' and '.join(export.told_hosts)}, not as"
+                f" {link.exported_host}",
                 "write `as: remote`, or let the partner export the service under that name",
             )
 

@@ -608,6 +608,9 @@ class Import(Linked):
     mode: Literal["remote", "local", "global"] = Field(default="remote", alias="as")
     """remote: under the service's own host. local: remote pods join the local Service of that name. global: under its
     global host, which local pods serve too if this cluster runs the service (as a sample or an export)."""
+    own_host: str | None = Field(default=None, alias="host", max_length=253)
+    """With `as: remote`: another host name under which callers call it, for example `payments.partner.example`; so two
+    services of one name stand side by side. Default: the service's own."""
     via: Literal["direct", "egress"] = "direct"
     """direct: proxies call the exporter's gateway. egress: calls leave through an egress gateway of the importing
     cluster, and the callers' namespaces can reach nothing else outside of the mesh."""
@@ -634,6 +637,11 @@ class Import(Linked):
     @property
     def host(self) -> str:
         """Host name under which the importing cluster's workloads call it."""
+        return self.own_host or self.exported_host
+
+    @property
+    def exported_host(self) -> str:
+        """Host name by which the exporter's gateway passes calls on."""
         return self.global_host if self.mode == "global" else self.service.host
 
 

@@ -191,5 +191,5 @@ class Context:
         return tuple(
             each.path
             for each in self.federation.imports
-            if (each.cluster, each.service, each.mode) == (link.cluster, link.service, link.mode)
+            if (each.cluster, each.service, each.mode, each.host) == (link.cluster, link.service, link.mode, link.host)
         )

@@ -38,12 +38,12 @@ MODES: Mapping[str, type[ImportPlan]] = {mode.mode: mode for mode in (RemoteImpo
 
 
 def imports(federation: Federation, cluster: str) -> list[ImportPlan]:
-    """Plan the imports of one cluster: entries for one service and mode become one plan with several sources."""
+    """Plan the imports of one cluster: entries for one service, mode and host are one plan with several sources."""
     links = sorted(
         (link for link in federation.imports if link.cluster == cluster),
-        key=lambda link: (link.service, link.mode, link.source),
+        key=lambda link: (link.service, link.mode, link.host, link.source),
     )
-    grouped = groupby(links, key=lambda link: (link.service, link.mode))
+    grouped = groupby(links, key=lambda link: (link.service, link.mode, link.host))
     return [_plan(federation, list(group)) for _, group in grouped]
 
 
@@ -59,7 +59,8 @@ def needs_service(federation: Federation, link: Import) -> bool:
 
 def _mode(federation: Federation, link: Import) -> type[ImportPlan]:
     observed = federation.clusters[link.cluster].observed
-    return ServiceImport if observed and not observed.dns_capture and link.mode == "remote" else MODES[link.mode]
+    is_plain = link.mode == "remote" and link.own_host is None
+    return ServiceImport if observed and not observed.dns_capture and is_plain else MODES[link.mode]
 
 
 def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
@@ -75,6 +76,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         service=first.service,
         api=APIS[first.api],
         host=first.host,
+        exported_host=first.exported_host,
         namespace=first.service.namespace if beside_pods or mode.has_service else NAMESPACE,
         ports=first.ports or exports[0].ports,
         labels=mode.endpoint_labels(federation, first, exports[0]),

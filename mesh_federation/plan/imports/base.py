@@ -68,6 +68,7 @@ class ImportPlan(ABC):
         service: the service.
         api: by which endpoints and gateways are described.
         host: name under which it is called.
+        exported_host: name by which the exporters' gateways pass calls on.
         namespace: of its objects: of the pods here that answer too, or Istio's.
         ports: of the export, or those of them that the imports list.
         labels: of its endpoints, by which they are selected.
@@ -90,6 +91,7 @@ class ImportPlan(ABC):
     service: NamespacedName
     api: RoutingApi
     host: str
+    exported_host: str
     namespace: str
     ports: tuple[Port, ...]
     labels: dict[str, str]
@@ -127,7 +129,8 @@ class ImportPlan(ABC):
     @property
     def name(self) -> str:
         """Name of the objects of this import."""
-        return object_name(self.role, self.service)
+        own = () if self.host == self.exported_host else (self.host.replace(".", "-"),)
+        return object_name(self.role, self.service, *own)
 
     @property
     def pinned(self) -> list[str]:
@@ -152,6 +155,22 @@ class ImportPlan(ABC):
         return PlannedObject(manifest(NETWORKING, "DestinationRule", self.name, self.namespace, spec))
 
     def _traffic_policy(self) -> Body:
+        """Return what is declared of calls, for each port where callers have a name of their own for the service.
+
+        A port's settings replace those of the whole host.
+        """
+        policy = self._policy()
+        if self.host == self.exported_host:
+            return policy
+        ports = [{"port": {"number": each.number}, **policy, "tls": self._renamed(each)} for each in self.ports]
+        return {**policy, "portLevelSettings": ports}
+
+    def _renamed(self, port: Port) -> Body:
+        """Ask for the service by the name that its gateway knows, and pin its identities."""
+        name = f"outbound_.{port.number}_._.{self.exported_host}"
+        return {"mode": "ISTIO_MUTUAL", "sni": name, "subjectAltNames": self.pinned}
+
+    def _policy(self) -> Body:
         """Return what is declared of calls. Failover does nothing without outlier detection (istio#48084)."""
         policy: Body = {}
         if pool := self.connection_pool:

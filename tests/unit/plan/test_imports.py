@@ -359,3 +359,25 @@ def test_every_mode_of_the_stack_file_has_a_class_and_a_picture() -> None:
     declared = set(get_args(Import.model_fields["mode"].annotation))
     assert set(MODES) == declared == set(IMPORTS)
     assert set(APIS) == set(get_args(Import.model_fields["api"].annotation))
+
+
+def test_a_name_of_its_own_is_called_here_while_the_gateway_is_asked_by_the_name_that_it_knows() -> None:
+    plan = planned(tree(imports=[link(host="pay.west.example")]), "east")
+    [imported] = plan.imports
+    entry, rule = (each.body["spec"] for each in imported.objects)
+    assert isinstance(entry, dict)
+    assert isinstance(rule, dict)
+    assert entry["hosts"] == [rule["host"]] == ["pay.west.example"]
+    [port] = rule["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 8000}
+    assert port["tls"]["sni"] == "outbound_.8000_._.httpbin.httpbin.svc.cluster.local"
+    assert (port["tls"]["mode"], port["tls"]["subjectAltNames"]) == ("ISTIO_MUTUAL", imported.pinned)
+    west = planned(tree(imports=[link(host="pay.west.example")]), "west")
+    assert west.exports[0].hosts == ("httpbin.httpbin.svc.cluster.local",)
+
+
+def test_two_imports_of_services_of_one_name_have_objects_of_their_own() -> None:
+    both = [link(host="a.example"), link(host="b.example")]
+    found = planned(tree(imports=both), "east").imports
+    assert len({each.name for each in found}) == 2
+    assert {each.host for each in found} == {"a.example", "b.example"}
