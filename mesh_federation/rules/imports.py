@@ -106,8 +106,9 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
             yield Problem(
                 f"{link.path}.host",
                 FederationRule.OWN_HOST,
-                f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have: it needs two labels"
-                f" in lower case, and names below {_OF_CLUSTERS} are those of Services in this cluster",
+                f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have:"
+                f" it needs two labels in lower case, and names below {_OF_CLUSTERS} are those of Services in this"
+                " cluster",
                 "write, for example, payments.partner.example",
             )
         elif first.service != link.service:
