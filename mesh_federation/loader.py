@@ -184,9 +184,11 @@ def _with_cards(tree: Tree, folder: Path) -> tuple[Tree, dict[str, frozenset[str
         path = partner.get("card") if isinstance(partner, Mapping) else None
         if not isinstance(path, str):
             continue
-        found, unread = card.load(folder / Path(path).expanduser())
+        file = folder / Path(path).expanduser()
+        found, unread = card.load(file)
         where = key_path("partners", name)
-        problems += [replace(each, where=f"{where}.card", what=f"{path}: {each.what}") for each in unread]
+        told = ((each, each.what.replace(str(file), path)) for each in unread)
+        problems += [replace(each, where=f"{where}.card", what=f"the card {path}: {what}") for each, what in told]
         if found:
             laid[name] = {card.KEY: found}
             files[Path(path).name] = files.get(Path(path).name, frozenset()) | {f"{where}.{card.KEY}"}

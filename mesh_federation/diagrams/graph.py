@@ -170,8 +170,9 @@ class Cluster:
     Attributes:
         path: where in the stack file it is declared.
         name: logical name.
-        made_by: provider of the cluster; `partner` for one of another stack.
-        istio: what is known of its Istio: the release, and whether it belongs to others; empty for a partner.
+        provisioner: provider of the cluster; `partner` for one of another stack.
+        istio: its release; empty where it is not known.
+        is_of_others: its Istio belongs to others.
         locality: of its gateway as importers see it.
         network: its Istio network.
         mesh: its mesh ID.
@@ -188,8 +189,9 @@ class Cluster:
 
     path: str
     name: str
-    made_by: str
+    provisioner: str
     istio: str
+    is_of_others: bool
     locality: str
     network: str
     mesh: str
@@ -260,8 +262,9 @@ def _cluster(federation: config.Federation, planned: ClusterPlan, root: str) -> 
     return Cluster(
         path=own.path,
         name=own.name,
-        made_by="partner" if own.name in federation.partners else own.provider.name,
-        istio=_istio(planned),
+        provisioner="partner" if own.name in federation.partners else own.provider.name,
+        istio=planned.istio_version if planned.istio or own.observed else "",
+        is_of_others=planned.istio is None,
         locality=own.locality,
         network=own.network,
         mesh=own.mesh_id,
@@ -275,13 +278,6 @@ def _cluster(federation: config.Federation, planned: ClusterPlan, root: str) -> 
         discoveries=tuple(_discoveries(federation, planned)),
         read_by=tuple(link.cluster for link in planned.read_by),
     )
-
-
-def _istio(planned: ClusterPlan) -> str:
-    if planned.istio:
-        return f"Istio {planned.istio_version}"
-    observed = planned.declared.observed
-    return f"Istio {observed.version} of others" if observed else ""
 
 
 def _egress(planned: ClusterPlan) -> Egress | None:

@@ -84,7 +84,7 @@ def _panel(cluster: Cluster, live: Live | None) -> Panel:
         id=_id(cluster.name),
         title=cluster.name,
         details=(
-            " · ".join(filter(None, (cluster.made_by, cluster.istio, f"locality {cluster.locality}"))),
+            " · ".join(filter(None, (cluster.provisioner, _istio(cluster), f"locality {cluster.locality}"))),
             f"mesh {cluster.mesh} · network {cluster.network}",
             f"trust domain {cluster.trust_domain}",
             *([f"signed by {cluster.root}"] if cluster.root else []),
@@ -94,6 +94,10 @@ def _panel(cluster: Cluster, live: Live | None) -> Panel:
         verdict=live.verdict(cluster.path) if live else None,
         said=_said(cluster.path, live),
     )
+
+
+def _istio(cluster: Cluster) -> str:
+    return f"Istio {cluster.istio}{' of others' if cluster.is_of_others else ''}" if cluster.istio else ""
 
 
 def _said(path: str, live: Live | None) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def test_a_verification_that_cannot_begin_ends_otherwise_than_one_that_fails(mes
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.stem)
 def test_a_bad_stack_file_never_reaches_the_engine(mesh: Mesh, desk: Desk, file: Path) -> None:
     desk.stack_file.write_bytes(file.read_bytes())
+    (desk.stack_file.parent / "cards").symlink_to(file.parent / "cards")
     golden = file.with_suffix(".txt").read_text(encoding="utf-8").replace(file.name, desk.stack_file.name)
     for words in ("up", "preview"):
         done = mesh(words, "--stack", STACK)

@@ -116,7 +116,7 @@ def test_a_partner_is_drawn_as_the_cluster_that_its_card_describes() -> None:
     east, acme = sorted(
         graph(federation, plan(federation, "dev"), "dev").clusters, key=lambda each: each.name != "east"
     )
-    assert (acme.made_by, acme.istio, acme.root, acme.path) == ("partner", "", "CN=west", "partners.acme.mesh")
+    assert (acme.provisioner, acme.istio, acme.root, acme.path) == ("partner", "", "CN=west", "partners.acme.mesh")
     assert acme.gateway and acme.gateway.addresses == ("203.0.113.7",)
     assert [each.source for each in east.imports] == ["acme"]
 
@@ -124,5 +124,5 @@ def test_a_partner_is_drawn_as_the_cluster_that_its_card_describes() -> None:
 def test_what_belongs_to_others_is_said_and_no_gateway_is_drawn_where_there_is_none() -> None:
     federation = loader.read(OBSERVED / "Pulumi.dev.yaml")
     east, west = graph(federation, plan(federation, "dev"), "dev").clusters
-    assert (east.istio, east.gateway, east.root) == ("Istio 1.31.0 of others", None, "CN=east")
+    assert (east.istio, east.is_of_others, east.gateway, east.root) == ("1.31.0", True, None, "CN=east")
     assert west.gateway

@@ -93,7 +93,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         callers = tuple(Caller(at, ()) for at, source in links if source == name)
         leaves = any(at == name for at, _ in egress)
         return Cluster(
-            path="", name=name, made_by="kind", istio="1.31.0", locality=name, network=name, mesh=name,
+            path="", name=name, provisioner="kind", istio="1.31.0", is_of_others=False, locality=name, network=name,
+            mesh=name,
             trust_domain=f"{name}.local", root="root CA", accepts=(), gateway=Gateway(("172.30.0.1",), 15443, False),
             egress=Egress("10.0.0.5", ("ns",)) if leaves else None,
             exports=(Export("", f"ns/{name}", HTTP, ("host",), callers),) if callers else (),
