@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
-from mesh_federation.plan.imports import callers_of
+from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
 from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -264,11 +264,12 @@ def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str
             found.setdefault(export.service.namespace, export.path)
             found.setdefault(ISTIO_NAMESPACE, export.path)
     for link in federation.imports:
-        if link.cluster == cluster:
-            found.setdefault(ISTIO_NAMESPACE, link.path)
-            exported = federation.export(link.source, link.service)
-            for caller in callers_of(cluster, [exported]) if exported else ():
-                found.setdefault(ISTIO_NAMESPACE if caller == "*" else caller, link.path)
+        exported = federation.export(link.source, link.service)
+        if link.cluster == cluster and exported:
+            is_beside_service = has_local_endpoints(federation, link) or needs_service(federation, link)
+            found.setdefault(link.service.namespace if is_beside_service else ISTIO_NAMESPACE, link.path)
+            for caller in callers_of(cluster, [exported]):
+                found.setdefault(federation.clusters[cluster].root_namespace if caller == "*" else caller, link.path)
     yield from found.items()
 
 
