@@ -43,6 +43,7 @@ LISTED = {
     "namespaces": ("v1", "Namespace"),
     "gateways.networking.istio.io": ("networking.istio.io", "Gateway"),
     "peerauthentications.security.istio.io": ("security.istio.io", "PeerAuthentication"),
+    "authorizationpolicies.security.istio.io": ("security.istio.io", "AuthorizationPolicy"),
     "serviceentries.networking.istio.io": ("networking.istio.io", "ServiceEntry"),
 }
 """Kinds that are read in all namespaces, by one kubectl: API group (or version, where there is none) and kind."""

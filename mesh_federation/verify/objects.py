@@ -360,3 +360,56 @@ class PeerAuthentication(KubernetesPart):
             **{f" on port {k}": v for k, v in self.spec.port_level_mtls.items()},
         }
         return [f"{each.mode}{where}" for where, each in modes.items() if each.mode not in ("UNSET", "STRICT")]
+
+
+class PolicySource(KubernetesPart):
+    """Callers that a rule of an AuthorizationPolicy is about; further conditions are not read."""
+
+    principals: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+
+class PolicyFrom(KubernetesPart):
+    """One source of a rule."""
+
+    source: PolicySource = PolicySource()
+
+
+class PolicyRule(KubernetesPart):
+    """A rule of an AuthorizationPolicy."""
+
+    sources: tuple[PolicyFrom, ...] = Field(default=(), alias="from")
+
+
+class PolicySelector(KubernetesPart):
+    """Pods that an AuthorizationPolicy is about."""
+
+    match_labels: Mapping[str, str] = {}
+
+
+class AuthorizationPolicySpec(KubernetesPart):
+    """Specification of an AuthorizationPolicy."""
+
+    action: str = "ALLOW"
+    selector: PolicySelector = PolicySelector()
+    rules: tuple[PolicyRule, ...] = ()
+
+
+class AuthorizationPolicy(KubernetesPart):
+    """An AuthorizationPolicy."""
+
+    metadata: ObjectMetadata
+    spec: AuthorizationPolicySpec = AuthorizationPolicySpec()
+
+    @property
+    def selected(self) -> Mapping[str, str]:
+        """Labels of the pods that it is about."""
+        return self.spec.selector.match_labels
+
+    @property
+    def sources(self) -> list[PolicySource | None]:
+        """Callers of all its rules; None stands for every caller."""
+        found: list[PolicySource | None] = []
+        for rule in self.spec.rules:
+            found += [each.source for each in rule.sources] or [None]
+        return found

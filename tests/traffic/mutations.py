@@ -109,6 +109,11 @@ def manifest(api: str, kind: str, name: str, namespace: str, spec: object) -> di
 
 
 PERMISSIVE = manifest("security.istio.io/v1", "PeerAuthentication", "open", "httpbin", {"mtls": {"mode": "PERMISSIVE"}})
+OTHERS_ALONE = manifest(
+    "security.istio.io/v1", "AuthorizationPolicy", "others-alone", "httpbin",
+    {"action": "ALLOW", "rules": [{"from": [{"source": {"principals": ["west.local/ns/sleep/sa/sleep"]}}]}]},
+)  # fmt: skip
+"""A policy of somebody who never heard of other meshes."""
 OPEN = manifest(
     "networking.istio.io/v1", "Gateway", "open", "istio-system",
     {
@@ -425,6 +430,10 @@ MUTATIONS = (
         patched("west", "service", "httpbin", "httpbin", OTHER_PODS), up,
     ),
     Mutation(
+        "exports.policies", "somebody else's policy on the exported pods allows another caller alone", TWO,
+        applied("west", OTHERS_ALONE), deleted("west", POLICY, "others-alone", "httpbin"),
+    ),
+    Mutation(
         "exports.shown", "the Gateway of an export is deleted", TWO,
         deleted("west", GATEWAY, EXPORT, "istio-system"), up,
     ),
@@ -497,7 +506,7 @@ MUTATIONS = (
 )  # fmt: skip
 ON_PAPER = (
     "control-planes.identity", "control-planes.definitions", "drift.objects", "trust.cacerts", "trust.expiry",
-    "trust.roots", "trust.key", "gateways.undeclared", "exports.covered", "refusals.strict",
+    "trust.roots", "trust.key", "gateways.undeclared", "exports.covered", "exports.policies", "refusals.strict",
 )  # fmt: skip
 """Those that break simulated control planes as well."""
 
