@@ -4,6 +4,7 @@ Each waits for the resources that it needs, and no others: clusters and control 
 exports, imports and endpoint discovery join them.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,9 @@ from components.metallb import MetalLB, MetalLBArgs
 from components.reader import Reader, ReaderArgs
 from components.remote_gateway import RemoteGateway, RemoteGatewayArgs
 from components.sample import Sample, SampleArgs
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.manifests import charts, published
+from mesh_federation.manifests.render_cache import RenderCache
 from mesh_federation.manifests.rendered import RenderedObjects, rendered
 from mesh_federation.plan import gateway_addresses, gateway_api
 from mesh_federation.plan.federation import ClusterPlan, Plan
@@ -196,7 +199,8 @@ class Federation(pulumi.ComponentResource):
         self.register_outputs({"clusters": self.clusters, "trust": self.trust})
 
     def _inputs(self, plan: Plan, authority: CertificateAuthority) -> list[ClusterInputs]:
-        objects, inputs = rendered(plan), []
+        cache = RenderCache(Workdir.of(os.environ).home / "rendered")
+        objects, inputs = rendered(plan, cache), []
         for name, each in plan.clusters.items():
             material = authority.material.get(name)
             roots = material.roots_hash() if material else fingerprint(authority.anchors.get(name))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ import pulumi
 import yaml
 
 from mesh_federation import process
-from mesh_federation.manifests import published
+from mesh_federation.manifests import published, render_cache
+from mesh_federation.manifests.render_cache import RenderCache
 from mesh_federation.plan.istio_values import EGRESS, GATEWAY
 from mesh_federation.plan.objects import Body
 
@@ -75,14 +77,30 @@ def definitions(folder: Path) -> Path:
     return folder / "base" / "files" / "crd-all.gen.yaml"
 
 
-def render(charts: Mapping[Key, Chart]) -> dict[Key, list[Body]]:
-    """Render charts side by side, each to its objects in the order in which Helm would install them."""
+def render(charts: Mapping[Key, Chart], cache: RenderCache) -> dict[Key, list[Body]]:
+    """Render charts side by side, each to its objects in the order in which Helm would install them.
+
+    Args:
+        charts: by any key.
+        cache: of charts that were rendered before.
+    """
     with ThreadPoolExecutor() as pool:
-        return dict(zip(charts, pool.map(_render, charts.values()), strict=True))
+        return dict(zip(charts, pool.map(partial(_rendered, cache), charts.values()), strict=True))
+
+
+def _rendered(cache: RenderCache, chart: Chart) -> list[Body]:
+    """Return the objects of a chart, from the cache if nothing changed that they come from."""
+    _refuse_other_release(chart)
+    known = (chart.release, chart.namespace, chart.kubernetes_version, json.dumps(chart.values, sort_keys=True))
+    key = render_cache.key(chart.folder / chart.name, *known)
+    found = cache.get(key)
+    if found is None:
+        found = _render(chart)
+        cache.put(key, found)
+    return found
 
 
 def _render(chart: Chart) -> list[Body]:
-    _refuse_other_release(chart)
     command = ["helm", "template", chart.release, str(chart.folder / chart.name), f"--namespace={chart.namespace}"]
     command += [f"--kube-version={chart.kubernetes_version}", "--values=-"]
     values = json.dumps(chart.values)
