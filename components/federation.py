@@ -82,7 +82,7 @@ class Mesh:
         plan: of the cluster.
         cluster: the cluster.
         istio: its control plane; None where it belongs to others.
-        bindings: filters by which its proxies accept other clusters, where Istio belongs to others.
+        ready: what routing objects and workloads wait for.
         gateway: its east-west gateway; None where the stack has none.
         egress: its egress gateway; None where calls leave directly.
         namespaces: of its services.
@@ -95,7 +95,7 @@ class Mesh:
     plan: ClusterPlan
     cluster: Cluster
     istio: IstioInstall | None
-    bindings: Sequence[pulumi.Resource]
+    ready: Sequence[pulumi.Resource]
     gateway: Gateway | None
     egress: Gateway | None
     namespaces: Sequence[pulumi.Resource]
@@ -103,11 +103,6 @@ class Mesh:
     exports: Mapping[str, Export]
     samples: Mapping[str, Sample]
     open_gateway: Sequence[pulumi.Resource]
-
-    @property
-    def ready(self) -> list[pulumi.Resource]:
-        """What routing objects and workloads wait for."""
-        return [*(self.istio.ready if self.istio else self.bindings), *self.namespaces]
 
     @property
     def entrance(self) -> Gateway:
@@ -236,8 +231,8 @@ class Federation(pulumi.ComponentResource):
         plan, cluster = inputs.plan, inputs.cluster
         namespaces = create_namespaces(plan.namespaces, cluster.kubeconfig, cluster.target, self)
         istio = self._istio(inputs, trust_checks, namespaces) if plan.istio else None
-        bindings = [] if istio else self._bindings(inputs, namespaces)
-        ready = [*(istio.ready if istio else bindings), *namespaces]
+        accepting = istio.ready if istio else self._bindings(inputs, namespaces)
+        ready = [*accepting, *namespaces]
         east_west = GatewayArgs(
             objects=inputs.rendered.gateway,
             addresses=plan.addresses,
@@ -248,7 +243,7 @@ class Federation(pulumi.ComponentResource):
             target=cluster.target,
             name=plan.gateway,
             before=[istio.namespace] if istio else [],
-            after=istio.ready if istio else bindings,
+            after=accepting,
             balancer=self._load_balancer(inputs),
         )
         gateway = Gateway(f"{plan.name}-gateway", east_west, self._child) if plan.has_gateway else None
@@ -259,7 +254,7 @@ class Federation(pulumi.ComponentResource):
             plan=plan,
             cluster=cluster,
             istio=istio,
-            bindings=bindings,
+            ready=ready,
             gateway=gateway,
             egress=egress,
             namespaces=namespaces,

@@ -2,25 +2,24 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
 from mesh_federation import loader
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
-from mesh_federation.cli.validate import named, read
+from mesh_federation.clusters import kubectl, workdir
+from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.observe import contents
 from mesh_federation.observe.facts import Observation, Unobservable, differences, observation
 from mesh_federation.stack import kubeconfig, observed
 from mesh_federation.stack.config import Cluster, Federation
 from mesh_federation.stack.kubeconfig import UnusableKubeconfig
-from mesh_federation.stack.problem import InvalidModel, Problem, report
+from mesh_federation.stack.problem import Problem, report
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.verdict import Inconclusive
 
@@ -38,7 +37,7 @@ def observe(stack: str, overlay: Path | None) -> int:
     """
     workspace = stacks.checkout(stack, overlay)
     stack_file = workspace.stack_file(stack)
-    federation = _declared(workspace, stack_file)
+    federation = _declared(workspace, stack)
     theirs = [each for each in federation.clusters.values() if each.is_existing and not each.istio.install]
     if not theirs:
         raise Refused(
@@ -55,7 +54,7 @@ def observe(stack: str, overlay: Path | None) -> int:
         found = dict(
             zip(
                 (each.name for each in theirs),
-                pool.map(lambda each: _observe(each, stack_file.parent, environment), theirs),
+                pool.map(lambda each: _observe(each, workspace, environment), theirs),
                 strict=True,
             )
         )
@@ -65,34 +64,30 @@ def observe(stack: str, overlay: Path | None) -> int:
     seen = {name: each for name, each in found.items() if isinstance(each, Observation)}
     file = observed.beside(stack_file)
     _show(Console(), federation, seen)
-    _write(file, observed.written(stack, {name: each.mesh for name, each in seen.items()}))
+    workdir.write(file, observed.written(stack, {name: each.mesh for name, each in seen.items()}))
     stacks.tell(f"{file.name} holds what the plan must know: commit it")
-    return _check(workspace, stack_file)
+    stacks.valid(workspace, stack)
+    return 0
 
 
-def _declared(workspace: Workspace, stack_file: Path) -> Federation:
+def _declared(workspace: Workspace, stack: str) -> Federation:
     """Return the federation with its types checked: what is observed may be what its rules lack."""
-    try:
-        layers = loader.declared(stack_file, workspace.overlay)
+    with stacks.problems_told(workspace, stack):
+        layers = loader.declared(workspace.stack_file(stack), workspace.overlay)
         with layers.checked():
             return loader.typed(layers.tree)
-    except InvalidModel as invalid:
-        stacks.tell(report(named(stack_file, workspace.overlay), invalid.problems).rstrip("\n"))
-        raise typer.Exit(1) from None
 
 
-def _observe(cluster: Cluster, folder: Path, environment: Mapping[str, str]) -> Observation | Problem:
-    """Observe one mesh, by a kubeconfig that is on disk only meanwhile, mode 0600."""
+def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, str]) -> Observation | Problem:
+    """Observe one mesh, by a kubeconfig that is on disk only meanwhile."""
     try:
-        sources = kubeconfig.files(cluster.kubeconfig or "", os.environ, folder)
+        sources = kubeconfig.files(cluster.kubeconfig or "", os.environ, workspace.checkout)
         text = json.dumps(kubeconfig.extract(sources, cluster.context or "", cluster.name))
     except UnusableKubeconfig as unusable:
         return Problem(f"{cluster.path}.kubeconfig", RULE, str(unusable), unusable.fix)
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
-        file.write(text)
-        file.flush()
+    with kubectl.connected(text, Workdir.of(environment)) as access:
         try:
-            found = contents.read(CachedKubectl(cluster.name, Path(file.name), environment))
+            found = contents.read(CachedKubectl(cluster.name, access.kubeconfig, environment))
             return observation(found, cluster.istio.revision)
         except Unobservable as unobservable:
             return Problem(cluster.path, RULE, f"{cluster.name}: {unobservable.problem}", unobservable.fix)
@@ -110,20 +105,3 @@ def _show(console: Console, federation: Federation, seen: Mapping[str, Observati
             *([f"  {line}" for line in differences(before, mesh)] if before else []),
         ]
         console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
-
-
-def _write(file: Path, text: str) -> None:
-    """Replace the file at once, or not at all."""
-    new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
-
-
-def _check(workspace: Workspace, stack_file: Path) -> int:
-    """Say what stands in the way of the declared links, with what is known now."""
-    try:
-        read(stack_file, workspace.overlay)
-    except InvalidModel as invalid:
-        stacks.tell(report(named(stack_file, workspace.overlay), invalid.problems).rstrip("\n"))
-        return 1
-    return 0

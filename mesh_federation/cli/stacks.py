@@ -1,5 +1,7 @@
 """Opens a stack for a command: its checkout, its federation, the toolchain and the engine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -51,14 +53,20 @@ def checkout_to_remove(stack: str) -> Workspace:
     return checkout(stack, None)
 
 
+@contextmanager
+def problems_told(workspace: Workspace, stack: str) -> Iterator[None]:
+    """End the command with all problems of a stack file if the block finds it invalid."""
+    try:
+        yield
+    except InvalidModel as invalid:
+        tell(report(named(workspace.stack_file(stack), workspace.overlay), invalid.problems).rstrip("\n"))
+        raise typer.Exit(1) from None
+
+
 def valid(workspace: Workspace, stack: str) -> Federation:
     """Return the federation of a stack file; the command ends with all problems if it is invalid."""
-    file = workspace.stack_file(stack)
-    try:
-        return read(file, workspace.overlay)
-    except InvalidModel as invalid:
-        tell(report(named(file, workspace.overlay), invalid.problems).rstrip("\n"))
-        raise typer.Exit(1) from None
+    with problems_told(workspace, stack):
+        return read(workspace.stack_file(stack), workspace.overlay)
 
 
 def valid_or_none(workspace: Workspace, stack: str) -> Federation | None:

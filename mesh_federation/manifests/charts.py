@@ -18,7 +18,7 @@ import yaml
 from mesh_federation import process
 from mesh_federation.manifests import published, render_cache
 from mesh_federation.manifests.render_cache import RenderCache
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, OWN_GATEWAY
 from mesh_federation.plan.objects import Body
 
 Key = TypeVar("Key")
@@ -28,7 +28,7 @@ CHARTS = (
     " a folder that holds its base, istiod and gateway; {version} in that path stands for the release"
 )
 
-VALUES = {"istiod": "values", GATEWAY: "gatewayValues", EGRESS: "egressValues"}
+VALUES = {"istiod": "values", GATEWAY: "gatewayValues", OWN_GATEWAY: "gatewayValues", EGRESS: "egressValues"}
 """Keys below `istio` in the stack file whose values are merged over those of a release."""
 
 

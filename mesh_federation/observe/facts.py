@@ -18,7 +18,6 @@ from mesh_federation.stack.tree import Tree
 
 SKIPPED = "PILOT_SKIP_VALIDATE_TRUST_DOMAIN"
 CAPTURE = "ISTIO_META_DNS_CAPTURE"
-_RELEASE = re.compile(r"1\.\d{1,3}\.\d{1,3}(-[0-9A-Za-z.]+)?")
 
 
 class Unobservable(Exception):

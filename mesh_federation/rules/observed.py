@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
-from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
+from mesh_federation.plan.trust import fingerprint_of
+from mesh_federation.rules.trust import authorities
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, ProvidedAuthority, Trust
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -128,7 +130,7 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
 
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
     """An authority is bound to one trust domain, so it vouches for one mesh."""
-    owners: dict[str, str] = {}
+    owners = {fingerprint_of(given.root): name for _, trust in authorities(federation) for name, given in _own(trust)}
     for name, roots in federation.roots_of_others.items():
         is_partner = name in federation.partners
         above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
@@ -136,7 +138,7 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
         for index, text in enumerate(roots):
             where = f"{above}.roots[{index}]"
             problem = _unfit(text)
-            first = owners.setdefault(text.strip(), name)
+            first = owners.setdefault(fingerprint_of(text), name)
             if problem:
                 yield Problem(where, FederationRule.OBSERVED_ROOT, problem, again)
             elif first != name:
@@ -147,6 +149,11 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
                     " issue those of the other, and no proxy could tell",
                     f"let the owner of one of them sign under a root of its own; then {again}",
                 )
+
+
+def _own(trust: Trust) -> Iterable[tuple[str, ProvidedAuthority]]:
+    """Return the authorities that the stack file provides, by cluster."""
+    return trust.provided.items() if trust.model == "provided" else ()
 
 
 def _unfit(text: str) -> str:

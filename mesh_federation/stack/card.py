@@ -5,15 +5,13 @@ has for clusters of this stack.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from mesh_federation.stack import pem, yaml_writer
 from mesh_federation.stack.config import Card, Cluster, ClusterIstio, Consumer, Export, Federation
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.rule_ids import FormRule
-from mesh_federation.stack.text import kind_of
 from mesh_federation.stack.tree import Tree
 
 KEY = "mesh"
@@ -48,13 +46,7 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
     """
     from mesh_federation.stack import yaml_reader  # every command loads this module, and PyYAML takes time
 
-    try:
-        tree = yaml_reader.load(file, _ASK)
-    except yaml_reader.Unreadable as unreadable:
-        return {}, list(dict.fromkeys(unreadable.problems))
-    if not isinstance(tree, Mapping):
-        return {}, [Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not a card", _ASK)]
-    return tree, []
+    return yaml_reader.mapping(file, "a card", _ASK, _ASK)
 
 
 def with_partners(federation: Federation) -> Federation:

@@ -10,8 +10,8 @@ from pathlib import Path
 from mesh_federation.stack import yaml_writer
 from mesh_federation.stack.config import ObservedMesh
 from mesh_federation.stack.problem import Problem
-from mesh_federation.stack.rule_ids import FederationRule, FormRule
-from mesh_federation.stack.text import key_path, kind_of
+from mesh_federation.stack.rule_ids import FederationRule
+from mesh_federation.stack.text import key_path
 from mesh_federation.stack.tree import Tree
 
 KEY = "observed"
@@ -35,14 +35,9 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
 
     if not file.exists():
         return {}, []
-    try:
-        tree = yaml_reader.load(file, "make the file readable, or run mesh observe again")
-    except yaml_reader.Unreadable as unreadable:
-        return {}, list(dict.fromkeys(unreadable.problems))
-    if not isinstance(tree, Mapping):
-        problem = f"the file is {kind_of(tree)}, not a mapping"
-        return {}, [Problem("", FormRule.NOT_A_MAPPING, problem, "run mesh observe again")]
-    strange = list(_strange(tree))
+    again = "run mesh observe again"
+    tree, problems = yaml_reader.mapping(file, "a mapping", again, f"make the file readable, or {again}")
+    strange = [*problems, *_strange(tree)]
     return ({}, strange) if strange else (tree, [])
 
 

@@ -6,6 +6,7 @@ two equal keys. Both would give this program another value than the engine, so h
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from mesh_federation.stack import files
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FormRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
+from mesh_federation.stack.tree import Tree
 
 try:
     from yaml import CSafeLoader as _SafeLoader
@@ -102,6 +104,27 @@ def load(file: Path, fix: str) -> object:
     except files.NotRead as reason:
         raise Unreadable([Problem("", FormRule.UNREADABLE_FILE, f"cannot read {file}: {reason}", fix)]) from None
     return read(text)
+
+
+def mapping(file: Path, noun: str, fix: str, unreadable: str) -> tuple[Tree, list[Problem]]:
+    """Read a file that holds one mapping.
+
+    Args:
+        file: the file.
+        noun: what the file must be.
+        fix: what to do if it is something else.
+        unreadable: what to do if it cannot be read.
+
+    Returns:
+        The mapping and the problems of the file; one of the two is empty.
+    """
+    try:
+        tree = load(file, unreadable)
+    except Unreadable as problems:
+        return {}, list(dict.fromkeys(problems.problems))
+    if isinstance(tree, Mapping):
+        return tree, []
+    return {}, [Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not {noun}", fix)]
 
 
 def read(text: bytes) -> object:
