@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
 from mesh_federation.plan.trust import fingerprint_of
-from mesh_federation.rules.trust import authorities
-from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, ProvidedAuthority, Trust
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -130,7 +129,7 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
 
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
     """An authority is bound to one trust domain, so it vouches for one mesh."""
-    owners = {fingerprint_of(given.root): name for _, trust in authorities(federation) for name, given in _own(trust)}
+    owners: dict[str, str] = {}
     for name, roots in federation.roots_of_others.items():
         is_partner = name in federation.partners
         above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
@@ -149,11 +148,6 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
                     " issue those of the other, and no proxy could tell",
                     f"let the owner of one of them sign under a root of its own; then {again}",
                 )
-
-
-def _own(trust: Trust) -> Iterable[tuple[str, ProvidedAuthority]]:
-    """Return the authorities that the stack file provides, by cluster."""
-    return trust.provided.items() if trust.model == "provided" else ()
 
 
 def _unfit(text: str) -> str:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mesh_federation.plan.trust import fingerprint_of
 from mesh_federation.stack.config import ENCRYPTED, Federation, ProvidedAuthority
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import AuthorityRule, FederationRule
@@ -53,6 +54,7 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
         yield from _roots_of_one_mesh(federation, roots)
         every += roots
     yield from _roots_with_equal_subjects(every)
+    yield from _roots_of_others(federation, every)
 
 
 def _given(federation: Federation) -> Iterator[tuple[str, dict[str, ProvidedAuthority]]]:
@@ -78,6 +80,22 @@ def _roots_with_equal_subjects(roots: list[_Root]) -> Iterator[Problem]:
                 " libraries look up an issuer by its subject, and without key identifiers the order of the bundle"
                 " decides which calls fail",
                 "issue one of the roots with another subject",
+            )
+
+
+def _roots_of_others(federation: Federation, roots: list[_Root]) -> Iterator[Problem]:
+    """Compare each root with those of meshes that belong to others: an authority is bound to one trust domain."""
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    owners = {fingerprint_of(text): name for name, texts in federation.roots_of_others.items() for text in texts}
+    for root in roots:
+        if owner := owners.get(root.certificate.fingerprint(SHA256()).hex()):
+            yield Problem(
+                root.path,
+                FederationRule.OBSERVED_ROOT,
+                f"{owner} has this root too, so it vouches for the identities of {owner} and of {root.cluster}: each"
+                " could issue those of the other, and no proxy could tell",
+                f"let {root.cluster} sign under a root of its own",
             )
 
 

@@ -425,3 +425,23 @@ def test_encrypted_parts_are_left_out_of_the_checks() -> None:
     assert _problems(_tree(_authority("east") | {"key": sealed})) == ()
     assert _problems(_tree({"certificate": sealed, "key": sealed, "root": sealed, "chain": sealed})) == ()
     assert _problems(_tree(_deep() | {"chain": sealed})) == (), "nobody knows whether it reaches the root"
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["text", "file"])
+def test_a_root_of_a_mesh_of_others_vouches_for_that_mesh_alone(tmp_path: Path, is_file: bool) -> None:
+    given = _authority("east")
+    theirs = {"clusterUID": "u", "kubernetes": "1.34.4", "version": "1.31.0", "trustDomain": "north.example"}
+    tree = _tree(given, _authority("west", "other root"))
+    clusters = cast("dict[str, object]", tree["clusters"])
+    clusters["north"] = {
+        "provisioner": "existing",
+        "kubeconfig": "north",
+        "istio": {"install": False},
+        "observed": {**theirs, "roots": [given["root"]]},
+    }
+    if is_file:
+        (tmp_path / "root.pem").write_text(str(given["root"]), encoding="utf-8")
+        given["root"] = "root.pem"
+    assert [(each.where, each.rule) for each in _problems(tree, tmp_path)] == [
+        ("trust.provided.east.root", "observed-root")
+    ]
