@@ -89,7 +89,8 @@ def _roots_of_others(federation: Federation, roots: list[_Root]) -> Iterator[Pro
 
     owners = {fingerprint_of(text): name for name, texts in federation.roots_of_others.items() for text in texts}
     for root in roots:
-        if owner := owners.get(root.certificate.fingerprint(SHA256()).hex()):
+        owner = owners.get(root.certificate.fingerprint(SHA256()).hex(), root.cluster)
+        if owner != root.cluster:
             yield Problem(
                 root.path,
                 FederationRule.OBSERVED_ROOT,
