@@ -111,8 +111,20 @@ def card(
 
 
 @app.command()
-def observe(stack: Stack = DEFAULT_STACK, overlay: Overlay = None) -> None:
+def observe(
+    stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
+    rbac: Annotated[
+        str, typer.Option(metavar="SUBJECT", help="Print the roles that this User:NAME, Group:NAME or"
+                          " ServiceAccount:NAMESPACE/NAME needs to observe, link and verify; read nothing.")
+    ] = "",
+    cluster: Annotated[str, typer.Option(help="With --rbac: in which cluster; default: the only one.")] = "",
+) -> None:  # fmt: skip
     """Read the Istio that belongs to others, and write what a plan must know of it beside the stack file."""
+    if rbac:
+        from mesh_federation.cli.rights import print_rights
+
+        print_rights(stack, overlay, rbac, cluster)
+        return
     from mesh_federation.cli.observe import observe
 
     raise typer.Exit(observe(stack, overlay))

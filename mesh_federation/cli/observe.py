@@ -37,17 +37,8 @@ def observe(stack: str, overlay: Path | None) -> int:
     """
     workspace = stacks.checkout(stack, overlay)
     stack_file = workspace.stack_file(stack)
-    federation = _declared(workspace, stack)
-    theirs = [each for each in federation.clusters.values() if each.is_existing and not each.istio.install]
-    if not theirs:
-        raise Refused(
-            Problem(
-                "clusters",
-                RULE,
-                f"no Istio of {stack} belongs to others",
-                "write `istio: {install: false}` below each existing cluster whose Istio is installed already",
-            )
-        )
+    federation = declared(workspace, stack)
+    theirs = of_others(federation, stack)
     tools = stacks.toolchain(stacks.providers(federation))
     environment = {**workspace.ambient, **workspace.environment(tools)}
     with ThreadPoolExecutor() as pool:
@@ -70,12 +61,31 @@ def observe(stack: str, overlay: Path | None) -> int:
     return 0
 
 
-def _declared(workspace: Workspace, stack: str) -> Federation:
+def declared(workspace: Workspace, stack: str) -> Federation:
     """Return the federation with its types checked: what is observed may be what its rules lack."""
     with stacks.problems_told(workspace, stack):
         layers = loader.declared(workspace.stack_file(stack), workspace.overlay)
         with layers.checked():
             return loader.typed(layers.tree)
+
+
+def of_others(federation: Federation, stack: str) -> list[Cluster]:
+    """Return the clusters whose Istio belongs to others.
+
+    Raises:
+        Refused: there are none.
+    """
+    found = [each for each in federation.clusters.values() if each.is_existing and not each.istio.install]
+    if not found:
+        raise Refused(
+            Problem(
+                "clusters",
+                RULE,
+                f"no Istio of {stack} belongs to others",
+                "write `istio: {install: false}` below each existing cluster whose Istio is installed already",
+            )
+        )
+    return found
 
 
 def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, str]) -> Observation | Problem:
