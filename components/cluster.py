@@ -40,6 +40,8 @@ class ClusterArgs:
         prerequisites: objects that others must have made in it before.
         adopt: objects of others may be adopted, so that the ownership check compares them.
         adopted: objects of others that are adopted; `Kind namespace/name`.
+        has_istio: Istio is in it already, so that its API server can be asked before anything is made whether it would
+            admit all objects.
     """
 
     provision: Provision
@@ -49,6 +51,7 @@ class ClusterArgs:
     prerequisites: Sequence[Prerequisite] = ()
     adopt: bool = False
     adopted: Sequence[str] = ()
+    has_istio: bool = False
 
 
 class Cluster(pulumi.ComponentResource):
@@ -158,8 +161,7 @@ class Cluster(pulumi.ComponentResource):
 
     def _claim(self, name: str, args: ClusterArgs, owner: pulumi.Output[str]) -> local.Command:
         """Refuse to take over objects of others, before anything is touched."""
-        bodies = [planned.body for planned in args.objects]
-        wanted = [{**_identity(body), **({"body": body} if args.adopt else {})} for body in bodies]
+        wanted = [_wanted(planned, args) for planned in args.objects]
         wanted.sort(key=lambda each: [str(each[key]) for key in ("apiVersion", "kind", "name", "namespace")])
 
         def settings(known: Sequence[str]) -> OwnershipCheckSettings:
@@ -195,6 +197,16 @@ def _file(reference: str) -> str:
     """Return the path of a kept kubeconfig, the same in every checkout whose own folder is in its usual place."""
     file, here = Workdir.of(os.environ).home / reference, Path.cwd()
     return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+
+
+def _wanted(planned: PlannedObject, args: ClusterArgs) -> dict[str, object]:
+    """Return what the ownership check must know of an object."""
+    example = planned.example if args.has_istio else None
+    return {
+        **_identity(planned.body),
+        **({"body": planned.body} if args.adopt else {}),
+        **({"example": example} if example else {}),
+    }
 
 
 def _identity(body: Body) -> dict[str, object]:

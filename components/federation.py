@@ -212,6 +212,7 @@ class Federation(pulumi.ComponentResource):
             prerequisites=plan.prerequisites,
             adopt=declared.adopt or bool(declared.adopted),
             adopted=declared.adopted,
+            has_istio=not declared.istio.install,
         )
         if declared.is_existing and was:
             args = replace(args, provision=kept(plan.provision, was.name))

@@ -1,15 +1,17 @@
 """Refuses to take over objects of an existing cluster that this stack did not make.
 
 Standard input is a JSON list of the objects that the stack is about to make: apiVersion, kind, namespace, name; with
-`body`, the whole object, where changes in it are to be shown.
+`body`, the whole object, where changes in it are to be shown; with `example`, the object as it could be, where the
+API server is to be asked whether it would admit it.
 
 The Kubernetes provider applies objects, so that a repeated run converges; without this check it would also take over,
 and one day delete, whatever had the same name before.
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -37,6 +39,8 @@ INJECTORS = ("get", "mutatingwebhookconfigurations", "--selector=app=sidecar-inj
 AUTHORITIES = ("get", "secrets", *(name for _, _, name in ISTIO), "--namespace=istio-system", "--ignore-not-found",
                "--output=json")  # fmt: skip
 APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=mesh-federation")
+ABSENT_NAMESPACE = re.compile(r"namespaces? \"[^\"]+\" not found")
+"""What the API server says where a namespace is missing, which another job explains."""
 SERVER_SET = {"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"}
 """Metadata that the API server keeps."""
 
@@ -98,9 +102,39 @@ def run(settings: OwnershipCheckSettings, context: JobContext) -> None:
         for each in refused or foreign:
             if each.body is not None and _is_adoptable(each.found):
                 print(_changes(each, kubectl), file=sys.stderr)
+        unadmitted = [] if refused else list(_unadmitted(wanted, kubectl))
     if refused:
         sys.exit(_refusal(settings, refused))
+    if unadmitted:
+        sys.exit(_not_admitted(settings, unadmitted))
     print(settings.owner_id)
+
+
+def _unadmitted(wanted: Iterable[Mapping[str, Any]], kubectl: Kubectl) -> Iterator[str]:
+    """Ask the API server which objects it would admit, without making any; yields what it says of the others."""
+    asked = [each for each in wanted if "example" in each]
+    if not asked or not _tried([each["example"] for each in asked], kubectl):
+        return
+    for each in asked:
+        answer = _tried([each["example"]], kubectl)
+        if answer and not ABSENT_NAMESPACE.search(answer):
+            yield f"{each['kind']} {each['namespace']}/{each['name']}: {answer}"
+
+
+def _tried(bodies: Sequence[object], kubectl: Kubectl) -> str:
+    """Return what an API server has against objects; empty if it would admit all of them."""
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies})
+    done = kubectl.run(*APPLY, "--filename=-", stdin=text)
+    return done.stderr.strip() if done.returncode else ""
+
+
+def _not_admitted(settings: OwnershipCheckSettings, refusals: Sequence[str]) -> str:
+    listed = "\n".join(f"  {each}" for each in refusals)
+    return (
+        f"{settings.cluster} does not admit what stack {settings.stack} would make in it:\n{listed}\nNothing was"
+        " changed.\n-> let its owner admit these objects (admission policies, webhooks and quotas refuse them; rights"
+        f" too: ./mesh observe --stack {settings.stack} --rbac)"
+    )
 
 
 def _installs_istio(wanted: Mapping[str, str]) -> bool:

@@ -27,11 +27,13 @@ class Fill:
         path: keys and indexes of lists that lead to the field.
         needs: names of the values that it is computed from.
         compute: takes these values, in this order, and returns the value of the field.
+        example: a value that the field could have; None where no question needs one.
     """
 
     path: tuple[str | int, ...]
     needs: tuple[str, ...]
     compute: Callable[..., object]
+    example: object = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class PlannedObject:
         assert isinstance(metadata, Mapping)
         parts = (metadata.get("namespace"), metadata["name"])
         return f"{self.kind} {'/'.join(str(part) for part in parts if part)}"
+
+    @property
+    def example(self) -> Body | None:
+        """The object as it could be, to ask a cluster whether it would admit it; None where a field has no example."""
+        if any(fill.example is None for fill in self.fills):
+            return None
+        body = self.body
+        for fill in self.fills:
+            body = with_field(body, fill.path, fill.example)
+        return body
 
     def filled(self, values: Mapping[str, object]) -> Body:
         """Return the whole object.
@@ -94,7 +106,7 @@ def _within(part: object, path: Sequence[str | int], value: object) -> object:
 def restarted_by_trust(body: Body, after: tuple[str, ...] = ()) -> PlannedObject:
     """Plan a workload whose pods restart, one after the other, when the trust that they read at their start changes."""
     path = ("spec", "template", "metadata", "annotations", TRUST_ANNOTATION)
-    return PlannedObject(body, (Fill(path, (TRUST_HASH,), _as_it_is),), after)
+    return PlannedObject(body, (Fill(path, (TRUST_HASH,), _as_it_is, example="none"),), after)
 
 
 def _as_it_is(value: object) -> object:

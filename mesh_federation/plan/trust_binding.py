@@ -85,7 +85,7 @@ class Patch:
         above = ("spec", "configPatches", index, "patch", "value", "transport_socket", "typed_config")
         for number, cluster in enumerate(self.domains):
             path = (*above, *_CONTEXT, *_DOMAINS, number, "trust_bundle", "inline_string")
-            yield Fill(path, (anchors_value(cluster),), _as_it_is)
+            yield Fill(path, (anchors_value(cluster),), _as_it_is, example="")
 
 
 def _as_it_is(anchors: object) -> object:

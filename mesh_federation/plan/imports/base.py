@@ -25,6 +25,8 @@ from mesh_federation.stack.config import (
 
 TLS_MODE = {"security.istio.io/tlsMode": "istio"}
 """Without it a proxy sends plaintext to the gateway's TLS port, and is reset (pitfall 13)."""
+SOME_ADDRESS = "192.0.2.1"
+"""An address for examples, which nobody has (RFC 5737)."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,8 @@ class EntriesImport(ImportPlan):
                 name = object_name(self.role, self.service, source.cluster, *number)
                 weight = {} if self.own else {"weight": source.weight}
                 spec = {**self.endpoint(source, ""), **weight}
-                address = Fill(("spec", "address"), (source.cluster,), partial(self._address, source, index))
+                compute = partial(self._address, source, index)
+                address = Fill(("spec", "address"), (source.cluster,), compute, example=SOME_ADDRESS)
                 fills = () if self.api.finds_gateways_by_network else (address,)
                 yield PlannedObject(manifest(NETWORKING, "WorkloadEntry", name, self.namespace, spec), fills, after)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesh_federation.plan.imports.base import ImportPlan
+from mesh_federation.plan.imports.base import SOME_ADDRESS, ImportPlan
 from mesh_federation.plan.istio_api import NETWORKING, manifest, resolution
 from mesh_federation.plan.objects import Body, Fill, PlannedObject
 from mesh_federation.stack.config import Federation, Import
@@ -38,8 +38,10 @@ class RemoteImport(ImportPlan):
             return ()
         clusters = tuple(source.cluster for source in self.sources)
         return (
-            Fill(("spec", "endpoints"), clusters, self._endpoints),
-            Fill(("spec", "resolution"), clusters, resolution),
+            Fill(
+                ("spec", "endpoints"), clusters, self._endpoints, self._endpoints(*([SOME_ADDRESS] for _ in clusters))
+            ),
+            Fill(("spec", "resolution"), clusters, resolution, resolution([SOME_ADDRESS])),
         )
 
     def _endpoints(self, *addresses: Sequence[str]) -> list[Body]:

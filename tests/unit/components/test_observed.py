@@ -1,5 +1,7 @@
 """The program where Istio belongs to others: what waits for what, and what is never registered."""
 
+import json
+
 import pytest
 
 from mesh_federation.jobs.ownership_check import OWNER
@@ -53,3 +55,9 @@ def test_the_import_leads_to_the_gateway_of_this_stack(run: Run) -> None:
 def test_the_stacks_outputs_record_no_authority_of_others(run: Run) -> None:
     assert run.exports["trust"] == {}
     assert run.exports["clusters"]["east"]["gateway"] == []
+
+
+def test_an_api_server_is_asked_about_every_object_before_any_is_made(run: Run) -> None:
+    for cluster in ("east", "west"):
+        wanted = json.loads(str(run.one("Command", f"{cluster}-claim").inputs["stdin"]))
+        assert wanted and all(each["example"]["kind"] == each["kind"] for each in wanted)

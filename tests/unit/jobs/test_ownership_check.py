@@ -185,3 +185,34 @@ def test_the_cluster_is_only_read_and_by_the_kept_kubeconfig(machine: FakeMachin
     for call in machine.calls():
         assert call.argv[:2] == [f"--kubeconfig={kubeconfig}", "get"]
     assert list((machine.root / "tmp").iterdir()) == []
+
+
+FILTER = {"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "namespace": "sleep", "name": "import"}
+POLICY = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "namespace": "sleep", "name": "export"}
+DENIED = 'Error from server (Forbidden): admission webhook "no-filters.corp.example" denied the request: no filters'
+
+
+def exemplified(*wanted: dict[str, str]) -> list[dict[str, object]]:
+    return [{**each, "example": {"kind": each["kind"]}} for each in wanted]
+
+
+def test_what_the_api_server_would_not_admit_is_told_before_anything_is_made(machine: FakeMachine) -> None:
+    machine.when("kubectl", "--filename=-", "apply", err=DENIED, status=[1, 1, 0])
+    refused = claim(machine, exemplified(FILTER, POLICY))
+    assert refused.status == 1
+    assert (
+        f"prod does not admit what stack dev would make in it:\n  EnvoyFilter sleep/import: {DENIED}\n" in refused.err
+    )
+    assert "AuthorizationPolicy" not in refused.err and "Nothing was changed." in refused.err
+    assert all("--dry-run=server" in call.argv for call in machine.calls() if "apply" in call.argv)
+
+
+def test_a_missing_namespace_is_left_to_the_job_that_explains_it(machine: FakeMachine) -> None:
+    absent = 'Error from server (NotFound): namespaces "sleep" not found'
+    machine.when("kubectl", "--filename=-", "apply", err=absent, status=1)
+    assert claim(machine, exemplified(FILTER)).status == 0
+
+
+def test_an_api_server_is_asked_only_where_istio_is_there_already(machine: FakeMachine) -> None:
+    assert claim(machine, [FILTER, POLICY]).status == 0
+    assert not [call for call in machine.calls() if "apply" in call.argv]
