@@ -102,7 +102,13 @@ def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, s
         except Unobservable as unobservable:
             return Problem(cluster.path, RULE, f"{cluster.name}: {unobservable.problem}", unobservable.fix)
         except Inconclusive as inconclusive:
-            return Problem(cluster.path, RULE, inconclusive.message, inconclusive.hint)
+            return Problem(cluster.path, RULE, inconclusive.message, _hint(inconclusive))
+
+
+def _hint(inconclusive: Inconclusive) -> str:
+    if "forbidden" in inconclusive.message.lower():
+        return "let the owner apply what `./mesh observe --rbac SUBJECT` prints"
+    return inconclusive.hint
 
 
 def _show(console: Console, federation: Federation, seen: Mapping[str, Observation]) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from mesh_federation.plan.istio_values import RELEASES, WITHOUT_EXTENSIONS
 from mesh_federation.stack.tree import merged
-from tests.checkout import Checkout, Result
+from tests.checkout import Checkout, Result, eventually
 from tests.traffic import kit
 
 RELEASE = "1.31.0"
@@ -66,6 +66,62 @@ class Owner:
         assert done.code == 0, done.text
         return done.stdout
 
+    def apply(self, manifests: str) -> None:
+        """Make objects, or change them."""
+        self.kubectl("apply", "--filename=-", stdin=manifests)
+
+    def hires(self, namespace: str, account: str) -> dict[str, object]:
+        """Make an account that may do nothing yet, and return its own kubeconfig."""
+        for kind, *place in (("namespace", namespace), ("serviceaccount", account, f"--namespace={namespace}")):
+            self.apply(self.kubectl("create", kind, *place, "--dry-run=client", "--output=yaml"))
+        token = self.kubectl("create", "token", account, f"--namespace={namespace}", "--duration=3h").strip()
+        own = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--output=json"))
+        return {**own, "users": [{"name": own["users"][0]["name"], "user": {"token": token}}]}
+
+    @contextmanager
+    def forbidding_filters(self) -> Iterator[None]:
+        """Admit no EnvoyFilter until the block ends, as managed meshes do."""
+        group, resource, api = "networking.istio.io", "envoyfilters", "admissionregistration.k8s.io/v1"
+        metadata = {"name": f"no-{resource}"}
+        rule = {
+            "apiGroups": [group],
+            "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"],
+            "resources": [resource],
+        }
+        policy = {
+            "apiVersion": api,
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": metadata,
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": [{"expression": "false", "message": f"no {resource} here"}],
+            },
+        }
+        binding = {
+            "apiVersion": api,
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": metadata,
+            "spec": {"policyName": metadata["name"], "validationActions": ["Deny"]},
+        }
+        self.apply(json.dumps(policy))
+        self.apply(json.dumps(binding))
+        probe = json.dumps(
+            {
+                "apiVersion": f"{group}/v1alpha3",
+                "kind": "EnvoyFilter",
+                "metadata": {"name": "probe", "namespace": "default"},
+                "spec": {},
+            }
+        )
+        eventually(lambda: self._run("kubectl", "create", "--dry-run=server", "--filename=-", stdin=probe).code != 0)
+        try:
+            yield
+        finally:
+            for each in (binding, policy):
+                self.kubectl("delete", "--filename=-", stdin=json.dumps(each))
+
     def helm(self, *arguments: str, values: Mapping[str, Any] | None = None) -> None:
         """Run Helm; it must succeed."""
         done = self._run("helm", *arguments, *(["--values=-"] if values is not None else []), stdin=json.dumps(values))
@@ -90,6 +146,14 @@ class Owner:
         wait = ["--wait", "--timeout=300s"]
         self.helm("upgrade", "--install", name, f"{charts}/istiod", *place, *wait, values=own)
 
+    def installs_gateway(self, values: Mapping[str, Any]) -> None:
+        """Install an east-west gateway as Istio's guide for several networks does."""
+        charts, _ = self._charts()
+        lab: Any = kit.overlay().get("istio") if self.provider == "kind" else None
+        own = merged(lab["gatewayValues"] if lab else {}, values)
+        place = [f"--namespace={SYSTEM}", "--wait", "--timeout=300s"]
+        self.helm("upgrade", "--install", "istio-eastwestgateway", f"{charts}/gateway", *place, values=own)
+
     def refuses_plaintext(self) -> None:
         """Write the policy for the whole mesh that refuses plaintext."""
         metadata = {"name": "default", "namespace": self.values["meshConfig"].get("rootNamespace", SYSTEM)}
@@ -100,7 +164,7 @@ class Owner:
             "metadata": metadata,
             "spec": spec,
         }
-        self.kubectl("apply", "--filename=-", stdin=json.dumps(policy))
+        self.apply(json.dumps(policy))
 
     def _charts(self) -> tuple[str, Mapping[str, Any]]:
         """Return the charts and the values with which Istio runs on this machine."""
@@ -113,7 +177,7 @@ class Owner:
 
     def runs(self, manifests: str) -> None:
         """Apply manifests, and wait until all Deployments run."""
-        self.kubectl("apply", "--filename=-", stdin=manifests)
+        self.apply(manifests)
         for each in yaml.safe_load_all(manifests):
             if each["kind"] == "Deployment":
                 metadata = each["metadata"]

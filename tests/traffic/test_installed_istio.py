@@ -4,8 +4,9 @@ import json
 import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ OWN_NAME = "payments.partner.example"
 """What callers of east call a partner's service where its proxies answer DNS queries."""
 CALLERS = (("sleep", "sleep"), ("sleep", "other"), ("stranger", "sleep"))
 """Namespace and name of callers: exports name the first alone."""
+LINKER = ("mesh-team", "linker")
+"""Account of a team in the cluster of an owner, who grants it what `mesh observe --rbac` asks for and nothing else."""
 SELF_MADE = "istio-ca-secret"
 """The Secret of the authority that istiod makes by itself."""
 NEEDS_A_ROUTE = {"gateways.reachable", "exports.shown", "refusals.unknown-root"}
@@ -46,9 +49,11 @@ class Installation:
 
     Attributes:
         values: of the chart istiod, by cluster.
+        gateways: values of the chart of an east-west gateway, by cluster, where its owner has one.
     """
 
     values: Mapping[str, Mapping[str, Any]]
+    gateways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def domain(self, cluster: str) -> str:
         """Trust domain of a cluster."""
@@ -77,9 +82,10 @@ OWN = Installation(
             "meshConfig": {"trustDomain": "west.example", "rootNamespace": "istio-config"},
             "global": {"network": "west-network", "meshID": "west-mesh"},
         },
-    }
+    },
+    {"west": {"revision": "canary", "networkGateway": "west-network"}},
 )
-"""Revisions, DNS in proxies, a network with a name, another root namespace."""
+"""Revisions, DNS in proxies, a network with a name and its gateway, another root namespace."""
 
 
 @pytest.fixture(
@@ -107,6 +113,8 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
             if root := owner.values["meshConfig"].get("rootNamespace"):
                 owner.kubectl("create", "namespace", root)
             owner.installs()
+            if gateway := installation.gateways.get(name):
+                owner.installs_gateway(gateway)
             server = (EXPORTED[name], "httpbin", "httpbin")
             callers = ((namespace, account, "sleep") for namespace, account in CALLERS)
             owner.runs(manifests(owner, server, *callers))
@@ -292,12 +300,12 @@ def assert_forged_identities_fail_the_handshake(lab: Lab, address: str, installa
         assert refused == "closed" or "alert" in refused, f"{forged.uri}: a policy would answer with 403"
 
 
-def assert_verified(linking: Checkout, provider: str) -> None:
-    """All checks pass that this machine has a route for."""
+def assert_verified(linking: Checkout, provider: str, *ids: str) -> None:
+    """All checks pass that this machine has a route for, and those with these ids are among them."""
     report = json.loads(linking.mesh("verify", f"--stack={LINKED}", "--format=json").stdout)
     wrong = [each for each in report["results"] if each["status"] not in ("passed", "not-applicable")]
     assert {each["id"] for each in wrong} <= (NEEDS_A_ROUTE if provider == "native" else set()), wrong
-    assert {"control-planes.observed", "trust.bound", "traffic.answers"} <= {
+    assert {"control-planes.observed", "trust.bound", *ids} <= {
         each["id"] for each in report["results"] if each["status"] == "passed"
     }
 
@@ -317,7 +325,7 @@ def test_two_installations_are_linked_while_nothing_of_their_owners_changes(
         assert_calls_cross_for_the_declared_callers_alone(lab, installation)
         assert_forged_identities_fail_the_handshake(lab, Lab(linking).gateway("west"), installation)
         assert touched(owners, before) == []
-        assert_verified(linking, provider)
+        assert_verified(linking, provider, "traffic.answers")
 
         owners["west"].refuses_plaintext()
         current = linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed")
@@ -342,6 +350,18 @@ def test_two_installations_are_linked_while_nothing_of_their_owners_changes(
     assert min(len(east.statuses), len(west.statuses)) > 50
 
 
+def test_what_an_owner_does_not_admit_is_told_before_anything_is_made(
+    owners: dict[str, Owner], linking: Checkout
+) -> None:
+    observe(linking)
+    with owners["west"].forbidding_filters():
+        refused = linking.mesh("up", "--yes", f"--stack={LINKED}")
+        assert refused.code != 0
+        assert "west does not admit what stack linked would make in it" in refused.text
+        assert "EnvoyFilter httpbin/export-httpbin-httpbin" in refused.text
+        assert not ours(owners["west"].objects())
+
+
 @dataclass(frozen=True)
 class Team:
     """Somebody who links one cluster with a partner, in a checkout of an own and with credentials for nothing else.
@@ -354,9 +374,23 @@ class Team:
     checkout: Checkout
     owner: Owner
 
+    def is_hired(self) -> None:
+        """Get credentials for the cluster, with which nothing is allowed yet."""
+        self._kubeconfig.write_text(json.dumps(self.owner.hires(*LINKER)), encoding="utf-8")
+
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.checkout.folder / "kubeconfig.json"
+
+    def is_allowed_what_it_asks_for(self) -> None:
+        """Hand the printed rights to the owner, who applies them."""
+        done = self.checkout.mesh("observe", f"--stack={LINKED}", "--rbac=ServiceAccount:" + "/".join(LINKER))
+        assert done.code == 0, done.text
+        self.owner.apply(done.stdout)
+
     def declares(self, **links: object) -> None:
         """Write the stack file: the team's own cluster, and what it links."""
-        cluster = {"provisioner": "existing", "kubeconfig": str(self.owner.kubeconfig), "istio": {"install": False}}
+        cluster = {"provisioner": "existing", "kubeconfig": str(self._kubeconfig), "istio": {"install": False}}
         lab: Any = kit.overlay().get("istio") if self.owner.provider == "kind" else None
         charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
         self.checkout.declare({"clusters": {self.owner.cluster: cluster}, **charts, **links})
@@ -376,7 +410,11 @@ def teams(owners: dict[str, Owner], toolchain: Toolchain) -> Iterator[dict[str, 
     with checkout(toolchain, LINKED) as one, checkout(toolchain, LINKED) as two:
         found = {"east": Team(one, owners["east"]), "west": Team(two, owners["west"])}
         for team in found.values():
+            team.is_hired()
             team.declares()
+            refused = team.checkout.mesh("observe", f"--stack={LINKED}")
+            assert refused.code == 1 and "./mesh observe --rbac SUBJECT" in refused.text
+            team.is_allowed_what_it_asks_for()
             done = team.checkout.mesh("observe", f"--stack={LINKED}")
             assert done.code == 0, done.text
             team.checkout.up()
@@ -395,6 +433,7 @@ def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
     bravo = east.sends_card(west, "bravo")
     export = {**export, "to": [{"cluster": "bravo", "serviceAccounts": ["sleep/sleep"]}]}
     west.declares(partners=bravo, exports=[export])
+    west.is_allowed_what_it_asks_for()
     west.checkout.up()
     assert not answered(lab, "east", url("west")), "an export alone makes nothing in the other mesh"
 
@@ -403,11 +442,13 @@ def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
     called = f"http://{OWN_NAME}:8000/headers" if installation is OWN else url("west")
     link = {**link, "from": "alpha", **own}
     east.declares(partners=alpha, imports=[link])
+    east.is_allowed_what_it_asks_for()
     assert east.checkout.mesh("preview", f"--stack={LINKED}").code == 0
     east.checkout.up()
     assert_answered_under_both_identities(lab, installation, "east", "west", called)
     assert touched(owners, before) == []
-    assert_verified(east.checkout, provider)
+    assert_verified(east.checkout, provider, "traffic.answers")
+    assert_verified(west.checkout, provider)
 
     forged = {**alpha["alpha"], "fingerprint": "sha256:0"}
     east.declares(partners={"alpha": forged}, imports=[link])
