@@ -36,11 +36,11 @@ VERIFIED: Mapping[str, tuple[str, ...]] = {
 }
 """What `mesh verify` reads beyond that: whatever opens a gateway, takes a name or changes who may call."""
 ROLLED_OUT: Mapping[str, tuple[str, ...]] = {
-    "": ("events", "pods"),
+    "": ("events", "persistentvolumeclaims", "pods"),
     "apps": ("replicasets",),
     "discovery.k8s.io": ("endpointslices",),
 }
-"""What the engine reads while it waits for a gateway."""
+"""What the engine watches while it waits for a gateway; without one of these rights it waits until its time limit."""
 GATEWAY_KINDS = (("apps/v1", "Deployment"), ("v1", "Service"), ("v1", "ServiceAccount"))
 """What Istio's chart brings for a gateway."""
 
