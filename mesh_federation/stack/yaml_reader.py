@@ -6,7 +6,7 @@ two equal keys. Both would give this program another value than the engine, so h
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -146,6 +146,8 @@ def read(text: bytes) -> object:
         problem = f"the file asks for YAML {excerpt(directive[1])}, which Pulumi's engine does not accept"
         raise Unreadable([Problem("", FormRule.YAML_VERSION, problem, "remove the %YAML line")])
     root = _compose(decoded)
+    if root is not None:
+        _refuse_explosion(root)
     reading = _Reading(decoded)
     value = reading.value(root, "", ()) if root is not None else None
     if reading.problems:
@@ -163,13 +165,60 @@ def _compose(text: str) -> yaml.Node | None:
     return root
 
 
+def _refuse_explosion(root: yaml.Node) -> None:
+    """Refuse a file whose aliases stand for too many values, before any is expanded.
+
+    Raises:
+        Unreadable: with the key at which there are too many.
+    """
+    sizes: dict[int, int] = {}
+    if _expanded(root, sizes, 0) > MAX_VALUES:
+        problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
+        fix = "write the values out, or use each anchor once"
+        raise Unreadable([Problem(_overflow(root, sizes), FormRule.ALIAS_EXPLOSION, problem, fix)])
+
+
+def _expanded(node: yaml.Node, sizes: dict[int, int], depth: int) -> int:
+    """Return the number of values of a node with its aliases expanded; an alias to itself counts once.
+
+    Args:
+        node: the node.
+        sizes: of all nodes so far, by their ids.
+        depth: of the node.
+    """
+    if id(node) not in sizes:
+        sizes[id(node)] = 1
+        if isinstance(node, yaml.CollectionNode) and depth <= MAX_DEPTH:
+            sizes[id(node)] += sum(_expanded(each, sizes, depth + 1) for each in _parts(node))
+    return sizes[id(node)]
+
+
+def _parts(node: yaml.CollectionNode) -> Iterator[yaml.Node]:
+    for part in node.value:
+        yield part[1] if isinstance(node, yaml.MappingNode) else part
+
+
+def _overflow(root: yaml.Node, sizes: Mapping[int, int]) -> str:
+    """Return the path of the key below which the number of values passes the limit."""
+    node, path, room = root, "", MAX_VALUES
+    while isinstance(node, yaml.MappingNode):
+        room -= 1
+        for key, value in node.value:
+            if sizes[id(value)] > room:
+                node, path = value, key_path(path, str(key.value))
+                break
+            room -= sizes[id(value)]
+        else:
+            break
+    return path
+
+
 class _Reading:
     """Converts nodes to plain data, and collects the problems."""
 
     def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
         self._text = text
-        self._values = 0
 
     def _report(self, path: str, rule: str, node: yaml.Node, problem: str, fix: str) -> None:
         self.problems.append(Problem(path, rule, f"line {_line(node)}: {problem}", fix))
@@ -185,11 +234,6 @@ class _Reading:
         Raises:
             Unreadable: reading on would not end.
         """
-        self._values += 1
-        if self._values > MAX_VALUES:
-            problem = f"with its aliases expanded, the file has more than {MAX_VALUES:,} values"
-            fix = "write the values out, or use each anchor once"
-            raise Unreadable([*self.problems, Problem(path.split("[")[0], FormRule.ALIAS_EXPLOSION, problem, fix)])
         if any(node is parent for parent in parents):
             problem = "the value that starts here contains an alias to itself"
             self._report(path, FormRule.UNKNOWN_ANCHOR, node, problem, "use an alias of a value that ends above it")
