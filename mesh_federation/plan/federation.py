@@ -130,6 +130,12 @@ class ClusterPlan:
         return self.gateway in self.values
 
     @property
+    def linked_namespaces(self) -> frozenset[str] | None:
+        """Namespaces with the pods of its links, exported ones and callers; None where any pod may call."""
+        callers = {caller for link in self.imports for caller in link.callers}
+        return None if "*" in callers else frozenset(callers | {each.export.service.namespace for each in self.exports})
+
+    @property
     def load_balancer(self) -> tuple[PlannedObject, ...]:
         """Configuration of MetalLB, where this program installs it."""
         if self.pool is None or not self.balanced_by_metallb:

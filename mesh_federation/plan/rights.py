@@ -109,7 +109,9 @@ def _linking(cluster: ClusterPlan) -> Iterator[tuple[str, list[Body]]]:
         yield namespace, list(_rules(kinds, MADE))
     if cluster.has_gateway:
         yield NAMESPACE, list(_rules(ROLLED_OUT, AWAITED))
-    for namespace in sorted(_tried(cluster)):
+        # It adds nothing to the right to make Deployments, whose pods run anything and mount any Secret.
+        yield NAMESPACE, list(_rules({"": ("pods/exec",)}, TRIED))
+    for namespace in sorted(cluster.linked_namespaces or ()):
         yield namespace, list(_rules({"": ("pods/exec", "pods/proxy")}, TRIED))
 
 
@@ -126,12 +128,6 @@ def _made(cluster: ClusterPlan) -> dict[str, dict[str, tuple[str, ...]]]:
         namespace: {group: tuple(sorted(names)) for group, names in sorted(groups.items())}
         for namespace, groups in sorted(found.items())
     }
-
-
-def _tried(cluster: ClusterPlan) -> set[str]:
-    """Return the namespaces in whose pods checks call, or are called; not that of Istio, whose pods hold its keys."""
-    callers = (caller for link in cluster.imports for caller in link.callers)
-    return ({each.export.service.namespace for each in cluster.exports} | set(callers)) - {"*", NAMESPACE}
 
 
 def _rules(resources: Mapping[str, Iterable[str]], verbs: Sequence[str]) -> Iterator[Body]:

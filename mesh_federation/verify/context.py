@@ -118,6 +118,12 @@ class ClusterUnderTest:
         """Its gateway at the first address."""
         return self.endpoints[0]
 
+    @property
+    def proxies(self) -> list[Proxy]:
+        """Proxies that are the stack's to look into: all of its mesh; where Istio belongs to others, those of links."""
+        linked = None if self.plan.istio else self.plan.linked_namespaces
+        return [each for each in in_mesh(self.kubectl) if linked is None or each.pod.metadata.namespace in linked]
+
     def callers(self, accounts: Sequence[NamespacedName | None]) -> list[Proxy]:
         """Return one proxy for each account that has a running pod.
 
@@ -134,7 +140,7 @@ class ClusterUnderTest:
 
     def proxies_of(self, account: NamespacedName | None) -> list[Proxy]:
         """Return the proxies of an account's workloads; None means all workloads except Istio's own."""
-        meshed = in_mesh(self.kubectl)
+        meshed = self.proxies
         if account is None:
             return [proxy for proxy in meshed if proxy.pod.metadata.namespace != NAMESPACE]
         return [proxy for proxy in meshed if proxy.pod.account == account]

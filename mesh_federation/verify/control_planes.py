@@ -9,7 +9,7 @@ from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.objects import PROXY, ApiResources, Deployment, Namespace
 from mesh_federation.verify.parallel import map_parallel
-from mesh_federation.verify.proxy import Proxy, in_mesh
+from mesh_federation.verify.proxy import Proxy
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.troubleshooting import STARTS
 from mesh_federation.verify.verdict import ClusterUnreachable, NotApplicable, Verdict, failed, passed
@@ -38,11 +38,7 @@ def checks(context: Context) -> Iterator[Check]:
             "control-planes.definitions", about, f"{cluster.name}: the API server serves all kinds of the stack",
             partial(definitions, cluster),
         )  # fmt: skip
-        for name, description, run in (
-            ("istiod", "istiod is available in the declared release", istiod),
-            ("versions", "no proxy is newer than istiod, or older than Istio supports", versions),
-            ("webhooks", "istiod rejects invalid objects and injects proxies into pods", webhooks),
-        ):
+        for name, description, run in _OF_OWN_ISTIO if cluster.plan.istio else ():
             yield Check(
                 f"control-planes.{name}",
                 about,
@@ -126,9 +122,7 @@ def _release(cluster: ClusterUnderTest) -> str:
 def versions(cluster: ClusterUnderTest) -> Verdict:
     """Compare the release of every proxy with the release of istiod."""
     release = _release(cluster)
-    running = [
-        (proxy.pod, info.node.metadata.version) for proxy, info in map_parallel(Proxy.server, in_mesh(cluster.kubectl))
-    ]
+    running = [(proxy.pod, info.node.metadata.version) for proxy, info in map_parallel(Proxy.server, cluster.proxies)]
     odd = [
         f"{pod.title} runs {version or 'an unknown release'}"
         for pod, version in running
@@ -182,3 +176,11 @@ def _pod(namespace: str) -> dict[str, object]:
     container = {"name": "verify", "image": "verify.mesh.invalid/none"}
     metadata = {"name": "mesh-federation-verify", "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+
+
+_OF_OWN_ISTIO = (
+    ("istiod", "istiod is available in the declared release", istiod),
+    ("versions", "no proxy is newer than istiod, or older than Istio supports", versions),
+    ("webhooks", "istiod rejects invalid objects and injects proxies into pods", webhooks),
+)
+"""Checks of an Istio that this stack installs; of one that belongs to others, its owner judges."""

@@ -20,7 +20,7 @@ from mesh_federation.verify.certificates import (
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.parallel import map_parallel
-from mesh_federation.verify.proxy import Proxy, ProxySecrets, in_mesh
+from mesh_federation.verify.proxy import Proxy, ProxySecrets
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Verdict, failed, not_applicable, passed
 
@@ -142,7 +142,7 @@ def workloads(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Compare the certificate and the roots of every proxy with what the stack made."""
     is_moving = context.federation.trust.rotation and cluster.has_authority
     expected = ca_certs(cluster).roots if is_moving else own_root(cluster)
-    proxies = map_parallel(Proxy.secrets, in_mesh(cluster.kubectl))
+    proxies = map_parallel(Proxy.secrets, cluster.proxies)
     wrong = [error for proxy, secrets in proxies if (error := _error(cluster, proxy, secrets, expected))]
     if not _is_mesh_wide(context):
         wrong += [error for proxy, secrets in proxies if (error := _still_trusted(cluster, proxy, secrets))]

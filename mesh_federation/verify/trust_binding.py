@@ -29,7 +29,7 @@ from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.gateway_endpoint import GatewayResponse, ServiceAddress, request
 from mesh_federation.verify.objects import EnvoyFilter
 from mesh_federation.verify.parallel import map_parallel
-from mesh_federation.verify.proxy import BoundDomain, Listeners, Proxy, UpstreamSettingsDump, in_mesh
+from mesh_federation.verify.proxy import BoundDomain, Listeners, Proxy, UpstreamSettingsDump
 from mesh_federation.verify.refusals import SEE_FIRST, called_account, first_address, must_present
 from mesh_federation.verify.simulated import skip_if_simulated
 from mesh_federation.verify.verdict import Inconclusive, Verdict, failed, not_applicable, passed
@@ -68,7 +68,7 @@ def checks(context: Context) -> Iterator[Check]:
 
 def bound(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Compare what every proxy accepts with what is declared, part by part."""
-    proxies = in_mesh(cluster.kubectl)
+    proxies = cluster.proxies
     if not proxies:
         return not_applicable("no pod is in the mesh")
     wrong = [
