@@ -31,6 +31,8 @@ OBSERVED: Mapping[str, tuple[str, ...]] = {
 """What `mesh observe` reads in all namespaces, by API group."""
 VERIFIED: Mapping[str, tuple[str, ...]] = {
     "": ("pods", "services"),
+    "discovery.k8s.io": ("endpointslices",),
+    "gateway.networking.k8s.io": ("gateways",),
     "networking.istio.io": ("gateways", "serviceentries"),
     "security.istio.io": ("authorizationpolicies",),
 }
