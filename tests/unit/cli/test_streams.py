@@ -13,6 +13,8 @@ from mesh_federation.cli import __main__ as cli
 CHECKOUT = Path(__file__).resolve().parents[3]
 SHOWING = ["validate", "topology --format json", "trust", "doctor", "--help"]
 """Commands that need neither engine nor cluster."""
+WRITERS = ["validate", "topology --format json", "--help"]
+"""One for each way in which commands write: through the console, as they are, and by the parser of options."""
 
 
 def mesh(words: str, *, shell: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
@@ -34,26 +36,26 @@ def usual_status(words: str) -> int:
     return mesh(words).returncode
 
 
-@pytest.mark.parametrize("words", SHOWING)
+@pytest.mark.parametrize("words", WRITERS)
 def test_a_full_disk_is_told_in_one_sentence_and_is_no_success(words: str) -> None:
     done = mesh(words, shell=">/dev/full")
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     assert (done.returncode, done.stderr.count("No space left on device")) == (2, 1), done.stderr
 
 
-@pytest.mark.parametrize("words", SHOWING)
+@pytest.mark.parametrize("words", WRITERS)
 def test_closed_output_is_told_and_is_no_success(words: str) -> None:
     done = mesh(words, shell=">&-")
     assert done.stderr.startswith("error: standard output is closed"), done.stderr
     assert done.returncode == 2
 
 
-@pytest.mark.parametrize("words", SHOWING)
+@pytest.mark.parametrize("words", WRITERS)
 def test_everything_closed_is_no_success_either(words: str) -> None:
     assert mesh(words, shell=">&- 2>&-").returncode == 2
 
 
-@pytest.mark.parametrize("words", SHOWING)
+@pytest.mark.parametrize("words", WRITERS)
 def test_a_reader_that_leaves_early_gets_no_traceback(words: str) -> None:
     done = mesh(words, shell="| head -c 1")
     assert done.stderr == "" or "Traceback" not in done.stderr
