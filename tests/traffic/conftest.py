@@ -15,15 +15,7 @@ from mesh_federation.toolchain.install import Toolchain, install
 from tests.checkout import Checkout, checkout
 from tests.traffic import kit
 from tests.traffic.lab import STACK, Lab
-
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""Number of this process among those that run tests side by side, each with networks of its own."""
-
-NETWORK, SUBNET = f"mesh-federation-test-{WORKER}", f"172.{28 - 2 * WORKER}.0.0/16"
-"""Of these tests alone: a lab that a person has on this machine stays as it is."""
-
-FRESH_NETWORK, FRESH_SUBNET = f"mesh-federation-fresh-{WORKER}", f"172.{29 - 2 * WORKER}.0.0/16"
-"""Of checkouts in which nothing runs yet; they stand beside the lab that all tests share."""
+from tests.traffic.networks import FRESH_NETWORK, FRESH_SUBNET, NETWORK, SUBNET
 
 WORKLOADS = [
     {"cluster": "east", "sample": "sleep"},

@@ -13,6 +13,7 @@ from typing import Any
 from mesh_federation.verify.certificates import pem
 from tests.authorities import authority, cacerts, encoded
 from tests.traffic.lab import Lab
+from tests.traffic.networks import address
 
 SYSTEM = "--namespace=istio-system"
 NOWHERE = "verify.mesh.invalid"
@@ -345,7 +346,7 @@ SIMULATED, TWO, THREE, EGRESS = "simulated", "east-west", "three-meshes", "egres
 LOCAL, ONE_MESH = "as-local", "multi-primary"
 OLD = '{"proxyMetadata": {"ISTIO_META_ISTIO_VERSION": "1.20.0"}}'
 NO_PIN = {"spec": {"subjectAltNames": ["spiffe://west.local/ns/httpbin/sa/somebody-else"]}}
-ELSEWHERE = [{"op": "replace", "path": "/spec/endpoints/0/address", "value": "172.28.255.77"}]
+ELSEWHERE = [{"op": "replace", "path": "/spec/endpoints/0/address", "value": address(179)}]
 UNEQUAL = [
     {"op": "replace", "path": "/spec/endpoints/0/weight", "value": 95},
     {"op": "replace", "path": "/spec/endpoints/1/weight", "value": 5},
@@ -411,7 +412,7 @@ MUTATIONS = (
     Mutation(
         "gateways.address", "a gateway asks for another address than importers were told", TWO,
         patched("west", "service", "istio-eastwestgateway", "istio-system",
-                {"metadata": {"annotations": {ADDRESS: "172.28.255.254"}}}), up,
+                {"metadata": {"annotations": {ADDRESS: address(2)}}}), up,
     ),
     Mutation(
         "gateways.reachable", "a gateway is scaled to none", TWO,
