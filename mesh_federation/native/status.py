@@ -102,6 +102,12 @@ def phase(policy: str, init: Sequence[ContainerStatus], containers: Sequence[Con
     return "Failed" if any(state.code for state in ended) else "Succeeded"
 
 
+OVER: Mapping[str, Mapping[str, str]] = {"Succeeded": {"reason": "PodCompleted"}, "Failed": {"reason": "PodFailed"}}
+"""Why a pod that is over is not ready, by its phase.
+
+Source: pkg/kubelet/status/generate.go of Kubernetes."""
+
+
 @dataclass
 class StatusReport:
     """Writes the status of one pod; it keeps when each condition last changed.
@@ -122,11 +128,13 @@ class StatusReport:
         unready = [item.spec.name for item in containers if not item.ready]
         incomplete = [item.spec.name for item in init if not (item.started if item.spec.sidecar else item.done)]
         sidecars = [item.spec.name for item in init if item.spec.sidecar and not item.ready]
-        over = {"reason": "PodCompleted"} if phase in ("Succeeded", "Failed") else None
+        over = OVER.get(phase)
+        succeeded = over if phase == "Succeeded" else None
         not_ready: Mapping[str, str] = over or {
             "reason": "ContainersNotReady",
             "message": f"containers with unready status: [{' '.join(sidecars + unready)}]",
         }
+        is_initialized = phase == "Succeeded" or not incomplete
         not_initialized = {
             "reason": "ContainersNotInitialized",
             "message": f"containers with incomplete status: [{' '.join(incomplete)}]",
@@ -139,7 +147,7 @@ class StatusReport:
             "hostIPs": [REPLACE, {"ip": self.node_address}],
             "conditions": [
                 self._condition("PodReadyToStartContainers", bool(self.address) and not over),
-                self._condition("Initialized", not incomplete, {} if not incomplete else over or not_initialized),
+                self._condition("Initialized", is_initialized, not_initialized if not is_initialized else succeeded),
                 self._condition("ContainersReady", ready, {} if ready else not_ready),
                 self._condition("Ready", ready, {} if ready else not_ready),
             ],

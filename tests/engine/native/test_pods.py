@@ -49,9 +49,16 @@ def applied(cluster: PodCluster) -> PodCluster:
 
 
 def _objects(case: PodCase) -> list[Mapping[str, object]]:
-    pod = {"apiVersion": "v1", "kind": "Pod", "spec": case.pod,
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": _with_loaded_images(case.pod),
            "metadata": {"name": POD, "namespace": case.case, "labels": case.labels}}  # fmt: skip
     return [*({**item, "metadata": {**_metadata(item), "namespace": case.case}} for item in case.objects), pod]
+
+
+def _with_loaded_images(spec: Mapping[str, object]) -> Mapping[str, object]:
+    """Take images from the node if they are there: a cluster to compare with may reach no registry."""
+    kinds = {key: value for key, value in spec.items() if isinstance(value, list) and "ontainers" in key}
+    loaded = {key: [{"imagePullPolicy": "IfNotPresent", **each} for each in value] for key, value in kinds.items()}
+    return {**spec, **loaded}
 
 
 def _metadata(item: Mapping[str, object]) -> Mapping[str, object]:

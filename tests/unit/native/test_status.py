@@ -73,6 +73,13 @@ def test_a_pod_is_ready_when_all_containers_and_sidecars_are() -> None:
 def test_a_pod_that_is_over_is_not_ready_because_it_is_complete() -> None:
     found = conditions(StatusReport("10.10.0.2", "172.30.0.2", "t"), "Succeeded", [], [main("done", ready=False)])
     assert found["Ready"] == ("False", "PodCompleted")
+    assert found["Initialized"] == ("True", "PodCompleted")
+
+
+def test_a_pod_that_failed_says_so_and_whether_it_was_initialized() -> None:
+    found = conditions(StatusReport("10.10.0.2", "172.30.0.2", "t"), "Failed", [], [main("done", ready=False)])
+    assert found["Ready"] == ("False", "PodFailed")
+    assert found["Initialized"] == ("True", None)
 
 
 def test_a_pod_without_network_has_no_address() -> None:
