@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from mesh_federation import rules
 from mesh_federation.stack import card, observed, validation, yaml_reader
 from mesh_federation.stack.card import with_partners
-from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Federation, ProvidedAuthority
+from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Cluster, Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
@@ -254,7 +254,7 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
 
 
 def _with_material(federation: Federation, base: Path) -> Federation:
-    """Replace paths and PEM texts of provided authorities by normalized PEM, which the rules have found readable."""
+    """Replace paths and PEM texts of certificates by normalized PEM, which the rules have found readable."""
 
     def written(provided: Mapping[str, ProvidedAuthority]) -> dict[str, ProvidedAuthority]:
         return {name: _written(given, base) for name, given in provided.items()}
@@ -264,7 +264,18 @@ def _with_material(federation: Federation, base: Path) -> Federation:
     if rotation and rotation.provided:
         rotation = rotation.model_copy(update={"provided": written(rotation.provided)})
     loaded = trust.model_copy(update={"provided": written(trust.provided), "rotation": rotation})
-    return federation.model_copy(update={"trust": loaded})
+    clusters = {name: _with_twin(each, base) for name, each in federation.clusters.items()}
+    return federation.model_copy(update={"trust": loaded, "clusters": clusters})
+
+
+def _with_twin(cluster: Cluster, base: Path) -> Cluster:
+    if cluster.istio.twin is None:
+        return cluster
+    from mesh_federation.stack import key_material
+
+    [twin] = key_material.certificates(key_material.content(cluster.istio.twin, base))
+    istio = cluster.istio.model_copy(update={"twin": key_material.written([twin])})
+    return cluster.model_copy(update={"istio": istio})
 
 
 def _written(given: ProvidedAuthority, base: Path) -> ProvidedAuthority:

@@ -131,6 +131,14 @@ def observe(
 
 
 @app.command()
+def twin(certificate: Path, key: Path) -> None:
+    """Print the twin of an authority, which vouches for its mesh alone where other meshes have its root too."""
+    from mesh_federation.cli.twin import print_twin
+
+    print_twin(certificate, key)
+
+
+@app.command()
 def validate(
     stack: Stack = DEFAULT_STACK, overlay: Overlay = None,
     form: Annotated[ProblemFormat, typer.Option("--format", help="Format of the result.")] = ProblemFormat.TEXT,

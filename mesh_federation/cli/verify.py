@@ -180,7 +180,11 @@ def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
     planned = plan(federation, engine.stack)
     if missing := sorted(set(planned.clusters) - set(outputs.clusters)):
         raise NotUp(f"{', '.join(missing)} is declared but was never brought up")
-    clusters = {name: _under_test(engine, outputs, each, state) for name, each in planned.clusters.items()}
+    trust = {
+        name: _trust_of_others(federation, name) if each.declared.observed else outputs.trust[name]
+        for name, each in planned.clusters.items()
+    }
+    clusters = {name: _under_test(engine, outputs, each, trust[name], state) for name, each in planned.clusters.items()}
     partners = {name: _partner(engine, each, federation) for name, each in planned.partners.items()}
     return Context(federation, clusters, partners), state.saved
 
@@ -188,12 +192,14 @@ def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
 def _partner(engine: Engine, planned: ClusterPlan, federation: Federation) -> ClusterUnderTest:
     """Describe a partner by its card; no kubeconfig leads to it."""
     output = ClusterOutput(name=planned.name, kubeconfig="", gateway=planned.addresses)
-    trust = _observed_trust(federation.roots_of_others[planned.name])
+    trust = _trust_of_others(federation, planned.name)
     return ClusterUnderTest(planned, output, trust, CachedKubectl(planned.name, Path(os.devnull), engine.environment))
 
 
-def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, state: Snapshot) -> ClusterUnderTest:
-    output, trust = outputs.clusters[planned.name], _trust(planned, outputs)
+def _under_test(
+    engine: Engine, outputs: StackOutputs, planned: ClusterPlan, trust: TrustOutput, state: Snapshot
+) -> ClusterUnderTest:
+    output = outputs.clusters[planned.name]
     home = engine.workspace.home
     for_people, for_jobs = home / output.kubeconfig, home / "clusters" / output.name / "kubeconfig"
     first, *others = (CachedKubectl(planned.name, file, engine.environment) for file in (for_people, for_jobs))
@@ -204,15 +210,14 @@ def _under_test(engine: Engine, outputs: StackOutputs, planned: ClusterPlan, sta
     return ClusterUnderTest(planned, output, trust, first, connections, uid, recorded, connect)
 
 
-def _trust(planned: ClusterPlan, outputs: StackOutputs) -> TrustOutput:
-    """Return what the last `up` recorded; a mesh of others has the roots that were observed, and no record."""
-    mesh = planned.declared.observed
-    return _observed_trust(mesh.roots) if mesh else outputs.trust[planned.name]
+def _trust_of_others(federation: Federation, name: str) -> TrustOutput:
+    """Describe the trust of a mesh of others, of which no `up` has a record."""
+    roots, anchors = _prints(federation.roots_of_others[name]), _prints(federation.anchors_of_others[name])
+    return TrustOutput(authority="", root=roots[0], trusted=roots, anchors=anchors)
 
 
-def _observed_trust(roots: Sequence[str]) -> TrustOutput:
-    prints = tuple(pem.fingerprint(each) for text in roots for each in pem.certificates(text))
-    return TrustOutput(authority="", root=prints[0], trusted=prints, anchors=prints)
+def _prints(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(pem.fingerprint(each) for text in texts for each in pem.certificates(text))
 
 
 def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> list[Check]:

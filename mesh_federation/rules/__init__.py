@@ -23,6 +23,7 @@ from mesh_federation.rules import (
     rotation,
     trust,
     trust_scope,
+    twins,
     versions,
     weights,
 )
@@ -64,6 +65,7 @@ def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ..
     """
     found = [problem for rule in RULES for problem in rule(federation)]
     found.extend(provided_authorities.check(federation, base or Path()))
+    found.extend(twins.check(federation, base or Path()))
     return ordered(found)
 
 

@@ -6,7 +6,7 @@ EnvoyFilter.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
@@ -128,36 +128,47 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
 
 
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
-    """An authority is bound to one trust domain, so it vouches for one mesh."""
-    owners: dict[str, str] = {}
-    for name, roots in federation.roots_of_others.items():
+    """A root vouches for one mesh; where others have it too, the twins of their authorities do."""
+    meshes = federation.roots_of_others
+    holders: dict[str, list[str]] = defaultdict(list)
+    for name, roots in meshes.items():
+        for text in roots:
+            holders[fingerprint_of(text)].append(name)
+    for name, roots in meshes.items():
         is_partner = name in federation.partners
         above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
         again = "ask the partner for a new card" if is_partner else f"{OBSERVE} again"
         for index, text in enumerate(roots):
             where = f"{above}.roots[{index}]"
-            problem = _unfit(text)
-            first = owners.setdefault(fingerprint_of(text), name)
+            problem = unfit(text.encode(errors="replace"))
             if problem:
                 yield Problem(where, FederationRule.OBSERVED_ROOT, problem, again)
-            elif first != name:
+            elif others := _sharing(federation, name, holders[fingerprint_of(text)]):
                 yield Problem(
                     where,
                     FederationRule.OBSERVED_ROOT,
-                    f"{first} has this root too, so it vouches for the identities of {first} and of {name}: each could"
-                    " issue those of the other, and no proxy could tell",
-                    f"let the owner of one of them sign under a root of its own; then {again}",
+                    f"{others[0]} has this root too, so it vouches for the identities of {others[0]} and of {name}:"
+                    " each could issue those of the other, and no proxy could tell",
+                    f"let the owner of one of them sign under a root of its own; then {again}; or let both owners make"
+                    " twins of their authorities (clusters.X.istio.twin, docs/installed-istio.md)",
                 )
 
 
-def _unfit(text: str) -> str:
-    """Say why a text is not the root of a mesh; empty if it is one."""
+def _sharing(federation: Federation, name: str, holders: Sequence[str]) -> list[str]:
+    """Return the meshes that a root of this one vouches for too: those told before it, and those that have twins."""
+    twins = {each for each in holders if each in federation.clusters and federation.clusters[each].istio.twin}
+    before = holders[: holders.index(name)]
+    return [] if name in twins else [each for each in holders if each != name and (each in before or each in twins)]
+
+
+def unfit(material: bytes) -> str:
+    """Say why something is not the root of a mesh; empty if it is one."""
     from cryptography import x509  # takes longer to load than all other checks together
 
     from mesh_federation.stack import key_material
 
     try:
-        found = key_material.certificates(text.encode(errors="replace"))
+        found = key_material.certificates(material)
     except key_material.UnusableMaterial as unusable:
         return f"this is not one certificate: {unusable.problem}"
     if len(found) != 1:
@@ -170,7 +181,7 @@ def _unfit(text: str) -> str:
     if not is_authority:
         return "this certificate is not of a certificate authority"
     if root.not_valid_after_utc < datetime.now(UTC):
-        return f"this root expired on {root.not_valid_after_utc:%Y-%m-%d}, so no proxy accepts what it signed"
+        return f"this certificate expired on {root.not_valid_after_utc:%Y-%m-%d}, so no proxy accepts what it signed"
     return ""
 
 

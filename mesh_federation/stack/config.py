@@ -274,6 +274,9 @@ class ClusterIstio(IstioSettings):
     install: bool = True
     """false: Istio is there already and belongs to others. Nothing of it is installed, changed or removed, and
     `mesh observe` reads what a plan must know of it."""
+    twin: str | None = None
+    """With `install: false`: the authority that signs for this mesh, as a certificate that it signs itself. PEM text,
+    or the path of a PEM or DER file. It vouches for the mesh in place of roots that other meshes have too."""
 
 
 class Istio(IstioSettings):
@@ -794,6 +797,12 @@ class Federation(Declared):
         seen = {name: each.observed.roots for name, each in self.clusters.items() if each.observed}
         told = {name: each.mesh.roots for name, each in self.partners.items() if each.mesh}
         return dict(sorted({**seen, **told}.items()))
+
+    @property
+    def anchors_of_others(self) -> dict[str, tuple[str, ...]]:
+        """PEM of what links accept for each of these meshes: its twin where it has one, else its roots."""
+        twins = {name: each.istio.twin for name, each in self.clusters.items()}
+        return {name: (twin,) if (twin := twins.get(name)) else roots for name, roots in self.roots_of_others.items()}
 
     def istio_release(self, cluster: str) -> str:
         """Return the Istio release that a cluster runs."""

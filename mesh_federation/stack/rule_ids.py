@@ -127,6 +127,7 @@ class FederationRule(RuleId):
     OBSERVED_MADE = "observed-made", "Meshes of others are in existing clusters."
     OBSERVED_DIFFERS = "observed-differs", "The stack file does not contradict what was observed."
     OBSERVED_ROOT = "observed-root", "Roots that were observed are certificates, and of one mesh each."
+    OBSERVED_TWIN = "observed-twin", "A twin is a certificate of one mesh, for an authority that signs it itself."
     OBSERVED_SCOPE = "observed-scope", "Meshes of others are linked in trust scope `link`."
     OBSERVED_ALIAS = "observed-alias", "No mesh has the trust domain of another as an alias."
     OBSERVED_UNSUPPORTED = "observed-unsupported", "Meshes of others have what a link needs."

@@ -124,3 +124,10 @@ def test_what_is_about_all_callers_is_in_the_owners_root_namespace() -> None:
 def test_the_namespace_of_such_an_import_must_be_there_already(planned: Plan) -> None:
     wanted = {(each.kind, each.name) for each in planned.clusters["east"].prerequisites}
     assert wanted == {("Namespace", "httpbin"), ("Namespace", "sleep")}
+
+
+def test_a_twin_vouches_for_a_mesh_in_place_of_a_root_that_others_have_too() -> None:
+    shared = loader.read(STACK.parents[2] / "corpus" / "valid" / "observed-twin.yaml")
+    for name, anchors in plan(shared, "dev").trust.anchors.items():
+        cluster = shared.clusters[name]
+        assert cluster.observed and anchors.given == (cluster.istio.twin,) != cluster.observed.roots

@@ -1,0 +1,71 @@
+"""Twins of authorities of others: certificates that sign themselves, each for one mesh.
+
+Where two meshes have one root, neither may be known by it: it vouches for both. The twin of the authority that signs
+for a mesh vouches for that mesh alone.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mesh_federation.plan.trust import fingerprint_of
+from mesh_federation.rules.observed import unfit
+from mesh_federation.stack.config import Federation
+from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
+
+WITHOUT_EFFECT = "has no effect: this stack makes twins of the authorities that it has by itself"
+MAKE = "let the owner of the mesh make it from certificate and key of its authority: ./mesh twin ca-cert.pem ca-key.pem"
+
+
+def check(federation: Federation, base: Path) -> Iterator[Problem]:
+    """A twin vouches for one mesh alone, and proxies take only certificates that sign themselves for anchors.
+
+    Args:
+        federation: the model.
+        base: the folder that paths are relative to.
+    """
+    taken = {fingerprint_of(text): name for name, roots in federation.roots_of_others.items() for text in roots}
+    for cluster in federation.clusters.values():
+        where = f"{cluster.path}.istio.twin"
+        if cluster.istio.twin is None:
+            continue
+        if cluster.istio.install:
+            yield Problem(where, FederationRule.KEY_WITHOUT_EFFECT, WITHOUT_EFFECT, "remove it")
+            continue
+        from mesh_federation.stack import key_material  # takes longer to load than all other checks together
+
+        try:
+            material = key_material.content(cluster.istio.twin, base)
+        except key_material.UnusableMaterial as unusable:
+            yield unusable.problem_at(where)
+            continue
+        if problem := unfit(material) or _signed_by_another(material):
+            yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
+            continue
+        own = fingerprint_of(key_material.written(key_material.certificates(material)))
+        if own in taken:
+            problem = f"this certificate vouches for {taken[own]} already, as its root or its twin"
+            yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
+        taken[own] = cluster.name
+
+
+def _signed_by_another(material: bytes) -> str:
+    """Say that a certificate is not one that signs itself; empty if it is."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    from mesh_federation.stack import key_material
+
+    [found] = key_material.certificates(material)
+    try:
+        found.verify_directly_issued_by(found)
+    except (ValueError, TypeError, InvalidSignature):
+        return f"this certificate is signed by {found.issuer.rfc4514_string()} and not by itself"
+    named = {each.oid: each.value for each in found.extensions}
+    issuer = named.get(x509.AuthorityKeyIdentifier.oid)
+    subject = named.get(x509.SubjectKeyIdentifier.oid)
+    if isinstance(issuer, x509.AuthorityKeyIdentifier) and issuer.key_identifier != getattr(subject, "digest", None):
+        return (
+            "this certificate names another key than its own as that of its issuer, so no proxy takes it for an anchor"
+        )
+    return ""
