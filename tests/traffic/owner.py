@@ -12,6 +12,8 @@ import yaml
 
 from mesh_federation.plan.istio_values import RELEASES, WITHOUT_EXTENSIONS
 from mesh_federation.stack.tree import merged
+from mesh_federation.verify.certificates import Signer
+from tests.authorities import cacerts
 from tests.checkout import Checkout, Result, eventually
 from tests.traffic import kit
 
@@ -48,12 +50,14 @@ class Owner:
         cluster: its logical name.
         provider: of the cluster.
         values: of the chart istiod, beyond what this machine needs.
+        signer: the authority that istiod signs with; None: it makes one by itself.
     """
 
     checkout: Checkout
     cluster: str
     provider: str
     values: Mapping[str, Any] = field(default_factory=dict)
+    signer: Signer | None = None
 
     @property
     def kubeconfig(self) -> Path:
@@ -141,10 +145,18 @@ class Owner:
         revision = str(own.get("revision", ""))
         place = [f"--namespace={SYSTEM}", "--create-namespace"]
         validated = {"defaultRevision": revision or "default"}
+        if self.signer:
+            self._provide(self.signer)
         self.helm("upgrade", "--install", "istio-base", f"{charts}/base", *place, values=validated)
         name = f"istiod-{revision}" if revision else "istiod"
         wait = ["--wait", "--timeout=300s"]
         self.helm("upgrade", "--install", name, f"{charts}/istiod", *place, *wait, values=own)
+
+    def _provide(self, signer: Signer) -> None:
+        metadata = {"name": "cacerts", "namespace": SYSTEM}
+        data = cacerts(signer, [signer.chain[-1]])
+        self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}))
+        self.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}))
 
     def installs_gateway(self, values: Mapping[str, Any]) -> None:
         """Install an east-west gateway as Istio's guide for several networks does."""

@@ -17,7 +17,7 @@ from mesh_federation.plan.injection import namespace_labels
 from mesh_federation.plan.istio_values import OWN_GATEWAY
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.toolchain.install import Toolchain
-from mesh_federation.verify.certificates import Identity, issue
+from mesh_federation.verify.certificates import Identity, issue, key_pem, pem
 from tests.authorities import authority
 from tests.checkout import Checkout, checkout, eventually
 from tests.traffic import kit
@@ -50,10 +50,17 @@ class Installation:
     Attributes:
         values: of the chart istiod, by cluster.
         gateways: values of the chart of an east-west gateway, by cluster, where its owner has one.
+        has_one_root: the authorities of both meshes are below one root, so each is known by its twin.
     """
 
     values: Mapping[str, Mapping[str, Any]]
     gateways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    has_one_root: bool = False
+
+    @property
+    def secret(self) -> str:
+        """Name of the Secret with the authority of a mesh."""
+        return "cacerts" if self.has_one_root else SELF_MADE
 
     def domain(self, cluster: str) -> str:
         """Trust domain of a cluster."""
@@ -87,12 +94,16 @@ OWN = Installation(
 )
 """Revisions, DNS in proxies, a network with a name and its gateway, another root namespace."""
 
+ONE_ROOT = Installation(DEFAULTS.values, has_one_root=True)
+"""Helm's defaults, but for intermediates of one company's root."""
+
 
 @pytest.fixture(
     scope="module",
     params=[
         pytest.param(DEFAULTS, id="helm-defaults"),
         pytest.param(OWN, id="revisions-and-own-settings", marks=pytest.mark.long),
+        pytest.param(ONE_ROOT, id="one-root", marks=pytest.mark.long),
     ],
 )
 def installation(request: pytest.FixtureRequest) -> Installation:
@@ -108,7 +119,11 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
         made = replace(east_west, stack=BARE)
         made.declare({"clusters": {name: bare(*subnets) for name, subnets in SUBNETS.items()}})
         made.up()
-        found = {name: Owner(made, name, provider, installation.values[name]) for name in SUBNETS}
+        root = authority("Corp Root") if installation.has_one_root else None
+        found = {
+            name: Owner(made, name, provider, values, authority(f"{name} mesh", root) if root else None)
+            for name, values in installation.values.items()
+        }
         for name, owner in found.items():
             if root := owner.values["meshConfig"].get("rootNamespace"):
                 owner.kubectl("create", "namespace", root)
@@ -176,13 +191,29 @@ def linking(owners: dict[str, Owner]) -> Iterator[Checkout]:
     found = replace(made, stack=LINKED, ambient={**made.ambient, "MESH_OVERLAY": ""})
     lab: Any = kit.overlay().get("istio") if owners["east"].provider == "kind" else None
     charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
-    clusters = {
-        name: {"provisioner": "existing", "kubeconfig": str(owner.kubeconfig), "istio": {"install": False}}
-        for name, owner in owners.items()
-    }
+    clusters = {name: declared(owner, owner.kubeconfig, found) for name, owner in owners.items()}
     found.declare({"clusters": clusters, "exports": exports(), "imports": imports(), **charts})
     yield found
     found.down()
+
+
+def declared(owner: Owner, kubeconfig: Path, checkout: Checkout) -> dict[str, object]:
+    """Declare a cluster in which an owner runs Istio, with the twin that the owner hands out where one is needed."""
+    twin = {"twin": twin_of(owner, checkout).name} if owner.signer else {}
+    return {"provisioner": "existing", "kubeconfig": str(kubeconfig), "istio": {"install": False, **twin}}
+
+
+def twin_of(owner: Owner, checkout: Checkout) -> Path:
+    """Let an owner make the twin of the authority, and hand it to a team."""
+    assert owner.signer
+    certificate, key, twin = (checkout.folder / f"{owner.cluster}-{name}.pem" for name in ("cert", "key", "twin"))
+    certificate.write_bytes(pem(owner.signer.chain[0]))
+    key.write_bytes(key_pem(owner.signer.key))
+    done = checkout.mesh("twin", str(certificate), str(key))
+    assert done.code == 0, done.text
+    key.unlink()
+    twin.write_text(done.stdout, encoding="utf-8")
+    return twin
 
 
 def exports() -> list[dict[str, Any]]:
@@ -289,11 +320,12 @@ def assert_forged_identities_fail_the_handshake(lab: Lab, address: str, installa
     """The exported pod in west accepts an identity under the root of its own mesh alone."""
     caller = f"spiffe://{installation.domain('east')}/ns/sleep/sa/sleep"
     own = f"spiffe://{installation.domain('west')}/ns/sleep/sa/sleep"
-    for genuine in (minted(lab, "east", caller, SELF_MADE), minted(lab, "west", own, SELF_MADE)):
+    secret = installation.secret
+    for genuine in (minted(lab, "east", caller, secret), minted(lab, "west", own, secret)):
         assert through_gateway(lab, address, genuine) == "HTTP/1.1 200 OK"
     for forged in (
-        minted(lab, "west", caller, SELF_MADE),
-        minted(lab, "east", own, SELF_MADE),
+        minted(lab, "west", caller, secret),
+        minted(lab, "east", own, secret),
         issue(authority("nobody"), caller),
     ):
         refused = through_gateway(lab, address, forged)
@@ -390,7 +422,7 @@ class Team:
 
     def declares(self, **links: object) -> None:
         """Write the stack file: the team's own cluster, and what it links."""
-        cluster = {"provisioner": "existing", "kubeconfig": str(self._kubeconfig), "istio": {"install": False}}
+        cluster = declared(self.owner, self._kubeconfig, self.checkout)
         lab: Any = kit.overlay().get("istio") if self.owner.provider == "kind" else None
         charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
         self.checkout.declare({"clusters": {self.owner.cluster: cluster}, **charts, **links})
