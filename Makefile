@@ -74,7 +74,7 @@ traffic: dev tools ## Tests with real traffic, on native clusters
 	@.venv/bin/pytest tests/traffic -n 2 --dist loadfile -m "not long"
 
 lab-test: dev tools ## The same tests and the long ones, on kind clusters; needs Docker
-	@.venv/bin/pytest tests/traffic --provider=kind -n 2 --dist loadfile -o faulthandler_timeout=1800
+	@.venv/bin/pytest tests/traffic --provider=kind
 
 engine: dev tools ## Tests on the real engine and real API servers
 	@.venv/bin/pytest tests/engine -n 2 --dist loadfile

@@ -1,7 +1,6 @@
 """A checkout of the project with a home of its own: what it makes never meets what another one made."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -80,14 +79,12 @@ class Checkout:
         toolchain: the machine's.
         ambient: the environment that its commands are started in.
         stack: the one that it is about.
-        turn: a file that it locks while it comes up, so that those of other processes wait; None: it takes no turns.
     """
 
     folder: Path
     toolchain: Toolchain
     ambient: dict[str, str]
     stack: str = STACK
-    turn: Path | None = None
     _pulumi: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -134,19 +131,9 @@ class Checkout:
 
     def up(self, *arguments: str, **environment: str) -> Result:
         """Bring the federation up; it must come up."""
-        with self._in_turn():
-            done = self.mesh("up", "--yes", f"--stack={self.stack}", *arguments, **environment)
+        done = self.mesh("up", "--yes", f"--stack={self.stack}", *arguments, **environment)
         assert done.code == 0, done.text
         return done
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        if self.turn is None:
-            yield
-            return
-        with self.turn.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     def down(self) -> Result:
         """Remove everything; it must go."""

@@ -3,10 +3,8 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 import yaml
@@ -18,9 +16,6 @@ from tests.checkout import Checkout, checkout
 from tests.traffic import kit
 from tests.traffic.lab import STACK, Lab
 from tests.traffic.networks import FRESH_NETWORK, FRESH_SUBNET, NETWORK, SUBNET
-
-BRING_UP = Path(tempfile.gettempdir()) / "mesh-federation-bring-up.lock"
-"""Nodes of kind that boot at once starve each other on a small machine."""
 
 WORKLOADS = [
     {"cluster": "east", "sample": "sleep"},
@@ -74,7 +69,6 @@ def prepared_checkout(toolchain: Toolchain, provider: str, stack: str, network: 
         file = made.home / "overlay.yaml"
         file.parent.mkdir(exist_ok=True)
         below = kit.overlay() if provider == "kind" else {}
-        made.turn = BRING_UP if provider == "kind" else None
         file.write_text(yaml.safe_dump(merged(below, above)), encoding="utf-8")
         made.ambient["MESH_OVERLAY"] = str(file)
         made.ambient["PATH"] = os.pathsep.join([str(toolchain.bin), made.ambient["PATH"]])
