@@ -70,7 +70,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = registry.read_text(encoding="utf-8")
     imported = "from mesh_federation.clusters.existing import Existing\n"
     text = text.replace(imported, f"from mesh_federation.clusters.example import Example\n{imported}")
-    registry.write_text(text.replace("    Existing(),\n", "    Existing(),\n    Example(),\n"), encoding="utf-8")
+    registry.write_text(text.replace("\n)\n\nPROVIDERS", "\n    Example(),\n)\n\nPROVIDERS"), encoding="utf-8")
     with (package / "toolchain" / "pins.toml").open("a", encoding="utf-8") as pins:
         pins.write(PIECE)
     return root
