@@ -29,6 +29,13 @@ Prepare = Callable[[str], AbstractContextManager[Checkout]]
 """Makes a checkout of a committed stack on the provider of this run; nothing runs yet."""
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with clusters of their own before the shared lab stands: each takes its part of the machine."""
+    sharing = {item.path for item in items if isinstance(item, pytest.Function) and "shared" in item.fixturenames}
+    items.sort(key=lambda item: item.path in sharing)
+
+
 @pytest.fixture(scope="session")
 def provider(request: pytest.FixtureRequest) -> str:
     """Name of the provider of all clusters; a loud skip where it cannot run."""
