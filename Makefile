@@ -59,9 +59,9 @@ dev:
 lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
-test: lint tools ## Check style and types, and run all tests that need no Docker
+test: lint tools ## Check style and types, and run all tests that need no Docker but those marked `long`
 	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
-	@.venv/bin/pytest tests/engine -n 2 --dist loadfile
+	@.venv/bin/pytest tests/engine -n 2 --dist loadfile -m "not long"
 	@$(MAKE) --no-print-directory traffic
 
 unit: dev ## Tests that need nothing

@@ -26,6 +26,7 @@ from tests.traffic.identities import minted
 from tests.traffic.lab import PATIENCE, SNI, Lab
 from tests.traffic.owner import Objects, Owner, changed
 
+pytestmark = pytest.mark.long
 BARE, LINKED = "bare", "linked"
 """The stack that makes clusters without Istio, and the one that links what others installed in them."""
 SUBNETS = {"east": ("10.10.0.0/16", "10.255.10.0/24"), "west": ("10.30.0.0/16", "10.255.30.0/24")}
@@ -102,8 +103,8 @@ ONE_ROOT = Installation(DEFAULTS.values, has_one_root=True)
     scope="module",
     params=[
         pytest.param(DEFAULTS, id="helm-defaults"),
-        pytest.param(OWN, id="revisions-and-own-settings", marks=pytest.mark.long),
-        pytest.param(ONE_ROOT, id="one-root", marks=pytest.mark.long),
+        pytest.param(OWN, id="revisions-and-own-settings"),
+        pytest.param(ONE_ROOT, id="one-root"),
     ],
 )
 def installation(request: pytest.FixtureRequest) -> Installation:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.checkout import Checkout, eventually, interrupt
 from tests.interruption import counted, interrupted
 
@@ -45,6 +47,7 @@ def frozen() -> set[str]:
     return {line.strip() for line in tree.read_text(encoding="utf-8").splitlines()}
 
 
+@pytest.mark.long
 def test_an_engine_killed_time_after_time_converges(fresh: Checkout) -> None:
     for steps in CONSECUTIVE:
         kill_after(fresh, steps)
