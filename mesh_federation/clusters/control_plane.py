@@ -56,6 +56,8 @@ class ControlPlane:
             "componentsPatches": [
                 self._patch("etcd", self._etcd()),
                 self._patch("kube-apiserver", self._api_server()),
+                self._patch("kube-controller-manager", ALONE),
+                self._patch("kube-scheduler", ALONE),
                 self._patch("kwok-controller", ()),
             ],
         }
@@ -102,6 +104,11 @@ class ControlPlane:
 
 def _added(name: str, value: str) -> Option:
     return {"key": name, "value": value}
+
+
+ALONE = (_added("leader-elect", "false"),)
+"""A controller that runs once needs no leader. One that loses its lease, because the API server of a busy machine does
+not answer within seconds, ends; it lists everything when it starts again, which keeps that API server busy."""
 
 
 def _replaced(options: Mapping[str, str]) -> list[Option]:

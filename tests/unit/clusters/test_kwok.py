@@ -108,6 +108,12 @@ def patched(machine: FakeMachine, component: str) -> dict[str, tuple[object, boo
     return {each["key"]: (each.get("value"), each.get("override", False)) for each in options}
 
 
+@pytest.mark.parametrize("component", ["kube-controller-manager", "kube-scheduler"])
+def test_a_controller_that_runs_once_ends_for_no_lease(machine: FakeMachine, component: str) -> None:
+    create(machine)
+    assert patched(machine, component)["leader-elect"] == ("false", False)
+
+
 def test_etcd_answers_over_tls_alone_and_only_who_has_a_certificate_of_the_cluster(machine: FakeMachine) -> None:
     create(machine)
     options, pki = configuration(machine), f"{machine.home}/kwok/clusters/{EAST}/pki"
