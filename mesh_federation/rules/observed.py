@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
-from mesh_federation.plan.trust import fingerprint_of
 from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -130,10 +129,11 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
     """A root vouches for one mesh; where others have it too, the twins of their authorities do."""
     meshes = federation.roots_of_others
-    holders: dict[str, list[str]] = defaultdict(list)
+    holders: dict[bytes, list[str]] = defaultdict(list)
     for name, roots in meshes.items():
         for text in roots:
-            holders[fingerprint_of(text)].append(name)
+            if (key := key_of(text)) and name not in holders[key]:
+                holders[key].append(name)
     for name, roots in meshes.items():
         is_partner = name in federation.partners
         above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
@@ -143,7 +143,7 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
             problem = unfit(text.encode(errors="replace"))
             if problem:
                 yield Problem(where, FederationRule.OBSERVED_ROOT, problem, again)
-            elif others := _sharing(federation, name, holders[fingerprint_of(text)]):
+            elif others := _sharing(federation, name, holders[key_of(text)]):
                 yield Problem(
                     where,
                     FederationRule.OBSERVED_ROOT,
@@ -159,6 +159,18 @@ def _sharing(federation: Federation, name: str, holders: Sequence[str]) -> list[
     twins = {each for each in holders if each in federation.clusters and federation.clusters[each].istio.twin}
     before = holders[: holders.index(name)]
     return [] if name in twins else [each for each in holders if each != name and (each in before or each in twins)]
+
+
+def key_of(text: str) -> bytes:
+    """Return the public key of a root; empty if it cannot be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    from mesh_federation.stack import key_material
+
+    try:
+        return key_material.key_of(key_material.certificates(text.encode(errors="replace"))[0])
+    except (key_material.UnusableMaterial, ValueError, UnsupportedAlgorithm):
+        return b""
 
 
 def unfit(material: bytes) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesh_federation.plan.trust import fingerprint_of
+from mesh_federation.rules.observed import key_of
 from mesh_federation.stack.config import ENCRYPTED, Federation, ProvidedAuthority
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import AuthorityRule, FederationRule
@@ -85,11 +85,13 @@ def _roots_with_equal_subjects(roots: list[_Root]) -> Iterator[Problem]:
 
 def _roots_of_others(federation: Federation, roots: list[_Root]) -> Iterator[Problem]:
     """Compare each root with those of meshes that belong to others: an authority is bound to one trust domain."""
-    from cryptography.hazmat.primitives.hashes import SHA256
+    if not (federation.roots_of_others and roots):
+        return
+    from mesh_federation.stack import key_material
 
-    owners = {fingerprint_of(text): name for name, texts in federation.roots_of_others.items() for text in texts}
+    owners = {key_of(text): name for name, texts in federation.roots_of_others.items() for text in texts}
     for root in roots:
-        owner = owners.get(root.certificate.fingerprint(SHA256()).hex(), root.cluster)
+        owner = owners.get(key_material.key_of(root.certificate), root.cluster)
         if owner != root.cluster:
             yield Problem(
                 root.path,

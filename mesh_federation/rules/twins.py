@@ -7,8 +7,7 @@ for a mesh vouches for that mesh alone.
 from collections.abc import Iterator
 from pathlib import Path
 
-from mesh_federation.plan.trust import fingerprint_of
-from mesh_federation.rules.observed import unfit
+from mesh_federation.rules.observed import key_of, unfit
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -24,7 +23,7 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
         federation: the model.
         base: the folder that paths are relative to.
     """
-    taken = {fingerprint_of(text): name for name, roots in federation.roots_of_others.items() for text in roots}
+    taken: dict[bytes, str] = {}
     for cluster in federation.clusters.values():
         where = f"{cluster.path}.istio.twin"
         if cluster.istio.twin is None:
@@ -34,6 +33,7 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
             continue
         from mesh_federation.stack import key_material  # takes longer to load than all other checks together
 
+        taken = taken or {key_of(root): name for name, roots in federation.roots_of_others.items() for root in roots}
         try:
             material = key_material.content(cluster.istio.twin, base)
         except key_material.UnusableMaterial as unusable:
@@ -42,9 +42,10 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
         if problem := unfit(material) or _signed_by_another(material):
             yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
             continue
-        own = fingerprint_of(key_material.written(key_material.certificates(material)))
+        [found] = key_material.certificates(material)
+        own = key_material.key_of(found)
         if own in taken:
-            problem = f"this certificate vouches for {taken[own]} already, as its root or its twin"
+            problem = f"the key of this certificate vouches for {taken[own]} already, as its root or its twin"
             yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
         taken[own] = cluster.name
 
@@ -52,14 +53,14 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
 def _signed_by_another(material: bytes) -> str:
     """Say that a certificate is not one that signs itself; empty if it is."""
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     from mesh_federation.stack import key_material
 
     [found] = key_material.certificates(material)
     try:
         found.verify_directly_issued_by(found)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return f"this certificate is signed by {found.issuer.rfc4514_string()} and not by itself"
     named = {each.oid: each.value for each in found.extensions}
     issuer = named.get(x509.AuthorityKeyIdentifier.oid)

@@ -17,7 +17,13 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+)
 from cryptography.x509 import Certificate
 
 from mesh_federation.stack import files
@@ -76,6 +82,11 @@ class _Block:
         """
         lines = [line for line in self.body.splitlines() if ":" not in line]
         return base64.b64decode("".join("".join(lines).split()), validate=True)
+
+
+def key_of(certificate: Certificate) -> bytes:
+    """Return the public key of a certificate: whatever name or number it is issued under, it vouches for the same."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def content(value: str, base: Path, shows_path: bool = True) -> bytes:

@@ -205,7 +205,8 @@ def _overflow(root: yaml.Node, sizes: Mapping[int, int]) -> str:
         room -= 1
         for key, value in node.value:
             if sizes[id(value)] > room:
-                node, path = value, key_path(path, str(key.value))
+                # A key that is no text may be as large as the value, and is not shown.
+                node, path = value, key_path(path, key.value) if isinstance(key, yaml.ScalarNode) else path
                 break
             room -= sizes[id(value)]
         else:
