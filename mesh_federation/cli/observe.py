@@ -21,7 +21,7 @@ from mesh_federation.stack.config import Cluster, Federation
 from mesh_federation.stack.kubeconfig import UnusableKubeconfig
 from mesh_federation.stack.problem import Problem, report
 from mesh_federation.verify.kubectl import CachedKubectl
-from mesh_federation.verify.verdict import Inconclusive
+from mesh_federation.verify.verdict import ClusterUnreachable, Inconclusive
 
 RULE = "not-observable"
 
@@ -102,10 +102,13 @@ def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, s
         except Unobservable as unobservable:
             return Problem(cluster.path, RULE, f"{cluster.name}: {unobservable.problem}", unobservable.fix)
         except Inconclusive as inconclusive:
-            return Problem(cluster.path, RULE, inconclusive.message, _hint(inconclusive))
+            return Problem(cluster.path, RULE, inconclusive.message, _hint(cluster, inconclusive))
 
 
-def _hint(inconclusive: Inconclusive) -> str:
+def _hint(cluster: Cluster, inconclusive: Inconclusive) -> str:
+    """Say what to do; hints of checks are about clusters that a stack brought up."""
+    if isinstance(inconclusive, ClusterUnreachable):
+        return f"see to it that kubectl reaches the cluster by the kubeconfig of {cluster.path}; then observe again"
     if "forbidden" in inconclusive.message.lower():
         return "let the owner apply what `./mesh observe --rbac SUBJECT` prints"
     return inconclusive.hint
