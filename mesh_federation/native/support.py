@@ -34,7 +34,7 @@ def obstacles() -> tuple[Problem, ...]:
     if sys.platform != "linux":
         return (unknown_system(sys.platform),)
     kernel = os.uname()
-    return (*unfit_kernel(kernel.release, kernel.machine), *missing_programs(), *_missing_ids()) or _tried()
+    return (*unfit_kernel(kernel.release, kernel.machine), *missing_programs(), *_missing_ids()) or tried()
 
 
 def unknown_system(platform: str) -> Problem:
@@ -82,8 +82,12 @@ def _missing_ids() -> Iterator[Problem]:
         yield error.problem
 
 
-def _tried() -> tuple[Problem, ...]:
-    """Make a sandbox, and what a node needs in it; nothing of them stays."""
+def tried(seconds: float = SECONDS_TO_TRY) -> tuple[Problem, ...]:
+    """Make a sandbox, and what a node needs in it; nothing of them stays.
+
+    Args:
+        seconds: after which the machine is too busy to tell.
+    """
     with tempfile.TemporaryDirectory() as folder:
         sandbox = Sandbox(Path(folder) / "trial")
         try:
@@ -91,15 +95,20 @@ def _tried() -> tuple[Problem, ...]:
             command = sandbox.command(INTERPRETER, "-s", "-m", "mesh_federation.native.support")
             tried = subprocess.run(
                 command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                timeout=SECONDS_TO_TRY,
+                timeout=seconds,
             )  # fmt: skip
         except ProblemError as error:
             return (error.problem,)
         except subprocess.TimeoutExpired:
-            return (_without_network(f"no answer within {SECONDS_TO_TRY} s"),)
+            return (_too_slow(seconds),)
         finally:
             sandbox.stop()
     return (_without_network(tried.stderr.strip()),) if tried.returncode else ()
+
+
+def _too_slow(seconds: float) -> Problem:
+    what = f"whether native clusters run here is not known: a trial took longer than {seconds:g} s"
+    return Problem("", "busy-machine", what, "run this again when the machine is less busy")
 
 
 def _without_network(printed: str) -> Problem:

@@ -104,6 +104,12 @@ def test_this_machine_connects_into_the_network_of_a_sandbox(sandbox: Sandbox) -
         server.wait()
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_a_machine_that_is_too_busy_for_a_trial_is_not_said_to_lack_anything() -> None:
+    [problem] = support.tried(seconds=0.001)
+    assert problem.rule == "busy-machine" and "longer than 0.001 s" in problem.what
+
+
 @pytest.mark.parametrize(
     ("address", "port", "number"),
     [(str(bridge_address(SUBNET)), 9, errno.ECONNREFUSED), ("1.1.1.1", 80, errno.ENETUNREACH),

@@ -59,7 +59,7 @@ def test_a_program_that_users_do_not_have_on_their_path_is_found(
 
 def test_another_system_is_refused_without_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(support, "_tried", pytest.fail)
+    monkeypatch.setattr(support, "tried", pytest.fail)
     assert [problem.rule for problem in support.obstacles.__wrapped__()] == ["not-linux"]
 
 
