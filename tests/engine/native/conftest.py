@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +70,15 @@ class PodCluster:
     def lines(self, *arguments: str, until: str, begun: Callable[[], object] = lambda: None) -> str:
         """Return what kubectl prints until a text comes, or until the limit of time; call `begun` at the first line."""
         process = subprocess.Popen(
-            [*self.kubectl, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, **self.environment}
-        )
-        limit = threading.Timer(SECONDS, process.kill)
+            [*self.kubectl, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, **self.environment},
+            start_new_session=True,
+        )  # fmt: skip
+
+        def end() -> None:  # nsenter starts kubectl as a child, which would go on alone
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+        limit = threading.Timer(SECONDS, end)
         limit.start()
         seen = ""
         assert process.stdout
@@ -82,7 +89,7 @@ class PodCluster:
             if until in line:
                 break
         limit.cancel()
-        process.kill()
+        end()
         process.wait()
         return seen
 
@@ -95,7 +102,9 @@ class PodCluster:
 
     def inside(self, *command: str) -> str:
         """Run a command in the machine and return what it printed."""
-        done = subprocess.run([*entered(self.machine), *command], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*entered(self.machine), *command], capture_output=True, text=True, check=False, timeout=SECONDS
+        )
         return done.stdout
 
     def _explained(self, namespace: str) -> str:
@@ -117,10 +126,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     if os.geteuid():
         pytest.skip("NOTHING was run on a native node: this machine of the tests' own needs root")
     toolchain: Toolchain = request.getfixturevalue("toolchain")
-    shown = {str(Path(sys.base_prefix)), os.path.realpath(toolchain.bin)}
+    if toolchain.images is None:
+        pytest.skip("NOTHING was run on a native node: no images are there; run `./mesh install native` first")
+    shown = {str(Path(sys.base_prefix)), os.path.realpath(toolchain.bin.parent)}
     settings = MachineSettings(
         shown=tuple(sorted(folder for folder in shown if folder.startswith("/root/"))),
-        programs=str(toolchain.bin), kubernetes=pins.load(Host.current()).versions["kubernetes"],
+        programs=str(toolchain.bin), images=str(toolchain.images),
+        kubernetes=pins.load(Host.current()).versions["kubernetes"],
     )  # fmt: skip
     path = tmp_path_factory.mktemp("machine") / "settings.json"
     path.write_text(document.write(settings), encoding="utf-8")

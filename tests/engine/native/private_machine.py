@@ -27,7 +27,7 @@ HOME = Path("/run/native")
 AGENT_SETTINGS, KUBECONFIG = HOME / "agent.json", HOME / "kubeconfig"
 KUBELET_PORT = 10250
 SHELL = Image("", {}, ("/bin/sh",), (), {"FROM_IMAGE": "yes"}, 0, 0)
-IMAGES = ImageTable({"docker.io/library/busybox": SHELL})
+HAND_MADE = {"docker.io/library/busybox": SHELL}
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,13 @@ class MachineSettings:
     Attributes:
         shown: folders below /root that it needs.
         programs: folder with the toolchain.
+        images: document with the toolchain's images.
         kubernetes: version.
     """
 
     shown: tuple[str, ...]
     programs: str
+    images: str
     kubernetes: str
 
 
@@ -97,7 +99,9 @@ def _boot(settings: MachineSettings) -> None:
     _network()
     _control_plane(settings)
     pki = f"{HOME}/kwok/clusters/native/pki"
-    (HOME / "images.json").write_text(document.write(IMAGES), encoding="utf-8")
+    installed = document.read(ImageTable, Path(settings.images).read_text(encoding="utf-8"), settings.images)
+    images = ImageTable({**installed.images, **HAND_MADE})
+    (HOME / "images.json").write_text(document.write(images), encoding="utf-8")
     agent = AgentSettings(
         cluster="native", node="node", node_address=NODE_ADDRESS, pod_subnet=POD_SUBNET,
         pool="172.31.128.0/24",
