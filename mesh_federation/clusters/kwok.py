@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,12 +79,13 @@ class Kwok(Provider):
         _stages_file(cluster).write_text(json.dumps(LOAD_BALANCER, indent=2), encoding="utf-8")
         files = (f"--config={_control_plane_file(cluster)}", f"--kubeconfig={cluster.kubeconfig}")
         _kwokctl(cluster, "create", "cluster", "--wait=60s", *files)
+        _start_what_ended(cluster)
         _kwokctl(cluster, "scale", "node", f"--replicas={cluster.spec.nodes}")
         _prove(cluster)
         (cluster.folder / "made").touch()
 
     def start(self, cluster: LocalCluster) -> None:
-        """Start a control plane whose processes are gone, for example after a reboot; a running one is left alone."""
+        """Start processes that are gone, all of them after a reboot; a control plane that runs is left alone."""
         if not _is_there(cluster):
             cluster.exit_as_gone()
         _restore_kubeconfig(cluster)
@@ -92,6 +93,7 @@ class Kwok(Provider):
             _forget_strangers(cluster)
             _kwokctl(cluster, "stop", "cluster")
             _kwokctl(cluster, "start", "cluster", "--wait=60s")
+        _start_what_ended(cluster)
         _prove(cluster)
 
     def delete(self, cluster: LocalCluster) -> None:
@@ -171,6 +173,22 @@ def _forget_strangers(cluster: LocalCluster) -> None:
         for file in (_kept(cluster) / "pids").glob("*.pid"):
             if not _is_of(cluster, Path("/proc") / file.read_text(encoding="utf-8").strip()):
                 file.unlink()
+
+
+def _start_what_ended(cluster: LocalCluster) -> None:
+    """Start again what ended by itself: the controller manager does if the API server needs more than 10 s.
+
+    kwokctl starts all programs at once and looks after none of them.
+    """
+    if Path("/proc/self/exe").exists() and not all(_is_of(cluster, entry) for entry in _started(cluster)):
+        _forget_strangers(cluster)
+        _kwokctl(cluster, "start", "cluster", "--wait=60s")
+
+
+def _started(cluster: LocalCluster) -> Iterator[Path]:
+    """Yield the folders in /proc of the processes that kwokctl started."""
+    for file in (_kept(cluster) / "pids").glob("*.pid"):
+        yield Path("/proc") / file.read_text(encoding="utf-8").strip()
 
 
 def _is_of(cluster: LocalCluster, entry: Path) -> bool:

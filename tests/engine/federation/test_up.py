@@ -23,6 +23,16 @@ def test_a_second_up_changes_nothing(running: Checkout) -> None:
     assert {process.pid for process in running.control_planes()} == before
 
 
+def test_a_controller_that_ended_is_started_again_and_nothing_else(running: Checkout) -> None:
+    before = {process.pid: process.name() for process in running.control_planes()}
+    [ended] = running.processes(f"kwok/clusters/{running.real_name('east')}/bin/kube-controller-manager")
+    running.kill([ended])
+    assert set(running.up().changes()) == {"unchanged"}
+    after = {process.pid: process.name() for process in running.control_planes()}
+    assert sorted(after.values()) == sorted(before.values())
+    assert before.keys() - after.keys() == {ended.pid}
+
+
 def test_a_run_leaves_the_checkout_as_it_was_committed(running: Checkout) -> None:
     assert running.git_status() == ""
 

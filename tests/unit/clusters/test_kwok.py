@@ -193,6 +193,28 @@ def test_a_stopped_cluster_is_started_again_and_proven(machine: FakeMachine) -> 
     assert len(machine.calls("kubectl")) == 2
 
 
+def left_by_a_program_that_ended(machine: FakeMachine) -> None:
+    """Leave kwokctl's record of a process that is no more."""
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    records = machine.home / "kwok" / "clusters" / EAST / "pids"
+    records.mkdir(parents=True)
+    (records / "kube-controller-manager.pid").write_text(str(process.pid))
+
+
+def test_what_ended_while_the_api_server_started_is_started_again(machine: FakeMachine) -> None:
+    left_by_a_program_that_ended(machine)
+    assert create(machine).status == 0
+    assert actions(machine) == ["create cluster", "start cluster", "scale node"]
+
+
+def test_what_ended_in_a_control_plane_that_answers_is_started_again(machine: FakeMachine) -> None:
+    made(machine)
+    left_by_a_program_that_ended(machine)
+    assert machine.run("kwok", "start", settings=simulated(EAST)).status == 0
+    assert actions(machine) == ["start cluster"]
+
+
 def test_start_leaves_a_running_cluster_alone(machine: FakeMachine) -> None:
     made(machine)
     assert machine.run("kwok", "start", settings=simulated(EAST)).status == 0
