@@ -242,7 +242,6 @@ class Federation(pulumi.ComponentResource):
             roots=inputs.roots,
             kubeconfig=cluster.kubeconfig,
             target=cluster.target,
-            name=plan.gateway,
             before=[istio.namespace] if istio else [],
             after=accepting,
             balancer=self._load_balancer(inputs),

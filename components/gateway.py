@@ -9,7 +9,6 @@ import pulumi
 from mesh_federation.jobs import load_balancer
 from mesh_federation.jobs.load_balancer import LoadBalancerSettings
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import TRUST_HASH, PlannedObject
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
@@ -35,7 +34,6 @@ class GatewayArgs:
         roots: hash of the trusted roots; another one restarts its pods.
         kubeconfig: of the cluster; secret.
         target: the cluster.
-        name: of its Service.
         before: resources that must exist before any of its objects.
         after: resources that must exist before its pods, whose image the injection webhook fills in.
         balancer: resources that assign an address to its Service; its pods start meanwhile.
@@ -48,7 +46,6 @@ class GatewayArgs:
     roots: pulumi.Output[str]
     kubeconfig: pulumi.Output[str]
     target: ClusterTarget
-    name: str
     before: Sequence[pulumi.Resource]
     after: Sequence[pulumi.Resource]
     balancer: Sequence[pulumi.Resource]
@@ -88,11 +85,13 @@ class Gateway(pulumi.ComponentResource):
         self.running = list(running.values())
         wait = WAIT_FOR_ADDRESS if args.is_assigned else SKIP_AWAIT
         service = create(planned_service.body, args.target, self, [*args.after, *args.balancer], wait)
-        self.addresses = self._addresses(service, args)
+        self.addresses = self._addresses(planned_service, service, args)
         self.for_importers = self.addresses.apply(gateway_addresses.for_importers)
         self.register_outputs({"addresses": self.addresses})
 
-    def _addresses(self, service: KubernetesObject, args: GatewayArgs) -> pulumi.Output[Sequence[str]]:
+    def _addresses(
+        self, planned: PlannedObject, service: KubernetesObject, args: GatewayArgs
+    ) -> pulumi.Output[Sequence[str]]:
         """Return the known addresses, else the Service's own, or those that its load balancer assigns."""
         if args.addresses:
             return pulumi.Output.from_input(list(args.addresses))
@@ -102,7 +101,7 @@ class Gateway(pulumi.ComponentResource):
         target = args.target
         arguments = JobArgs(
             job=load_balancer.JOB,
-            settings=LoadBalancerSettings(cluster=target.cluster, namespace=NAMESPACE, service=args.name),
+            settings=LoadBalancerSettings(target.cluster, planned.reference.namespace, planned.reference.name),
             triggers=[target.provider.id, service.uid],
             kubeconfig=args.kubeconfig,
             target=target,

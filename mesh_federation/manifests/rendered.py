@@ -9,7 +9,7 @@ from mesh_federation.manifests.charts import Chart
 from mesh_federation.manifests.render_cache import RenderCache
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, NAMESPACE, OWN_GATEWAY
+from mesh_federation.plan.istio_values import EGRESS, GATEWAY, OWN_GATEWAY
 from mesh_federation.plan.objects import Body, PlannedObject, restarted_by_trust
 
 
@@ -63,7 +63,7 @@ def rendered(plan: Plan, cache: RenderCache) -> dict[str, RenderedObjects]:
         (name, release.name): Chart(
             name=release.chart,
             release=release.name,
-            namespace=NAMESPACE,
+            namespace=release.reference.namespace,
             folder=folders[name],
             version=cluster.charts_version,
             kubernetes_version=cluster.declared.kubernetes_version,

@@ -151,7 +151,9 @@ def open_gateway(port: int) -> Body:
     Args:
         port: of the cluster's east-west gateway.
     """
-    return passthrough_gateway(OPEN_GATEWAY, GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH")
+    return passthrough_gateway(
+        NamespacedName(NAMESPACE, OPEN_GATEWAY), GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH"
+    )
 
 
 def _metadata(plan: DiscoveryPlan) -> Body:

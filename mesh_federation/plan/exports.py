@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from mesh_federation.jobs.export_check import DeclaredExport
+from mesh_federation.plan import istio_values
 from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.istio_api import SECURITY, manifest
-from mesh_federation.plan.istio_values import NAMESPACE, gateway_name
+from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import Body, PlannedObject, object_name
 from mesh_federation.plan.routing_api import ExportedHosts, RoutingApi
 from mesh_federation.plan.samples import SAMPLES, SampleKind
@@ -56,7 +57,7 @@ class ExportPlan:
     admissions: tuple[Admission, ...]
     on_sample: bool
     port: int
-    gateway: str
+    gateway: NamespacedName
     hosts: tuple[str, ...]
     api: RoutingApi
     revision: str
@@ -96,7 +97,7 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             admissions=_admissions(federation, export),
             on_sample=sample_of(federation, export) is not None,
             port=own.gateway.port,
-            gateway=gateway_name(own),
+            gateway=istio_values.gateway(own),
             hosts=exported_hosts(federation, export),
             api=APIS["gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio"],
             revision=federation.istio_of(cluster).revision,

@@ -31,7 +31,7 @@ from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.plan.provisioning import Provision, provision
 from mesh_federation.plan.remote_gateways import RemoteGatewayPlan, remote_gateways
 from mesh_federation.plan.samples import SAMPLES, SamplePlan
-from mesh_federation.stack.config import Cluster, Federation, is_address
+from mesh_federation.stack.config import Cluster, Federation, NamespacedName, is_address
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,19 @@ class Release:
     """A chart of Istio in a cluster.
 
     Attributes:
-        name: of the release.
+        reference: its namespace and its name.
         chart: base, istiod or gateway.
         values: Helm values.
     """
 
-    name: str
+    reference: NamespacedName
     chart: str
     values: Values
+
+    @property
+    def name(self) -> str:
+        """Name of the release."""
+        return self.reference.name
 
 
 @dataclass(frozen=True)
@@ -120,14 +125,14 @@ class ClusterPlan:
         return {each.name: each.values for each in self.releases}
 
     @property
-    def gateway(self) -> str:
-        """Name of its east-west gateway, which is also that of the release."""
-        return istio_values.gateway_name(self.declared)
+    def gateway(self) -> NamespacedName:
+        """Its east-west gateway: namespace and name of its release, its Service and its Deployment."""
+        return istio_values.gateway(self.declared)
 
     @property
     def has_gateway(self) -> bool:
         """Say whether it has an east-west gateway of this stack: not where others own Istio and nothing is exported."""
-        return self.gateway in self.values
+        return self.gateway.name in self.values
 
     @property
     def linked_namespaces(self) -> frozenset[str] | None:
@@ -284,13 +289,17 @@ def _releases(
 ) -> Iterator[Release]:
     """Choose the charts of a cluster: where Istio belongs to others, a gateway beside theirs for exports."""
     if declared.istio.install:
-        yield Release("istio-base", "base", istio_values.base_values(federation, declared))
-        yield Release("istiod", "istiod", istio_values.istiod_values(federation, declared))
+        yield Release(_of_istio("istio-base"), "base", istio_values.base_values(federation, declared))
+        yield Release(_of_istio("istiod"), "istiod", istio_values.istiod_values(federation, declared))
     if declared.istio.install or is_exporter:
-        name = istio_values.gateway_name(declared)
-        yield Release(name, "gateway", istio_values.gateway_values(federation, declared, address))
+        values = istio_values.gateway_values(federation, declared, address)
+        yield Release(istio_values.gateway(declared), "gateway", values)
     if leaving:
-        yield Release(EGRESS, "gateway", leaving.values)
+        yield Release(_of_istio(EGRESS), "gateway", leaving.values)
+
+
+def _of_istio(name: str) -> NamespacedName:
+    return NamespacedName(istio_values.NAMESPACE, name)
 
 
 def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | IPv6Address | None:

@@ -65,7 +65,7 @@ class GatewayApi(RoutingApi):
             "rules": [{"backendRefs": [backend]}],
         }
         return (
-            _on(EGRESS, name, [tls], listener.revision),
+            _on(NamespacedName(NAMESPACE, EGRESS), name, [tls], listener.revision),
             _body("TLSRoute", {"name": name, "namespace": NAMESPACE}, spec),
         )
 
@@ -93,9 +93,9 @@ def _listener(name: str, port: int, tls: Mapping[str, object], **narrowed: str) 
     return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": dict(tls)}
 
 
-def _on(service: str, name: str, listeners: Sequence[Body], revision: str) -> Body:
+def _on(service: NamespacedName, name: str, listeners: Sequence[Body], revision: str) -> Body:
     """Body of a Gateway whose listeners are on an existing gateway, which istiod finds by its Service."""
-    address = {"type": "Hostname", "value": f"{service}.{NAMESPACE}.svc.cluster.local"}
+    address = {"type": "Hostname", "value": service.host}
     labels = {"istio.io/rev": revision} if revision else {}
     return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.istio_api import NETWORKING, manifest
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import PlannedObject, object_name
 from mesh_federation.stack.config import NamespacedName, Port
 
@@ -91,7 +90,7 @@ def _host(service: NamespacedName, exported: ExportPlan | None, imported: Import
             ports=exported.export.ports,
             selector=exported.export.workload_labels,
             pinned=(f"spiffe://{exported.principal}",),
-            visible_to=(NAMESPACE,),
+            visible_to=(exported.gateway.namespace,),
         )
     return GlobalHostPlan(
         service=service,
@@ -100,11 +99,11 @@ def _host(service: NamespacedName, exported: ExportPlan | None, imported: Import
         ports=exported.export.ports if exported else imported.ports,
         selector=imported.labels,
         pinned=tuple(imported.pinned),
-        visible_to=_visible_to(imported, exported is not None and exported.is_global),
+        visible_to=_visible_to(imported, exported),
     )
 
 
-def _visible_to(imported: ImportPlan, is_exported: bool) -> tuple[str, ...]:
+def _visible_to(imported: ImportPlan, exported: ExportPlan | None) -> tuple[str, ...]:
     """Show the host to its callers, and to the own gateway only where that exports it (pitfall 38, both halves)."""
-    namespaces = {*imported.visible_to, *([NAMESPACE] if is_exported else [])}
+    namespaces = {*imported.visible_to, *([exported.gateway.namespace] if exported and exported.is_global else [])}
     return ("*",) if "*" in namespaces else tuple(sorted(namespaces))

@@ -22,9 +22,9 @@ class IstioApi(RoutingApi):
     def export_gateway(self, service: NamespacedName, exported: ExportedHosts) -> Body:
         """Body of the Gateway that exports one service: its exact hosts, as `*.local` would export all (pitfall 10)."""
         name = object_name("export", service)
-        return passthrough_gateway(
-            name, labels_of(exported.gateway), tls_port(exported.port), exported.hosts, "AUTO_PASSTHROUGH"
-        )
+        namespace, port = exported.gateway.namespace, tls_port(exported.port)
+        labels = labels_of(exported.gateway.name)
+        return passthrough_gateway(NamespacedName(namespace, name), labels, port, exported.hosts, "AUTO_PASSTHROUGH")
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:
         """Bodies of the Gateway and the VirtualService of one host on the egress gateway."""
@@ -39,25 +39,27 @@ class IstioApi(RoutingApi):
             "tls": [{"match": [match], "route": [{"destination": destination}]}],
         }
         return (
-            passthrough_gateway(name, EGRESS_LABELS, port, [listener.server_names], "PASSTHROUGH"),
+            passthrough_gateway(
+                NamespacedName(NAMESPACE, name), EGRESS_LABELS, port, [listener.server_names], "PASSTHROUGH"
+            ),
             manifest(NETWORKING, "VirtualService", name, NAMESPACE, spec),
         )
 
 
 def passthrough_gateway(
-    name: str, selector: Mapping[str, str], port: Mapping[str, object], hosts: Sequence[str], mode: str
+    name: NamespacedName, selector: Mapping[str, str], port: Mapping[str, object], hosts: Sequence[str], mode: str
 ) -> Body:
     """Body of a Gateway of Istio's own API that passes TLS on without terminating it.
 
     Args:
-        name: of the object.
+        name: of the object; Istio can be told to let it select pods of its own namespace alone.
         selector: labels of the gateway's pods.
         port: number, name and protocol.
         hosts: server names that callers may ask for.
         mode: by server names as proxies write them (AUTO_PASSTHROUGH), or by routes (PASSTHROUGH).
     """
     server = {"port": port, "hosts": list(hosts), "tls": {"mode": mode}}
-    return manifest(NETWORKING, "Gateway", name, NAMESPACE, {"selector": selector, "servers": [server]})
+    return manifest(NETWORKING, "Gateway", name.name, name.namespace, {"selector": selector, "servers": [server]})
 
 
 def tls_port(number: int, name: str = "tls") -> Body:

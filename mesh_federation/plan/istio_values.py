@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.trust import peers
-from mesh_federation.stack.config import GATEWAY_PORT, ISTIO_NAMESPACE, Cluster, Federation
+from mesh_federation.stack.config import GATEWAY_PORT, ISTIO_NAMESPACE, Cluster, Federation, NamespacedName
 from mesh_federation.stack.tree import merged
 
 Values = dict[str, object]
@@ -57,9 +57,9 @@ WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_A
 """Flags of istiod for Envoy without Istio's extensions; telemetry is off too."""
 
 
-def gateway_name(cluster: Cluster) -> str:
+def gateway(cluster: Cluster) -> NamespacedName:
     """Name a cluster's east-west gateway: its release, its Service and its Deployment."""
-    return GATEWAY if cluster.istio.install else OWN_GATEWAY
+    return NamespacedName(cluster.istio.link_namespace, GATEWAY if cluster.istio.install else OWN_GATEWAY)
 
 
 def labels_of(gateway: str) -> dict[str, str]:
@@ -153,7 +153,7 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
     computed: Values = {
         "revision": istio.revision,
-        "labels": {**labels_of(gateway_name(cluster)), **_network_labels(cluster)},
+        "labels": {**labels_of(gateway(cluster).name), **_network_labels(cluster)},
         "env": {**_network_view(cluster), **DRAINED},
         **WITHOUT_SECRETS,
         "terminationGracePeriodSeconds": DRAIN_SECONDS,

@@ -58,6 +58,7 @@ def prerequisites(federation: Federation, cluster: str, callers: Iterable[str] =
     leaving = next((link.path for link in links if link.via == "egress"), "")
     wanted = [(service.namespace, path) for service, path in _linked(federation, cluster)]
     wanted += [*((caller, leaving) for caller in callers), *_bound(federation, cluster)]
+    wanted += _shared(federation, cluster)
     first = {namespace: path for namespace, path in reversed(wanted) if namespace not in made}
     services = {
         link.service: link.path
@@ -78,6 +79,13 @@ def _linked(federation: Federation, cluster: str) -> Iterator[tuple[NamespacedNa
     for link in federation.imports:
         if link.cluster == cluster and (has_local_endpoints(federation, link) or needs_service(federation, link)):
             yield link.service, link.path
+
+
+def _shared(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
+    """The namespace of the gateway, and of imports that are beside no Service, if there are any."""
+    own = federation.clusters[cluster]
+    if any(cluster == link.cluster for link in (*federation.exports, *federation.imports)):
+        yield own.istio.link_namespace, f"{own.path}.istio.linkNamespace"
 
 
 def _bound(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:

@@ -58,10 +58,15 @@ class PlannedObject:
     @property
     def name(self) -> str:
         """Kind and full name: `Kind namespace/name`, or `Kind name` without a namespace."""
+        reference = self.reference
+        return f"{self.kind} {reference if reference.namespace else reference.name}"
+
+    @property
+    def reference(self) -> NamespacedName:
+        """Namespace and name of the object; an empty namespace for one that belongs to the whole cluster."""
         metadata = self.body["metadata"]
         assert isinstance(metadata, Mapping)
-        parts = (metadata.get("namespace"), metadata["name"])
-        return f"{self.kind} {'/'.join(str(part) for part in parts if part)}"
+        return NamespacedName(str(metadata.get("namespace") or ""), str(metadata["name"]))
 
     @property
     def example(self) -> Body | None:

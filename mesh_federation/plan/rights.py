@@ -110,9 +110,9 @@ def _linking(cluster: ClusterPlan) -> Iterator[tuple[str, list[Body]]]:
     for namespace, kinds in _made(cluster).items():
         yield namespace, list(_rules(kinds, MADE))
     if cluster.has_gateway:
-        yield NAMESPACE, list(_rules(ROLLED_OUT, AWAITED))
+        yield cluster.gateway.namespace, list(_rules(ROLLED_OUT, AWAITED))
         # It adds nothing to the right to make Deployments, whose pods run anything and mount any Secret.
-        yield NAMESPACE, list(_rules({"": ("pods/exec",)}, TRIED))
+        yield cluster.gateway.namespace, list(_rules({"": ("pods/exec",)}, TRIED))
     for namespace in sorted(cluster.linked_namespaces or ()):
         yield namespace, list(_rules({"": ("pods/exec", "pods/proxy")}, TRIED))
 
@@ -125,7 +125,7 @@ def _made(cluster: ClusterPlan) -> dict[str, dict[str, tuple[str, ...]]]:
         assert isinstance(metadata, Mapping)
         found[str(metadata["namespace"])][_group(str(body["apiVersion"]))].add(_resource(str(body["kind"])))
     for api_version, kind in GATEWAY_KINDS if cluster.has_gateway else ():
-        found[NAMESPACE][_group(api_version)].add(_resource(kind))
+        found[cluster.gateway.namespace][_group(api_version)].add(_resource(kind))
     return {
         namespace: {group: tuple(sorted(names)) for group, names in sorted(groups.items())}
         for namespace, groups in sorted(found.items())

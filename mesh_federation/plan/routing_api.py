@@ -18,13 +18,13 @@ class ExportedHosts:
     Attributes:
         hosts: exact names, sorted.
         port: of the gateway.
-        gateway: its name.
+        gateway: the namespace and the name of its Service.
         revision: of the istiod that reads the object; empty for the default one.
     """
 
     hosts: tuple[str, ...]
     port: int
-    gateway: str
+    gateway: NamespacedName
     revision: str
 
 

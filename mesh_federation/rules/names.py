@@ -297,6 +297,20 @@ def revision_fits(federation: Federation) -> Iterator[Problem]:
             yield Problem(f"{path}.revision", FederationRule.INVALID_NAME, problem, fix)
 
 
+def link_namespaces_fit(federation: Federation) -> Iterator[Problem]:
+    """What links share in a mesh of others is in a namespace that its owner makes for it, or in Istio's."""
+    for cluster in federation.clusters.values():
+        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.istio.link_namespace
+        yield from _label(path, "namespace", namespace)
+        if namespace in RESERVED and namespace != NAMESPACE:
+            yield Problem(
+                path,
+                FederationRule.RESERVED_NAMESPACE,
+                f"{namespace} belongs to {RESERVED[namespace]}, and no gateway of a mesh runs there",
+                "name a namespace that the owner of the cluster makes for this stack",
+            )
+
+
 RULES = (
     cluster_names_fit,
     cluster_names_differ,
@@ -309,4 +323,5 @@ RULES = (
     images_fit,
     paths_fit,
     revision_fits,
+    link_namespaces_fit,
 )

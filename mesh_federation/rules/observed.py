@@ -283,15 +283,16 @@ def _lacking(federation: Federation, cluster: Cluster, observed: ObservedMesh) -
 def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """Yield the namespaces in which links of a cluster have objects, and the first entry that needs each."""
     found: dict[str, str] = {}
+    own = federation.clusters[cluster].istio.link_namespace
     for export in federation.exports:
         if export.cluster == cluster:
             found.setdefault(export.service.namespace, export.path)
-            found.setdefault(ISTIO_NAMESPACE, export.path)
+            found.setdefault(own, export.path)
     for link in federation.imports:
         exported = federation.export(link.source, link.service)
         if link.cluster == cluster and exported:
             is_beside_service = has_local_endpoints(federation, link) or needs_service(federation, link)
-            found.setdefault(link.service.namespace if is_beside_service else ISTIO_NAMESPACE, link.path)
+            found.setdefault(link.service.namespace if is_beside_service else own, link.path)
             for caller in callers_of(cluster, [exported]):
                 found.setdefault(federation.clusters[cluster].root_namespace if caller == "*" else caller, link.path)
     yield from found.items()
@@ -322,6 +323,37 @@ def hosts_can_be_resolved(federation: Federation) -> Iterator[Problem]:
                     ' mesh set meshConfig.defaultConfig.proxyMetadata.ISTIO_META_DNS_CAPTURE to "true" and restart the'
                     f" callers, then {OBSERVE}",
                 )
+
+
+def link_namespaces_are_apart(federation: Federation) -> Iterator[Problem]:
+    """A namespace for links has none of the workloads, so that rights in it are rights in nothing else."""
+    for cluster in federation.clusters.values():
+        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.istio.link_namespace
+        if namespace == ISTIO_NAMESPACE:
+            continue
+        if cluster.istio.install:
+            problem = f"has no effect: this stack installs the Istio of {cluster.name}, with its gateway beside istiod"
+            yield Problem(path, FederationRule.KEY_WITHOUT_EFFECT, problem, "remove it")
+        for used, where in _of_workloads(federation, cluster.name):
+            if used == namespace:
+                yield Problem(
+                    path,
+                    FederationRule.LINK_NAMESPACE,
+                    f"{where} has workloads in {namespace}: whoever may run pods beside them could take their identity,"
+                    " and this stack must run its gateway in this namespace",
+                    "name a namespace that holds nothing else",
+                )
+
+
+def _of_workloads(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
+    """Yield the namespaces of a cluster's workloads that links name, and where each is declared."""
+    for export in federation.exports:
+        if export.cluster == cluster:
+            yield export.service.namespace, export.path
+        for index, consumer in enumerate(export.to):
+            if consumer.cluster == cluster:
+                for account in consumer.service_accounts or ():
+                    yield account.namespace, f"{export.path}.to[{index}]"
 
 
 def filters_of_others_leave_tls_alone(federation: Federation) -> Iterator[Problem]:
@@ -356,5 +388,6 @@ RULES = (
     aliases_name_no_other_mesh,
     meshes_have_what_links_need,
     hosts_can_be_resolved,
+    link_namespaces_are_apart,
     filters_of_others_leave_tls_alone,
 )

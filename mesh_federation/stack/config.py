@@ -277,6 +277,9 @@ class ClusterIstio(IstioSettings):
     twin: str | None = None
     """With `install: false`: the authority that signs for this mesh, as a certificate that it signs itself. PEM text,
     or the path of a PEM or DER file. It vouches for the mesh in place of roots that other meshes have too."""
+    link_namespace: str = Field(default=ISTIO_NAMESPACE, max_length=63)
+    """With `install: false`: the namespace of this stack's gateway, and of imports that are beside no Service. Its
+    owner makes it. In another one than Istio's, this stack needs no right to run pods beside istiod's key."""
 
 
 class Istio(IstioSettings):

@@ -132,6 +132,7 @@ class FederationRule(RuleId):
     OBSERVED_ALIAS = "observed-alias", "No mesh has the trust domain of another as an alias."
     OBSERVED_UNSUPPORTED = "observed-unsupported", "Meshes of others have what a link needs."
     OBSERVED_NAMES = "observed-names", "Proxies of callers can resolve what is imported."
+    LINK_NAMESPACE = "link-namespace", "No workload is in the namespace of what links share in a mesh of others."
     OBSERVED_FILTER = "observed-filter", "No filter of others sets the TLS of workloads that are linked."
     PARTNER_NAME = "partner-name", "Partners and clusters have different names."
     PARTNER_FINGERPRINT = "partner-fingerprint", "A card has the fingerprint that its partner told."

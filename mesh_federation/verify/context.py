@@ -139,10 +139,11 @@ class ClusterUnderTest:
         return running
 
     def proxies_of(self, account: NamespacedName | None) -> list[Proxy]:
-        """Return the proxies of an account's workloads; None means all workloads except Istio's own."""
+        """Return the proxies of an account's workloads; None means all workloads except gateways."""
         meshed = self.proxies
         if account is None:
-            return [proxy for proxy in meshed if proxy.pod.metadata.namespace != NAMESPACE]
+            of_gateways = (NAMESPACE, self.plan.gateway.namespace)
+            return [proxy for proxy in meshed if proxy.pod.metadata.namespace not in of_gateways]
         return [proxy for proxy in meshed if proxy.pod.account == account]
 
 

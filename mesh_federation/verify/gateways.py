@@ -40,15 +40,15 @@ def checks(context: Context) -> Iterator[Check]:
         yield Check("gateways.undeclared", (cluster.path,), description, partial(undeclared, cluster))
 
 
-def _own(cluster: ClusterUnderTest) -> tuple[str, str]:
-    """Return the gateways of a cluster: names of their Services, and values of their pods' label app."""
-    return cluster.plan.gateway, EGRESS
+def _own(cluster: ClusterUnderTest) -> tuple[NamespacedName, NamespacedName]:
+    """Return the Services of a cluster's gateways; their names are the values of their pods' label app."""
+    return cluster.plan.gateway, NamespacedName(NAMESPACE, EGRESS)
 
 
 def address(cluster: ClusterUnderTest) -> Verdict:
     """Compare the address of the Service with the one that importers use, and with the pool."""
-    name = cluster.plan.gateway
-    service = cluster.kubectl.service(NAMESPACE, name)
+    own = cluster.plan.gateway
+    service = cluster.kubectl.service(own.namespace, own.name)
     if service is None:
         return failed("there is no gateway", "./mesh up --refresh recreates it")
     used, has = cluster.output.gateway, service.addresses
@@ -56,7 +56,7 @@ def address(cluster: ClusterUnderTest) -> Verdict:
         numbers = ", ".join(map(str, service.node_ports))
         return failed(
             f"every node of {cluster.name} also serves it, on port {numbers}, which bypasses filters on its address",
-            f"kubectl delete service {name} --namespace={NAMESPACE}; ./mesh up --refresh recreates it without",
+            f"kubectl delete service {own.name} --namespace={own.namespace}; ./mesh up --refresh recreates it without",
         )
     if _is_declared(cluster):
         return passed(
@@ -76,7 +76,7 @@ def address(cluster: ClusterUnderTest) -> Verdict:
 
 def _may_have_node_ports(cluster: ClusterUnderTest) -> bool:
     """Return whether its Service may have node ports, which its load balancer may use."""
-    service = cluster.plan.values[cluster.plan.gateway]["service"]
+    service = cluster.plan.values[cluster.plan.gateway.name]["service"]
     return isinstance(service, dict) and service.get("allocateLoadBalancerNodePorts") is not False
 
 
@@ -110,7 +110,7 @@ def reachable(cluster: ClusterUnderTest) -> Verdict:
 
 def current(cluster: ClusterUnderTest) -> Verdict:
     """Read whether gateways rejected configuration; nothing else shows it, and they keep the one before."""
-    own = _own(cluster)
+    own = {each.name for each in _own(cluster)}
     proxies = [each for each in in_mesh(cluster.kubectl) if each.pod.metadata.labels.get("app") in own]
     listeners = map_parallel(Proxy.listeners, proxies)
     rejected = [f"{proxy.pod.title}: {why}" for proxy, each in listeners for why in each.rejections]
@@ -147,10 +147,10 @@ def _reference(body: Mapping[str, object]) -> tuple[str, NamespacedName]:
 
 def _attached(cluster: ClusterUnderTest) -> list[IstioGateway]:
     """Return the Gateways of Istio's API that select pods of the cluster's gateways."""
-    running = [pod.metadata for pod in cluster.kubectl.pods() if pod.metadata.namespace == NAMESPACE]
     own = _own(cluster)
-    known = [labels_of(name) for name in own]
-    pods = [*known, *(each.labels for each in running if each.labels.get("app") in own)]
+    running = [pod.metadata for pod in cluster.kubectl.pods()]
+    known = [labels_of(each.name) for each in own]
+    pods = [*known, *(e.labels for e in running if NamespacedName(e.namespace, e.labels.get("app", "")) in own)]
     gateways = cluster.kubectl.listed(IstioGateway, f"gateways.{ISTIO}")
     return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
 
@@ -161,7 +161,7 @@ def _served(cluster: ClusterUnderTest) -> list[StandardGateway]:
     if done.returncode and "could not find" not in done.stderr:
         raise cluster.kubectl.inconclusive("cannot list the Gateways of the Gateway API", done.stderr)
     gateways = () if done.returncode else StandardGateways.model_validate_json(done.stdout).items
-    names = {f"{name}.{NAMESPACE}" for name in _own(cluster)}
+    names = {f"{each.name}.{each.namespace}" for each in _own(cluster)}
 
     def serves(gateway: StandardGateway, address: str) -> bool:
         name, _, rest = address.partition(".")

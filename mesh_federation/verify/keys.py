@@ -92,9 +92,7 @@ def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName
     in_mesh = [pod for pod in cluster.kubectl.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
     found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}
-    gateways = {
-        NamespacedName(NAMESPACE, release.name) for release in cluster.plan.releases if release.chart == "gateway"
-    }
+    gateways = {release.reference for release in cluster.plan.releases if release.chart == "gateway"}
     return sorted({each for each in found if each.namespace != NAMESPACE} | gateways)
 
 

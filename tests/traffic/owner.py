@@ -51,6 +51,7 @@ class Owner:
         provider: of the cluster.
         values: of the chart istiod, beyond what this machine needs.
         signer: the authority that istiod signs with; None: it makes one by itself.
+        link_namespace: where stacks of others put what links share.
     """
 
     checkout: Checkout
@@ -58,6 +59,7 @@ class Owner:
     provider: str
     values: Mapping[str, Any] = field(default_factory=dict)
     signer: Signer | None = None
+    link_namespace: str = SYSTEM
 
     @property
     def kubeconfig(self) -> Path:
@@ -81,6 +83,11 @@ class Owner:
         token = self.kubectl("create", "token", account, f"--namespace={namespace}", "--duration=3h").strip()
         own = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--output=json"))
         return {**own, "users": [{"name": own["users"][0]["name"], "user": {"token": token}}]}
+
+    def allows(self, namespace: str, account: str, verb: str, resource: str, where: str) -> bool:
+        """Say whether an account may do something in a namespace."""
+        subject = f"--as=system:serviceaccount:{namespace}:{account}"
+        return self._run("kubectl", "auth", "can-i", verb, resource, subject, f"--namespace={where}").code == 0
 
     @contextmanager
     def forbidding_filters(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from tests.traffic import kit
 from tests.traffic.conftest import Prepare
 from tests.traffic.identities import minted
 from tests.traffic.lab import PATIENCE, SNI, Lab
-from tests.traffic.owner import Objects, Owner, changed
+from tests.traffic.owner import SYSTEM, Objects, Owner, changed
 
 pytestmark = pytest.mark.long
 BARE, LINKED = "bare", "linked"
@@ -51,11 +51,13 @@ class Installation:
     Attributes:
         values: of the chart istiod, by cluster.
         gateways: values of the chart of an east-west gateway, by cluster, where its owner has one.
+        link_namespace: which owners make for what links share.
         has_one_root: the authorities of both meshes are below one root, so each is known by its twin.
     """
 
     values: Mapping[str, Mapping[str, Any]]
     gateways: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    link_namespace: str = SYSTEM
     has_one_root: bool = False
 
     @property
@@ -89,11 +91,13 @@ OWN = Installation(
             "revision": "canary",
             "meshConfig": {"trustDomain": "west.example", "rootNamespace": "istio-config"},
             "global": {"network": "west-network", "meshID": "west-mesh"},
+            "env": {"PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true"},
         },
     },
     {"west": {"revision": "canary", "networkGateway": "west-network"}},
+    "mesh-links",
 )
-"""Revisions, DNS in proxies, a network with a name and its gateway, another root namespace."""
+"""Revisions, DNS in proxies, a network with a name and its gateway, other root namespace, gateways kept apart."""
 
 ONE_ROOT = Installation(DEFAULTS.values, has_one_root=True)
 """Helm's defaults, but for intermediates of one company's root."""
@@ -122,9 +126,12 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
         made.up()
         root = authority("Corp Root") if installation.has_one_root else None
         found = {
-            name: Owner(made, name, provider, values, authority(f"{name} mesh", root) if root else None)
+            name: Owner(
+                made, name, provider, values, authority(f"{name} mesh", root) if root else None,
+                installation.link_namespace,
+            )
             for name, values in installation.values.items()
-        }
+        }  # fmt: skip
         for name, owner in found.items():
             if root := owner.values["meshConfig"].get("rootNamespace"):
                 owner.kubectl("create", "namespace", root)
@@ -136,6 +143,8 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
             owner.runs(manifests(owner, server, *callers))
             [imported] = set(EXPORTED.values()) - {EXPORTED[name]}
             owner.kubectl("create", "namespace", imported)
+            if owner.link_namespace != SYSTEM:
+                owner.kubectl("create", "namespace", owner.link_namespace)
         yield found
         made.down()
 
@@ -201,7 +210,8 @@ def linking(owners: dict[str, Owner]) -> Iterator[Checkout]:
 def declared(owner: Owner, kubeconfig: Path, checkout: Checkout) -> dict[str, object]:
     """Declare a cluster in which an owner runs Istio, with the twin that the owner hands out where one is needed."""
     twin = {"twin": twin_of(owner, checkout).name} if owner.signer else {}
-    return {"provisioner": "existing", "kubeconfig": str(kubeconfig), "istio": {"install": False, **twin}}
+    own = {} if owner.link_namespace == SYSTEM else {"linkNamespace": owner.link_namespace}
+    return {"provisioner": "existing", "kubeconfig": str(kubeconfig), "istio": {"install": False, **twin, **own}}
 
 
 def twin_of(owner: Owner, checkout: Checkout) -> Path:
@@ -467,6 +477,8 @@ def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
     export = {**export, "to": [{"cluster": "bravo", "serviceAccounts": ["sleep/sleep"]}]}
     west.declares(partners=bravo, exports=[export])
     west.is_allowed_what_it_asks_for()
+    may_run_pods_beside_istiod = west.owner.allows(*LINKER, "create", "deployments", SYSTEM)
+    assert may_run_pods_beside_istiod == (installation.link_namespace == SYSTEM)
     west.checkout.up()
     assert not answered(lab, "east", url("west")), "an export alone makes nothing in the other mesh"
 

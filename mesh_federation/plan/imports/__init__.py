@@ -15,7 +15,7 @@ from mesh_federation.plan.imports.global_host import GlobalImport
 from mesh_federation.plan.imports.local import LocalImport
 from mesh_federation.plan.imports.remote import RemoteImport
 from mesh_federation.plan.imports.service import ServiceImport
-from mesh_federation.plan.istio_values import NAMESPACE, egress_ports
+from mesh_federation.plan.istio_values import egress_ports
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 
 __all__ = [
@@ -77,7 +77,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         api=APIS[first.api],
         host=first.host,
         exported_host=first.exported_host,
-        namespace=first.service.namespace if beside_pods or mode.has_service else NAMESPACE,
+        namespace=first.service.namespace if beside_pods or mode.has_service else importer.istio.link_namespace,
         ports=first.ports or exports[0].ports,
         labels=mode.endpoint_labels(federation, first, exports[0]),
         sources=tuple(

@@ -65,6 +65,44 @@ def test_the_gateway_takes_no_part_in_the_owners_network(planned: Plan) -> None:
     assert selected["selector"] == values["labels"]
 
 
+def in_a_namespace_for_links(cluster: str, mode: str = "remote") -> Federation:
+    """The federation with a namespace for what links share in a cluster."""
+    given = tree()
+    given["clusters"][cluster]["istio"]["linkNamespace"] = "mesh-links"
+    given["clusters"]["east"]["observed"]["dnsCapture"] = True
+    given["imports"][0]["as"] = mode
+    return loader.parse(given)
+
+
+def test_a_namespace_for_links_has_the_gateway_and_all_that_opens_it() -> None:
+    west = plan(in_a_namespace_for_links("west"), "dev").clusters["west"]
+    [release] = west.releases
+    assert str(west.gateway) == str(release.reference) == "mesh-links/mesh-federation-gateway"
+    namespaces = {title: each["metadata"]["namespace"] for title, each in bodies(west).items()}
+    assert namespaces == {
+        "EnvoyFilter export-httpbin-httpbin": "httpbin",
+        "AuthorizationPolicy export-httpbin-httpbin": "httpbin",
+        "Gateway export-httpbin-httpbin": "mesh-links",
+    }
+
+
+def test_a_global_host_is_seen_by_a_gateway_in_a_namespace_for_links() -> None:
+    west = plan(in_a_namespace_for_links("west", "global"), "dev").clusters["west"]
+    assert bodies(west)["ServiceEntry global-httpbin-httpbin"]["spec"]["exportTo"] == ["mesh-links"]
+
+
+def test_imports_beside_no_service_are_in_the_namespace_for_links() -> None:
+    east = plan(in_a_namespace_for_links("east"), "dev").clusters["east"]
+    assert {each["metadata"]["namespace"] for each in bodies(east).values()} == {"mesh-links", "sleep"}
+
+
+def test_the_owner_is_asked_for_a_namespace_for_links_before_anything_is_made() -> None:
+    planned = plan(in_a_namespace_for_links("west"), "dev")
+    [missing] = [each for each in planned.clusters["west"].prerequisites if each.name == "mesh-links"]
+    assert missing.path == "clusters.west.istio.linkNamespace"
+    assert not [each for each in planned.clusters["east"].prerequisites if each.name in ("mesh-links", "istio-system")]
+
+
 def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:
     values: Any = plan(observing("west", network="n1"), "dev").clusters["west"].values["mesh-federation-gateway"]
     assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "n1"

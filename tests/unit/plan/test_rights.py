@@ -6,7 +6,7 @@ from typing import Any
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.objects import Body
 from mesh_federation.plan.rights import Subject, rights
-from tests.unit.plan.test_observed import DECLARED, observing
+from tests.unit.plan.test_observed import DECLARED, in_a_namespace_for_links, observing
 
 TEAM = Subject("Group", "mesh-team")
 CHANGING = {"create", "delete", "deletecollection", "patch", "update"}
@@ -65,6 +65,13 @@ def test_no_right_reads_a_secret() -> None:
 def test_who_exports_nothing_runs_no_program_beside_the_authority() -> None:
     found = roles(rights("dev", TEAM, PLANNED.clusters["east"]))
     assert "pods/exec" not in allowed(found["istio-system"])
+
+
+def test_with_a_namespace_for_links_nothing_is_changed_beside_the_authority() -> None:
+    """Whoever may make a Deployment beside istiod can mount the key of its authority."""
+    found = roles(rights("dev", TEAM, plan(in_a_namespace_for_links("west"), "dev").clusters["west"]))
+    assert allowed(found["istio-system"]) == {"configmaps": {"get", "list"}}
+    assert changed(found["mesh-links"]) == {"deployments", "gateways", "pods/exec", "serviceaccounts", "services"}
 
 
 def test_an_import_for_all_callers_allows_no_program_in_every_pod() -> None:
