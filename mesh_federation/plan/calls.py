@@ -54,7 +54,9 @@ def _of_imports(federation: Federation) -> Iterator[Call]:
             continue
         export = federation.export_of(link)
         if callers := _callers(federation, link):
-            yield Call(link.cluster, callers[0], link.source, url(link.host, export.ports[0].number), link.path)
+            yield Call(
+                link.cluster, callers[0], link.source, url(link.host, (link.ports or export.ports)[0].number), link.path
+            )
 
 
 def of_discovered(federation: Federation) -> Iterator[Call]:

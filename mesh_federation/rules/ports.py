@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import LABEL, LABEL_KEY, LABEL_LENGTH
-from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port
+from mesh_federation.stack.config import Export, Federation, Import, Port
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -128,6 +128,13 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
             continue
         exported = {port.name: port for port in export.ports}
         for index, port in enumerate(link.ports):
+            if port.exported is not None and link.own_host is None:
+                yield Problem(
+                    f"{link.path}.ports[{index}].exported",
+                    FederationRule.PORT_MISMATCH,
+                    f"callers of {link.service} under its own name ask for it with the number that they call",
+                    "give the import a name of its own (`host`), or remove `exported`",
+                )
             difference = _difference(port, exported.get(port.name), export)
             if difference:
                 yield Problem(
@@ -144,7 +151,7 @@ def _difference(port: Port, exported: Port | None, export: Export) -> str:
         return f"{where} only {', '.join(map(_shown, export.ports))} ({export.path})"
     target_differs = port.target_port is not None and port.target_port != exported.target_port
     app_differs = port.app_protocol not in (None, exported.app_protocol)
-    if (port.number, port.protocol) != (exported.number, exported.protocol) or target_differs or app_differs:
+    if (port.exported_number, port.protocol) != (exported.number, exported.protocol) or target_differs or app_differs:
         target = f" with targetPort {exported.target_port}" if target_differs else ""
         app = f" with appProtocol {exported.app_protocol}" if app_differs else ""
         return f"{where} {_shown(exported)}{target}{app} ({export.path})"
@@ -152,17 +159,17 @@ def _difference(port: Port, exported: Port | None, export: Export) -> str:
 
 
 def _shown(port: Port) -> str:
-    return f"port {port.name} {port.number}/{port.protocol.value}"
+    return f"port {port.name} {port.exported_number}/{port.protocol.value}"
 
 
 def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Problem]:
     """All clusters behind a host serve the same ports, or some calls would fail."""
     exports = exports_by_service(federation)
-    groups: dict[tuple[str, NamespacedName, str], list[tuple[Import, tuple[Port, ...]]]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[tuple[Import, tuple[Port, ...]]]] = defaultdict(list)
     for link in federation.imports:
         export = exports.get((link.source, link.service))
         if export is not None:
-            groups[link.cluster, link.service, link.mode].append((link, link.ports or export.ports))
+            groups[link.cluster, link.host, link.mode].append((link, link.ports or export.ports))
     for group in groups.values():
         first, ports = group[0]
         for link, others in group[1:]:

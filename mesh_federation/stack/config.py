@@ -507,6 +507,23 @@ class Port(Declared):
     27). Default: the port of an exported sample, otherwise `number`, as in a Service; a global host of a sample needs
     it. `up` and `verify` compare it with the Service."""
 
+    @property
+    def exported_number(self) -> int:
+        """The number by which the exporter's gateway knows it."""
+        return self.number
+
+
+class ImportedPort(Port):
+    """A port of an imported service, as its callers see it."""
+
+    exported: int | None = Field(default=None, ge=1, le=65535)
+    """With `host`: the number that the port has in the export, where callers are to call it on another one."""
+
+    @property
+    def exported_number(self) -> int:
+        """The number by which the exporter's gateway knows it."""
+        return self.exported or self.number
+
 
 class Consumer(Declared):
     """The callers of one other cluster that may call an exported service."""
@@ -622,7 +639,7 @@ class Import(Linked):
     cluster, and the callers' namespaces can reach nothing else outside of the mesh."""
     api: Literal["istio", "gateway"] = "istio"
     """API that describes the exporter's gateway and its services: Istio's, or the Kubernetes Gateway API."""
-    ports: tuple[Port, ...] = Field(default=(), min_length=1)
+    ports: tuple[ImportedPort, ...] = Field(default=(), min_length=1)
     """Ports of the export to import; default: all."""
     locality: str | None = None
     """Locality of the remote endpoints; default: that of the exporting cluster."""

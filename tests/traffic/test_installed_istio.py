@@ -33,7 +33,7 @@ SUBNETS = {"east": ("10.10.0.0/16", "10.255.10.0/24"), "west": ("10.30.0.0/16", 
 EXPORTED = {"east": "backend", "west": "httpbin"}
 """Namespace of what each cluster runs and exports; its Service is called httpbin."""
 OWN_NAME = "payments.partner.example"
-"""What callers of east call a partner's service where its proxies answer DNS queries."""
+"""What callers of east call a partner's service where its proxies answer DNS queries, on a port of their own."""
 CALLERS = (("sleep", "sleep"), ("sleep", "other"), ("stranger", "sleep"))
 """Namespace and name of callers: exports name the first alone."""
 LINKER = ("mesh-team", "linker")
@@ -483,8 +483,9 @@ def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
     assert not answered(lab, "east", url("west")), "an export alone makes nothing in the other mesh"
 
     alpha = west.sends_card(east, "alpha")
-    own = {"host": OWN_NAME} if installation is OWN else {}
-    called = f"http://{OWN_NAME}:8000/headers" if installation is OWN else url("west")
+    port = {"name": "http", "number": 80, "protocol": "HTTP", "exported": 8000}
+    own = {"host": OWN_NAME, "ports": [port]} if installation is OWN else {}
+    called = f"http://{OWN_NAME}/headers" if installation is OWN else url("west")
     link = {**link, "from": "alpha", **own}
     east.declares(partners=alpha, imports=[link])
     east.is_allowed_what_it_asks_for()

@@ -168,8 +168,8 @@ class ImportPlan(ABC):
         return {**policy, "portLevelSettings": ports}
 
     def _renamed(self, port: Port) -> Body:
-        """Ask for the service by the name that its gateway knows, and pin its identities."""
-        name = f"outbound_.{port.number}_._.{self.exported_host}"
+        """Ask for the service by the name and the number that its gateway knows, and pin its identities."""
+        name = f"outbound_.{port.exported_number}_._.{self.exported_host}"
         return {"mode": "ISTIO_MUTUAL", "sni": name, "subjectAltNames": self.pinned}
 
     def _policy(self) -> Body:

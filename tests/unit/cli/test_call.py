@@ -42,6 +42,12 @@ def test_an_export_to_a_whole_cluster_admits_its_samples() -> None:
     assert [made.caller for made in calls(federation(exports=[export(to=[{"cluster": "east"}])]))] == [SLEEP]
 
 
+def test_a_call_is_to_a_port_that_its_import_has() -> None:
+    port = {"name": "http", "number": 80, "protocol": "HTTP", "exported": 8000}
+    renamed = link(host="pay.west.example", ports=[port])
+    assert [made.url for made in calls(federation(imports=[renamed]))] == ["http://pay.west.example:80/headers"]
+
+
 def test_simulated_nodes_run_nothing_that_could_call() -> None:
     assert list(calls(federation("kwok"))) == []
 

@@ -376,6 +376,18 @@ def test_a_name_of_its_own_is_called_here_while_the_gateway_is_asked_by_the_name
     assert west.exports[0].hosts == ("httpbin.httpbin.svc.cluster.local",)
 
 
+def test_callers_of_a_name_of_their_own_call_the_number_that_they_chose() -> None:
+    port = {"name": "http", "number": 80, "protocol": "HTTP", "exported": 8000}
+    [imported] = planned(tree(imports=[link(host="pay.west.example", ports=[port])]), "east").imports
+    entry, rule = (each.body["spec"] for each in imported.objects)
+    assert isinstance(entry, dict)
+    assert isinstance(rule, dict)
+    assert [each["number"] for each in entry["ports"]] == [80]
+    [settings] = rule["trafficPolicy"]["portLevelSettings"]
+    assert settings["port"] == {"number": 80}
+    assert settings["tls"]["sni"] == "outbound_.8000_._.httpbin.httpbin.svc.cluster.local"
+
+
 def test_two_imports_of_services_of_one_name_have_objects_of_their_own() -> None:
     both = [link(host="a.example"), link(host="b.example")]
     found = planned(tree(imports=both), "east").imports
