@@ -32,6 +32,15 @@ DEADLINE_SECONDS = 900
 OF_A_STACK = ("up", "preview", "call", "verify", "down", "validate", "topology", "trust")
 """Commands that choose a stack by themselves if none is named."""
 
+OPENING = """
+import sys
+from mesh_federation.cli import stacks
+from mesh_federation.toolchain.pins import Pins
+workspace, federation = stacks.declared(sys.argv[1], None)
+stacks.opened(workspace, sys.argv[1], stacks.toolchain(stacks.providers(federation), Pins.previewed))
+"""
+"""What every command does first: hand the stack file of its stack to the engine."""
+
 FOREIGN = (
     "PULUMI_",
     "MESH_HOME",
@@ -160,25 +169,32 @@ class Checkout:
         return ["pulumi", verb, *arguments, f"--stack={stack}", f"--config-file={config}", "--non-interactive"]
 
     def pulumi(self, verb: str, *arguments: str, stack: str = "", **environment: str) -> Result:
-        """Run the engine by hand; the stack must have been opened by `mesh` since its file was edited."""
+        """Run the engine by hand; the stack must have been opened since its file was edited."""
         return self.run(self.pulumi_command(verb, *arguments, stack=stack), self.environment() | environment)
 
     def ask(self, *arguments: str) -> Result:
         """Ask the engine about the stack."""
         return self.run(["pulumi", *arguments, f"--stack={self.stack}", "--non-interactive"], self.environment())
 
+    def opening_command(self, stack: str = "") -> list[str]:
+        """Command line that hands the stack file to the engine, and runs nothing."""
+        return [self.python, "-c", OPENING, stack or self.stack]
+
+    def open(self, stack: str = "") -> None:
+        """Hand the stack file to the engine."""
+        opened = self.run(self.opening_command(stack), self.ambient)
+        assert opened.code == 0, opened.text
+
     def preview(self, stack: str = "", *arguments: str) -> list[dict[str, object]]:
         """Every step that the engine would take."""
-        opened = self.mesh("preview", "--stack", stack or self.stack)
-        assert opened.code == 0, opened.text
+        self.open(stack)
         done = self.pulumi("preview", "--json", *arguments, stack=stack)
         assert done.code == 0, done.text
         return steps(done.stdout)
 
     def events(self, *arguments: str, **environment: str) -> tuple[Result, list[Event]]:
         """Bring the federation up by hand and return what the engine says that it did, in order."""
-        opened = self.mesh("preview", f"--stack={self.stack}")
-        assert opened.code == 0, opened.text
+        self.open()
         log = self.folder.with_name(f"{self.folder.name}.events")
         try:
             done = self.pulumi("up", "--yes", "--skip-preview", f"--event-log={log}", *arguments, **environment)
