@@ -9,6 +9,7 @@ override export LAB := $(value LAB)
 override export OVERLAY := $(value OVERLAY)
 override export ROUNDS := $(value ROUNDS)
 laid := $${OVERLAY:+--overlay="$$OVERLAY"}
+parallel := -n 2 --dist loadfile --no-loadscope-reorder
 export MESH_REQUIREMENTS = requirements.txt
 .DEFAULT_GOAL := help
 .PHONY: help up down lab lab-down lab-test namespaces traffic preview verify validate trust doctor install dev lint test unit coverage engine bench bench-native bench-lab lock pictures docs clean tools
@@ -60,24 +61,24 @@ lint: dev ## Check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 test: lint tools ## Check style and types, and run all tests that need no Docker but those marked `long`
-	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
-	@.venv/bin/pytest tests/engine -n 2 --dist loadfile -m "not long"
+	@.venv/bin/pytest tests/unit $(parallel)
+	@.venv/bin/pytest tests/engine $(parallel) -m "not long"
 	@$(MAKE) --no-print-directory traffic
 
 unit: dev ## Tests that need nothing
-	@.venv/bin/pytest tests/unit -n 2 --dist loadfile
+	@.venv/bin/pytest tests/unit $(parallel)
 
 coverage: dev ## The same tests, and the lines and branches that none of them runs
-	@.venv/bin/pytest tests/unit -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	@.venv/bin/pytest tests/unit $(parallel) --cov --cov-report=term-missing:skip-covered
 
 traffic: dev tools ## Tests with real traffic, on native clusters
-	@.venv/bin/pytest tests/traffic -n 2 --dist loadfile -m "not long"
+	@.venv/bin/pytest tests/traffic $(parallel) -m "not long"
 
 lab-test: dev tools ## The same tests and the long ones, on kind clusters; needs Docker
 	@.venv/bin/pytest tests/traffic --provider=kind
 
 engine: dev tools ## Tests on the real engine and real API servers
-	@.venv/bin/pytest tests/engine -n 2 --dist loadfile
+	@.venv/bin/pytest tests/engine $(parallel)
 
 bench: dev install ## Measure a bring-up beside a sequential script
 	@.venv/bin/python -m benchmarks

@@ -4,6 +4,15 @@ import pytest
 
 from mesh_federation.toolchain.install import Missing, Toolchain, ready
 
+LONGEST = ("neighbours", "changes", "removal", "rotation", "state", "namespaces", "as_local", "verify", "preview")
+"""Files of tests that take minutes, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Hand the longest files out first, so that no worker waits for another one at the end."""
+    rank = {f"test_{name}": number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def toolchain() -> Toolchain:
