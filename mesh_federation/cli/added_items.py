@@ -7,7 +7,7 @@ as many items as are declared. Each object is changed in place, as it must not b
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from mesh_federation.cli.verify import NotUp, observed
+from mesh_federation.cli.verify import NotUp, under_test
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.context import ClusterUnderTest
@@ -60,7 +60,7 @@ def _refusal(cluster: ClusterUnderTest, widened_object: WidenedObject) -> str:
 def _widened(engine: Engine, federation: Federation) -> Sequence[tuple[ClusterUnderTest, WidenedObject]]:
     """Look at every cluster. A cluster that does not answer is left to the engine, which reports it."""
     try:
-        context, _ = observed(engine, federation)
+        context, _ = under_test(engine, federation)
     except NotUp:
         return []
     found = map_parallel(_of_cluster, context.clusters.values())

@@ -161,7 +161,7 @@ def show_refusals(engine: Engine, federation: Federation, console: Console) -> i
     return made.code
 
 
-def observed(engine: Engine, federation: Federation) -> tuple[Context, str]:
+def under_test(engine: Engine, federation: Federation) -> tuple[Context, str]:
     """Return the plan of a stack together with the clusters that its last `up` left, and when its state was saved.
 
     Raises:
@@ -227,7 +227,7 @@ def checks(engine: Engine, federation: Federation, options: VerifyOptions) -> li
         NotUp: the stack is not up.
         UnknownChecks: a selector selects no check.
     """
-    context, saved = observed(engine, federation)
+    context, saved = under_test(engine, federation)
     declared = applied.declaration(engine, federation)
     is_applied = applied.is_current(engine, declared, saved)
     preview = None if is_applied else partial(changes, engine, declared, saved)

@@ -9,7 +9,7 @@ from mesh_federation.manifests.charts import Chart
 from mesh_federation.manifests.render_cache import RenderCache
 from mesh_federation.plan import metallb
 from mesh_federation.plan.federation import ClusterPlan, Plan, Sources
-from mesh_federation.plan.istio_values import EGRESS, GATEWAY, OWN_GATEWAY
+from mesh_federation.plan.istio_values import EGRESS
 from mesh_federation.plan.objects import Body, PlannedObject, restarted_by_trust
 
 
@@ -20,22 +20,19 @@ class RenderedObjects:
     Attributes:
         folder: of Istio's charts.
         releases: objects of each chart, by the name of its release.
+        gateway: objects of the east-west gateway; none where the stack has none.
         metallb: objects of MetalLB's manifest, its definitions left out; none where it is not installed.
     """
 
     folder: Path
     releases: Mapping[str, tuple[PlannedObject, ...]]
+    gateway: tuple[PlannedObject, ...]
     metallb: tuple[PlannedObject, ...]
 
     @property
     def control_plane(self) -> tuple[PlannedObject, ...]:
         """Objects of the charts base and istiod; none where Istio belongs to others."""
         return self.releases.get("istio-base", ()) + self.releases.get("istiod", ())
-
-    @property
-    def gateway(self) -> tuple[PlannedObject, ...]:
-        """Objects of the east-west gateway; none where the stack has none."""
-        return self.releases.get(GATEWAY, ()) or self.releases.get(OWN_GATEWAY, ())
 
     @property
     def egress(self) -> tuple[PlannedObject, ...]:
@@ -72,11 +69,12 @@ def rendered(plan: Plan, cache: RenderCache) -> dict[str, RenderedObjects]:
         for name, cluster in plan.clusters.items()
         for release in cluster.releases
     }
-    bodies = charts.render(wanted, cache)
+    planned = {key: _planned(bodies) for key, bodies in charts.render(wanted, cache).items()}
     return {
         name: RenderedObjects(
             folder=folders[name],
-            releases={release.name: _planned(bodies[name, release.name]) for release in cluster.releases},
+            releases={release.name: planned[name, release.name] for release in cluster.releases},
+            gateway=planned.get((name, cluster.gateway.name), ()),
             metallb=_metallb(plan.sources, cluster),
         )
         for name, cluster in plan.clusters.items()

@@ -17,13 +17,19 @@ from mesh_federation.stack.tree import merged
 
 Values = dict[str, object]
 
+
+def labels_of(gateway: str) -> dict[str, str]:
+    """Return the labels that select the pods of a gateway, as the chart derives them from its name."""
+    return {"app": gateway, "istio": gateway.removeprefix("istio-")}
+
+
 NAMESPACE = ISTIO_NAMESPACE
 GATEWAY = "istio-eastwestgateway"
-GATEWAY_LABELS = {"app": GATEWAY, "istio": "eastwestgateway"}
+GATEWAY_LABELS = labels_of(GATEWAY)
 OWN_GATEWAY = "mesh-federation-gateway"
 """The east-west gateway beside those of an installation that belongs to others."""
 EGRESS = "istio-egressgateway"
-EGRESS_LABELS = {"app": EGRESS, "istio": "egressgateway"}
+EGRESS_LABELS = labels_of(EGRESS)
 EGRESS_ADDRESS = 5
 """Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
 EGRESS_PORTS = range(16000, 17000)
@@ -60,11 +66,6 @@ WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_A
 def gateway(cluster: Cluster) -> NamespacedName:
     """Name a cluster's east-west gateway: its release, its Service and its Deployment."""
     return NamespacedName(cluster.istio.link_namespace, GATEWAY if cluster.istio.install else OWN_GATEWAY)
-
-
-def labels_of(gateway: str) -> dict[str, str]:
-    """Return the labels that select the pods of an east-west gateway, as the chart derives them from its name."""
-    return {"app": gateway, "istio": gateway.removeprefix("istio-")}
 
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
