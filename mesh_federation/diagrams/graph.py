@@ -306,7 +306,8 @@ def _imports(federation: config.Federation, planned: ClusterPlan) -> Iterator[Im
     for group in planned.imports:
         declared = [i for i in federation.imports if (i.cluster, i.service) == (planned.name, group.service)]
         for source in group.sources:
-            link = next(link for link in declared if (link.mode, link.source) == (group.mode, source.cluster))
+            same = (group.mode, group.host, source.cluster)
+            link = next(link for link in declared if (link.mode, link.host, link.source) == same)
             is_weighed = len(group.sources) > 1 or link.weight is not None
             yield Import(
                 path=link.path,

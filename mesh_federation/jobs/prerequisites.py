@@ -72,7 +72,7 @@ def _problem(missing: Prerequisite) -> str:
 
 def _fix(cluster: str, missing: Prerequisite) -> str:
     if missing.kind == "Namespace":
-        return f"kubectl --context {cluster} create namespace {missing.name}, and deploy the service there"
+        return f"kubectl --context {cluster} create namespace {missing.name}"
     return "deploy that Service (it needs no pods), or write `as: remote`"
 
 

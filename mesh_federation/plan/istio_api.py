@@ -23,7 +23,7 @@ class IstioApi(RoutingApi):
         """Body of the Gateway that exports one service: its exact hosts, as `*.local` would export all (pitfall 10)."""
         name = object_name("export", service)
         namespace, port = exported.gateway.namespace, tls_port(exported.port)
-        labels = labels_of(exported.gateway.name)
+        labels = labels_of(exported.gateway)
         return passthrough_gateway(NamespacedName(namespace, name), labels, port, exported.hosts, "AUTO_PASSTHROUGH")
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:

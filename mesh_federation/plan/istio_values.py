@@ -18,18 +18,25 @@ from mesh_federation.stack.tree import merged
 Values = dict[str, object]
 
 
-def labels_of(gateway: str) -> dict[str, str]:
-    """Return the labels that select the pods of a gateway, as the chart derives them from its name."""
-    return {"app": gateway, "istio": gateway.removeprefix("istio-")}
-
-
 NAMESPACE = ISTIO_NAMESPACE
+
+
+def labels_of(gateway: NamespacedName) -> dict[str, str]:
+    """Return the labels that select the pods of a gateway: those that the chart derives from its name.
+
+    Gateway objects select pods in all namespaces, so one that is elsewhere has its namespace as a label too.
+    """
+    elsewhere = {NAMESPACE_LABEL: gateway.namespace} if gateway.namespace != NAMESPACE else {}
+    return {"app": gateway.name, "istio": gateway.name.removeprefix("istio-"), **elsewhere}
+
+
+NAMESPACE_LABEL = "mesh-federation/namespace"
 GATEWAY = "istio-eastwestgateway"
-GATEWAY_LABELS = labels_of(GATEWAY)
+GATEWAY_LABELS = labels_of(NamespacedName(NAMESPACE, GATEWAY))
 OWN_GATEWAY = "mesh-federation-gateway"
 """The east-west gateway beside those of an installation that belongs to others."""
 EGRESS = "istio-egressgateway"
-EGRESS_LABELS = labels_of(EGRESS)
+EGRESS_LABELS = labels_of(NamespacedName(NAMESPACE, EGRESS))
 EGRESS_ADDRESS = 5
 """Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
 EGRESS_PORTS = range(16000, 17000)
@@ -154,7 +161,7 @@ def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Addres
         service["annotations"] = {ADDRESS_ANNOTATION: str(address)}
     computed: Values = {
         "revision": istio.revision,
-        "labels": {**labels_of(gateway(cluster).name), **_network_labels(cluster)},
+        "labels": {**labels_of(gateway(cluster)), **_network_labels(cluster)},
         "env": {**_network_view(cluster), **DRAINED},
         **WITHOUT_SECRETS,
         "terminationGracePeriodSeconds": DRAIN_SECONDS,

@@ -84,7 +84,9 @@ def _linked(federation: Federation, cluster: str) -> Iterator[tuple[NamespacedNa
 def _shared(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """The namespace of the gateway, and of imports that are beside no Service, if there are any."""
     own = federation.clusters[cluster]
-    if any(cluster == link.cluster for link in (*federation.exports, *federation.imports)):
+    beside = {service for service, _ in _linked(federation, cluster)}
+    alone = [each for each in federation.imports if each.cluster == cluster and each.service not in beside]
+    if alone or any(each.cluster == cluster for each in federation.exports):
         yield own.istio.link_namespace, f"{own.path}.istio.linkNamespace"
 
 

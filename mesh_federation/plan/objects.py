@@ -129,8 +129,8 @@ def object_name(role: str, service: NamespacedName, *others: str) -> str:
         others: what else distinguishes it from objects of the same role and service.
     """
     parts = (service.namespace, service.name, *others)
-    plain = "-".join((role, *parts))
-    if len(plain) <= LONGEST_NAME and "-" not in "".join(parts):
+    plain = "-".join((role, *parts)).replace(".", "-")
+    if len(plain) <= LONGEST_NAME and not set("-.") & set("".join(parts)):
         return plain
     digits = sha256("/".join(parts).encode()).hexdigest()[:6]
     return f"{plain[: LONGEST_NAME - len(digits) - 1].rstrip('-')}-{digits}"

@@ -45,6 +45,8 @@ ROLLED_OUT: Mapping[str, tuple[str, ...]] = {
 """What the engine watches while it waits for a gateway; without one of these rights it waits until its time limit."""
 GATEWAY_KINDS = (("apps/v1", "Deployment"), ("v1", "Service"), ("v1", "ServiceAccount"))
 """What Istio's chart brings for a gateway."""
+SCALER, BUDGET = ("autoscaling/v2", "HorizontalPodAutoscaler"), ("policy/v1", "PodDisruptionBudget")
+"""What it brings too if values ask for it."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,13 @@ def rights(stack: str, subject: Subject, linked: ClusterPlan | None) -> list[Bod
         linked: the plan of the cluster; None where nothing but `mesh observe` is to be allowed.
     """
     name = f"mesh-federation-{stack}"
-    everywhere = [*_rules(OBSERVED, READ), *(_rules(VERIFIED, READ) if linked else ())]
     by_namespace: dict[str, list[Body]] = defaultdict(list)
+    by_namespace[""] += [*_rules(OBSERVED, READ), *(_rules(VERIFIED, READ) if linked else ())]
     by_namespace[NAMESPACE] += _rules({"": ("configmaps",)}, READ)
     for namespace, rules in _linking(linked) if linked else ():
         by_namespace[namespace] += rules
     return [
-        *_granted("ClusterRole", {"name": name}, everywhere, subject),
+        *_granted("ClusterRole", {"name": name}, by_namespace.pop(""), subject),
         *(
             each
             for namespace, rules in sorted(by_namespace.items())
@@ -106,11 +108,16 @@ def _granted(kind: str, metadata: Body, rules: Sequence[Body], subject: Subject)
 
 
 def _linking(cluster: ClusterPlan) -> Iterator[tuple[str, list[Body]]]:
-    """Yield what a stack must be allowed in each namespace to make its links and to try them out."""
-    for namespace, kinds in _made(cluster).items():
+    """Yield what a stack must be allowed in each namespace to make its links and to try them out.
+
+    The empty namespace stands for objects that belong to the whole cluster.
+    """
+    made = _made(cluster)
+    for namespace, kinds in made.items():
         yield namespace, list(_rules(kinds, MADE))
+        if "deployments" in kinds.get("apps", ()):
+            yield namespace, list(_rules(ROLLED_OUT, AWAITED))
     if cluster.has_gateway:
-        yield cluster.gateway.namespace, list(_rules(ROLLED_OUT, AWAITED))
         # It adds nothing to the right to make Deployments, whose pods run anything and mount any Secret.
         yield cluster.gateway.namespace, list(_rules({"": ("pods/exec",)}, TRIED))
     for namespace in sorted(cluster.linked_namespaces or ()):
@@ -120,16 +127,25 @@ def _linking(cluster: ClusterPlan) -> Iterator[tuple[str, list[Body]]]:
 def _made(cluster: ClusterPlan) -> dict[str, dict[str, tuple[str, ...]]]:
     """Return the resources of the objects that the stack makes, by namespace and API group."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for body in cluster.bodies:
-        metadata = body["metadata"]
-        assert isinstance(metadata, Mapping)
-        found[str(metadata["namespace"])][_group(str(body["apiVersion"]))].add(_resource(str(body["kind"])))
-    for api_version, kind in GATEWAY_KINDS if cluster.has_gateway else ():
+    for planned in cluster.objects:
+        group = _group(str(planned.body["apiVersion"]))
+        found[planned.reference.namespace][group].add(_resource(planned.kind))
+    for api_version, kind in _of_gateway(cluster):
         found[cluster.gateway.namespace][_group(api_version)].add(_resource(kind))
     return {
         namespace: {group: tuple(sorted(names)) for group, names in sorted(groups.items())}
         for namespace, groups in sorted(found.items())
     }
+
+
+def _of_gateway(cluster: ClusterPlan) -> Iterator[tuple[str, str]]:
+    """Yield API version and kind of what the chart brings for the gateway, if there is one."""
+    if cluster.has_gateway:
+        values = cluster.values[cluster.gateway.name]
+        scaling = values.get("autoscaling")
+        yield from GATEWAY_KINDS
+        yield from (SCALER,) if isinstance(scaling, Mapping) and scaling.get("enabled") else ()
+        yield from (BUDGET,) if values.get("podDisruptionBudget") else ()
 
 
 def _rules(resources: Mapping[str, Iterable[str]], verbs: Sequence[str]) -> Iterator[Body]:

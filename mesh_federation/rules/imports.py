@@ -15,8 +15,8 @@ from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_OF_CLUSTERS = "cluster.local"
-"""Domain of the Services of a cluster."""
+_OF_SERVICES = ("cluster.local", ".svc")
+"""How names of the Services of a cluster end."""
 _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
 """Each part is a label of nodes."""
 
@@ -102,14 +102,21 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 "a name of your own for a service works with `as: remote`, `via: direct` and `api: istio` alone",
                 "use these, or remove `host`",
             )
-        elif not SUBDOMAIN.fullmatch(link.own_host) or "." not in link.own_host or link.own_host.endswith(_OF_CLUSTERS):
+        elif not SUBDOMAIN.fullmatch(link.own_host) or "." not in link.own_host or link.own_host.endswith(_OF_SERVICES):
             yield Problem(
                 f"{link.path}.host",
                 FederationRule.OWN_HOST,
                 f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have:"
-                f" it needs two labels in lower case, and names below {_OF_CLUSTERS} are those of Services in this"
-                " cluster",
+                " it needs two labels in lower case, and names that end with cluster.local or .svc are of Services in"
+                " this cluster",
                 "write, for example, payments.partner.example",
+            )
+        elif taken := _taken(federation, link):
+            yield Problem(
+                f"{link.path}.host",
+                FederationRule.OWN_HOST,
+                f"{link.own_host} is {taken}: of two services under one name, calls could reach either",
+                "give the import another name",
             )
         elif first.service != link.service:
             yield Problem(
@@ -119,6 +126,24 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 " service",
                 "give one of them another name",
             )
+
+
+def _taken(federation: Federation, link: Import) -> str:
+    """Say what in the importing cluster has the own name of an import already; empty if nothing is known to."""
+    others: tuple[Export | Import, ...] = (*federation.exports, *federation.imports)
+    for other in others:
+        service, is_global = other.service, isinstance(other, Export) or other.mode == "global"
+        if other is link or other.cluster != link.cluster:
+            continue
+        if is_global and other.global_host == link.own_host:
+            return f"the global host of {service} ({other.path})"
+        if link.own_host in (f"{service.name}.{service.namespace}", f"{service.name}.{service.namespace}.svc"):
+            return f"a name of {service} ({other.path})"
+    for workload in federation.workloads:
+        reference = workload.reference
+        if workload.cluster == link.cluster and link.own_host == f"{reference.name}.{reference.namespace}":
+            return f"a name of the sample {workload.path}"
+    return ""
 
 
 def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:

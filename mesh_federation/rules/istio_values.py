@@ -223,7 +223,7 @@ def _gateway(labels: Mapping[str, str], is_east_west: bool) -> tuple[_Reserved, 
         ),
         _Reserved(
             ("rbac", "enabled"),
-            "would let the gateway read every Secret of Istio's namespace, the key of istiod's authority among them",
+            "would let the gateway read every Secret of its namespace, in Istio's the key of istiod's authority too",
             harmless=_FALSE,
         ),
         *(_Reserved(("labels", key), chosen, harmless=(value,)) for key, value in labels.items()),

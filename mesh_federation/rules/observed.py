@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
+from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -334,19 +335,36 @@ def link_namespaces_are_apart(federation: Federation) -> Iterator[Problem]:
         if cluster.istio.install:
             problem = f"has no effect: this stack installs the Istio of {cluster.name}, with its gateway beside istiod"
             yield Problem(path, FederationRule.KEY_WITHOUT_EFFECT, problem, "remove it")
+        if reason := _misplaced(cluster, namespace):
+            fix = "let the owner of the cluster make a namespace for nothing else, and name it"
+            yield Problem(path, FederationRule.LINK_NAMESPACE, f"{namespace} {reason}", fix)
         for used, where in _of_workloads(federation, cluster.name):
             if used == namespace:
                 yield Problem(
                     path,
                     FederationRule.LINK_NAMESPACE,
-                    f"{where} has workloads in {namespace}: whoever may run pods beside them could take their identity,"
-                    " and this stack must run its gateway in this namespace",
+                    f"{where} has pods in {namespace}: whoever may run pods beside them could take their identity, and"
+                    " this stack must run its gateway in this namespace",
                     "name a namespace that holds nothing else",
                 )
 
 
+def _misplaced(cluster: Cluster, namespace: str) -> str:
+    if namespace == DEFAULT_NAMESPACE:
+        return "holds the objects of everybody who names no namespace"
+    if namespace == cluster.root_namespace:
+        return f"is the root namespace of {cluster.name}, whose objects apply to the whole mesh"
+    return ""
+
+
 def _of_workloads(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """Yield the namespaces of a cluster's workloads that links name, and where each is declared."""
+    for workload in federation.workloads:
+        if workload.cluster == cluster:
+            yield workload.reference.namespace, workload.path
+    for link in federation.imports:
+        if link.cluster == cluster and has_local_endpoints(federation, link):
+            yield link.service.namespace, link.path
     for export in federation.exports:
         if export.cluster == cluster:
             yield export.service.namespace, export.path
@@ -360,6 +378,8 @@ def filters_of_others_leave_tls_alone(federation: Federation) -> Iterator[Proble
     """Of filters that set the same part of a proxy the last one decides, and none may be ours alone."""
     for cluster, observed in _observed(federation):
         concerned: dict[str, str] = dict(_namespaces(federation, cluster.name))
+        if not any(export.cluster == cluster.name for export in federation.exports):
+            concerned.pop(cluster.istio.link_namespace, None)  # without a gateway, no proxy is there
         by_namespace: dict[str, list[str]] = defaultdict(list)
         for each in observed.filters:
             by_namespace[each.namespace].append(str(each))

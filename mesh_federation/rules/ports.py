@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import LABEL, LABEL_KEY, LABEL_LENGTH
-from mesh_federation.stack.config import Export, Federation, Import, Port
+from mesh_federation.stack.config import Export, Federation, Import, ImportedPort, NamespacedName, Port
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -132,8 +132,8 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
                 yield Problem(
                     f"{link.path}.ports[{index}].exported",
                     FederationRule.PORT_MISMATCH,
-                    f"callers of {link.service} under its own name ask for it with the number that they call",
-                    "give the import a name of its own (`host`), or remove `exported`",
+                    f"an import without `host` asks for {link.service} with the number that callers call",
+                    "remove `exported`, or import the service `as: remote` under a name of its own (`host`)",
                 )
             difference = _difference(port, exported.get(port.name), export)
             if difference:
@@ -141,8 +141,14 @@ def imported_ports_are_exported(federation: Federation) -> Iterator[Problem]:
                     f"{link.path}.ports[{index}]",
                     FederationRule.PORT_MISMATCH,
                     f"{link.cluster} imports {link.service} with {_shown(port)}, but {difference}",
-                    f"write the port as {export.path} has it, or remove `ports` to import all of them",
+                    _repair(link, port, exported.get(port.name), export),
                 )
+
+
+def _repair(link: Import, port: ImportedPort, exported: Port | None, export: Export) -> str:
+    """Say how to write the port of an import; only under a name of its own may it have another number."""
+    mapped = f", or add exported: {exported.number}" if exported and link.own_host and port.exported is None else ""
+    return f"write the port as {export.path} has it{mapped}, or remove `ports` to import all of them"
 
 
 def _difference(port: Port, exported: Port | None, export: Export) -> str:
@@ -159,17 +165,18 @@ def _difference(port: Port, exported: Port | None, export: Export) -> str:
 
 
 def _shown(port: Port) -> str:
-    return f"port {port.name} {port.exported_number}/{port.protocol.value}"
+    mapped = f" (exported as {port.exported_number})" if port.exported_number != port.number else ""
+    return f"port {port.name} {port.number}/{port.protocol.value}{mapped}"
 
 
 def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Problem]:
     """All clusters behind a host serve the same ports, or some calls would fail."""
     exports = exports_by_service(federation)
-    groups: dict[tuple[str, str, str], list[tuple[Import, tuple[Port, ...]]]] = defaultdict(list)
+    groups: dict[tuple[str, NamespacedName, str, str], list[tuple[Import, tuple[Port, ...]]]] = defaultdict(list)
     for link in federation.imports:
         export = exports.get((link.source, link.service))
         if export is not None:
-            groups[link.cluster, link.host, link.mode].append((link, link.ports or export.ports))
+            groups[link.cluster, link.service, link.host, link.mode].append((link, link.ports or export.ports))
     for group in groups.values():
         first, ports = group[0]
         for link, others in group[1:]:
@@ -178,14 +185,15 @@ def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Pro
                     link.path,
                     FederationRule.PORTS_DIFFER,
                     f"{link.cluster} imports {link.service} from {first.source} with {', '.join(map(_shown, ports))}"
-                    f" and from {link.source} with {', '.join(map(_shown, others))}: on a port that only one of them"
-                    " has, the other's share of the calls would fail",
-                    f"list only the ports that both have under `ports` of {first.path} and {link.path}",
+                    f" and from {link.source} with {', '.join(map(_shown, others))}: calls that only one of them knows"
+                    " would fail at the other",
+                    f"list only the ports that both have under `ports` of {first.path} and {link.path}, with the same"
+                    " numbers",
                 )
 
 
-def _facts(ports: tuple[Port, ...]) -> set[tuple[str, int, str]]:
-    return {(port.name, port.number, port.protocol.value) for port in ports}
+def _facts(ports: tuple[Port, ...]) -> set[tuple[str, int, int, str]]:
+    return {(port.name, port.number, port.exported_number, port.protocol.value) for port in ports}
 
 
 def samples_have_their_ports(federation: Federation) -> Iterator[Problem]:

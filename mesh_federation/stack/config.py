@@ -636,7 +636,7 @@ class Import(Linked):
     services of one name stand side by side. Default: the service's own."""
     via: Literal["direct", "egress"] = "direct"
     """direct: proxies call the exporter's gateway. egress: calls leave through an egress gateway of the importing
-    cluster, and the callers' namespaces can reach nothing else outside of the mesh."""
+    cluster, and the proxies of the callers' namespaces call only hosts that the mesh knows."""
     api: Literal["istio", "gateway"] = "istio"
     """API that describes the exporter's gateway and its services: Istio's, or the Kubernetes Gateway API."""
     ports: tuple[ImportedPort, ...] = Field(default=(), min_length=1)

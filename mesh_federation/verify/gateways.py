@@ -10,7 +10,7 @@ from mesh_federation.stack.config import NamespacedName, is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.gateway_endpoint import connection_error, readiness_error
-from mesh_federation.verify.objects import IstioGateway, StandardGateway, StandardGateways
+from mesh_federation.verify.objects import IstioGateway, ObjectMetadata, StandardGateway, StandardGateways
 from mesh_federation.verify.parallel import map_parallel
 from mesh_federation.verify.proxy import Proxy, in_mesh
 from mesh_federation.verify.simulated import skip_if_simulated
@@ -43,6 +43,11 @@ def checks(context: Context) -> Iterator[Check]:
 def _own(cluster: ClusterUnderTest) -> tuple[NamespacedName, NamespacedName]:
     """Return the Services of a cluster's gateways; their names are the values of their pods' label app."""
     return cluster.plan.gateway, NamespacedName(NAMESPACE, EGRESS)
+
+
+def _runs(pod: ObjectMetadata) -> NamespacedName:
+    """Return the Service of the gateway that a pod would run if it ran one."""
+    return NamespacedName(pod.namespace, pod.labels.get("app", ""))
 
 
 def address(cluster: ClusterUnderTest) -> Verdict:
@@ -110,8 +115,7 @@ def reachable(cluster: ClusterUnderTest) -> Verdict:
 
 def current(cluster: ClusterUnderTest) -> Verdict:
     """Read whether gateways rejected configuration; nothing else shows it, and they keep the one before."""
-    own = {each.name for each in _own(cluster)}
-    proxies = [each for each in in_mesh(cluster.kubectl) if each.pod.metadata.labels.get("app") in own]
+    proxies = [each for each in in_mesh(cluster.kubectl) if _runs(each.pod.metadata) in _own(cluster)]
     listeners = map_parallel(Proxy.listeners, proxies)
     rejected = [f"{proxy.pod.title}: {why}" for proxy, each in listeners for why in each.rejections]
     if rejected:
@@ -149,8 +153,8 @@ def _attached(cluster: ClusterUnderTest) -> list[IstioGateway]:
     """Return the Gateways of Istio's API that select pods of the cluster's gateways."""
     own = _own(cluster)
     running = [pod.metadata for pod in cluster.kubectl.pods()]
-    known = [labels_of(each.name) for each in own]
-    pods = [*known, *(e.labels for e in running if NamespacedName(e.namespace, e.labels.get("app", "")) in own)]
+    known = [labels_of(each) for each in own]
+    pods = [*known, *(each.labels for each in running if _runs(each) in own)]
     gateways = cluster.kubectl.listed(IstioGateway, f"gateways.{ISTIO}")
     return [each for each in gateways if any(each.spec.selector.items() <= labels.items() for labels in pods)]
 

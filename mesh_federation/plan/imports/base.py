@@ -131,7 +131,7 @@ class ImportPlan(ABC):
     @property
     def name(self) -> str:
         """Name of the objects of this import."""
-        own = () if self.host == self.exported_host else (self.host.replace(".", "-"),)
+        own = () if self.host == self.exported_host else (self.host,)
         return object_name(self.role, self.service, *own)
 
     @property

@@ -39,7 +39,7 @@ def test_all_that_is_missing_is_told_with_its_place_and_what_to_do(machine: Fake
     assert missing.err.splitlines() == [
         "prod lacks objects that this stack needs and does not make there: nothing was changed",
         "  exports[2]: there is no namespace payments",
-        "    -> kubectl --context prod create namespace payments, and deploy the service there",
+        "    -> kubectl --context prod create namespace payments",
         "  imports[0]: there is no Service shop/web, so callers could not look its name up",
         "    -> deploy that Service (it needs no pods), or write `as: remote`",
     ]

@@ -389,7 +389,7 @@ def test_callers_of_a_name_of_their_own_call_the_number_that_they_chose() -> Non
 
 
 def test_two_imports_of_services_of_one_name_have_objects_of_their_own() -> None:
-    both = [link(host="a.example"), link(host="b.example")]
-    found = planned(tree(imports=both), "east").imports
-    assert len({each.name for each in found}) == 2
-    assert {each.host for each in found} == {"a.example", "b.example"}
+    hosts = ("a.example", "b.example", "a-b.example", "a.b-example", "a.b.example")
+    found = planned(tree(imports=[link(host=host) for host in hosts]), "east").imports
+    assert len({each.name for each in found}) == len(hosts)
+    assert {each.host for each in found} == set(hosts)

@@ -65,11 +65,11 @@ def test_the_gateway_takes_no_part_in_the_owners_network(planned: Plan) -> None:
     assert selected["selector"] == values["labels"]
 
 
-def in_a_namespace_for_links(cluster: str, mode: str = "remote") -> Federation:
+def in_a_namespace_for_links(cluster: str, mode: str = "remote", captured: bool = True) -> Federation:
     """The federation with a namespace for what links share in a cluster."""
     given = tree()
     given["clusters"][cluster]["istio"]["linkNamespace"] = "mesh-links"
-    given["clusters"]["east"]["observed"]["dnsCapture"] = True
+    given["clusters"]["east"]["observed"]["dnsCapture"] = captured
     given["imports"][0]["as"] = mode
     return loader.parse(given)
 
@@ -84,6 +84,15 @@ def test_a_namespace_for_links_has_the_gateway_and_all_that_opens_it() -> None:
         "AuthorizationPolicy export-httpbin-httpbin": "httpbin",
         "Gateway export-httpbin-httpbin": "mesh-links",
     }
+
+
+def test_a_gateway_in_a_namespace_for_links_is_selected_by_objects_of_the_same_stack_alone() -> None:
+    """Istio matches labels of pods in all namespaces, and another stack has a gateway of the same name there."""
+    west = plan(in_a_namespace_for_links("west"), "dev").clusters["west"]
+    selector = bodies(west)["Gateway export-httpbin-httpbin"]["spec"]["selector"]
+    assert selector["mesh-federation/namespace"] == "mesh-links"
+    values: Any = west.values["mesh-federation-gateway"]
+    assert selector.items() <= values["labels"].items()
 
 
 def test_a_global_host_is_seen_by_a_gateway_in_a_namespace_for_links() -> None:
@@ -101,6 +110,12 @@ def test_the_owner_is_asked_for_a_namespace_for_links_before_anything_is_made() 
     [missing] = [each for each in planned.clusters["west"].prerequisites if each.name == "mesh-links"]
     assert missing.path == "clusters.west.istio.linkNamespace"
     assert not [each for each in planned.clusters["east"].prerequisites if each.name in ("mesh-links", "istio-system")]
+
+
+def test_a_namespace_for_links_is_not_asked_for_where_nothing_would_be_in_it() -> None:
+    federation = in_a_namespace_for_links("east", captured=False)
+    names = [each.name for each in plan(federation, "dev").clusters["east"].prerequisites]
+    assert "mesh-links" not in names and "httpbin" in names
 
 
 def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from mesh_federation.loader import parse
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.objects import Body
 from mesh_federation.plan.rights import Subject, rights
-from tests.unit.plan.test_observed import DECLARED, in_a_namespace_for_links, observing
+from mesh_federation.stack.config import Federation
+from tests.unit.plan.test_observed import DECLARED, in_a_namespace_for_links, observing, tree
 
 TEAM = Subject("Group", "mesh-team")
 CHANGING = {"create", "delete", "deletecollection", "patch", "update"}
@@ -74,11 +76,39 @@ def test_with_a_namespace_for_links_nothing_is_changed_beside_the_authority() ->
     assert changed(found["mesh-links"]) == {"deployments", "gateways", "pods/exec", "serviceaccounts", "services"}
 
 
-def test_an_import_for_all_callers_allows_no_program_in_every_pod() -> None:
-    federation = observing("east", rootNamespace="istio-config")
+def test_a_namespace_for_links_has_no_part_in_what_all_callers_accept() -> None:
+    """The filter for all callers of a cluster is in the root namespace, so the right to make it is too."""
+    opened = for_all_callers(in_a_namespace_for_links("east"))
+    found = roles(rights("dev", TEAM, plan(opened, "dev").clusters["east"]))
+    assert changed(found["istio-system"]) == {"envoyfilters"}
+
+
+def test_a_sample_takes_rights_to_make_its_namespace_and_to_wait_for_it() -> None:
+    given = tree()
+    given["workloads"] = [{"cluster": "east", "sample": "sleep", "namespace": "trial"}]
+    found = roles(rights("dev", TEAM, plan(parse(given), "dev").clusters["east"]))
+    assert changed(found[""]) == {"namespaces"}
+    assert changed(found["trial"]) >= {"deployments", "serviceaccounts", "services"}
+    assert allowed(found["trial"])["replicasets"] == {"get", "list", "watch"}
+
+
+def test_what_values_of_the_gateway_add_takes_rights_too() -> None:
+    given = tree()
+    added = {"autoscaling": {"enabled": True}, "podDisruptionBudget": {"minAvailable": 1}}
+    given["clusters"]["west"]["istio"]["gatewayValues"] = added
+    found = roles(rights("dev", TEAM, plan(parse(given), "dev").clusters["west"]))
+    assert changed(found["istio-system"]) >= {"horizontalpodautoscalers", "poddisruptionbudgets"}
+
+
+def for_all_callers(federation: Federation) -> Federation:
+    """The federation with an export that admits every caller of the importing cluster."""
     [export] = federation.exports
     to = tuple(each.model_copy(update={"service_accounts": None}) for each in export.to)
-    opened = federation.model_copy(update={"exports": (export.model_copy(update={"to": to}),)})
+    return federation.model_copy(update={"exports": (export.model_copy(update={"to": to}),)})
+
+
+def test_an_import_for_all_callers_allows_no_program_in_every_pod() -> None:
+    opened = for_all_callers(observing("east", rootNamespace="istio-config"))
     found = roles(rights("dev", TEAM, plan(opened, "dev").clusters["east"]))
     assert changed(found["istio-config"]) == {"envoyfilters"}
     assert not any("pods/exec" in allowed(rules) for rules in found.values())
