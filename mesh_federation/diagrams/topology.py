@@ -184,7 +184,7 @@ def _edges(cluster: Cluster, live: Live | None) -> Iterator[Edge]:
 
 
 def _import_id(cluster: Cluster, link: Import) -> str:
-    return _id(cluster.name, "import", link.mode, link.source, link.service, link.host)
+    return _id(cluster.name, "import", link.mode, link.source, link.host)
 
 
 def _discovery_id(cluster: Cluster, discovery: Discovery) -> str:

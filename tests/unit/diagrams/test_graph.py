@@ -53,6 +53,17 @@ def test_an_entry_keeps_its_path_whatever_its_place_in_the_picture() -> None:
     assert {path for _, _, path in now} == {"imports[0]", "imports[1]"}
 
 
+def test_imports_of_a_service_under_several_names_keep_their_paths() -> None:
+    tree = copy.deepcopy(committed("east-west"))
+    [link] = tree["imports"]
+    tree["imports"] = [{**link, "host": "pay.west.example"}, link, {**link, "host": "api.west.example"}]
+    assert {path: each.host for path, each in imports(of(tree)).items()} == {
+        "imports[0]": "pay.west.example",
+        "imports[1]": "httpbin.httpbin.svc.cluster.local",
+        "imports[2]": "api.west.example",
+    }
+
+
 def test_weights_are_those_of_the_plan_where_several_clusters_answer() -> None:
     weights = {link.source: link.weight for link in imports(of(three_clusters())).values()}
     assert weights == {"north": 50, "west": 50}
