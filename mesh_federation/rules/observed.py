@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
-from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, Protocol
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -22,6 +22,8 @@ _CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
     "network": ("network", "network"),
 }
 """Fields of a cluster that are observed: key in the stack file, and field of what was observed."""
+_HTTP = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
+"""Protocols whose chains for TLS are all of Istio's own mutual TLS."""
 _OF_ISTIOD = ("hub", "tag", "channel", "values", "egress_values")
 """Settings that act only where this stack installs Istio."""
 
@@ -281,6 +283,27 @@ def _lacking(federation: Federation, cluster: Cluster, observed: ObservedMesh) -
             )
 
 
+def exported_ports_can_be_bound(federation: Federation) -> Iterator[Problem]:
+    """Where plaintext is accepted, a port that is not HTTP has a filter chain for TLS of the workload's own.
+
+    The filter of a link would match that chain too, and Envoy would reject the listener: running pods would keep the
+    former one, and new ones would not become ready. Source: Istio's inbound listeners (TLS chains in PERMISSIVE mode).
+    """
+    for cluster, observed in _observed(federation):
+        for export in federation.exports if observed.mutual_tls == "PERMISSIVE" else ():
+            for index, port in enumerate(export.ports):
+                if export.cluster == cluster.name and port.protocol not in _HTTP:
+                    yield Problem(
+                        f"{export.path}.ports[{index}].protocol",
+                        FederationRule.OBSERVED_UNSUPPORTED,
+                        f"{cluster.name} accepts plaintext beside mutual TLS, and there Envoy would reject the listener"
+                        f" of a {port.protocol.value} port whose callers are bound to a link: new pods of"
+                        f" {export.service} would not become ready",
+                        "let the owner of the mesh set STRICT for all of it (PeerAuthentication), then"
+                        f" {OBSERVE}; or export HTTP ports alone",
+                    )
+
+
 def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """Yield the namespaces in which links of a cluster have objects, and the first entry that needs each."""
     found: dict[str, str] = {}
@@ -407,6 +430,7 @@ RULES = (
     links_bind_trust,
     aliases_name_no_other_mesh,
     meshes_have_what_links_need,
+    exported_ports_can_be_bound,
     hosts_can_be_resolved,
     link_namespaces_are_apart,
     filters_of_others_leave_tls_alone,
