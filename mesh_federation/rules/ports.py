@@ -185,8 +185,8 @@ def sources_of_one_host_have_equal_ports(federation: Federation) -> Iterator[Pro
                     link.path,
                     FederationRule.PORTS_DIFFER,
                     f"{link.cluster} imports {link.service} from {first.source} with {', '.join(map(_shown, ports))}"
-                    f" and from {link.source} with {', '.join(map(_shown, others))}: calls that only one of them knows"
-                    " would fail at the other",
+                    f" and from {link.source} with {', '.join(map(_shown, others))}: calls of a port that differs"
+                    " would fail at one of them",
                     f"list only the ports that both have under `ports` of {first.path} and {link.path}, with the same"
                     " numbers",
                 )

@@ -361,6 +361,7 @@ class PublishedPort(Declared):
     address: IPv4Address = IPv4Address("127.0.0.1")
     """Address on this machine; 0.0.0.0 publishes the port to other machines."""
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    """Protocol of the port."""
 
 
 _RELEASE = r"^v?(1\.\d{1,3}\.\d{1,3})([-+].*)?$"
@@ -413,7 +414,9 @@ class Cluster(Declared):
 
     provisioner: Provisioner = Provisioner(registry.DEFAULT)
     pod_subnet: IPv4Network = IPv4Network("10.244.0.0/16")
+    """Addresses of pods (CIDR)."""
     service_subnet: IPv4Network = IPv4Network("10.96.0.0/16")
+    """Addresses of Services (CIDR)."""
     network: str = ""
     """Istio network; default: <cluster>-network. On one network, pods reach each other directly."""
     mesh_id: str = Field(default="", alias="meshID")
@@ -499,6 +502,7 @@ class Port(Declared):
     name: str
     """Name of the Service's port, by which Istio matches endpoints."""
     number: int = Field(ge=1, le=65535)
+    """Number of the Service's port."""
     protocol: Protocol
     app_protocol: str | None = Field(default=None, max_length=316)
     """appProtocol of the Service's port, if it has one; Istio prefers it to the port's name."""
@@ -529,6 +533,7 @@ class Consumer(Declared):
     """The callers of one other cluster that may call an exported service."""
 
     cluster: str
+    """The callers' cluster, or a partner."""
     service_accounts: tuple[Reference, ...] | None = None
     """namespace/serviceAccount of each caller. Default: every workload of that cluster."""
 
@@ -543,7 +548,9 @@ class Linked(Entry):
     """An export or import of a service, and the cluster that it is of."""
 
     cluster: str
+    """The cluster that exports or imports it."""
     service: Reference
+    """The Service in the exporting cluster, as namespace/name."""
     _form: str = PrivateAttr(default=GLOBAL_HOST)
 
     @property
@@ -608,7 +615,9 @@ class ConnectionPool(Declared):
     """Limits of connections and requests of the importing proxies (DestinationRule connectionPool)."""
 
     max_connections: int | None = Field(default=None, ge=1, le=MOST)
+    """Most TCP connections of one proxy to the service. Default: Istio's."""
     connect_timeout_seconds: int | None = Field(default=None, ge=1, le=A_DAY)
+    """Timeout of a new TCP connection. Default: Istio's."""
     max_requests_per_connection: int | None = Field(default=None, ge=1, le=MOST)
     """Low values spread calls over remote pods, because a pooled connection leads to one pod (walk-through 001)."""
 
@@ -619,8 +628,11 @@ class Failover(Declared):
     to: str | None = None
     """Region that takes over; default: any."""
     consecutive_errors: int = Field(default=1, ge=1, le=MOST)
+    """Answers 5xx in a row after which an endpoint gets no calls (consecutive5xxErrors)."""
     interval_seconds: int = Field(default=1, ge=1, le=A_DAY)
+    """How often endpoints are judged."""
     base_ejection_seconds: int = Field(default=60, ge=1, le=A_DAY)
+    """How long an endpoint gets no calls, times the number of times that this happened to it."""
 
 
 class Import(Linked):
@@ -738,11 +750,15 @@ class Workload(Entry):
     """A sample workload for trying the federation."""
 
     cluster: str
+    """The cluster that it runs in."""
     sample: Literal["sleep", "httpbin"]
+    """sleep: a caller with curl. httpbin: a server on port 8000."""
     namespace: str = ""
     """Namespace; default: the sample's name."""
     image: str | None = None
+    """Image; default: that of `images`, else the publisher's."""
     replicas: int = Field(default=1, ge=0, le=100)
+    """Number of pods."""
 
     @property
     def path(self) -> str:
