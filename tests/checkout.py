@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from mesh_federation.clusters import journal
 from mesh_federation.native.sandbox import Sandbox
 from mesh_federation.toolchain.install import Toolchain
 from tests.events import Event, read
@@ -29,6 +30,8 @@ FEDERATION = "mesh-federation:federation"
 DEADLINE_SECONDS = 900
 """Bounds a run that hangs; on simulated clusters none takes a tenth of it."""
 
+IN_CONTAINERS = ("kind", "k3d")
+"""Providers whose clusters do not end with their processes."""
 OF_A_STACK = ("up", "preview", "call", "verify", "down", "validate", "topology", "trust")
 """Commands that choose a stack by themselves if none is named."""
 
@@ -292,9 +295,9 @@ class Checkout:
         psutil.wait_procs(processes, timeout=30)
 
     def remove(self) -> None:
-        """Take everything away, however a test ended."""
+        """Take everything away, however a test ended: processes are killed, and containers removed by the product."""
         try:
-            if self.stack_exists():
+            if self._has_containers():
                 self.mesh("down", "--yes", f"--stack={self.stack}")
         finally:
             for record in self.home.glob("native/*/sandbox.json"):
@@ -305,6 +308,9 @@ class Checkout:
             for slot in self.reservations():
                 slot.unlink()
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _has_containers(self) -> bool:
+        return any(entry.job in IN_CONTAINERS for entry in journal.entries(self.home, self.stack))
 
     def stack_exists(self) -> bool:
         """Say whether a stack was brought up and not removed."""
