@@ -4,7 +4,7 @@ Two programs verify it, and differ. Istiod verifies its own certificate at start
 Go's crypto/x509, which accepts the extended key usages serverAuth or any). Proxies verify every certificate that istiod
 signs (Envoy, with BoringSSL: clientAuth for callers and serverAuth for servers in every authority above; any does not
 count). So istiod accepts what only proxies refuse, and the first call fails.
-tests/unit/rules/test_go_verification.py compares these checks with Go.
+tests/engine/conformance/test_go_verification.py compares these checks with Go.
 """
 
 from collections.abc import Iterator
