@@ -61,7 +61,7 @@ def test_a_reader_that_leaves_early_gets_no_traceback(words: str) -> None:
     assert done.stderr == "" or "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", ["topology --format json", "trust"])
+@pytest.mark.parametrize("words", SHOWING)
 @pytest.mark.parametrize(
     "settings",
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}],

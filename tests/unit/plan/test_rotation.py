@@ -84,7 +84,7 @@ def strangers(one: Made, other: Made) -> Iterator[str]:
 
 
 @given(rotations())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_in_every_phase_every_workload_is_accepted_in_every_cluster_and_by_those_of_the_next(trees: list[Tree]) -> None:
     states = [made(each) for each in planned(trees)]
     for state in states:
@@ -94,7 +94,7 @@ def test_in_every_phase_every_workload_is_accepted_in_every_cluster_and_by_those
 
 
 @given(rotations())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_step_is_admitted_if_and_only_if_it_cuts_nobody_off_in_both_directions(trees: list[Tree]) -> None:
     for before, after in combinations(planned(trees), 2):
         cut_off = [*strangers(made(before), made(after)), *strangers(made(after), made(before))]
@@ -103,7 +103,7 @@ def test_a_step_is_admitted_if_and_only_if_it_cuts_nobody_off_in_both_directions
 
 
 @given(rotations())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_in_every_phase_each_cluster_is_vouched_for_by_what_vouches_for_no_other(trees: list[Tree]) -> None:
     states = [(made(state), vouching(state)) for state in bound(trees)]
     for one, other in [(state, state) for state in states] + list(pairwise(states)):
@@ -114,7 +114,7 @@ def test_in_every_phase_each_cluster_is_vouched_for_by_what_vouches_for_no_other
 
 
 @given(rotations())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_step_is_admitted_if_and_only_if_others_vouch_for_who_signs_in_both_directions(trees: list[Tree]) -> None:
     def cuts_off(signing: TrustPlan, trusting: TrustPlan) -> bool:
         vouch, own_roots = vouching(trusting), made(trusting).own_roots
@@ -129,7 +129,7 @@ def test_a_step_is_admitted_if_and_only_if_others_vouch_for_who_signs_in_both_di
 
 
 @given(rotations(), st.randoms())
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_openssl_judges_as_the_plan_says(tmp_path: Path, trees: list[Tree], random: Random) -> None:
     before, after = (random.choice(planned(trees)) for _ in range(2))
     is_admitted = not list(problems(trust_state(before), trust_state(after)))
