@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from mesh_federation.jobs.prerequisites import Prerequisite
-from mesh_federation.plan.imports import MODES, callers_of, has_local_endpoints, needs_service
+from mesh_federation.plan.imports import MODES, callers_of, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE, namespace_labels
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import PlannedObject
@@ -77,16 +77,15 @@ def _linked(federation: Federation, cluster: str) -> Iterator[tuple[NamespacedNa
         if export.cluster == cluster:
             yield export.service, export.path
     for link in federation.imports:
-        if link.cluster == cluster and (has_local_endpoints(federation, link) or needs_service(federation, link)):
+        if link.cluster == cluster and is_beside_service(federation, link):
             yield link.service, link.path
 
 
 def _shared(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """The namespace of the gateway, and of imports that are beside no Service, if there are any."""
     own = federation.clusters[cluster]
-    beside = {service for service, _ in _linked(federation, cluster)}
-    alone = [each for each in federation.imports if each.cluster == cluster and each.service not in beside]
-    if alone or any(each.cluster == cluster for each in federation.exports):
+    alone = (each for each in federation.imports if not is_beside_service(federation, each))
+    if any(each.cluster == cluster for each in (*federation.exports, *alone)):
         yield own.istio.link_namespace, f"{own.path}.istio.linkNamespace"
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from mesh_federation.plan.imports import callers_of, has_local_endpoints, needs_service
+from mesh_federation.plan.imports import callers_of, has_local_endpoints, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, Protocol
 from mesh_federation.stack.problem import Problem
@@ -315,8 +315,7 @@ def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str
     for link in federation.imports:
         exported = federation.export(link.source, link.service)
         if link.cluster == cluster and exported:
-            is_beside_service = has_local_endpoints(federation, link) or needs_service(federation, link)
-            found.setdefault(link.service.namespace if is_beside_service else own, link.path)
+            found.setdefault(link.service.namespace if is_beside_service(federation, link) else own, link.path)
             for caller in callers_of(cluster, [exported]):
                 found.setdefault(federation.clusters[cluster].root_namespace if caller == "*" else caller, link.path)
     yield from found.items()

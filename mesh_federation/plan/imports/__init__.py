@@ -30,7 +30,7 @@ __all__ = [
     "callers_of",
     "has_local_endpoints",
     "imports",
-    "needs_service",
+    "is_beside_service",
     "shares",
 ]
 
@@ -52,9 +52,12 @@ def has_local_endpoints(federation: Federation, link: Import) -> bool:
     return MODES[link.mode].has_local_endpoints(federation, link)
 
 
-def needs_service(federation: Federation, link: Import) -> bool:
-    """Say whether an import makes a Service in the namespace of its own: nothing else would resolve the host."""
-    return _mode(federation, link) is ServiceImport
+def is_beside_service(federation: Federation, link: Import) -> bool:
+    """Say whether the objects of an import are in the namespace of its service: beside pods, or beside a Service.
+
+    An import makes that Service where nothing else would resolve the host.
+    """
+    return has_local_endpoints(federation, link) or _mode(federation, link).has_service
 
 
 def _mode(federation: Federation, link: Import) -> type[ImportPlan]:
@@ -77,7 +80,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         api=APIS[first.api],
         host=first.host,
         exported_host=first.exported_host,
-        namespace=first.service.namespace if beside_pods or mode.has_service else importer.istio.link_namespace,
+        namespace=first.service.namespace if is_beside_service(federation, first) else importer.istio.link_namespace,
         ports=first.ports or exports[0].ports,
         labels=mode.endpoint_labels(federation, first, exports[0]),
         sources=tuple(

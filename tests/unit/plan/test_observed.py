@@ -118,6 +118,17 @@ def test_a_namespace_for_links_is_not_asked_for_where_nothing_would_be_in_it() -
     assert "mesh-links" not in names and "httpbin" in names
 
 
+def test_a_namespace_for_links_is_asked_for_by_one_of_two_imports_of_a_service() -> None:
+    """One is beside the pods of a Service, the other has a name of its own and is beside none."""
+    given = tree()
+    given["clusters"]["east"]["istio"]["linkNamespace"] = "mesh-links"
+    given["clusters"]["east"]["observed"]["dnsCapture"] = True
+    [link] = given["imports"]
+    given["imports"] = [{**link, "as": "local"}, {**link, "host": "pay.west.example"}]
+    names = [each.name for each in plan(loader.parse(given), "dev").clusters["east"].prerequisites]
+    assert {"mesh-links", "httpbin"} <= set(names)
+
+
 def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:
     values: Any = plan(observing("west", network="n1"), "dev").clusters["west"].values["mesh-federation-gateway"]
     assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "n1"
