@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,12 +167,21 @@ def _end_unrecorded(cluster: LocalCluster) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
+def _strangers(cluster: LocalCluster) -> list[Path]:
+    """Return kwokctl's records of processes that are no more, or whose numbers are others' since, as after a reboot.
+
+    None are found where processes cannot be told from each other.
+    """
+    if not Path("/proc/self/exe").exists():
+        return []
+    records = (_kept(cluster) / "pids").glob("*.pid")
+    return [file for file in records if not _is_of(cluster, Path("/proc") / file.read_text(encoding="utf-8").strip())]
+
+
 def _forget_strangers(cluster: LocalCluster) -> None:
-    """Drop kwokctl's records of processes whose numbers are others' since, as after a reboot: it would end those."""
-    if Path("/proc/self/exe").exists():
-        for file in (_kept(cluster) / "pids").glob("*.pid"):
-            if not _is_of(cluster, Path("/proc") / file.read_text(encoding="utf-8").strip()):
-                file.unlink()
+    """Drop records of processes that are not the cluster's: kwokctl would end those that have the numbers now."""
+    for file in _strangers(cluster):
+        file.unlink()
 
 
 def _start_what_ended(cluster: LocalCluster) -> None:
@@ -180,15 +189,9 @@ def _start_what_ended(cluster: LocalCluster) -> None:
 
     kwokctl starts all programs at once and looks after none of them.
     """
-    if Path("/proc/self/exe").exists() and not all(_is_of(cluster, entry) for entry in _started(cluster)):
+    if _strangers(cluster):
         _forget_strangers(cluster)
         _kwokctl(cluster, "start", "cluster", "--wait=60s")
-
-
-def _started(cluster: LocalCluster) -> Iterator[Path]:
-    """Yield the folders in /proc of the processes that kwokctl started."""
-    for file in (_kept(cluster) / "pids").glob("*.pid"):
-        yield Path("/proc") / file.read_text(encoding="utf-8").strip()
 
 
 def _is_of(cluster: LocalCluster, entry: Path) -> bool:

@@ -6,6 +6,7 @@ After a change of config.py, run `python -m mesh_federation.stack.key_reference`
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mesh_federation.stack.config import KEY
@@ -47,7 +48,7 @@ class _KeyPage:
     def text(self) -> str:
         return HEAD + "".join(self._section(name, path) for name, path in self._paths.items())
 
-    @property
+    @cached_property
     def _paths(self) -> dict[str, str]:
         """Where each object is found first, in the order of the page."""
         found: dict[str, str] = {}
