@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mesh_federation.clusters.workdir import locked
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.toolchain.host import USERS_PULUMI_HOME, users_pulumi_home
@@ -156,6 +157,10 @@ class Workspace:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.home.parent == self.checkout:
             self.home.chmod(0o700)  # the toolchain may have made it
+        with locked(self.home / "prepare.lock"):  # several stacks may be opened at once
+            self._prepare(toolchain)
+
+    def _prepare(self, toolchain: "Toolchain") -> None:
         self.state().mkdir(exist_ok=True)
         self.projects.mkdir(exist_ok=True)
         shutil.copyfile(self.checkout / "Pulumi.yaml", self.projects / "Pulumi.yaml")

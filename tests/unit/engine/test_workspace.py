@@ -1,7 +1,10 @@
 """Where a checkout keeps things, and the environment that it gives to Pulumi."""
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
@@ -72,6 +75,21 @@ def test_a_passphrase_is_made_once_and_only_its_owner_reads_it(desk: Desk) -> No
     assert len(first) >= 32
     desk.workspace.prepare(desk.toolchain)
     assert file.read_text(encoding="utf-8") == first
+
+
+def test_several_stacks_may_be_opened_at_once_in_a_new_checkout(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Barrier(2)
+
+    def as_slow_as_possible(size: int) -> str:
+        with suppress(BrokenBarrierError):
+            both.wait(timeout=0.5)  # until the other one is here too, which must not happen
+        return "x" * size
+
+    monkeypatch.setattr("secrets.token_urlsafe", as_slow_as_possible)
+    with ThreadPoolExecutor(2) as pool:
+        for each in [pool.submit(desk.workspace.prepare, desk.toolchain) for _ in range(2)]:
+            each.result()
+    assert desk.workspace.passphrase().read_text(encoding="utf-8") == "x" * 32
 
 
 def test_in_a_shell_that_took_this_environment_a_passphrase_is_made_and_missed_as_elsewhere(desk: Desk) -> None:
