@@ -11,7 +11,7 @@ from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.stack import pem
 from mesh_federation.stack.card import fingerprint, written
-from mesh_federation.stack.config import Card, CardCallers, CardExport, EastWestGateway, Federation
+from mesh_federation.stack.config import Card, CardCallers, CardExport, Consumer, EastWestGateway, Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.context import StackOutputs
 
@@ -79,11 +79,7 @@ def told(federation: Federation, planned: ClusterPlan, state: Snapshot, partners
 def _offered(federation: Federation, plan: ExportPlan, partners: Sequence[str]) -> Iterator[CardExport]:
     """Describe an export as far as it is for some partners; of others they learn nothing."""
     export = plan.export
-    callers = tuple(
-        CardCallers(trustDomain=federation.clusters[each.cluster].trust_domain, serviceAccounts=each.service_accounts)
-        for each in export.to
-        if each.cluster in partners
-    )
+    callers = tuple(_callers(federation, each) for each in export.to if each.cluster in partners)
     if callers:
         yield CardExport(
             service=export.service,
@@ -92,6 +88,13 @@ def _offered(federation: Federation, plan: ExportPlan, partners: Sequence[str]) 
             serviceAccount=export.identity.name,
             to=callers,
         )
+
+
+def _callers(federation: Federation, consumer: Consumer) -> CardCallers:
+    domain = federation.clusters[consumer.cluster].trust_domain
+    if consumer.service_accounts is None:
+        return CardCallers(trustDomain=domain)
+    return CardCallers(trustDomain=domain, serviceAccounts=consumer.service_accounts)
 
 
 def _chosen(federation: Federation, cluster: str) -> str:

@@ -6,7 +6,7 @@ from mesh_federation import loader
 from mesh_federation.cli.card import told
 from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.plan.federation import plan
-from mesh_federation.stack.card import with_partners
+from mesh_federation.stack.card import with_partners, written
 from mesh_federation.stack.config import Federation
 
 STACK = Path(__file__).parents[1] / "stack" / "cards" / "stack" / "Pulumi.dev.yaml"
@@ -38,6 +38,17 @@ def test_exports_are_addressed_by_trust_domain_because_partners_have_names_of_th
     [callers] = export.to
     assert callers.trust_domain == "west.example"
     assert [str(each) for each in callers.service_accounts or ()] == ["shop/cart"]
+
+
+def test_an_export_to_every_workload_of_a_partner_names_no_accounts() -> None:
+    [export, *others] = FEDERATION.exports
+    to = tuple(each.model_copy(update={"service_accounts": None}) for each in export.to)
+    open_to_all = FEDERATION.model_copy(update={"exports": (export.model_copy(update={"to": to}), *others)})
+    card = told(open_to_all, plan(open_to_all, "dev").clusters["east"], snapshot(), ["acme"])
+    assert card
+    [told_export] = card.exports
+    assert [each.service_accounts for each in told_export.to] == [None]
+    assert "serviceAccounts" not in written(card)
 
 
 def test_a_partner_learns_nothing_of_exports_for_others() -> None:
