@@ -297,8 +297,8 @@ class Checkout:
     def remove(self) -> None:
         """Take everything away, however a test ended: processes are killed, and containers removed by the product."""
         try:
-            if self._has_containers():
-                self.mesh("down", "--yes", f"--stack={self.stack}")
+            for stack in self._stacks_with_containers():
+                self.mesh("down", "--yes", f"--stack={stack}")
         finally:
             for record in self.home.glob("native/*/sandbox.json"):
                 Sandbox(record.parent).stop()
@@ -309,8 +309,9 @@ class Checkout:
                 slot.unlink()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _has_containers(self) -> bool:
-        return any(entry.job in IN_CONTAINERS for entry in journal.entries(self.home, self.stack))
+    def _stacks_with_containers(self) -> list[str]:
+        stacks = [file.stem.removeprefix("Pulumi.") for file in self.folder.glob("Pulumi.*.yaml")]
+        return [each for each in stacks if any(e.job in IN_CONTAINERS for e in journal.entries(self.home, each))]
 
     def stack_exists(self) -> bool:
         """Say whether a stack was brought up and not removed."""

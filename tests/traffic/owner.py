@@ -169,7 +169,8 @@ class Owner:
         """Install an east-west gateway as Istio's guide for several networks does."""
         charts, _ = self._charts()
         lab: Any = kit.overlay().get("istio") if self.provider == "kind" else None
-        own = merged(lab["gatewayValues"] if lab else {}, values)
+        present = {"imagePullPolicy": "IfNotPresent"}  # the image that injection writes is nowhere else
+        own = merged({**lab["gatewayValues"], **present} if lab else {}, values)
         place = [f"--namespace={SYSTEM}", "--wait", "--timeout=300s"]
         self.helm("upgrade", "--install", "istio-eastwestgateway", f"{charts}/gateway", *place, values=own)
 
