@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr, ValidationError
 
 from mesh_federation import rules
-from mesh_federation.stack import card, observed, validation, yaml_reader
+from mesh_federation.stack import card, fleet, observed, stack_file, validation
 from mesh_federation.stack.card import with_partners
-from mesh_federation.stack.config import ENCRYPTED, KEY, PROJECT, Cluster, Federation, ProvidedAuthority
+from mesh_federation.stack.config import ENCRYPTED, Cluster, Federation, ProvidedAuthority
 from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
+from mesh_federation.stack.stack_file import KEY
 from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
-from mesh_federation.stack.tree import Tree, merged
+from mesh_federation.stack.tree import Tree, lacking, merged
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
     from cryptography.x509 import Certificate
@@ -26,12 +27,10 @@ if TYPE_CHECKING:  # cryptography takes longer to load than all checks together:
 AUTHORITIES = (("trust", "provided"), ("trust", "rotation", "provided"))
 """The key paths of provided authorities, whose values may be encrypted."""
 
-_EXAMPLE = f"config: {{{KEY}: {{clusters: {{east: {{}}, west: {{}}}}}}}}"
-
 
 @dataclass(frozen=True)
 class Layered:
-    """An unchecked federation: a stack file, over what was observed of meshes, and under an overlay.
+    """An unchecked federation: a stack file, over its fleet and what was observed of meshes, and under an overlay.
 
     Attributes:
         tree: the federation.
@@ -103,7 +102,7 @@ def declared(path: Path, overlay: Path | None = None) -> Layered:
     Raises:
         InvalidModel: a file cannot be read; with all problems of both files.
     """
-    federation, problems = _load(path)
+    federation, problems = stack_file.load(path)
     layers = layered(federation, path, overlay, problems)
     return replace(layers, problems=(*layers.problems, *_plain_text_keys(layers.tree)))
 
@@ -133,7 +132,7 @@ def _mapping_at(tree: object, path: Sequence[str]) -> Mapping[str, object]:
 
 
 def layered(federation: object, stack_file: Path, overlay: Path | None, problems: Sequence[Problem] = ()) -> Layered:
-    """Lay what was observed of meshes under the federation of a stack file, and an overlay over it.
+    """Lay its fleet and what was observed of meshes under the federation of a stack file, and an overlay over it.
 
     Args:
         federation: as in the file; None if the problems say why there is none.
@@ -157,19 +156,24 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
         raise _invalid(found)
     if not isinstance(federation, Mapping):
         return Layered(federation, stack_file.name, dict.fromkeys(others, frozenset()), tuple(problems))
-    seen, gone = _without_unknown_clusters(below, federation, "what was observed of it is of no use", OBSERVE)
-    known, unknown = _without_unknown_clusters(upper, federation, "an overlay cannot add clusters", DECLARE)
-    lower: Tree = merged(seen, federation)
+    member = fleet.lay(federation, stack_file.parent)
+    if member.problems:
+        own = problems if member.file else (*problems, *member.problems)
+        above = {member.file: rules.ordered(member.problems)} if member.file else {}
+        raise _invalid({stack_file.name: rules.ordered(own), **above})
+    seen, gone = _without_unknown_clusters(below, member.tree, "what was observed of it is of no use", OBSERVE)
+    known, unknown = _without_unknown_clusters(upper, member.tree, "an overlay cannot add clusters", DECLARE)
+    lower: Tree = merged(seen, member.tree)
     paths = {
-        lowest.name: frozenset([*additions(federation, seen), *(each.where for each in gone)]),
+        lowest.name: frozenset([*lacking(member.tree, seen), *(each.where for each in gone)]),
         **({overlay.name: frozenset([*additions(lower, known), *(e.where for e in unknown)])} if overlay else {}),
     }
     tree, cards, lost = _with_cards(_merged(lower, known), stack_file.parent)
     if lost:
         raise InvalidModel(rules.ordered([*problems, *gone, *unknown, *lost]))
-    return Layered(
-        tree, stack_file.name, {**{name: paths[name] for name in others}, **cards}, (*problems, *gone, *unknown)
-    )
+    shared = {member.file: frozenset(lacking(federation, member.tree))} if member.file else {}
+    files = {**{name: paths[name] for name in others}, **cards, **shared}
+    return Layered(tree, stack_file.name, files, (*problems, *gone, *unknown))
 
 
 def _with_cards(tree: Tree, folder: Path) -> tuple[Tree, dict[str, frozenset[str]], list[Problem]]:
@@ -246,7 +250,7 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     Raises:
         InvalidModel: with all problems; rules are checked only if all types are right.
     """
-    federation = with_partners(typed(tree, where))
+    federation = with_partners(fleet.reduced(typed(tree, where)))
     problems = rules.check(federation, base or Path())
     if problems:
         raise InvalidModel(problems)
@@ -301,65 +305,6 @@ def _written(given: ProvidedAuthority, base: Path) -> ProvidedAuthority:
     )
 
 
-def _load(path: Path) -> tuple[object, list[Problem]]:
-    """Read the federation of a stack file; None if there is none."""
-    try:
-        tree = yaml_reader.load(path, "use the name of an existing stack, whose file is Pulumi.<stack>.yaml")
-    except yaml_reader.Unreadable as unreadable:
-        return None, list(dict.fromkeys(map(_without_prefix, unreadable.problems)))
-    return _federation_of(tree)
-
-
-def _without_prefix(problem: Problem) -> Problem:
-    """Shorten a key path inside the federation, as in all other problems."""
-    path = problem.where.removeprefix(f"config.{KEY}").removeprefix(".")
-    return Problem(path, problem.rule, problem.what, problem.fix)
-
-
-def _federation_of(tree: object) -> tuple[object, list[Problem]]:
-    """Return the federation of a whole stack file; None if there is none."""
-    if tree is None:
-        return None, [Problem("", FormRule.EMPTY_FILE, "the file declares nothing", f"write at least {_EXAMPLE}")]
-    if not isinstance(tree, Mapping):
-        return None, [
-            Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not a mapping", f"write {_EXAMPLE}")
-        ]
-    config = tree.get("config")
-    if config is None:
-        near = None if "config" in tree else nearest("config", [str(key) for key in tree])
-        problem = f"the file has no `config`{f', but it has `{excerpt(near)}`' if near else ''}"
-        if "config" in tree:
-            problem = "config is empty, so there is no federation"
-        return None, [Problem("config", FormRule.MISSING_CONFIG, problem, f"add {_EXAMPLE}")]
-    if not isinstance(config, Mapping):
-        return None, [
-            Problem(
-                "config", FormRule.NOT_A_MAPPING, f"config is {kind_of(config)}, not a mapping", f"write {_EXAMPLE}"
-            )
-        ]
-    problems = [_unknown_config(key) for key in config if key.startswith(f"{PROJECT}:") and key != KEY]
-    if config.get(KEY) is None:
-        problem = f"config has no `{KEY}`, so there is no federation"
-        return None, [*problems, Problem("config", FormRule.MISSING_FEDERATION, problem, f"add {_EXAMPLE}")]
-    federation = config[KEY]
-    if _is_encrypted(federation):
-        problem = "the whole federation is encrypted, so it can be neither reviewed nor checked"
-        return None, [
-            *problems,
-            Problem(KEY, FormRule.ENCRYPTED_VALUE, problem, "encrypt only values under trust.provided"),
-        ]
-    return federation, problems
-
-
-def _unknown_config(key: str) -> Problem:
-    problem = f"this program does not read `{excerpt(key)}`; all of its configuration is under {KEY}"
-    return Problem(f"config.{excerpt(key)}", FormRule.UNKNOWN_CONFIG, problem, f"move it below {KEY}, or remove it")
-
-
-def _is_encrypted(value: object) -> bool:
-    return isinstance(value, Mapping) and list(value) == ["secure"] and isinstance(value["secure"], str)
-
-
 def typed(tree: object, where: str = KEY) -> Federation:
     """Check the types of a federation, and no rule.
 
@@ -410,4 +355,4 @@ def _with_placeholders_at(tree: Mapping[str, Any], path: Sequence[str]) -> Mappi
 def _without_encrypted(authority: object) -> object:
     if not isinstance(authority, Mapping):
         return authority
-    return {key: ENCRYPTED if _is_encrypted(value) else value for key, value in authority.items()}
+    return {key: ENCRYPTED if stack_file.is_encrypted(value) else value for key, value in authority.items()}

@@ -56,8 +56,7 @@ class Native(Provider):
 
     def spec(self, federation: "Federation", cluster: "Cluster") -> ClusterSpec:
         """Return subnets, release, and the part of the lab network that is the cluster's."""
-        in_lab = [name for name, each in federation.clusters.items() if each.has_lab_address]
-        pool = pools(federation.lab.subnet, {*in_lab, cluster.name})[cluster.name]
+        pool = pools(federation.lab.subnet, {*federation.in_lab, cluster.name})[cluster.name]
         return ClusterSpec(
             pod_subnet=str(cluster.pod_subnet),
             service_subnet=str(cluster.service_subnet),

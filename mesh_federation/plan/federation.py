@@ -217,11 +217,11 @@ def plan(federation: Federation, stack: str) -> Plan:
         federation: a model without problems, as the loader returns it.
         stack: name of the Pulumi stack; clusters of two stacks never share a name.
     """
-    in_lab = [name for name, cluster in federation.clusters.items() if cluster.has_lab_address]
-    pool_of = pools(federation.lab.subnet, in_lab) if in_lab else {}
     made = {name: provision(federation, federation.clusters[name], stack) for name in sorted(federation.clusters)}
     links = discovery.discoveries(federation, {name: each.name for name, each in made.items()})
     trusted = trust.plan(federation)
+    cut = pools(federation.lab.subnet, federation.in_lab) if federation.in_lab else {}
+    pool_of = {name: pool for name, pool in cut.items() if name in federation.own}
     plans = {name: _cluster(federation, trusted, each, pool_of.get(name), links) for name, each in made.items()}
     return Plan(
         sources=_sources(federation),

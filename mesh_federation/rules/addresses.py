@@ -135,7 +135,8 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
 def lab_has_room(federation: Federation) -> Iterator[Problem]:
     """The lab's subnet holds the addresses of the nodes, and an address pool for each cluster."""
     lab = federation.lab.subnet
-    clusters = sum(cluster.provider.ours for cluster in federation.clusters.values())
+    ours = sum(cluster.provider.ours for cluster in federation.clusters.values())
+    clusters = max(ours, len(federation.in_lab))
     if not clusters or lab.prefixlen == 32:
         return
     if clusters > MOST_CLUSTERS:

@@ -10,6 +10,7 @@ from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import SUBDOMAIN, from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
+from mesh_federation.stack.fleet import is_member
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, nearest
@@ -47,18 +48,7 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
         export = index.get((link.source, link.service))
         if export is None:
             meant = nearest(str(link.service), exported[link.source])
-            domain = federation.clusters[link.cluster].trust_domain
-            is_partner = link.source in federation.partners
-            lacks = (
-                f"the card of {link.source} does not offer it to {domain}"
-                if is_partner
-                else f"{link.source} does not export it"
-            )
-            fix = (
-                f"ask {link.source} to export {link.service} to {domain} and to send a new card, or remove the import"
-                if is_partner
-                else f"export {link.service} from {link.source}, or remove the import"
-            )
+            lacks, fix = _not_exported(federation, link)
             yield Problem(
                 link.path,
                 FederationRule.IMPORT_WITHOUT_EXPORT,
@@ -72,6 +62,18 @@ def imports_are_consented(federation: Federation) -> Iterator[Problem]:
                 f"{link.source} exports {link.service}, but not to {link.cluster}",
                 f"add {link.cluster} under `to` of {export.path}",
             )
+
+
+def _not_exported(federation: Federation, link: Import) -> tuple[str, str]:
+    """Say that a service is not exported where its export would be declared, and what to do."""
+    if link.source not in federation.partners:
+        return f"{link.source} does not export it", f"export {link.service} from {link.source}, or remove the import"
+    if is_member(federation, link.source):
+        lacks = f"the fleet declares no export of it to {link.cluster}"
+        return lacks, f"export {link.service} from {link.source} to {link.cluster}, or remove the import"
+    domain = federation.clusters[link.cluster].trust_domain
+    fix = f"ask {link.source} to export {link.service} to {domain} and to send a new card, or remove the import"
+    return f"the card of {link.source} does not offer it to {domain}", fix
 
 
 def imports_are_declared_once(federation: Federation) -> Iterator[Problem]:

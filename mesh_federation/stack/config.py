@@ -32,10 +32,6 @@ from mesh_federation.clusters import registry
 from mesh_federation.clusters.provider import LoadBalancer, Provider
 from mesh_federation.stack.tree import merged
 
-PROJECT = "mesh-federation"
-KEY = f"{PROJECT}:federation"
-"""The key of a stack file below which a federation is declared."""
-
 
 @dataclass(frozen=True, order=True)
 class NamespacedName:
@@ -727,6 +723,18 @@ class Partner(Declared):
     """What the card says; it is read from the file."""
 
 
+class FleetMember(Declared):
+    """The stack of one cluster of a fleet, whose other clusters have stacks of their own.
+
+    They are its partners: `mesh up` writes the card of each into the folder cards/<fleet>.
+    """
+
+    fleet: str = Field(min_length=1, max_length=100)
+    """The stack file Pulumi.<fleet>.yaml, which declares the clusters of all members and their links."""
+    cluster: str = Field(min_length=1, max_length=63)
+    """The cluster of this stack, by its name in that file."""
+
+
 class Discovery(Entry):
     """Endpoint discovery: one cluster's istiod reads another's API server (remote secrets; one mesh, one trust).
 
@@ -774,6 +782,8 @@ class Workload(Entry):
 class Federation(Declared):
     """Everything that one stack declares."""
 
+    member_of: FleetMember | None = None
+    """Take the declaration of one cluster from the file of a fleet. Other keys of this file are merged over it."""
     trust: Trust = Trust()
     istio: Istio = Istio()
     images: Images = Images()
@@ -789,11 +799,14 @@ class Federation(Declared):
     workloads: tuple[Workload, ...] = ()
     partners: dict[str, Partner] = {}
     """Meshes of other stacks, by the name by which exports and imports of this stack call them."""
+    _in_lab: tuple[str, ...] = PrivateAttr(default=())
+    _waiting: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _set_names_and_indexes(self) -> Self:
         for name, cluster in self.clusters.items():
             self.clusters[name] = _named(name, cluster)
+        self._in_lab = tuple(name for name, each in self.clusters.items() if each.has_lab_address)
         lists: tuple[tuple[Entry, ...], ...] = (self.exports, self.imports, self.discovery, self.workloads)
         for entries in lists:
             for index, entry in enumerate(entries):
@@ -801,6 +814,16 @@ class Federation(Declared):
         for link in (*self.exports, *self.imports):
             link._form = self.global_host_form
         return self
+
+    @property
+    def in_lab(self) -> tuple[str, ...]:
+        """Names of the clusters with addresses of the lab network: of this stack, and of all members of its fleet."""
+        return self._in_lab
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What this stack of a fleet leaves out until other members are up; each with its key path and the reason."""
+        return self._waiting
 
     def export(self, cluster: str, service: NamespacedName) -> Export | None:
         """Return the export of a service by a cluster; None where it exports none."""

@@ -6,7 +6,8 @@ Run `python -m mesh_federation.stack.json_schema` after a change of config.py; a
 import json
 from pathlib import Path
 
-from mesh_federation.stack.config import KEY, PROJECT, Federation
+from mesh_federation.stack.config import Federation
+from mesh_federation.stack.stack_file import KEY, PROJECT
 
 FILE = Path(__file__).with_name("federation.schema.json")
 
@@ -28,6 +29,7 @@ def schema() -> dict[str, object]:
     for properties in (each.get("properties", {}) for each in (*definitions.values(), federation)):
         for key in properties.values():
             _drop_null(key)
+    federation["anyOf"] = [{"required": federation.pop("required")}, {"required": ["memberOf"]}]
     config = {
         "type": "object",
         "properties": {KEY: {"$ref": "#/$defs/Federation"}},

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mesh_federation.stack.config import KEY
 from mesh_federation.stack.json_schema import schema
+from mesh_federation.stack.stack_file import KEY
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "keys.md"
 HEAD = f"""# Keys of the stack file

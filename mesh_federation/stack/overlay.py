@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FormRule
+from mesh_federation.stack.stack_file import encrypted
 from mesh_federation.stack.text import key_path, kind_of
 from mesh_federation.stack.tree import Tree
 
@@ -57,7 +58,7 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
         return {}, [
             Problem("", FormRule.NOT_A_MAPPING, f"the overlay is {kind_of(tree)}, not a mapping", f"write {_EXAMPLE}")
         ]
-    if problems := [_not_decrypted(path) for path in _encrypted_paths(tree, "")]:
+    if problems := encrypted(tree):
         return {}, problems
     return _with_absolute_paths(tree, file.parent, PATHS), []
 
@@ -86,28 +87,6 @@ def additions(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
             yield from additions(under, value, path)
         else:
             yield path
-
-
-def _not_decrypted(path: str) -> Problem:
-    return Problem(
-        path,
-        FormRule.ENCRYPTED_VALUE,
-        "the value is encrypted, but the engine decrypts only the stack file",
-        "move it to the stack file, or write the path of a PEM file",
-    )
-
-
-def _encrypted_paths(tree: object, where: str) -> Iterator[str]:
-    """Yield the paths of values that `pulumi config set --secret` wrote."""
-    if isinstance(tree, Mapping):
-        if list(tree) == ["secure"] and isinstance(tree["secure"], str):
-            yield where
-            return
-        for key, value in tree.items():
-            yield from _encrypted_paths(value, key_path(where, key))
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from _encrypted_paths(value, f"{where}[{index}]")
 
 
 def _with_absolute_paths(tree: Any, folder: Path, key_paths: Collection[tuple[str, ...]]) -> Any:  # noqa: ANN401 - a tree

@@ -1,7 +1,9 @@
 """Trees of mappings, as YAML and JSON files and Helm values have them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, overload
+
+from mesh_federation.stack.text import key_path
 
 Tree = Mapping[str, Any]
 
@@ -15,3 +17,13 @@ def merged(below: object, above: object) -> object:
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
     return {**below, **{key: merged(below[key], value) if key in below else value for key, value in above.items()}}
+
+
+def lacking(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
+    """Yield the paths of the outermost values of one tree that another does not have."""
+    for key, value in above.items():
+        path = key_path(where, key)
+        if key not in below:
+            yield path
+        elif isinstance(value, Mapping) and isinstance(below[key], Mapping):
+            yield from lacking(below[key], value, path)

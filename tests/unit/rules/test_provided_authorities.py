@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
 from mesh_federation import loader
 from mesh_federation.stack.certificates import unsuitable
-from mesh_federation.stack.config import KEY
 from mesh_federation.stack.problem import InvalidModel, Problem
+from mesh_federation.stack.stack_file import KEY
 
 Authority = dict[str, object]
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey

@@ -15,7 +15,7 @@ from mesh_federation.stack.rule_ids import DOCUMENT, KINDS, FederationRule, Form
 from tests.golden import Golden
 
 CORPUS = Path(__file__).with_name("corpus")
-OTHERS = [Path(__file__).with_name(name) for name in ("overlays", "observed", "cards")]
+OTHERS = [Path(__file__).with_name(name) for name in ("overlays", "observed", "cards", "fleets")]
 BAD = sorted(CORPUS.glob("*.yaml"))
 VALID = sorted((CORPUS / "valid").glob("*.yaml"))
 
