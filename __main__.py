@@ -31,6 +31,8 @@ try:
 except (InvalidModel, EarlierVersion) as error:
     raise pulumi.RunError(str(error)) from None
 
+for each in federation.waiting:
+    pulumi.info(each)
 made = Federation("federation", FederationArgs(planned, stack, recorded))
 pulumi.export("clusters", made.clusters)
 pulumi.export("trust", made.trust)

@@ -11,7 +11,18 @@ from rich.console import Console
 from mesh_federation import __version__
 from mesh_federation.cli import streams
 from mesh_federation.cli.errors import INTERRUPTED, UNWRITTEN, Refused
-from mesh_federation.cli.options import DEFAULT_STACK, Overlay, ProblemFormat, Refresh, ReportFormat, Stack, Yes
+from mesh_federation.cli.options import (
+    AT_ONCE,
+    DEFAULT_STACK,
+    All,
+    AtOnce,
+    Overlay,
+    ProblemFormat,
+    Refresh,
+    ReportFormat,
+    Stack,
+    Yes,
+)
 from mesh_federation.cli.surroundings import CURRENT, Surroundings
 from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
@@ -43,8 +54,17 @@ def start(
 def up(
     stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False, yes: Yes = False,
     call: Annotated[bool, typer.Option("--call", help="Then send real requests, admitted and refused ones.")] = False,
+    every: All = False, at_once: AtOnce = AT_ONCE,
 ) -> None:  # fmt: skip
     """Bring the federation up, or update it to what the stack file declares."""
+    if every:
+        from mesh_federation.cli.fleet import up_all
+
+        if call:
+            fix = "leave it out, and run mesh call for each stack"
+            raise Refused(Problem("", "one-stack", "--call sends requests of one stack, not of a fleet", fix))
+        up_all(stack, overlay, refresh, yes, at_once)
+        return
     from mesh_federation.cli.up import up
 
     up(stack, overlay, refresh, yes, call)
@@ -90,8 +110,13 @@ def verify(
 
 
 @app.command()
-def down(stack: Stack = DEFAULT_STACK, yes: Yes = False) -> None:
+def down(stack: Stack = DEFAULT_STACK, yes: Yes = False, every: All = False, at_once: AtOnce = AT_ONCE) -> None:
     """Remove everything that `up` made."""
+    if every:
+        from mesh_federation.cli.fleet import down_all
+
+        down_all(stack, yes, at_once)
+        return
     from mesh_federation.cli.down import down
 
     down(stack, yes)

@@ -7,6 +7,7 @@ import typer
 
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
+from mesh_federation.cli.fleet import forget_card
 from mesh_federation.cli.stacks import tell
 from mesh_federation.engine import clusters, state_owner
 from mesh_federation.engine.pulumi import Engine
@@ -28,11 +29,13 @@ def down(stack: str, yes: bool) -> None:
         return
     stacks.refuse_second_run(engine)
     stacks.unlock(engine)
-    clusters.refresh_kubeconfigs(engine, stacks.valid_or_none(workspace, stack), tell)
+    federation = stacks.valid_or_none(workspace, stack)
+    clusters.refresh_kubeconfigs(engine, federation, tell)
     if status := engine.destroy(*([] if confirms else ["--yes", "--skip-preview"])):
         raise typer.Exit(status)
     clusters.remove_orphans(engine, (), tell)
     engine.close()
+    forget_card(workspace, federation)
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")
 

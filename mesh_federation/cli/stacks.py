@@ -83,6 +83,8 @@ def declared(stack: str, overlay: Path | None) -> tuple[Workspace, Federation]:
     federation = valid(workspace, stack)
     if workspace.overlay:
         tell(f"{workspace.overlay} is merged over {workspace.stack_file(stack).name}")
+    for each in federation.waiting:
+        tell(each)
     return workspace, federation
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from mesh_federation.cli import added_items, stacks, summary
 from mesh_federation.cli.call import call
+from mesh_federation.cli.fleet import keep_card
 from mesh_federation.cli.stacks import tell
 from mesh_federation.cli.verify import show_refusals
 from mesh_federation.engine import applied, clusters, crds, exports, tokens
@@ -43,6 +44,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
     clusters.remove_orphans(engine, {cluster["name"] for cluster in running.values()}, tell)
+    keep_card(engine, federation)
     console = Console()
     summary.summarize(engine, running, console)
     if calling and any(calls(federation)):

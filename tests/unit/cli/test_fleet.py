@@ -1,0 +1,166 @@
+"""`mesh up --all` and `mesh down --all`: waves, failures and Ctrl-C, with a `mesh` of stubs for each member."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mesh_federation.cli import fleet as command
+from tests.unit.cli.conftest import Desk, Mesh
+
+FLEET = Path(__file__).parents[1] / "stack" / "fleets"
+NAMES = ("east", "north", "west")
+OF_ONE = """
+import json, os, signal, sys
+from pathlib import Path
+desk = Path({root!r})
+command, stack = sys.argv[1], sys.argv[-1].removeprefix("--stack=")
+with (desk / "calls").open("a") as calls:
+    calls.write(f"{{command}} {{stack.removeprefix('shop-')}}\\n")
+turn = (desk / "calls").read_text().splitlines().count(f"{{command}} {{stack.removeprefix('shop-')}}")
+print("the output of", stack)
+if (desk / "failing").exists() and stack in (desk / "failing").read_text():
+    sys.exit("the engine says no")
+if (desk / "pressed").exists():
+    os.kill(os.getppid(), signal.SIGINT)
+cluster = stack.removeprefix("shop-")
+for given in (desk / "cards" / str(turn) / f"{{cluster}}.yaml", desk / "cards" / "always" / f"{{cluster}}.yaml"):
+    if given.exists():
+        Path("cards/shop").mkdir(parents=True, exist_ok=True)
+        Path("cards/shop", given.name).write_text(given.read_text().replace("TURN", str(turn)))
+"""
+
+
+@dataclass(frozen=True)
+class Members:
+    """The stacks of a fleet, whose `mesh` is a stub that records its calls and leaves cards."""
+
+    root: Path
+    checkout: Path
+
+    def gives(self, turn: str, cluster: str, text: str) -> None:
+        """Say which card a member leaves at its first, second or every run."""
+        file = self.root / "cards" / turn / f"{cluster}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def fails(self, *stacks: str) -> None:
+        """Say which stacks fail."""
+        (self.root / "failing").write_text(" ".join(stacks), encoding="utf-8")
+
+    def calls(self) -> list[str]:
+        """Commands and clusters, in the order in which they were run."""
+        log = self.root / "calls"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+
+def card(which: str, cluster: str) -> str:
+    return (FLEET / "cards" / which / f"{cluster}.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def members(desk: Desk) -> Members:
+    checkout = desk.workspace.checkout
+    shutil.copy(FLEET / "Pulumi.shop.yaml", checkout)
+    for name in NAMES:
+        text = f"config: {{mesh-federation:federation: {{memberOf: {{fleet: shop, cluster: {name}}}}}}}\n"
+        (checkout / f"Pulumi.shop-{name}.yaml").write_text(text, encoding="utf-8")
+    for package in ("mesh_federation", "mesh_federation/cli"):
+        (checkout / package).mkdir()
+        (checkout / package / "__init__.py").touch()
+    stub = checkout / "mesh_federation" / "cli" / "__main__.py"
+    stub.write_text(OF_ONE.format(root=str(desk.root)), encoding="utf-8")
+    return Members(desk.root, checkout)
+
+
+def test_a_wave_runs_the_members_whose_plans_the_last_one_changed(mesh: Mesh, members: Members) -> None:
+    members.gives("1", "east", card("shop", "east"))
+    members.gives("1", "west", card("half", "west"))
+    members.gives("2", "west", card("shop", "west"))
+    done = mesh("up", "--all", "--stack", "shop", "--at-once", "8")
+    assert done.status == 0, done.err
+    assert [line for line in done.out.splitlines() if line.startswith("wave")] == [
+        "wave 1: 3 stacks", "wave 2: 2 stacks", "wave 3: 1 stack",
+    ]  # fmt: skip
+    assert sorted(members.calls()[:3]) == ["up east", "up north", "up west"]
+    assert sorted(members.calls()[3:]) == ["up east", "up east", "up west"]
+
+
+def test_cards_that_change_nothing_start_no_other_wave(mesh: Mesh, members: Members) -> None:
+    shutil.copytree(FLEET / "cards" / "shop", members.checkout / "cards" / "shop")
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 0 and members.calls().count("up east") == 1
+    assert "shop: 3 stacks up" in done.out and "wave 2" not in done.out
+
+
+def test_what_waits_for_a_member_is_told_at_the_end(mesh: Mesh, members: Members) -> None:
+    (members.checkout / "Pulumi.shop-west.yaml").unlink()
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 0 and "shop-east: imports[1] waits for west" in done.err
+
+
+def test_a_member_that_fails_keeps_no_other_from_coming_up(mesh: Mesh, members: Members) -> None:
+    members.fails("shop-east")
+    members.gives("1", "west", card("half", "west"))
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1
+    assert {"up east", "up north", "up west"} == set(members.calls())
+    assert "shop-east failed" in done.err and "the engine says no" in done.err and "shop-east.up.log" in done.err
+    assert "not up: shop-east" in done.err and "shop-west" not in done.err.splitlines()[-1]
+
+
+def test_the_output_of_each_member_is_kept(mesh: Mesh, members: Members) -> None:
+    mesh("up", "--all", "--stack", "shop")
+    log = members.checkout / ".mesh" / "logs" / "shop-north.up.log"
+    assert log.read_text(encoding="utf-8") == "the output of shop-north\n"
+
+
+def test_nothing_is_begun_while_a_member_is_invalid(mesh: Mesh, members: Members) -> None:
+    file = members.checkout / "Pulumi.shop-east.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("cluster: east", "cluster: eats"), encoding="utf-8")
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1 and "the fleet has no cluster eats" in done.err
+    assert members.calls() == []
+
+
+def test_cards_that_never_settle_end_as_a_failure(mesh: Mesh, members: Members) -> None:
+    for name in ("east", "west"):
+        members.gives("always", name, card("shop", name).replace("192.0.2.4", "192.0.2.TURN"))
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1 and "not up: shop-" in done.err
+    assert len([line for line in done.out.splitlines() if line.startswith("wave")]) == command.MOST_WAVES
+
+
+def test_after_ctrl_c_what_runs_comes_to_its_end_and_no_other_is_begun(mesh: Mesh, members: Members) -> None:
+    (members.root / "pressed").touch()
+    done = mesh("up", "--all", "--stack", "shop", "--at-once", "1")
+    assert done.status == 130 and len(members.calls()) == 1
+
+
+def test_down_removes_all_members_and_no_other_stack(mesh: Mesh, members: Members) -> None:
+    done = mesh("down", "--all", "--stack", "shop", "--yes")
+    assert (done.status, sorted(members.calls())) == (0, ["down east", "down north", "down west"])
+    assert "shop: nothing is left of 3 stacks" in done.out
+    members.fails("shop-west")
+    done = mesh("down", "--all", "--stack", "shop", "--yes")
+    assert done.status == 1 and "not removed: shop-west" in done.err
+
+
+def test_a_fleet_without_members_is_told_how_to_write_one(mesh: Mesh, members: Members) -> None:
+    for name in NAMES:
+        (members.checkout / f"Pulumi.shop-{name}.yaml").unlink()
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1 and "memberOf: {fleet: shop, cluster: NAME}" in done.err
+
+
+def test_two_stacks_of_one_cluster_are_refused(mesh: Mesh, members: Members) -> None:
+    shutil.copy(members.checkout / "Pulumi.shop-east.yaml", members.checkout / "Pulumi.again.yaml")
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1 and "again and shop-east are both the stack of east" in done.err
+    assert members.calls() == []
+
+
+def test_what_is_for_one_stack_is_refused_for_all(mesh: Mesh, members: Members) -> None:
+    done = mesh("up", "--all", "--call", "--stack", "shop")
+    assert done.status == 1 and "--call" in done.err and members.calls() == []
