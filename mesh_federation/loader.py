@@ -250,8 +250,11 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     Raises:
         InvalidModel: with all problems; rules are checked only if all types are right.
     """
-    federation = with_partners(fleet.reduced(typed(tree, where)))
+    whole = typed(tree, where)
+    federation = with_partners(fleet.reduced(whole))
     problems = rules.check(federation, base or Path())
+    if whole.member_of:
+        problems = rules.ordered([*problems, *rules.check_fleet(with_partners(whole))])
     if problems:
         raise InvalidModel(problems)
     return _with_material(federation, base or Path())

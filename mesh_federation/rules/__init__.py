@@ -58,6 +58,24 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+OF_FLEETS: tuple[Rule, ...] = (
+    references.clusters_exist,
+    exports.exports_name_consumers,
+    imports.imports_are_consented,
+    imports.services_do_not_go_in_circles,
+)
+"""Rules that span clusters without links: no member would see what breaks them."""
+
+
+def check_fleet(fleet: Federation) -> tuple[Problem, ...]:
+    """Run the rules that hold between all members of a fleet.
+
+    Args:
+        fleet: as its file declares it, with the right types.
+    """
+    return ordered(problem for rule in OF_FLEETS for problem in rule(fleet))
+
+
 def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ...]:
     """Run every rule and return all problems, each once, sorted by key path.
 

@@ -30,9 +30,9 @@ def callers_can_be_confined(federation: Federation) -> Iterator[Problem]:
     reported: set[str] = set()
     for link in federation.imports:
         export = exports.get((link.source, link.service))
-        for index, consumer in enumerate(export.to if export and link.via == "egress" else ()):
+        for consumer in export.to if export and link.via == "egress" else ():
             for number, account in enumerate(consumer.service_accounts or ()):
-                path = f"{export.path}.to[{index}].serviceAccounts[{number}]" if export else ""
+                path = f"{consumer.path}.serviceAccounts[{number}]"
                 if consumer.cluster == link.cluster and account.namespace == NAMESPACE and path not in reported:
                     reported.add(path)
                     yield Problem(

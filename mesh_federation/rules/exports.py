@@ -21,10 +21,10 @@ def exports_by_service(federation: Federation) -> dict[tuple[str, NamespacedName
 def clusters_do_not_export_to_themselves(federation: Federation) -> Iterator[Problem]:
     """Workloads of the exporting cluster reach the service anyway."""
     for export in federation.exports:
-        for index, consumer in enumerate(export.to):
+        for consumer in export.to:
             if consumer.cluster == export.cluster:
                 yield Problem(
-                    f"{export.path}.to[{index}].cluster",
+                    f"{consumer.path}.cluster",
                     FederationRule.SELF_EXPORT,
                     f"{export.cluster} exports {export.service} to itself, but its own workloads reach the service"
                     " anyway",
@@ -43,11 +43,10 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
                 "name the consumers, for example to: [{cluster: ...}], or remove the export",
             )
         seen: set[str] = set()
-        for index, consumer in enumerate(export.to):
-            path = f"{export.path}.to[{index}]"
+        for consumer in export.to:
             if consumer.service_accounts == ():
                 yield Problem(
-                    f"{path}.serviceAccounts",
+                    f"{consumer.path}.serviceAccounts",
                     FederationRule.EMPTY_CONSUMERS,
                     f"{export.cluster} exports {export.service} to {consumer.cluster}, but to none of its service"
                     " accounts, so no workload there may call it",
@@ -55,7 +54,7 @@ def exports_name_consumers(federation: Federation) -> Iterator[Problem]:
                 )
             if consumer.cluster in seen:
                 yield Problem(
-                    path,
+                    consumer.path,
                     FederationRule.DUPLICATE_CONSUMER,
                     f"{export.path} names {consumer.cluster} twice as a consumer of {export.service}, so it is unclear"
                     " which service accounts may call",

@@ -97,9 +97,9 @@ def services_fit(federation: Federation) -> Iterator[Problem]:
         if entry.service_account is not None:
             yield from _account(f"{entry.path}.serviceAccount", entry.service_account)
     for export in federation.exports:
-        for index, consumer in enumerate(export.to):
+        for consumer in export.to:
             for number, account in enumerate(consumer.service_accounts or ()):
-                path = f"{export.path}.to[{index}].serviceAccounts[{number}]"
+                path = f"{consumer.path}.serviceAccounts[{number}]"
                 yield from _label(path, "namespace", account.namespace)
                 yield from _account(path, account.name)
 
@@ -202,11 +202,11 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
                 _why_reserved(export.service),
                 "remove this export",
             )
-        for index, consumer in enumerate(export.to):
+        for consumer in export.to:
             for number, account in enumerate(consumer.service_accounts or ()):
                 if account.namespace in RESERVED and account.namespace != NAMESPACE:
                     yield Problem(
-                        f"{export.path}.to[{index}].serviceAccounts[{number}]",
+                        f"{consumer.path}.serviceAccounts[{number}]",
                         FederationRule.RESERVED_NAMESPACE,
                         f"{account.namespace} belongs to {RESERVED[account.namespace]} and gets no sidecars, so no pod"
                         f" has the identity {account}",

@@ -390,10 +390,10 @@ def _of_workloads(federation: Federation, cluster: str) -> Iterator[tuple[str, s
     for export in federation.exports:
         if export.cluster == cluster:
             yield export.service.namespace, export.path
-        for index, consumer in enumerate(export.to):
+        for consumer in export.to:
             if consumer.cluster == cluster:
                 for account in consumer.service_accounts or ():
-                    yield account.namespace, f"{export.path}.to[{index}]"
+                    yield account.namespace, consumer.path
 
 
 def filters_of_others_leave_tls_alone(federation: Federation) -> Iterator[Problem]:

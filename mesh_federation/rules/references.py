@@ -18,8 +18,8 @@ def clusters_exist(federation: Federation) -> Iterator[Problem]:
 def _references(federation: Federation) -> Iterator[tuple[str, str]]:
     for export in federation.exports:
         yield f"{export.path}.cluster", export.cluster
-        for index, consumer in enumerate(export.to):
-            yield f"{export.path}.to[{index}].cluster", consumer.cluster
+        for consumer in export.to:
+            yield f"{consumer.path}.cluster", consumer.cluster
     for link in federation.imports:
         yield f"{link.path}.cluster", link.cluster
         yield f"{link.path}.from", link.source

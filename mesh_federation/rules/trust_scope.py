@@ -112,11 +112,11 @@ def callers_can_be_selected(federation: Federation) -> Iterator[Problem]:
     if not _is_bound(federation):
         return
     for export in federation.exports:
-        for index, consumer in enumerate(export.to):
+        for consumer in export.to:
             for account in consumer.service_accounts or ():
                 if account.namespace == NAMESPACE:
                     yield Problem(
-                        f"{export.path}.to[{index}].serviceAccounts",
+                        f"{consumer.path}.serviceAccounts",
                         FederationRule.SCOPE_OF_CALLER,
                         f"{account} of {consumer.cluster} is in {NAMESPACE}: a filter there holds for every namespace,"
                         f" so scope link cannot give the trust in {export.cluster} to this caller alone",

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mesh_federation.stack import pem, yaml_writer
-from mesh_federation.stack.config import Card, Cluster, ClusterIstio, Consumer, Export, Federation
+from mesh_federation.stack.config import Card, CardCallers, Cluster, ClusterIstio, Consumer, Export, Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.tree import Tree
 
@@ -88,9 +88,10 @@ def _cluster(name: str, card: Card) -> Cluster:
 def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
     """Return the exports of a card that clusters of this stack may call."""
     for index, each in enumerate(card.exports):
+        where = f"partners.{name}.{KEY}.exports[{index}]"
         to = tuple(
-            Consumer.model_construct(cluster=cluster.name, service_accounts=callers.service_accounts)
-            for callers in each.to
+            _consumer(cluster.name, callers, f"{where}.to[{number}]")
+            for number, callers in enumerate(each.to)
             for cluster in federation.clusters.values()
             if cluster.trust_domain == callers.trust_domain
         )
@@ -104,5 +105,11 @@ def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
                 service_account=each.service_account,
             )
             export._form = federation.global_host_form
-            export._hosts, export._of_card = each.hosts, f"partners.{name}.{KEY}.exports[{index}]"
+            export._hosts, export._of_card = each.hosts, where
             yield export
+
+
+def _consumer(cluster: str, callers: CardCallers, path: str) -> Consumer:
+    made = Consumer.model_construct(cluster=cluster, service_accounts=callers.service_accounts)
+    made._path = path
+    return made

@@ -532,6 +532,12 @@ class Consumer(Declared):
     """The callers' cluster, or a partner."""
     service_accounts: tuple[Reference, ...] | None = None
     """namespace/serviceAccount of each caller. Default: every workload of that cluster."""
+    _path: str = PrivateAttr(default="")
+
+    @property
+    def path(self) -> str:
+        """Key path of these callers."""
+        return self._path
 
 
 class Entry(Declared):
@@ -813,6 +819,9 @@ class Federation(Declared):
                 entry._index = index
         for link in (*self.exports, *self.imports):
             link._form = self.global_host_form
+        for export in self.exports:
+            for index, consumer in enumerate(export.to):
+                consumer._path = f"{export.path}.to[{index}]"
         return self
 
     @property

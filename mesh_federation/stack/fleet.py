@@ -154,7 +154,7 @@ def _entries(tree: Tree, key: str) -> Iterator[Tree]:
 
 
 def reduced(fleet: Federation) -> Federation:
-    """Reduce a fleet to one member: its cluster, and what it has to do with other members whose cards are there.
+    """Reduce a fleet to one member: its cluster, and its links with other members whose cards are there.
 
     Args:
         fleet: with the right types; one that is no member's stack is returned as it is.
@@ -162,11 +162,9 @@ def reduced(fleet: Federation) -> Federation:
     if fleet.member_of is None:
         return fleet
     own = fleet.member_of.cluster
-    missing = set(fleet.clusters) - {own} - set(fleet.partners)
-    exports = [_known(each, missing) for each in fleet.exports if each.cluster == own]
-    wanted = [each for each in fleet.imports if each.cluster == own]
-    waits = {each.path: each.source for each in wanted if _waits(fleet, each, missing)}
-    imports = [each for each in wanted if each.path not in waits]
+    waiting = _waiting(fleet, own)
+    exports = [_to({own, *fleet.partners}, each) for each in fleet.exports if each.cluster == own]
+    imports = [each for each in fleet.imports if each.cluster == own and each.path not in waiting]
     linked = {name for each in exports for name in each.consumers} | {each.source for each in imports}
     member = fleet.model_copy(
         update={
@@ -177,28 +175,36 @@ def reduced(fleet: Federation) -> Federation:
                 if name in linked or name not in fleet.clusters
             },
             "exports": tuple(each for each in exports if each.to),
-            "imports": tuple(imports),
+            "imports": tuple(each for each in imports if each.source in {own, *fleet.partners}),
             "discovery": tuple(each for each in fleet.discovery if own in (each.cluster, each.of)),
             "workloads": tuple(each for each in fleet.workloads if each.cluster == own),
             "trust": _of_member(fleet.trust, own, fleet.partners),
         }
     )
-    member._waiting = (*_waiting_exports(fleet, own, missing), *(_waiting(*each) for each in waits.items()))
+    member._waiting = tuple(f"{path} waits for {name}" for path, name in waiting.items())
     return member
 
 
-def _known(export: Export, missing: Collection[str]) -> Export:
+def _waiting(fleet: Federation, own: str) -> dict[str, str]:
+    """Return the key paths of a member's links that wait for other members, and the names of those."""
+    exported = (each for export in fleet.exports if export.cluster == own for each in export.to)
+    unheard = set(fleet.clusters) - {own, *fleet.partners}
+    callers = {each.path: each.cluster for each in exported if each.cluster in unheard}
+    return callers | {each.path: each.source for each in fleet.imports if each.cluster == own and _waits(fleet, each)}
+
+
+def _to(known: Collection[str], export: Export) -> Export:
     """Return an export to those clusters alone whose cards are there."""
-    return export.model_copy(update={"to": tuple(each for each in export.to if each.cluster not in missing)})
+    return export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in known)})
 
 
-def _waits(fleet: Federation, link: Import, missing: Collection[str]) -> bool:
-    """Say whether an import has to wait for its exporter: for its card, or until the card has the export."""
-    if link.source in missing:
+def _waits(fleet: Federation, link: Import) -> bool:
+    """Say whether an import has to wait for another member: for its card, or until the card has the export."""
+    partner = fleet.partners.get(link.source)
+    if link.source not in fleet.clusters or link.source == link.cluster:
+        return False  # the rules tell
+    if partner is None or partner.mesh is None:
         return True
-    partner, export = fleet.partners.get(link.source), fleet.export(link.source, link.service)
-    if partner is None or partner.mesh is None or export is None or link.cluster not in export.consumers:
-        return False  # it would wait for ever: the rules tell
     return not (partner.mesh.gateway.addresses and _offers(partner.mesh, fleet, link))
 
 
@@ -234,17 +240,6 @@ def _of_member(trust: Trust, own: str, partners: Collection[str]) -> Trust:
 
 def _only(own: str, given: Mapping[str, Given] | None) -> dict[str, Given] | None:
     return None if given is None else {name: each for name, each in given.items() if name == own}
-
-
-def _waiting_exports(fleet: Federation, own: str, missing: Collection[str]) -> Iterator[str]:
-    for export in fleet.exports:
-        for index, consumer in enumerate(export.to if export.cluster == own else ()):
-            if consumer.cluster in missing:
-                yield _waiting(f"{export.path}.to[{index}]", consumer.cluster)
-
-
-def _waiting(where: str, cluster: str) -> str:
-    return f"{where} waits for {cluster}"
 
 
 def members(folder: Path, stacks: Iterable[str], fleet: str) -> dict[str, str]:
