@@ -14,6 +14,7 @@ from mesh_federation import rules
 from mesh_federation.stack import card, fleet, observed, stack_file, validation
 from mesh_federation.stack.card import with_partners
 from mesh_federation.stack.config import ENCRYPTED, Cluster, Federation, ProvidedAuthority
+from mesh_federation.stack.member import reduced
 from mesh_federation.stack.overlay import additions, load, nulls, without
 from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
@@ -158,8 +159,8 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
         return Layered(federation, stack_file.name, dict.fromkeys(others, frozenset()), tuple(problems))
     member = fleet.lay(federation, stack_file.parent)
     if member.problems:
-        own = problems if member.file else (*problems, *member.problems)
-        above = {member.file: rules.ordered(member.problems)} if member.file else {}
+        own = (*problems, *member.problems.get("", ()))
+        above = {name: rules.ordered(each) for name, each in member.problems.items() if name}
         raise _invalid({stack_file.name: rules.ordered(own), **above})
     seen, gone = _without_unknown_clusters(below, member.tree, "what was observed of it is of no use", OBSERVE)
     known, unknown = _without_unknown_clusters(upper, member.tree, "an overlay cannot add clusters", DECLARE)
@@ -171,8 +172,9 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
     tree, cards, lost = _with_cards(_merged(lower, known), stack_file.parent)
     if lost:
         raise InvalidModel(rules.ordered([*problems, *gone, *unknown, *lost]))
+    told = {file: frozenset([path]) for path, file in member.cards.items()}
     shared = {member.file: frozenset(lacking(federation, member.tree))} if member.file else {}
-    files = {**{name: paths[name] for name in others}, **cards, **shared}
+    files = {**{name: paths[name] for name in others}, **cards, **told, **shared}
     return Layered(tree, stack_file.name, files, (*problems, *gone, *unknown))
 
 
@@ -235,7 +237,11 @@ def _whole_stack_file(upper: Tree) -> list[Problem]:
     """Report an overlay that is written like a stack file, with the keys around the federation."""
     problem = f"an overlay holds only what a stack file has below {KEY}"
     fix = "start with keys such as images, istio or clusters, without indentation"
-    return [Problem(key, FormRule.WHOLE_STACK_FILE, problem, fix) for key in ("config", KEY) if key in upper]
+    found = [Problem(key, FormRule.WHOLE_STACK_FILE, problem, fix) for key in ("config", KEY) if key in upper]
+    if fleet.KEY in upper:
+        what = "an overlay makes no stack a member of a fleet: the stack file says which cluster is its own"
+        found.append(Problem(fleet.KEY, FederationRule.FLEET_FILE, what, "move it to the stack file"))
+    return found
 
 
 def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federation:
@@ -251,7 +257,7 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
         InvalidModel: with all problems; rules are checked only if all types are right.
     """
     whole = typed(tree, where)
-    federation = with_partners(fleet.reduced(whole))
+    federation = with_partners(reduced(whole))
     problems = rules.check(federation, base or Path())
     if whole.member_of:
         problems = rules.ordered([*problems, *rules.check_fleet(with_partners(whole))])

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
+from mesh_federation.clusters import workdir
+from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.snapshot import Snapshot
+from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.stack import pem
 from mesh_federation.stack.card import fingerprint, written
 from mesh_federation.stack.config import Card, CardCallers, CardExport, Consumer, EastWestGateway, Federation
+from mesh_federation.stack.fleet import card_file, membership
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.context import StackOutputs
 
@@ -49,6 +53,27 @@ def card(stack: str, overlay: Path | None, cluster: str, partner: str, output: P
     output.write_text(text, encoding="utf-8")
     stacks.tell(f"{output} is the card of {name}; tell partners its fingerprint by another channel:")
     stacks.tell(f"  {fingerprint(made)}")
+
+
+def keep(engine: Engine, federation: Federation) -> None:
+    """Write the card of a member of a fleet for the others, if it tells them something new."""
+    if federation.member_of is None:
+        return
+    planned = plan(federation, engine.stack).clusters[federation.member_of.cluster]
+    made = told(federation, planned, engine.snapshot(), list(federation.partners))
+    name = card_file(federation.member_of.fleet, planned.name)
+    file = engine.workspace.checkout / name
+    if made and not (file.exists() and file.read_bytes() == written(made).encode()):
+        workdir.write(file, written(made))  # in one step: other members may be reading it
+        stacks.tell(f"{name} is new; other members read it when they run")
+
+
+def forget(workspace: Workspace, stack: str) -> None:
+    """Remove the card of a member that is down, so that nobody trusts it any more."""
+    file = workspace.stack_file(stack)
+    member, _ = membership(file) if file.exists() else (None, [])
+    if member:
+        (workspace.checkout / card_file(member.fleet, member.cluster)).unlink(missing_ok=True)
 
 
 def told(federation: Federation, planned: ClusterPlan, state: Snapshot, partners: Sequence[str]) -> Card | None:

@@ -6,8 +6,8 @@ import sys
 import typer
 
 from mesh_federation.cli import stacks
+from mesh_federation.cli.card import forget
 from mesh_federation.cli.errors import Refused
-from mesh_federation.cli.fleet import forget_card
 from mesh_federation.cli.stacks import tell
 from mesh_federation.engine import clusters, state_owner
 from mesh_federation.engine.pulumi import Engine
@@ -25,17 +25,17 @@ def down(stack: str, yes: bool) -> None:
         _remove_by_journal(engine, problem, confirms)
         return
     if not engine.exists():
+        forget(workspace, stack)
         print(f"{stack}: nothing of it is up")
         return
     stacks.refuse_second_run(engine)
     stacks.unlock(engine)
-    federation = stacks.valid_or_none(workspace, stack)
-    clusters.refresh_kubeconfigs(engine, federation, tell)
+    clusters.refresh_kubeconfigs(engine, stacks.valid_or_none(workspace, stack), tell)
     if status := engine.destroy(*([] if confirms else ["--yes", "--skip-preview"])):
         raise typer.Exit(status)
     clusters.remove_orphans(engine, (), tell)
     engine.close()
-    forget_card(workspace, federation)
+    forget(workspace, stack)
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")
 
@@ -58,6 +58,7 @@ def _remove_by_journal(engine: Engine, problem: StateProblem, confirms: bool) ->
         )
         raise Refused(Problem("", "state-lost", what, fix))
     engine.forsake()
+    forget(engine.workspace, engine.stack)
     shutil.rmtree(kubeconfigs, ignore_errors=True)
     if not engine.workspace.uses_own_state() and engine.exists():
         tell(f"its state stays in {engine.workspace.backend()}: pulumi stack rm --force {engine.stack} removes it")

@@ -7,7 +7,7 @@ stacks whose plan the cards of the wave before have changed, and the last one ch
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +16,51 @@ from time import monotonic
 import typer
 
 from mesh_federation.cli import stacks
-from mesh_federation.cli.card import told
 from mesh_federation.cli.errors import INTERRUPTED, Refused
-from mesh_federation.engine.pulumi import Engine
+from mesh_federation.cli.validate import named, read
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.federation import Plan, plan
-from mesh_federation.stack import fleet
-from mesh_federation.stack.card import written
-from mesh_federation.stack.config import Federation, FleetMember
-from mesh_federation.stack.problem import Problem
+from mesh_federation.stack import fleet, stack_file
+from mesh_federation.stack.config import Federation
+from mesh_federation.stack.fleet import Membership
+from mesh_federation.stack.overlay import VARIABLE as OVERLAY
+from mesh_federation.stack.problem import InvalidModel, Problem, report
 from mesh_federation.stack.stack_file import KEY
 
 MOST_WAVES = 6
 """Three are needed: clusters, exports, imports. More would mean that two cards go on changing each other."""
 SHOWN_LINES = 15
 """Last lines of the output of a stack that failed."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A fleet in a checkout.
+
+    Attributes:
+        name: of its own stack file.
+        workspace: the checkout.
+        members: the cluster of each member, by the name of its stack.
+    """
+
+    name: str
+    workspace: Workspace
+    members: Mapping[str, str]
+
+    def read(self, stack: str) -> Federation:
+        """Return what a member declares now.
+
+        Raises:
+            InvalidModel: with all problems.
+        """
+        return read(self.workspace.stack_file(stack), self.workspace.overlay)
+
+    def planned(self, stack: str) -> Plan | None:
+        """Return what a member is to be now; None if what it declares is invalid."""
+        try:
+            return plan(self.read(stack), stack)
+        except InvalidModel:
+            return None
 
 
 @dataclass(frozen=True)
@@ -42,12 +72,14 @@ class Ended:
         status: exit status.
         seconds: that it took.
         log: file with its output.
+        plan: that an `up` began with.
     """
 
     stack: str
     status: int
     seconds: float
     log: Path
+    plan: Plan | None = None
 
 
 def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: int) -> None:
@@ -60,48 +92,89 @@ def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: i
         yes: whether to go on without asking.
         at_once: how many stacks to run at a time.
     """
-    workspace, members = _opened(name, overlay)
-    _refuse_invalid(workspace, members)
-    _confirm(yes, f"Bring {_counted(members)} up without a preview of each?")
+    made = _opened(name, overlay)
+    _refuse_invalid(made)
+    _confirm(yes, f"Bring {_counted(made.members)} up without a preview of each?")
     flags = ["--refresh"] if refresh else []
-    applied: dict[str, Plan] = {}
 
     def bring_up(stack: str) -> Ended:
-        applied[stack] = _plan(workspace, stack)
-        return _mesh(workspace, "up", stack, *flags)
+        return _mesh(made.workspace, "up", stack, flags, made.planned(stack))
 
-    waiting, failed = list(members), set[str]()
+    latest: dict[str, Ended] = {}
+    turn = list(made.members)
     for wave in range(1, MOST_WAVES + 1):
-        print(f"wave {wave}: {_counted(waiting)}", flush=True)
-        failed |= _failed(_run(bring_up, waiting, at_once))
-        waiting = [each for each in members if each not in failed and applied[each] != _plan(workspace, each)]
-        if not waiting:
+        print(f"wave {wave}: {_counted(turn)}", flush=True)
+        latest |= {each.stack: each for each in _run(bring_up, turn, at_once)}
+        turn = outdated(latest, {stack: made.planned(stack) for stack in made.members})
+        if not turn:
             break
-    _tell_waiting(workspace, members)
-    if failed or waiting:
-        stacks.tell(f"not up: {', '.join(sorted({*failed, *waiting}))}; the same command goes on where this one ended")
+    behind = sorted({*turn, *_failed(latest.values())})
+    waiting = [f"{stack}: {each}" for stack in made.members if stack not in behind for each in made.read(stack).waiting]
+    for each in waiting:
+        stacks.tell(each)
+    if behind:
+        stacks.tell(f"not up: {', '.join(behind)}; the same command goes on where this one ended")
         raise typer.Exit(1)
-    print(f"{name}: {_counted(members)} up, and each knows the others as they are")
+    links = f"{len(waiting)} of their links wait for others" if waiting else "all their links are made"
+    print(f"{name}: {_counted(made.members)} up; {links}")
+
+
+def outdated(latest: Mapping[str, Ended], plans: Mapping[str, Plan | None]) -> list[str]:
+    """Return the stacks that came up, but as something else than they are to be by now.
+
+    Args:
+        latest: how the last command of each stack ended.
+        plans: of each stack, now.
+    """
+    return [stack for stack, ended in latest.items() if ended.status == 0 and ended.plan != plans[stack]]
 
 
 def down_all(name: str, yes: bool, at_once: int) -> None:
     """Remove the stacks of all members of a fleet."""
-    workspace, members = _opened(name, None)
-    _confirm(yes, f"Remove everything that {_counted(members)} made?")
-    if failed := _failed(_run(lambda stack: _mesh(workspace, "down", stack), list(members), at_once)):
+    made = _opened(name, None)
+    _confirm(yes, f"Remove everything that {_counted(made.members)} made?")
+    if failed := _failed(_run(lambda stack: _mesh(made.workspace, "down", stack, []), list(made.members), at_once)):
         stacks.tell(f"not removed: {', '.join(sorted(failed))}; the same command goes on where this one ended")
         raise typer.Exit(1)
-    print(f"{name}: nothing is left of {_counted(members)}")
+    print(f"{name}: nothing is left of {_counted(made.members)}")
 
 
-def _opened(name: str, overlay: Path | None) -> tuple[Workspace, dict[str, str]]:
-    """Return the checkout and the members of a fleet: their clusters by stack.
+def refuse_members(workspace: Workspace, stack: str) -> None:
+    """Refuse to bring a fleet up as one stack beside the stacks of its members: each cluster would have two owners."""
+    if found := [member for member, each in _memberships(workspace).items() if each.fleet == stack]:
+        what = f"{stack} is a fleet, whose clusters have stacks of their own: {', '.join(found[:3])}"
+        raise Refused(Problem("", "fleet", what, f"./mesh up --all --stack {stack}"))
+
+
+def _memberships(workspace: Workspace) -> dict[str, Membership]:
+    """Return what the stacks of a checkout are members of.
 
     Raises:
-        Refused: it has none, or one cluster has two stacks.
+        Refused: a file that may be of a member cannot be read.
+    """
+    found = {}
+    for stack in workspace.stacks():
+        membership, problems = fleet.membership(workspace.stack_file(stack))
+        if problems:
+            stacks.tell(report(workspace.stack_file(stack).name, problems).rstrip("\n"))
+            raise typer.Exit(1)
+        if membership:
+            found[stack] = membership
+    return found
+
+
+def _opened(name: str, overlay: Path | None) -> Fleet:
+    """Return a fleet, and say which of its clusters have no stack.
+
+    Raises:
+        Refused: it has no members, or one cluster has two stacks.
     """
     workspace = stacks.checkout(name, overlay)
-    members = fleet.members(workspace.checkout, workspace.stacks(), name)
+    every = _memberships(workspace)
+    if name in every:
+        what = f"{name} is no fleet, but a member of {every[name].fleet}"
+        raise Refused(Problem("", "no-fleet", what, f"write --stack {every[name].fleet}"))
+    members = {stack: each.cluster for stack, each in every.items() if each.fleet == name}
     declared = f"{KEY}: {{{fleet.KEY}: {{fleet: {name}, cluster: NAME}}}}"
     if not members:
         what = f"no stack file says that it is a member of the fleet {name}"
@@ -111,29 +184,31 @@ def _opened(name: str, overlay: Path | None) -> tuple[Workspace, dict[str, str]]
         several = " and ".join(stack for stack, each in members.items() if each == cluster)
         what = f"{several} are both the stack of {cluster}, and each would overwrite what the other made"
         raise Refused(Problem("", "two-members", what, "remove the stack file of one of them, after mesh down"))
-    return workspace, members
+    for cluster in fleet.clusters(stack_file.load(workspace.stack_file(name))[0]):
+        if cluster not in clusters:
+            stacks.tell(f"{cluster} has no stack: no stack file has {fleet.KEY}: {{fleet: {name}, cluster: {cluster}}}")
+    return Fleet(name, workspace, members)
 
 
-def _refuse_invalid(workspace: Workspace, members: Iterable[str]) -> None:
+def _refuse_invalid(made: Fleet) -> None:
     """End the command with the problems of all members that are invalid, before anything is made."""
-    invalid = False
-    for stack in members:
+    found: dict[Problem, str] = {}
+    for stack in made.members:
         try:
-            stacks.valid(workspace, stack)
-        except typer.Exit:
-            invalid = True
-    if invalid:
+            made.read(stack)
+        except InvalidModel as invalid:
+            for each in invalid.problems:
+                found.setdefault(each, stack)  # those of the fleet's file are the same for all members
+    for stack in dict.fromkeys(found.values()):
+        name = named(made.workspace.stack_file(stack), made.workspace.overlay)
+        stacks.tell(report(name, [each for each, of in found.items() if of == stack]).rstrip("\n"))
+    if found:
         raise typer.Exit(1)
 
 
 def _confirm(yes: bool, question: str) -> None:
     if not yes and sys.stdin.isatty():
         typer.confirm(question, abort=True)
-
-
-def _plan(workspace: Workspace, stack: str) -> Plan:
-    """Return what a stack declares now; the command ends with all problems if it is invalid."""
-    return plan(stacks.valid(workspace, stack), stack)
 
 
 def _run(task: Callable[[str], Ended], names: Sequence[str], at_once: int) -> list[Ended]:
@@ -155,18 +230,20 @@ def _run(task: Callable[[str], Ended], names: Sequence[str], at_once: int) -> li
     return ended
 
 
-def _mesh(workspace: Workspace, command: str, stack: str, *flags: str) -> Ended:
+def _mesh(workspace: Workspace, command: str, stack: str, flags: Sequence[str], planned: Plan | None = None) -> Ended:
     """Run a command of `mesh` for a stack, with its output in a file."""
     log, begun = workspace.home / "logs" / f"{stack}.{command}.log", monotonic()
-    log.parent.mkdir(parents=True, exist_ok=True)
+    workspace.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log.parent.mkdir(exist_ok=True)
     line = [sys.executable, "-P", "-m", "mesh_federation.cli", command, "--yes", f"--stack={stack}", *flags]
-    environment = {**workspace.ambient, "PYTHONPATH": str(workspace.checkout)}
+    overlay = {OVERLAY: str(workspace.overlay)} if workspace.overlay else {}
+    environment = {**workspace.ambient, **overlay, "PYTHONPATH": str(workspace.checkout)}
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             line, cwd=workspace.checkout, env=environment, check=False, stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    return Ended(stack, done.returncode, monotonic() - begun, log)
+    return Ended(stack, done.returncode, monotonic() - begun, log, planned)
 
 
 def _told(ended: Ended) -> Ended:
@@ -179,40 +256,8 @@ def _told(ended: Ended) -> Ended:
     return ended
 
 
-def keep_card(engine: Engine, federation: Federation) -> None:
-    """Write the card of a member for the others, if it tells them something new."""
-    if federation.member_of is None:
-        return
-    cluster = plan(federation, engine.stack).clusters[federation.member_of.cluster]
-    made = told(federation, cluster, engine.snapshot(), list(federation.partners))
-    file = _card_file(engine.workspace, federation.member_of)
-    text = written(made) if made else ""
-    if not text or (file.exists() and file.read_text(encoding="utf-8") == text):
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    stacks.tell(f"{file.relative_to(engine.workspace.checkout)} is new; the other members read it at their next up")
-
-
-def forget_card(workspace: Workspace, federation: Federation | None) -> None:
-    """Remove the card of a member that is down, so that nobody trusts it any more."""
-    if federation and federation.member_of:
-        _card_file(workspace, federation.member_of).unlink(missing_ok=True)
-
-
-def _card_file(workspace: Workspace, member: FleetMember) -> Path:
-    return workspace.checkout / fleet.card_file(member.fleet, member.cluster)
-
-
 def _failed(ended: Iterable[Ended]) -> set[str]:
     return {each.stack for each in ended if each.status != 0}
-
-
-def _tell_waiting(workspace: Workspace, members: Collection[str]) -> None:
-    """Say which links are left out, for example because a cluster of the fleet has no stack."""
-    for stack in members:
-        for each in stacks.valid(workspace, stack).waiting:
-            stacks.tell(f"{stack}: {each}")
 
 
 def _counted(names: Collection[str]) -> str:

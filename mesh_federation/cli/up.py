@@ -8,7 +8,8 @@ from rich.console import Console
 
 from mesh_federation.cli import added_items, stacks, summary
 from mesh_federation.cli.call import call
-from mesh_federation.cli.fleet import keep_card
+from mesh_federation.cli.card import keep
+from mesh_federation.cli.fleet import refuse_members
 from mesh_federation.cli.stacks import tell
 from mesh_federation.cli.verify import show_refusals
 from mesh_federation.engine import applied, clusters, crds, exports, tokens
@@ -27,6 +28,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
         calling: whether to send requests then, if samples can.
     """
     workspace, federation = stacks.declared(stack, overlay)
+    refuse_members(workspace, stack)
     stacks.refuse_machine(workspace, stack, federation)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
     clusters.start_all(engine, tell)
@@ -44,7 +46,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
     clusters.remove_orphans(engine, {cluster["name"] for cluster in running.values()}, tell)
-    keep_card(engine, federation)
+    keep(engine, federation)
     console = Console()
     summary.summarize(engine, running, console)
     if calling and any(calls(federation)):

@@ -119,7 +119,8 @@ def exported_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
 
 
 def _imports_of(federation: Federation, export: Export) -> list[Import]:
-    return [link for link in federation.imports if (link.source, link.service) == (export.cluster, export.service)]
+    own = [link for link in federation.imports if (link.source, link.service) == (export.cluster, export.service)]
+    return [*own, *export.imports_of_members]
 
 
 def allowed_principals(federation: Federation, export: Export) -> tuple[str, ...]:

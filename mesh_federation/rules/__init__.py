@@ -28,8 +28,10 @@ from mesh_federation.rules import (
     versions,
     weights,
 )
+from mesh_federation.rules.fleet import members_have_meshes_of_their_own
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import escape_unprintable
 
 Rule = Callable[[Federation], Iterator[Problem]]
@@ -58,22 +60,26 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-OF_FLEETS: tuple[Rule, ...] = (
-    references.clusters_exist,
-    exports.exports_name_consumers,
-    imports.imports_are_consented,
-    imports.services_do_not_go_in_circles,
+KNOWN_TO_MEMBERS = frozenset(
+    {
+        FederationRule.MISSING_KUBECONFIG,
+        FederationRule.NOT_OBSERVED,
+        FederationRule.PROVIDED_INCOMPLETE,
+        FederationRule.OBSERVED_SCOPE,
+    }
 )
-"""Rules that span clusters without links: no member would see what breaks them."""
+"""Rules about what the stack files of members say, which the file of their fleet need not."""
 
 
 def check_fleet(fleet: Federation) -> tuple[Problem, ...]:
-    """Run the rules that hold between all members of a fleet.
+    """Run the rules on the clusters of all members: much of it spans clusters that have no link with each other.
 
     Args:
         fleet: as its file declares it, with the right types.
     """
-    return ordered(problem for rule in OF_FLEETS for problem in rule(fleet))
+    linked = fleet.model_copy(update={"discovery": ()})  # which no fleet has: its other rules would confuse
+    found = [problem for rule in RULES for problem in rule(linked) if problem.rule not in KNOWN_TO_MEMBERS]
+    return ordered([*found, *members_have_meshes_of_their_own(fleet)])
 
 
 def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ...]:

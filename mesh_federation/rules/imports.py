@@ -10,7 +10,6 @@ from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.names import SUBDOMAIN, from_name
 from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Workload, is_address
-from mesh_federation.stack.fleet import is_member
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, nearest
@@ -68,9 +67,6 @@ def _not_exported(federation: Federation, link: Import) -> tuple[str, str]:
     """Say that a service is not exported where its export would be declared, and what to do."""
     if link.source not in federation.partners:
         return f"{link.source} does not export it", f"export {link.service} from {link.source}, or remove the import"
-    if is_member(federation, link.source):
-        lacks = f"the fleet declares no export of it to {link.cluster}"
-        return lacks, f"export {link.service} from {link.source} to {link.cluster}, or remove the import"
     domain = federation.clusters[link.cluster].trust_domain
     fix = f"ask {link.source} to export {link.service} to {domain} and to send a new card, or remove the import"
     return f"the card of {link.source} does not offer it to {domain}", fix

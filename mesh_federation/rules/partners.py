@@ -70,7 +70,7 @@ def imports_are_on_cards(federation: Federation) -> Iterator[Problem]:
                 f"the card of {link.source} has no address of its gateway, so nothing could call {link.service} there",
                 f"let {link.source} bring its stack up, run mesh card, and send the new card",
             )
-        if link.exported_host not in export.told_hosts:
+        if export.told_hosts and link.exported_host not in export.told_hosts:
             yield Problem(
                 f"{link.path}.as",
                 FederationRule.PARTNER_HOST,

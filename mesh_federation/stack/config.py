@@ -576,6 +576,7 @@ class Export(Linked):
     """ServiceAccount of those pods, which callers pin; default: the name of the service."""
     _hosts: tuple[str, ...] = PrivateAttr(default=())
     _of_card: str = PrivateAttr(default="")
+    _imports: "tuple[Import, ...]" = PrivateAttr(default=())
 
     @property
     def path(self) -> str:
@@ -591,6 +592,11 @@ class Export(Linked):
     def told_hosts(self) -> tuple[str, ...]:
         """Names under which a partner's gateway passes calls for it on."""
         return self._hosts
+
+    @property
+    def imports_of_members(self) -> "tuple[Import, ...]":
+        """Its imports into all clusters of the fleet, of which this stack makes its own alone."""
+        return self._imports
 
     @property
     def consumers(self) -> frozenset[str]:
@@ -732,13 +738,15 @@ class Partner(Declared):
 class FleetMember(Declared):
     """The stack of one cluster of a fleet, whose other clusters have stacks of their own.
 
-    They are its partners: `mesh up` writes the card of each into the folder cards/<fleet>.
+    `mesh up` writes the card of each into the folder cards/<fleet>.
     """
 
     fleet: str = Field(min_length=1, max_length=100)
     """The stack file Pulumi.<fleet>.yaml, which declares the clusters of all members and their links."""
     cluster: str = Field(min_length=1, max_length=63)
     """The cluster of this stack, by its name in that file."""
+    cards: dict[str, Card] = {}
+    """What the cards of other members say; they are read from the files that `mesh up` writes."""
 
 
 class Discovery(Entry):
@@ -789,7 +797,7 @@ class Federation(Declared):
     """Everything that one stack declares."""
 
     member_of: FleetMember | None = None
-    """Take the declaration of one cluster from the file of a fleet. Other keys of this file are merged over it."""
+    """The cluster of a fleet that this is the stack of; the file of the fleet declares everything else."""
     trust: Trust = Trust()
     istio: Istio = Istio()
     images: Images = Images()

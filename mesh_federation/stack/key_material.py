@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from cryptography.x509 import Certificate
+from cryptography.x509.oid import NameOID
 
 from mesh_federation.stack import files
 from mesh_federation.stack.certificates import issued
@@ -145,6 +146,15 @@ def certificates(data: bytes) -> list[Certificate]:
         raise UnusableMaterial(AuthorityRule.PROVIDED_NOT_PEM, "the value holds no certificate", _ONLY)
     found = [_decoded(block, f"certificate {number} of the value") for number, block in enumerate(blocks, start=1)]
     return list(dict.fromkeys(found))
+
+
+def common_names(pem: str) -> list[str]:
+    """Return the common names in the subject of a certificate; none of one that is damaged."""
+    try:
+        [certificate] = certificates(pem.encode())
+        return [str(each.value) for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    except (ValueError, UnusableMaterial):
+        return []
 
 
 def private_key(data: bytes) -> PrivateKeyTypes:

@@ -72,7 +72,7 @@ class _KeyPage:
         rows = [
             f"| `{key}` | {self._kind(value)} | {_default(value, key in required)} | {self._meaning(value)} |\n"
             for key, value in _keys(part)
-            if _reference(value) not in WRITTEN_BY_COMMANDS
+            if not {_reference(each) for each in (value, value.get("additionalProperties"))} & WRITTEN_BY_COMMANDS
         ]
         title = f"`{path}`" if path else "Top level"
         table = f"| key | value | default | meaning |\n|---|---|---|---|\n{''.join(rows)}"

@@ -16,15 +16,20 @@ import json, os, signal, sys
 from pathlib import Path
 desk = Path({root!r})
 command, stack = sys.argv[1], sys.argv[-1].removeprefix("--stack=")
+cluster = stack.removeprefix("shop-")
 with (desk / "calls").open("a") as calls:
-    calls.write(f"{{command}} {{stack.removeprefix('shop-')}}\\n")
-turn = (desk / "calls").read_text().splitlines().count(f"{{command}} {{stack.removeprefix('shop-')}}")
+    calls.write(f"{{command}} {{cluster}}\\n")
+turn = (desk / "calls").read_text().splitlines().count(f"{{command}} {{cluster}}")
 print("the output of", stack)
+with (desk / "overlays").open("a") as overlays:
+    print(os.environ.get("MESH_OVERLAY", ""), file=overlays)
+broken = Path("cards/shop/west.yaml")
+if broken.exists() and "cluster: east" in broken.read_text() and cluster != "west":
+    sys.exit("the stack file is invalid")
 if (desk / "failing").exists() and stack in (desk / "failing").read_text():
     sys.exit("the engine says no")
 if (desk / "pressed").exists():
     os.kill(os.getppid(), signal.SIGINT)
-cluster = stack.removeprefix("shop-")
 for given in (desk / "cards" / str(turn) / f"{{cluster}}.yaml", desk / "cards" / "always" / f"{{cluster}}.yaml"):
     if given.exists():
         Path("cards/shop").mkdir(parents=True, exist_ok=True)
@@ -164,3 +169,55 @@ def test_two_stacks_of_one_cluster_are_refused(mesh: Mesh, members: Members) -> 
 def test_what_is_for_one_stack_is_refused_for_all(mesh: Mesh, members: Members) -> None:
     done = mesh("up", "--all", "--call", "--stack", "shop")
     assert done.status == 1 and "--call" in done.err and members.calls() == []
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_stack_file_that_cannot_be_read_is_not_taken_for_no_member(
+    mesh: Mesh, members: Members, command: str
+) -> None:
+    file = members.checkout / "Pulumi.shop-west.yaml"
+    file.write_text("config: {mesh-federation:federation: {memberOf: {fleet: shop", encoding="utf-8")
+    done = mesh(command, "--all", "--stack", "shop", "--yes")
+    assert done.status == 1 and "Pulumi.shop-west.yaml" in done.err and members.calls() == []
+
+
+def test_a_cluster_without_a_stack_is_told(mesh: Mesh, members: Members) -> None:
+    (members.checkout / "Pulumi.shop-west.yaml").unlink()
+    done = mesh("down", "--all", "--stack", "shop", "--yes")
+    assert done.status == 0 and "west has no stack" in done.err and "2 stacks" in done.out
+
+
+def test_what_becomes_invalid_in_a_wave_keeps_no_result_of_others_from_being_told(mesh: Mesh, members: Members) -> None:
+    broken = card("shop", "west").replace("cluster: west", "cluster: east")
+    members.gives("1", "west", broken)
+    members.fails("shop-north")
+    done = mesh("up", "--all", "--stack", "shop")
+    assert done.status == 1
+    assert "shop-north failed" in done.err and "not up:" in done.err and "shop-east" in done.err.splitlines()[-1]
+
+
+def test_an_overlay_is_the_same_file_for_all_members(
+    mesh: Mesh, members: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = members.root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine.yaml").write_text("images: {sleep: mirror.example/curl:1}\n", encoding="utf-8")
+    monkeypatch.chdir(elsewhere)
+    done = mesh("up", "--all", "--stack", "shop", "--overlay", "mine.yaml")
+    assert done.status == 0, done.err
+    assert (members.root / "overlays").read_text(encoding="utf-8").split() == [str(elsewhere / "mine.yaml")] * 3
+
+
+def test_a_fleet_does_not_come_up_as_one_stack_beside_its_members(mesh: Mesh, members: Members) -> None:
+    done = mesh("up", "--stack", "shop")
+    assert done.status == 1 and "./mesh up --all --stack shop" in done.err
+    done = mesh("up", "--all", "--stack", "shop-east")
+    assert done.status == 1 and "write --stack shop" in done.err
+
+
+def test_the_card_of_a_member_goes_with_it_whatever_was_left_of_it(mesh: Mesh, members: Members) -> None:
+    shutil.copytree(FLEET / "cards" / "shop", members.checkout / "cards" / "shop")
+    edited = members.checkout / "Pulumi.shop.yaml"
+    edited.write_text(edited.read_text(encoding="utf-8").replace("      west: ", "      gone: "), encoding="utf-8")
+    assert mesh("down", "--stack", "shop-west").status == 0
+    assert [file.name for file in (members.checkout / "cards" / "shop").iterdir()] == ["east.yaml"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mesh_federation import loader
+from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.federation import plan
-from mesh_federation.stack import card, fleet, stack_file
+from mesh_federation.stack import fleet, pem
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import InvalidModel, report
 from tests.golden import Golden
@@ -28,6 +29,18 @@ def member(fleet_name: str, cluster: str, folder: Path = FILES) -> Federation:
     layers = loader.layered(tree, folder / "Pulumi.one.yaml", None)
     with layers.checked():
         return loader.parse(layers.tree, base=folder)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the stack files, which a test may change."""
+    return Path(shutil.copytree(FILES, tmp_path, dirs_exist_ok=True))
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def links(federation: Federation) -> tuple[list[str], list[str]]:
@@ -72,7 +85,7 @@ def test_a_member_without_a_card_of_another_has_no_link_with_it_and_says_what_wa
 def test_an_export_does_not_wait_for_its_callers_exports_but_an_import_does() -> None:
     east = member("half", "east")
     assert links(east) == (["exports[0]"], [])
-    assert east.waiting == ("imports[1] waits for west",)
+    assert east.waiting == ("imports[1] waits for west to export pay/pay",)
 
 
 def test_an_export_goes_to_those_callers_whose_cards_are_there() -> None:
@@ -81,26 +94,89 @@ def test_an_export_goes_to_those_callers_whose_cards_are_there() -> None:
     assert member("shop", "west").waiting == ("exports[1].to[1] waits for north",)
 
 
-def test_an_import_that_no_card_offers_to_this_member_waits() -> None:
-    assert member("shop", "north").waiting == ("imports[2] waits for west",)
+def test_an_import_waits_until_the_card_has_the_export_for_this_member() -> None:
+    assert member("shop", "north").waiting == ("imports[2] waits for west to export pay/pay",)
 
 
-def test_nobody_has_to_compare_the_card_of_a_member(tmp_path: Path) -> None:
-    shutil.copytree(FILES, tmp_path, dirs_exist_ok=True)
-    other = tmp_path / "cards" / "shop" / "west.yaml"
-    other.write_text(other.read_text(encoding="utf-8").replace("west.local", "west.example"), encoding="utf-8")
-    assert member("shop", "east", tmp_path).clusters["west"].trust_domain == "west.example"
+def test_nobody_has_to_compare_the_card_of_a_member(copy: Path) -> None:
+    edit(copy / "cards" / "shop" / "west.yaml", "192.0.2.4", "192.0.2.99")
+    assert member("shop", "east", copy).clusters["west"].gateway.addresses == ("192.0.2.99",)
 
 
-def test_a_partner_of_another_organization_is_compared_in_a_fleet_too(tmp_path: Path) -> None:
-    shutil.copytree(FILES, tmp_path, dirs_exist_ok=True)
-    file = tmp_path / "Pulumi.shop.yaml"
-    text = "    partners:\n      acme: {card: cards/half/west.yaml, fingerprint: 'sha256:0'}\n"
-    file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+def test_what_a_member_is_declared_to_be_is_never_taken_from_its_card(copy: Path) -> None:
+    edit(copy / "cards" / "shop" / "west.yaml", "trustDomain: west.local\n", "trustDomain: evil.example\n")
+    east = member("shop", "east", copy)
+    assert links(east) == ([], []) and not east.partners
+    assert "imports[1] waits for west: its card has the trust domain evil.example" in east.waiting
+
+
+def test_ports_and_localities_of_other_members_are_those_of_the_fleet(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    edit(file, "number: 8000", "number: 9000")
+    edit(file, "kubeconfig: west.kubeconfig", "kubeconfig: west.kubeconfig, locality: eu/west-1")
+    east = member("shop", "east", copy)
+    [export] = [each for each in east.exports if each.cluster == "west"]
+    assert [port.number for port in export.ports] == [9000]
+    assert east.clusters["west"].locality == "eu/west-1"
+
+
+def test_an_export_has_the_names_and_the_api_of_all_its_imports(copy: Path) -> None:
+    edit(copy / "Pulumi.shop.yaml", "from: west, service: pay/pay}", "from: west, service: pay/pay, as: global}")
+    west = member("shop", "west", copy)
+    [export] = plan(west, "one").clusters["west"].exports
+    assert export.hosts == ("pay.mesh.global",)
+    edit(copy / "Pulumi.shop.yaml", "as: global}", "api: gateway}")
+    [export] = plan(member("shop", "west", copy), "one").clusters["west"].exports
+    assert export.api is APIS["gateway"]
+
+
+def test_the_weights_of_members_that_are_down_go_to_the_others(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    text = file.read_text(encoding="utf-8").replace("    imports:\n", MORE_EXPORTS + "    imports:\n" + WEIGHTED)
+    for cluster in ("east", "north"):
+        text = text.replace(f"      - {{cluster: {cluster}, from: west, service: pay/pay}}\n", "")
+    file.write_text(text, encoding="utf-8")
+    [left] = member("shop", "east", copy).imports
+    assert (left.source, left.weight) == ("west", 100)
+
+
+MORE_EXPORTS = """      - cluster: north
+        service: pay/pay
+        ports: [{name: http, number: 8000, protocol: HTTP}]
+        to: [{cluster: east}]
+"""
+WEIGHTED = """      - {cluster: east, from: west, service: pay/pay, weight: 30}
+      - {cluster: east, from: north, service: pay/pay, weight: 70}
+"""
+
+
+def test_a_root_of_another_member_is_revoked_by_its_name(copy: Path) -> None:
+    edit(copy / "Pulumi.shop.yaml", "{model: separate}", "{model: separate, revoked: [{authority: old root}]}")
+    told = copy / "cards" / "shop" / "west.yaml"
+    old = (FILES / "old-root.pem").read_text(encoding="utf-8")
+    edit(told, "roots:\n", "roots:\n- |\n" + "".join(f"  {line}\n" for line in old.splitlines()))
+    revoked = [each.authority for each in member("shop", "east", copy).trust.revoked]
+    assert pem.fingerprint(old) in revoked
+    assert revoked == ["old root", pem.fingerprint(old)]
+
+
+def test_a_partner_of_another_organization_is_compared_in_a_fleet_too(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + PARTNER.format(name="acme"), encoding="utf-8")
     with pytest.raises(InvalidModel, match="partner-fingerprint"):
-        member("shop", "east", tmp_path)
-    found, _ = stack_file.load(file)
-    assert isinstance(found, dict) and card.load(tmp_path / "cards/half/west.yaml")[0]
+        member("shop", "east", copy)
+
+
+@pytest.mark.parametrize("name", ["east", "west", "north"])
+def test_a_partner_is_never_taken_for_a_member(copy: Path, name: str) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + PARTNER.format(name=name), encoding="utf-8")
+    for each in ("east", "west"):
+        with pytest.raises(InvalidModel, match="partner-name"):
+            member("shop", each, copy)
+
+
+PARTNER = "    partners:\n      {name}: {{card: cards/half/west.yaml, fingerprint: 'sha256:0'}}\n"
 
 
 def test_gateways_of_members_in_one_lab_have_different_addresses(tmp_path: Path) -> None:
@@ -114,15 +190,45 @@ def test_gateways_of_members_in_one_lab_have_different_addresses(tmp_path: Path)
     assert len({each.pool for each in planned}) == len(names)
 
 
-def test_what_a_stack_file_of_a_member_says_itself_holds(tmp_path: Path) -> None:
-    shutil.copytree(FILES, tmp_path, dirs_exist_ok=True)
-    file = tmp_path / "good-east.yaml"
+def test_keys_of_the_own_cluster_and_authorities_may_be_in_the_file_of_a_member(copy: Path) -> None:
+    file = copy / "good-east.yaml"
     own = "    clusters: {east: {kubeconfig: mine.kubeconfig}}\n"
     file.write_text(file.read_text(encoding="utf-8") + own, encoding="utf-8")
     assert loader.read(file).clusters["east"].kubeconfig == "mine.kubeconfig"
 
 
-def test_the_members_of_a_fleet_are_the_stacks_that_say_so() -> None:
-    stacks = ["shop", "nested", "list", "missing"]
-    assert fleet.members(FILES, stacks, "shop") == {"nested": "east"}
-    assert fleet.members(FILES, stacks, "half") == {}
+@pytest.mark.parametrize(
+    "own",
+    [
+        "exports: []",
+        "imports: []",
+        "trust: {model: provided}",
+        "trust: {provided: {west: {}}}",
+        "clusters: {eats: {kubeconfig: mine}}",
+        "clusters: {east: {provisioner: kwok}}",
+        "clusters: {east: {trustDomain: other.example}}",
+        "istio: {version: 1.30.0}",
+    ],
+)
+def test_what_other_members_must_see_is_refused_in_the_file_of_a_member(copy: Path, own: str) -> None:
+    file = copy / "good-east.yaml"
+    file.write_text(f"{file.read_text(encoding='utf-8')}    {own}\n", encoding="utf-8")
+    with pytest.raises(InvalidModel, match="other members must see this too"):
+        loader.read(file)
+
+
+def test_an_overlay_makes_no_member(copy: Path) -> None:
+    overlay = copy / "overlay.yaml"
+    for cluster in ("east", "nope"):
+        overlay.write_text(f"memberOf: {{fleet: shop, cluster: {cluster}}}\n", encoding="utf-8")
+        with pytest.raises(InvalidModel, match="memberOf"):
+            loader.read(copy / "Pulumi.shop.yaml", overlay)
+
+
+def test_a_stack_file_says_itself_what_it_is_a_member_of(tmp_path: Path) -> None:
+    assert fleet.membership(FILES / "Pulumi.nested.yaml") == (fleet.Membership("shop", "east"), [])
+    assert fleet.membership(FILES / "Pulumi.shop.yaml") == (None, [])
+    broken = tmp_path / "Pulumi.broken.yaml"
+    broken.write_text("config: {mesh-federation:federation: {memberOf: {fleet: shop", encoding="utf-8")
+    found, problems = fleet.membership(broken)
+    assert found is None and problems

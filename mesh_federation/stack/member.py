@@ -1,0 +1,201 @@
+"""A member of a fleet: the part of a fleet that the stack of one cluster makes, and what it knows of other members.
+
+They become partners: clusters that the stack does not reach, as the file of the fleet declares them, with the
+authorities and the gateway that are on their cards. A link waits until the card of its other end is there, and an
+import until that card has the export: before, calls would fail that the cluster's own pods may answer today.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from mesh_federation.clusters.provider import LoadBalancer
+from mesh_federation.stack import card, pem
+from mesh_federation.stack.config import (
+    Card,
+    Cluster,
+    ClusterIstio,
+    Export,
+    Federation,
+    Import,
+    Partner,
+    Provisioner,
+    Revocation,
+    Trust,
+)
+from mesh_federation.stack.fleet import card_file
+
+Given = TypeVar("Given")
+
+
+def reduced(fleet: Federation) -> Federation:
+    """Reduce a fleet to one member: its cluster, and its links with other members.
+
+    Args:
+        fleet: with the right types; one that is no member's stack is returned as it is.
+    """
+    if fleet.member_of is None:
+        return fleet
+    own, known = fleet.member_of.cluster, _known(fleet)
+    waiting = _waiting(fleet, known)
+    exports = [_to(known, fleet, each) for each in fleet.exports if each.cluster == own]
+    imports = [each for each in fleet.imports if each.cluster == own and each.path not in waiting]
+    linked = {name for each in exports for name in each.consumers} | {each.source for each in imports}
+    others = {name: told for name, told in known.items() if name in linked}
+    offered = [_to([own], fleet, each) for each in fleet.exports if each.cluster in others]
+    member = fleet.model_copy(
+        update={
+            "clusters": {own: fleet.clusters[own], **{name: _of(fleet, name, told) for name, told in others.items()}},
+            "partners": {**fleet.partners, **{name: _partner(fleet, name, told) for name, told in others.items()}},
+            "exports": tuple(each for each in (*exports, *map(_theirs, offered)) if each.to),
+            "imports": tuple(_rescaled(fleet, imports)),
+            "discovery": (),
+            "workloads": tuple(each for each in fleet.workloads if each.cluster == own),
+            "trust": _trust(fleet.trust, own, others),
+        }
+    )
+    member._waiting = tuple(f"{path} waits for {reason}" for path, reason in waiting.items())
+    return member
+
+
+def _known(fleet: Federation) -> dict[str, Card]:
+    """Return the cards of the members that are as the file of the fleet declares them."""
+    assert fleet.member_of
+    return {name: told for name, told in fleet.member_of.cards.items() if not _differs(fleet, name, told)}
+
+
+def _differs(fleet: Federation, name: str, told: Card) -> str:
+    """Say what another member was at its last `up` and is not to be any more; empty if there is nothing."""
+    declared = fleet.clusters[name]
+    if told.trust_domain != declared.trust_domain:
+        return f"its card has the trust domain {told.trust_domain}"
+    return f"its card has the network {told.network}" if told.network != declared.network else ""
+
+
+def _waiting(fleet: Federation, known: Mapping[str, Card]) -> dict[str, str]:
+    """Return the key paths of a member's links that wait, and for what."""
+    assert fleet.member_of
+    own, cards = fleet.member_of.cluster, fleet.member_of.cards
+    unknown = {
+        name: f"{name}: {_differs(fleet, name, cards[name])}" if name in cards else name
+        for name in fleet.clusters
+        if name not in known and name != own
+    }
+    callers = (each for export in fleet.exports if export.cluster == own for each in export.to)
+    imports = [each for each in fleet.imports if each.cluster == own]
+    return {
+        **{each.path: unknown[each.cluster] for each in callers if each.cluster in unknown},
+        **{each.path: unknown[each.source] for each in imports if each.source in unknown},
+        **{
+            each.path: f"{each.source} to export {each.service}"
+            for each in imports
+            if each.source in known and not _offers(known[each.source], fleet, each)
+        },
+    }
+
+
+def _offers(told: Card, fleet: Federation, link: Import) -> bool:
+    """Say whether a member that is up exports the service of an import to its cluster."""
+    domain = fleet.clusters[link.cluster].trust_domain
+    return bool(told.gateway.addresses) and any(
+        each.service == link.service
+        and link.exported_host in each.hosts
+        and any(callers.trust_domain == domain for callers in each.to)
+        for each in told.exports
+    )
+
+
+def _to(known: Collection[str], fleet: Federation, export: Export) -> Export:
+    """Return an export to some clusters alone, under the names and the API of all its imports."""
+    made = export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in known)})
+    matching = (each for each in fleet.imports if (each.source, each.service) == (export.cluster, export.service))
+    made._imports = tuple(matching)
+    return made
+
+
+def _theirs(export: Export) -> Export:
+    """Mark an export as one that another stack makes."""
+    made = export.model_copy()
+    made._of_card = export.path
+    return made
+
+
+def _of(fleet: Federation, name: str, told: Card) -> Cluster:
+    """Describe the cluster of another member: what only its own stack needs keeps its default."""
+    declared = fleet.clusters[name]
+    shared = {key: getattr(declared, key) for key in ("network", "mesh_id", "trust_domain", "locality")}
+    made = Cluster().model_copy(
+        update={
+            **shared,
+            "provisioner": Provisioner("existing"),
+            "load_balancer": LoadBalancer.NONE,
+            "gateway": told.gateway,
+            "istio": ClusterIstio(install=False),
+        }
+    )
+    made._name = name
+    return made
+
+
+def _partner(fleet: Federation, name: str, told: Card) -> Partner:
+    assert fleet.member_of
+    file = card_file(fleet.member_of.fleet, name)
+    return Partner.model_construct(card=str(file), fingerprint=card.fingerprint(told), mesh=told)
+
+
+def _rescaled(fleet: Federation, imports: Sequence[Import]) -> list[Import]:
+    """Give the weights of imports that wait to the others of their host, in proportion."""
+    every, ready = _by_host(fleet.imports), _by_host(imports)
+    made: dict[str, int] = {}
+    for host, links in ready.items():
+        weights = [each.weight or 0 for each in links]
+        whole = sum(each.weight or 0 for each in every[host])
+        if len(links) < len(every[host]) and sum(weights) not in (0, whole):
+            made |= dict(zip((each.path for each in links), _shares(weights, whole), strict=True))
+    return [each.model_copy(update={"weight": made[each.path]}) if each.path in made else each for each in imports]
+
+
+def _by_host(imports: Sequence[Import]) -> dict[tuple[str, str, str], list[Import]]:
+    groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
+    for link in imports:
+        groups[link.cluster, link.host, link.mode].append(link)
+    return groups
+
+
+def _shares(weights: Sequence[int], whole: int) -> list[int]:
+    """Divide a whole in the proportion of some weights; the first gets what rounding leaves."""
+    shares = [weight * whole // sum(weights) for weight in weights]
+    return [shares[0] + whole - sum(shares), *shares[1:]]
+
+
+def _trust(trust: Trust, own: str, others: Mapping[str, Card]) -> Trust:
+    """Leave out of the trust of a fleet what is about clusters that the member has nothing to do with."""
+    rotation = trust.rotation
+    if rotation:
+        given = {key: _only(own, getattr(rotation, key)) for key in ("intermediates", "provided")}
+        rotation = rotation.model_copy(update={key: each for key, each in given.items() if each is not None})
+    return trust.model_copy(
+        update={
+            "intermediates": _only(own, trust.intermediates),
+            "provided": _only(own, trust.provided),
+            "revoked": tuple(each for given in trust.revoked for each in _revoked(given, own, others)),
+            "rotation": rotation,
+        }
+    )
+
+
+def _revoked(given: Revocation, own: str, others: Mapping[str, Card]) -> Iterator[Revocation]:
+    """Return what a revocation is for a member, which knows authorities of others by their certificates alone."""
+    if given.cluster in (None, own, *others):
+        yield given
+    if given.authority:
+        from mesh_federation.stack.key_material import common_names  # cryptography takes time to load
+
+        texts = (each for told in others.values() for text in told.roots for each in pem.certificates(text))
+        for text in texts:
+            if given.authority in common_names(text):
+                yield Revocation.model_construct(cluster=None, authority=pem.fingerprint(text))
+
+
+def _only(own: str, given: Mapping[str, Given] | None) -> dict[str, Given] | None:
+    return None if given is None else {name: each for name, each in given.items() if name == own}
