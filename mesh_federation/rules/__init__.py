@@ -28,7 +28,6 @@ from mesh_federation.rules import (
     versions,
     weights,
 )
-from mesh_federation.rules.fleet import members_have_meshes_of_their_own
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -71,15 +70,15 @@ KNOWN_TO_MEMBERS = frozenset(
 """Rules about what the stack files of members say, which the file of their fleet need not."""
 
 
-def check_fleet(fleet: Federation) -> tuple[Problem, ...]:
+def check_fleet(declared: Federation) -> tuple[Problem, ...]:
     """Run the rules on the clusters of all members: much of it spans clusters that have no link with each other.
 
     Args:
-        fleet: as its file declares it, with the right types.
+        declared: all that the file of a fleet declares, with the right types.
     """
-    linked = fleet.model_copy(update={"discovery": ()})  # which no fleet has: its other rules would confuse
-    found = [problem for rule in RULES for problem in rule(linked) if problem.rule not in KNOWN_TO_MEMBERS]
-    return ordered([*found, *members_have_meshes_of_their_own(fleet)])
+    whole = declared.model_copy(update={"member_of": None, "discovery": ()})
+    spanning = (problem for rule in RULES for problem in rule(whole) if problem.rule not in KNOWN_TO_MEMBERS)
+    return ordered([*spanning, *(problem for rule in fleet.RULES for problem in rule(declared))])
 
 
 def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ...]:

@@ -151,13 +151,14 @@ WEIGHTED = """      - {cluster: east, from: west, service: pay/pay, weight: 30}
 
 
 def test_a_root_of_another_member_is_revoked_by_its_name(copy: Path) -> None:
-    edit(copy / "Pulumi.shop.yaml", "{model: separate}", "{model: separate, revoked: [{authority: old root}]}")
+    rotating = "{model: separate, rotation: {phase: switch, root: r2}, revoked: [{authority: west root CA}]}"
+    edit(copy / "Pulumi.shop.yaml", "{model: separate}", rotating)
     told = copy / "cards" / "shop" / "west.yaml"
     old = (FILES / "old-root.pem").read_text(encoding="utf-8")
     edit(told, "roots:\n", "roots:\n- |\n" + "".join(f"  {line}\n" for line in old.splitlines()))
     revoked = [each.authority for each in member("shop", "east", copy).trust.revoked]
     assert pem.fingerprint(old) in revoked
-    assert revoked == ["old root", pem.fingerprint(old)]
+    assert revoked == ["west root CA", pem.fingerprint(old)]
 
 
 def test_a_partner_of_another_organization_is_compared_in_a_fleet_too(copy: Path) -> None:
