@@ -36,7 +36,7 @@ def card(stack: str, overlay: Path | None, cluster: str, partner: str, output: P
         Refused: the stack is not up, or it is not clear which cluster is meant.
     """
     workspace, federation = stacks.declared(stack, overlay)
-    name = _chosen(federation, cluster)
+    name = stacks.chosen(cluster, list(federation.own), "clusters of this stack")
     _known(federation, partner)
     engine = stacks.engine(workspace, stack, stacks.toolchain(stacks.providers(federation)))
     stacks.refuse_without_state(engine)
@@ -120,17 +120,6 @@ def _callers(federation: Federation, consumer: Consumer) -> CardCallers:
     if consumer.service_accounts is None:
         return CardCallers(trustDomain=domain)
     return CardCallers(trustDomain=domain, serviceAccounts=consumer.service_accounts)
-
-
-def _chosen(federation: Federation, cluster: str) -> str:
-    """Return the cluster that is meant."""
-    own = list(federation.own)
-    if cluster in own:
-        return cluster
-    if not cluster and len(own) == 1:
-        return own[0]
-    problem = f"{cluster} is no cluster of this stack" if cluster else "the stack has several clusters"
-    raise Refused(Problem("clusters", RULE, problem, f"write --cluster with one of: {', '.join(own)}"))
 
 
 def _known(federation: Federation, partner: str) -> None:

@@ -30,10 +30,7 @@ def print_rights(stack: str, overlay: Path | None, subject: str, cluster: str) -
     whom = read_subject(subject)
     workspace = stacks.checkout(stack, overlay)
     theirs = [each.name for each in of_others(declared(workspace, stack), stack)]
-    if cluster not in theirs and (cluster or len(theirs) > 1):
-        problem = f"no Istio of others is in {cluster}" if cluster else "several clusters have an Istio of others"
-        raise Refused(Problem("clusters", RULE, problem, f"write --cluster with one of: {', '.join(theirs)}"))
-    name = cluster or theirs[0]
+    name = stacks.chosen(cluster, theirs, "clusters with an Istio of others")
     federation = stacks.valid_or_none(workspace, stack)
     if federation is None:
         stacks.tell(f"these rights are for `mesh observe` alone, as {stack} is not valid yet: observe, then ask again")

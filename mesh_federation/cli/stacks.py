@@ -1,6 +1,6 @@
 """Opens a stack for a command: its checkout, its federation, the toolchain and the engine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,6 +86,25 @@ def declared(stack: str, overlay: Path | None) -> tuple[Workspace, Federation]:
     for each in federation.waiting:
         tell(each)
     return workspace, federation
+
+
+def chosen(cluster: str, choices: Sequence[str], what: str) -> str:
+    """Return the cluster that a command is about: the one that is named, or the only one.
+
+    Args:
+        cluster: its name; empty if the command names none.
+        choices: clusters that the command may be about.
+        what: what they are, for people.
+
+    Raises:
+        Refused: it is not clear which one is meant.
+    """
+    if cluster in choices:
+        return cluster
+    if not cluster and len(choices) == 1:
+        return choices[0]
+    problem = f"{cluster} is not among the {what}" if cluster else f"there are several {what}"
+    raise Refused(Problem("clusters", "no-cluster", problem, f"write --cluster with one of: {', '.join(choices)}"))
 
 
 def providers(federation: Federation) -> set[str]:

@@ -39,7 +39,7 @@ def test_before_a_mesh_was_observed_they_are_those_that_observing_takes(theirs: 
     ("words", "told"),
     [
         (["--rbac", WHOM], "write --cluster with one of: east, west"),
-        (["--rbac", WHOM, "--cluster", "north"], "no Istio of others is in north"),
+        (["--rbac", WHOM, "--cluster", "north"], "north is not among the clusters with an Istio of others"),
         (["--rbac", "mesh-team", "--cluster", "west"], "write User:NAME, Group:NAME or ServiceAccount:NAMESPACE/NAME"),
         (["--rbac", "ServiceAccount:linker", "--cluster", "west"], "names nobody who could have rights"),
         (["--rbac", "User:", "--cluster", "west"], "names nobody who could have rights"),
