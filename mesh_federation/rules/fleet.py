@@ -91,7 +91,8 @@ def partners_are_no_members(federation: Federation) -> Iterator[Problem]:
     """An export to a member must never be one to somebody else."""
     member = federation.member_of
     for name, partner in federation.partners.items() if member else ():
-        if member and name in federation.clusters and partner.card != str(card_file(member.fleet, name)):
+        is_declared = name in federation.clusters and federation.clusters[name].path == f"clusters.{name}"
+        if member and is_declared and partner.card != str(card_file(member.fleet, name)):
             yield Problem(
                 f"partners.{name}",
                 FederationRule.PARTNER_NAME,

@@ -38,8 +38,10 @@ def reduced(fleet: Federation) -> Federation:
         return fleet
     own, known = fleet.member_of.cluster, _known(fleet)
     waiting = _waiting(fleet, known)
-    exports = [_to(known, fleet, each) for each in fleet.exports if each.cluster == own]
-    imports = [each for each in fleet.imports if each.cluster == own and each.path not in waiting]
+    reached = {own, *known, *fleet.partners}
+    exports = [_to(reached, fleet, each) for each in fleet.exports if each.cluster == own]
+    wanted = [each for each in fleet.imports if each.cluster == own and each.source in reached]
+    imports = [each for each in wanted if each.path not in waiting]
     linked = {name for each in exports for name in each.consumers} | {each.source for each in imports}
     others = {name: told for name, told in known.items() if name in linked}
     offered = [_to([own], fleet, each) for each in fleet.exports if each.cluster in others]
@@ -68,8 +70,10 @@ def _differs(fleet: Federation, name: str, told: Card) -> str:
     """Say what another member was at its last `up` and is not to be any more; empty if there is nothing."""
     declared = fleet.clusters[name]
     if told.trust_domain != declared.trust_domain:
-        return f"its card has the trust domain {told.trust_domain}"
-    return f"its card has the network {told.network}" if told.network != declared.network else ""
+        return f"its card has the trust domain {told.trust_domain}, the file has {declared.trust_domain}"
+    if told.network != declared.network:
+        return f"its card has the network {told.network}, the file has {declared.network}"
+    return ""
 
 
 def _waiting(fleet: Federation, known: Mapping[str, Card]) -> dict[str, str]:
@@ -105,9 +109,9 @@ def _offers(told: Card, fleet: Federation, link: Import) -> bool:
     )
 
 
-def _to(known: Collection[str], fleet: Federation, export: Export) -> Export:
+def _to(reached: Collection[str], fleet: Federation, export: Export) -> Export:
     """Return an export to some clusters alone, under the names and the API of all its imports."""
-    made = export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in known)})
+    made = export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in reached)})
     matching = (each for each in fleet.imports if (each.source, each.service) == (export.cluster, export.service))
     made._imports = tuple(matching)
     return made

@@ -17,6 +17,8 @@ from mesh_federation.stack.problem import InvalidModel, report
 from tests.golden import Golden
 
 FILES = Path(__file__).with_name("fleets")
+STACK = FILES.with_name("cards") / "stack" / "Pulumi.dev.yaml"
+"""A stack with a partner of another organization."""
 BAD = sorted(file for file in FILES.glob("*.yaml") if not file.name.startswith(("Pulumi.", "good-")))
 
 
@@ -107,7 +109,8 @@ def test_what_a_member_is_declared_to_be_is_never_taken_from_its_card(copy: Path
     edit(copy / "cards" / "shop" / "west.yaml", "trustDomain: west.local\n", "trustDomain: evil.example\n")
     east = member("shop", "east", copy)
     assert links(east) == ([], []) and not east.partners
-    assert "imports[1] waits for west: its card has the trust domain evil.example" in east.waiting
+    told = "imports[1] waits for west: its card has the trust domain evil.example, the file has west.local"
+    assert told in east.waiting
 
 
 def test_ports_and_localities_of_other_members_are_those_of_the_fleet(copy: Path) -> None:
@@ -166,6 +169,24 @@ def test_a_partner_of_another_organization_is_compared_in_a_fleet_too(copy: Path
     file.write_text(file.read_text(encoding="utf-8") + PARTNER.format(name="acme"), encoding="utf-8")
     with pytest.raises(InvalidModel, match="partner-fingerprint"):
         member("shop", "east", copy)
+
+
+def test_an_export_to_a_partner_of_another_organization_is_made_too(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    edit(file, "to: [{cluster: west, serviceAccounts: [web/web]}]", "to: [{cluster: acme}]")
+    told = loader.read(STACK).partners["acme"]
+    shutil.copy(STACK.parent / told.card, copy / "acme.yaml")
+    edit(copy / "acme.yaml", "west-network", "acme-network")
+    text = (
+        PARTNER.format(name="acme").replace("cards/half/west.yaml", "acme.yaml").replace("sha256:0", told.fingerprint)
+    )
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("      - {cluster: west, from: east, service: carts/carts}\n", "")
+        + text,
+        encoding="utf-8",
+    )
+    [export] = [each for each in member("shop", "east", copy).exports if each.cluster == "east"]
+    assert export.consumers == {"acme"}
 
 
 @pytest.mark.parametrize("name", ["east", "west", "north"])
