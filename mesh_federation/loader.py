@@ -20,7 +20,7 @@ from mesh_federation.stack.problem import InvalidModel, Problem
 from mesh_federation.stack.rule_ids import FederationRule, FormRule
 from mesh_federation.stack.stack_file import KEY
 from mesh_federation.stack.text import escape_unprintable, excerpt, key_path, kind_of, nearest
-from mesh_federation.stack.tree import Tree, lacking, merged
+from mesh_federation.stack.tree import Tree, lacking, leaves, merged
 
 if TYPE_CHECKING:  # cryptography takes longer to load than all checks together: only where it is needed
     from cryptography.x509 import Certificate
@@ -38,12 +38,16 @@ class Layered:
         stack_file: name of the stack file.
         others: of each other file its name, and the key paths of the values that only it sets.
         problems: problems of the files themselves.
+        fleet: name of the file of the stack's fleet, which declares what no file sets; empty if it is no member.
+        own: key paths of the values that the stack file of a member sets.
     """
 
     tree: object
     stack_file: str
     others: Mapping[str, frozenset[str]]
     problems: tuple[Problem, ...] = ()
+    fleet: str = ""
+    own: frozenset[str] = frozenset()
 
     @contextmanager
     def checked(self) -> Iterator[None]:
@@ -66,7 +70,8 @@ class Layered:
     def _file_of(self, problem: Problem) -> str:
         ends = [part.start() for part in re.finditer(r"[.[]|$", problem.where)]
         above = {problem.where[:end] for end in ends}
-        return next((name for name, paths in self.others.items() if above & paths), self.stack_file)
+        rest = self.fleet if self.fleet and not above & self.own else self.stack_file
+        return next((name for name, paths in self.others.items() if above & paths), rest)
 
 
 def _invalid(found: Mapping[str, Iterable[Problem]]) -> InvalidModel:
@@ -159,9 +164,9 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
         return Layered(federation, stack_file.name, dict.fromkeys(others, frozenset()), tuple(problems))
     member = fleet.lay(federation, stack_file.parent)
     if member.problems:
-        own = (*problems, *member.problems.get("", ()))
+        said = (*problems, *member.problems.get("", ()))
         above = {name: rules.ordered(each) for name, each in member.problems.items() if name}
-        raise _invalid({stack_file.name: rules.ordered(own), **above})
+        raise _invalid({stack_file.name: rules.ordered(said), **above})
     seen, gone = _without_unknown_clusters(below, member.tree, "what was observed of it is of no use", OBSERVE)
     known, unknown = _without_unknown_clusters(upper, member.tree, "an overlay cannot add clusters", DECLARE)
     lower: Tree = merged(seen, member.tree)
@@ -172,10 +177,11 @@ def layered(federation: object, stack_file: Path, overlay: Path | None, problems
     tree, cards, lost = _with_cards(_merged(lower, known), stack_file.parent)
     if lost:
         raise InvalidModel(rules.ordered([*problems, *gone, *unknown, *lost]))
-    told = {file: frozenset([path]) for path, file in member.cards.items()}
+    told = {file: frozenset(paths) for file, paths in member.cards.items()}
     shared = {member.file: frozenset(lacking(federation, member.tree))} if member.file else {}
     files = {**{name: paths[name] for name in others}, **cards, **told, **shared}
-    return Layered(tree, stack_file.name, files, (*problems, *gone, *unknown))
+    own = frozenset(leaves(federation)) if member.file else frozenset[str]()
+    return Layered(tree, stack_file.name, files, (*problems, *gone, *unknown), member.file, own)
 
 
 def _with_cards(tree: Tree, folder: Path) -> tuple[Tree, dict[str, frozenset[str]], list[Problem]]:
@@ -258,9 +264,10 @@ def parse(tree: object, where: str = KEY, base: Path | None = None) -> Federatio
     """
     whole = typed(tree, where)
     federation = with_partners(reduced(whole))
-    problems = rules.check(federation, base or Path())
     if whole.member_of:
-        problems = rules.ordered([*problems, *rules.check_fleet(with_partners(whole))])
+        problems = rules.check_member(federation, with_partners(whole), base)
+    else:
+        problems = rules.check(federation, base)
     if problems:
         raise InvalidModel(problems)
     return _with_material(federation, base or Path())

@@ -70,10 +70,10 @@ def keep(engine: Engine, federation: Federation) -> None:
 
 def forget(workspace: Workspace, stack: str) -> None:
     """Remove the card of a member that is down, so that nobody trusts it any more."""
-    file = workspace.stack_file(stack)
-    member, _ = membership(file) if file.exists() else (None, [])
-    if member:
-        (workspace.checkout / card_file(member.fleet, member.cluster)).unlink(missing_ok=True)
+    members = {each: membership(workspace.stack_file(each))[0] for each in workspace.stacks()}
+    own = members.pop(stack, None)
+    if own and own not in members.values():  # else it may be the card of another stack
+        (workspace.checkout / card_file(own.fleet, own.cluster)).unlink(missing_ok=True)
 
 
 def told(federation: Federation, planned: ClusterPlan, state: Snapshot, partners: Sequence[str]) -> Card | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mesh_federation.plan import gateway_addresses
-from mesh_federation.plan.imports import ImportPlan
+from mesh_federation.plan.imports import ImportPlan, callers_of
 from mesh_federation.plan.istio_api import NETWORKING, manifest, resolution, tls_port, upstream
 from mesh_federation.plan.istio_values import (
     NAMESPACE,
@@ -163,11 +163,16 @@ class EgressPlan:
 
 
 def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) -> EgressPlan | None:
-    """Plan a cluster's egress; None where all its imports are direct."""
+    """Plan a cluster's egress; None where all its imports are direct.
+
+    Callers are confined before the first exit: while an import waits for another member of a fleet, too.
+    """
     leaving = [link for link in imports if any(source.via_egress for source in link.sources)]
-    if not leaving:
+    awaited = [link for link in federation.awaited if (link.cluster, link.via) == (cluster, "egress")]
+    if not leaving and not awaited:
         return None
-    callers = {namespace for link in leaving for namespace in link.callers}
+    waiting = callers_of(cluster, [federation.export_of(link) for link in awaited])
+    callers = {namespace for link in leaving for namespace in link.callers} | set(waiting)
     everyone = "*" in callers
     return EgressPlan(
         values=egress_values(federation, federation.clusters[cluster]),

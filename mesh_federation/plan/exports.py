@@ -119,8 +119,8 @@ def exported_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
 
 
 def _imports_of(federation: Federation, export: Export) -> list[Import]:
-    own = [link for link in federation.imports if (link.source, link.service) == (export.cluster, export.service)]
-    return [*own, *export.imports_of_members]
+    every = federation.linked_imports
+    return [link for link in every if (link.source, link.service) == (export.cluster, export.service)]
 
 
 def allowed_principals(federation: Federation, export: Export) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ BY_SERVER_NAME = {**BY_ROUTE, "options": {"gateway.istio.io/listener-protocol": 
 
 def used(federation: Federation) -> bool:
     """Say whether any import needs the Gateway API: then all clusters get the same definitions (pitfall 24)."""
-    return any(link.api == "gateway" for link in federation.imports)
+    return any(link.api == "gateway" for link in federation.linked_imports)
 
 
 def kinds(bodies: Iterable[Body]) -> list[str]:

@@ -115,7 +115,7 @@ def _environment(federation: Federation, cluster: Cluster) -> Values:
     Envoy without Istio's extensions rejects listeners that have them.
     """
     environment: Values = dict(WITHOUT_EXTENSIONS) if cluster.provider.upstream_envoy else {}
-    needs_gateway_api = any(link.api != "istio" for link in federation.imports)
+    needs_gateway_api = any(link.api != "istio" for link in federation.linked_imports)
     if needs_gateway_api and federation.istio_version(cluster.name) < TLS_LISTENERS_DEFAULT:
         environment[ALPHA_GATEWAY_API] = "true"
     return {"env": environment, "pilot": {"env": environment}} if environment else {}

@@ -241,7 +241,12 @@ def _anchors(federation: Federation, trusted: Sequence[Trust]) -> dict[str, Anch
     """Decide what vouches for each cluster, in every one of some ends of a rotation."""
     shared = shared_roots(federation, trusted)
     own = {name: _anchors_of(federation, trusted, name, name in shared) for name in federation.installed}
-    return {**own, **{name: Anchors((), roots, (), ()) for name, roots in federation.anchors_of_others.items()}}
+    revoked = _revoked(federation.trust)
+    others = {
+        name: tuple(root for root in roots if fingerprint_of(root) not in revoked)
+        for name, roots in federation.anchors_of_others.items()
+    }
+    return {**own, **{name: Anchors((), roots, (), ()) for name, roots in others.items()}}
 
 
 def _anchors_of(federation: Federation, trusted: Sequence[Trust], cluster: str, by_twin: bool) -> Anchors:

@@ -77,8 +77,31 @@ def check_fleet(declared: Federation) -> tuple[Problem, ...]:
         declared: all that the file of a fleet declares, with the right types.
     """
     whole = declared.model_copy(update={"member_of": None, "discovery": ()})
-    spanning = (problem for rule in RULES for problem in rule(whole) if problem.rule not in KNOWN_TO_MEMBERS)
+    spanning = (problem for rule in RULES for problem in rule(whole) if not _is_known_to_members(declared, problem))
     return ordered([*spanning, *(problem for rule in fleet.RULES for problem in rule(declared))])
+
+
+def _is_known_to_members(declared: Federation, problem: Problem) -> bool:
+    """Say whether the file of a fleet need not have the answer; authorities of members may be in their own files."""
+    is_provided = "provided" in (declared.trust.model, declared.trust.following.model)
+    is_authority = problem.rule == FederationRule.REVOKED_UNKNOWN and problem.where.endswith(".authority")
+    return problem.rule in KNOWN_TO_MEMBERS or (is_provided and is_authority)
+
+
+OF_MEMBERS: tuple[Rule, ...] = (*addresses.RULES, *providers.RULES, *observed.RULES, *partners.RULES)
+"""Rules about what cards say and what the stack file of a member has; all others hold for the fleet as a whole."""
+
+
+def check_member(member: Federation, declared: Federation, base: Path | None = None) -> tuple[Problem, ...]:
+    """Check one member of a fleet.
+
+    Args:
+        member: the part that its stack makes.
+        declared: all that the file of the fleet declares.
+        base: the folder that paths of certificate files are relative to; default: the working directory.
+    """
+    found = [problem for rule in OF_MEMBERS for problem in rule(member)]
+    return ordered([*found, *_material(member, base), *check_fleet(declared)])
 
 
 def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ...]:
@@ -89,9 +112,12 @@ def check(federation: Federation, base: Path | None = None) -> tuple[Problem, ..
         base: the folder that paths of certificate files are relative to; default: the working directory.
     """
     found = [problem for rule in RULES for problem in rule(federation)]
-    found.extend(provided_authorities.check(federation, base or Path()))
-    found.extend(twins.check(federation, base or Path()))
-    return ordered(found)
+    return ordered([*found, *_material(federation, base)])
+
+
+def _material(federation: Federation, base: Path | None) -> Iterator[Problem]:
+    yield from provided_authorities.check(federation, base or Path())
+    yield from twins.check(federation, base or Path())
 
 
 def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:

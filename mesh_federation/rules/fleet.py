@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Federation
-from mesh_federation.stack.fleet import card_file
+from mesh_federation.stack.fleet import RENEW, card_file
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -68,7 +68,7 @@ def cards_are_of_their_clusters(federation: Federation) -> Iterator[Problem]:
                 f"memberOf.cards.{name}.cluster",
                 FederationRule.FLEET_CARD,
                 f"this is the card of {told.cluster}, so {name} would be trusted as that cluster",
-                f"remove the file: mesh up of the member {name} writes it anew",
+                RENEW,
             )
 
 

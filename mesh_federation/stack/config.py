@@ -815,6 +815,7 @@ class Federation(Declared):
     """Meshes of other stacks, by the name by which exports and imports of this stack call them."""
     _in_lab: tuple[str, ...] = PrivateAttr(default=())
     _waiting: tuple[str, ...] = PrivateAttr(default=())
+    _awaited: tuple[Import, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _set_names_and_indexes(self) -> Self:
@@ -841,6 +842,16 @@ class Federation(Declared):
     def waiting(self) -> tuple[str, ...]:
         """What this stack of a fleet leaves out until other members are up; each with its key path and the reason."""
         return self._waiting
+
+    @property
+    def linked_imports(self) -> tuple[Import, ...]:
+        """Imports of this stack, and those by which other members of a fleet call its exports."""
+        return (*self.imports, *(link for export in self.exports for link in export.imports_of_members))
+
+    @property
+    def awaited(self) -> tuple[Import, ...]:
+        """Imports of this stack that wait for other members of its fleet."""
+        return self._awaited
 
     def export(self, cluster: str, service: NamespacedName) -> Export | None:
         """Return the export of a service by a cluster; None where it exports none."""

@@ -22,6 +22,7 @@ from mesh_federation.stack.tree import Tree, merged
 
 KEY = "memberOf"
 CARDS = "cards"
+RENEW = "restore the file, or bring up that member, which writes it anew; without it, links with it are taken out"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What may be a part of a file's name: the rules check names of clusters later."""
 _OF_THE_FLEET = ("provisioner", "loadBalancer", "trustDomain", "network", "meshID", "locality")
@@ -48,13 +49,13 @@ class Laid:
     Attributes:
         tree: the fleet's file, with the stack file merged over it, and the cards of other members.
         file: name of the fleet's file; empty where no such file was read.
-        cards: path of each card's file, by its key path in the tree.
+        cards: key paths of each card, by the path of its file.
         problems: why there is no declaration, by the name of the file; empty for the stack file.
     """
 
     tree: Tree
     file: str = ""
-    cards: Mapping[str, str] = field(default_factory=dict)
+    cards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: Mapping[str, list[Problem]] = field(default_factory=dict)
 
 
@@ -65,29 +66,43 @@ def lay(federation: Tree, folder: Path) -> Laid:
         federation: of the stack file, unchecked.
         folder: the folder of the stack files.
     """
+    if KEY not in federation:
+        return Laid(federation)
     member = _membership(federation)
     if member is None:
-        return Laid(federation)
+        return Laid({}, problems={"": [_no_names()]})
     file = stack_file.path(folder, member.fleet)
     if not (_NAME.fullmatch(member.fleet) and file.exists()):
         return Laid({}, problems={"": [_no_file(member)]})
     fleet, problems = stack_file.load(file)
     if problems or not isinstance(fleet, Mapping):
         return Laid({}, file.name, problems={file.name: problems or [_no_mapping(fleet)]})
-    above, own = [*_no_member(member, fleet), *stack_file.encrypted(fleet)], list(_of_all_members(member, federation))
+    above = [*_no_member(member, fleet), *_undeclared(fleet), *map(_not_decrypted, stack_file.encrypted(fleet))]
+    own = list(_of_all_members(member, federation))
     if above or own:
         return Laid({}, file.name, problems={"": own, file.name: above})
     cards, broken = _cards(member, fleet, folder)
-    told = {f"{KEY}.{CARDS}.{name}": str(card_file(member.fleet, name)) for name in cards}
+    told = {
+        str(card_file(member.fleet, name)): (f"{KEY}.{CARDS}.{name}", f"partners.{name}.{card.KEY}") for name in cards
+    }
     tree = merged(merged(fleet, federation), {KEY: {CARDS: cards}})
     return Laid(tree, file.name, told, broken)
 
 
 def _membership(federation: Tree) -> Membership | None:
-    """Return what a stack is a member of; None if it is none, or if the key has a wrong type, which is told later."""
+    """Return what a stack is a member of; None if it is none, or does not say it in two names."""
     given = federation.get(KEY)
     fleet, cluster = (given.get("fleet"), given.get("cluster")) if isinstance(given, Mapping) else (None, None)
     return Membership(fleet, cluster) if isinstance(fleet, str) and isinstance(cluster, str) else None
+
+
+def _no_names() -> Problem:
+    return Problem(
+        KEY,
+        FederationRule.FLEET_FILE,
+        f"{KEY} names no fleet and no cluster of it",
+        f"write {KEY}: {{fleet: NAME, cluster: NAME}}; Pulumi.NAME.yaml declares the clusters of all members",
+    )
 
 
 def _no_file(member: Membership) -> Problem:
@@ -146,6 +161,24 @@ def _of_all_members(member: Membership, federation: Tree) -> Iterator[Problem]:
             yield _not_here(member, ("clusters", member.cluster), key)
 
 
+def _undeclared(fleet: Tree) -> Iterator[Problem]:
+    """Yield what only the owner of an Istio knows, but other members must know before they have its card."""
+    for name, cluster in _at(fleet, ("clusters",)).items():
+        if _at(cluster, ("istio",)).get("install") is False:
+            for key in ("trustDomain", "network"):
+                if key not in cluster:
+                    yield Problem(
+                        key_path(key_path("clusters", str(name)), key),
+                        FederationRule.FLEET_FILE,
+                        f"the Istio of {name} belongs to others, and no other member can read its {key}",
+                        f"write the {key} that mesh observe reads there",
+                    )
+
+
+def _not_decrypted(problem: Problem) -> Problem:
+    return replace(problem, fix="move it to the stack file of the member, or write the path of a PEM file")
+
+
 def _at(tree: object, path: Iterable[str]) -> Tree:
     for key in path:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
@@ -187,7 +220,7 @@ def _card(file: Path) -> tuple[Tree, list[Problem]]:
         except ValidationError as invalid:
             paths = [validation.path_of(tuple(each["loc"])) for each in invalid.errors()]
             problems = [Problem(path, FederationRule.FLEET_CARD, "the card is damaged here", "") for path in paths]
-    return tree, [replace(each, fix="remove the file: mesh up of that member writes it anew") for each in problems]
+    return tree, [replace(each, fix=RENEW) for each in problems]
 
 
 def clusters(fleet: object) -> list[str]:

@@ -18,7 +18,9 @@ from mesh_federation.stack.config import (
     Export,
     Federation,
     Import,
+    ImportedPort,
     Partner,
+    Port,
     Provisioner,
     Revocation,
     Trust,
@@ -39,23 +41,24 @@ def reduced(fleet: Federation) -> Federation:
     own, known = fleet.member_of.cluster, _known(fleet)
     waiting = _waiting(fleet, known)
     reached = {own, *known, *fleet.partners}
-    exports = [_to(reached, fleet, each) for each in fleet.exports if each.cluster == own]
+    exports = [_with_imports(fleet, _to(reached, each)) for each in fleet.exports if each.cluster == own]
     wanted = [each for each in fleet.imports if each.cluster == own and each.source in reached]
-    imports = [each for each in wanted if each.path not in waiting]
+    imports = [_on_card(known.get(each.source), fleet, each) for each in wanted if each.path not in waiting]
     linked = {name for each in exports for name in each.consumers} | {each.source for each in imports}
     others = {name: told for name, told in known.items() if name in linked}
-    offered = [_to([own], fleet, each) for each in fleet.exports if each.cluster in others]
+    offered = [_theirs(_to([own], each)) for each in fleet.exports if each.cluster != own]
     member = fleet.model_copy(
         update={
             "clusters": {own: fleet.clusters[own], **{name: _of(fleet, name, told) for name, told in others.items()}},
             "partners": {**fleet.partners, **{name: _partner(fleet, name, told) for name, told in others.items()}},
-            "exports": tuple(each for each in (*exports, *map(_theirs, offered)) if each.to),
+            "exports": (*exports, *(each for each in offered if each.to)),
             "imports": tuple(_rescaled(fleet, imports)),
             "discovery": (),
             "workloads": tuple(each for each in fleet.workloads if each.cluster == own),
             "trust": _trust(fleet.trust, own, others),
         }
     )
+    member._awaited = tuple(each for each in fleet.imports if each.path in waiting)
     member._waiting = tuple(f"{path} waits for {reason}" for path, reason in waiting.items())
     return member
 
@@ -109,11 +112,15 @@ def _offers(told: Card, fleet: Federation, link: Import) -> bool:
     )
 
 
-def _to(reached: Collection[str], fleet: Federation, export: Export) -> Export:
-    """Return an export to some clusters alone, under the names and the API of all its imports."""
-    made = export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in reached)})
-    matching = (each for each in fleet.imports if (each.source, each.service) == (export.cluster, export.service))
-    made._imports = tuple(matching)
+def _to(reached: Collection[str], export: Export) -> Export:
+    """Return an export to some clusters alone; where none is left, it stays, but nobody elsewhere may call it."""
+    return export.model_copy(update={"to": tuple(each for each in export.to if each.cluster in reached)})
+
+
+def _with_imports(fleet: Federation, export: Export) -> Export:
+    """Return an export with its imports into all clusters, which decide under which names and by which API it is."""
+    made, ends = export.model_copy(), (export.cluster, export.service)
+    made._imports = tuple(each for each in fleet.imports if (each.source, each.service) == ends)
     return made
 
 
@@ -137,7 +144,7 @@ def _of(fleet: Federation, name: str, told: Card) -> Cluster:
             "istio": ClusterIstio(install=False),
         }
     )
-    made._name = name
+    made._name, made._path = name, f"memberOf.cards.{name}"
     return made
 
 
@@ -147,6 +154,20 @@ def _partner(fleet: Federation, name: str, told: Card) -> Partner:
     return Partner.model_construct(card=str(file), fingerprint=card.fingerprint(told), mesh=told)
 
 
+def _on_card(told: Card | None, fleet: Federation, link: Import) -> Import:
+    """Return an import of the ports that its exporter has opened already."""
+    if told is None:
+        return link
+    opened = {port.number for each in told.exports if each.service == link.service for port in each.ports}
+    ports = link.ports or tuple(map(_imported, fleet.export_of(link).ports))
+    ready = tuple(each for each in ports if each.exported_number in opened)
+    return link if len(ready) in (0, len(ports)) else link.model_copy(update={"ports": ready})
+
+
+def _imported(port: Port) -> ImportedPort:
+    return ImportedPort.model_construct(**{name: getattr(port, name) for name in Port.model_fields}, exported=None)
+
+
 def _rescaled(fleet: Federation, imports: Sequence[Import]) -> list[Import]:
     """Give the weights of imports that wait to the others of their host, in proportion."""
     every, ready = _by_host(fleet.imports), _by_host(imports)
@@ -154,7 +175,7 @@ def _rescaled(fleet: Federation, imports: Sequence[Import]) -> list[Import]:
     for host, links in ready.items():
         weights = [each.weight or 0 for each in links]
         whole = sum(each.weight or 0 for each in every[host])
-        if len(links) < len(every[host]) and sum(weights) not in (0, whole):
+        if len(links) < len(every[host]) and sum(weights) < whole:
             made |= dict(zip((each.path for each in links), _shares(weights, whole), strict=True))
     return [each.model_copy(update={"weight": made[each.path]}) if each.path in made else each for each in imports]
 
@@ -168,7 +189,8 @@ def _by_host(imports: Sequence[Import]) -> dict[tuple[str, str, str], list[Impor
 
 def _shares(weights: Sequence[int], whole: int) -> list[int]:
     """Divide a whole in the proportion of some weights; the first gets what rounding leaves."""
-    shares = [weight * whole // sum(weights) for weight in weights]
+    parts = weights if any(weights) else [1] * len(weights)
+    shares = [part * whole // sum(parts) for part in parts]
     return [shares[0] + whole - sum(shares), *shares[1:]]
 
 

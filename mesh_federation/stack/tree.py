@@ -27,3 +27,10 @@ def lacking(below: Tree, above: Tree, where: str = "") -> Iterator[str]:
             yield path
         elif isinstance(value, Mapping) and isinstance(below[key], Mapping):
             yield from lacking(below[key], value, path)
+
+
+def leaves(tree: Tree, where: str = "") -> Iterator[str]:
+    """Yield the paths of all values that are no mappings."""
+    for key, value in tree.items():
+        path = key_path(where, key)
+        yield from leaves(value, path) if isinstance(value, Mapping) else [path]

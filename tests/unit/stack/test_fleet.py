@@ -46,7 +46,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def links(federation: Federation) -> tuple[list[str], list[str]]:
-    ours = [each.path for each in federation.exports if not each.is_of_partner]
+    ours = [each.path for each in federation.exports if each.to and not each.is_of_partner]
     return ours, [each.path for each in federation.imports]
 
 
@@ -160,7 +160,8 @@ def test_a_root_of_another_member_is_revoked_by_its_name(copy: Path) -> None:
     old = (FILES / "old-root.pem").read_text(encoding="utf-8")
     edit(told, "roots:\n", "roots:\n- |\n" + "".join(f"  {line}\n" for line in old.splitlines()))
     revoked = [each.authority for each in member("shop", "east", copy).trust.revoked]
-    assert pem.fingerprint(old) in revoked
+    anchors = plan(member("shop", "east", copy), "one").trust.anchors["west"]
+    assert len(anchors.given) == 1 and old not in anchors.given
     assert revoked == ["west root CA", pem.fingerprint(old)]
 
 
@@ -254,3 +255,79 @@ def test_a_stack_file_says_itself_what_it_is_a_member_of(tmp_path: Path) -> None
     broken.write_text("config: {mesh-federation:federation: {memberOf: {fleet: shop", encoding="utf-8")
     found, problems = fleet.membership(broken)
     assert found is None and problems
+
+
+def test_what_a_cluster_runs_itself_waits_for_nobody(copy: Path) -> None:
+    """Callers of its own pods must not be moved because another member is away."""
+    file = copy / "Pulumi.shop.yaml"
+    edit(
+        file,
+        "{cluster: east, from: west, service: pay/pay}",
+        "{cluster: east, from: west, service: pay/pay, as: local}",
+    )
+    own = MORE_EXPORTS.replace("cluster: north", "cluster: east").replace(
+        "to: [{cluster: east}]", "to: [{cluster: north}]"
+    )
+    edit(file, "    imports:\n", f"{own}        serviceAccount: srv\n    imports:\n")
+    before = plan(member("shop", "east", copy), "one").clusters["east"]
+    [exported] = [each for each in before.exports if str(each.export.service) == "pay/pay"]
+    assert exported.allowed == ()
+    [imported] = before.imports
+    assert imported.own == ("east.local/ns/pay/sa/srv",)
+
+
+def test_callers_stay_confined_to_the_egress_while_the_exporter_is_away(copy: Path) -> None:
+    edit(copy / "Pulumi.shop.yaml", "from: west, service: pay/pay}", "from: west, service: pay/pay, via: egress}")
+    there = plan(member("shop", "east", copy), "one").clusters["east"].egress
+    (copy / "cards" / "shop" / "west.yaml").unlink()
+    away = plan(member("shop", "east", copy), "one").clusters["east"].egress
+    assert there and away
+    assert (away.confined, away.isolated) == (there.confined, there.isolated) == (("carts",), ("carts",))
+    assert (len(there.exits), len(away.exits)) == (1, 0)
+
+
+def test_an_exporter_serves_the_gateway_api_if_another_member_imports_through_it(copy: Path) -> None:
+    edit(
+        copy / "Pulumi.shop.yaml",
+        "{cluster: east, from: west, service: pay/pay}",
+        "{cluster: east, from: west, service: pay/pay, api: gateway}",
+    )
+    planned = plan(member("shop", "west", copy), "one")
+    assert planned.sources.gateway_api == "official"
+    assert plan(member("shop", "north", copy), "one").sources.gateway_api is None
+
+
+def test_a_standby_takes_all_calls_while_the_other_one_is_away(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    weighted = WEIGHTED.replace("weight: 30", "weight: 0").replace("weight: 70", "weight: 100")
+    text = file.read_text(encoding="utf-8").replace("    imports:\n", MORE_EXPORTS + "    imports:\n" + weighted)
+    for cluster in ("east", "north"):
+        text = text.replace(f"      - {{cluster: {cluster}, from: west, service: pay/pay}}\n", "")
+    file.write_text(text, encoding="utf-8")
+    assert [each.weight for each in member("shop", "east", copy).imports] == [100]
+
+
+def test_a_port_is_imported_when_it_is_open(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    edit(
+        file,
+        "service: pay/pay\n        ports: [",
+        "service: pay/pay\n        ports: [{name: grpc, number: 9000, protocol: GRPC}, ",
+    )
+    [link] = member("shop", "east", copy).imports
+    assert [port.number for port in link.ports] == [8000]
+    edit(
+        copy / "cards" / "shop" / "west.yaml",
+        "  - name: http\n",
+        "  - name: grpc\n    number: 9000\n    protocol: GRPC\n  - name: http\n",
+    )
+    [link] = member("shop", "east", copy).imports
+    assert link.ports == ()
+
+
+def test_settings_of_istio_of_one_member_are_no_settings_of_others(copy: Path) -> None:
+    file = copy / "Pulumi.shop.yaml"
+    edit(file, "trust: {model: separate}", "trust: {model: separate}\n    istio: {version: 1.27.0}")
+    for cluster in ("east", "west", "north"):
+        edit(file, f"kubeconfig: {cluster}.kubeconfig", f"kubeconfig: {cluster}.kubeconfig, istio: {{version: 1.31.0}}")
+    assert links(member("shop", "east", copy)) == (["exports[0]"], ["imports[1]"])

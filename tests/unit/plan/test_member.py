@@ -1,0 +1,84 @@
+"""The members of a fleet make, each in its own cluster, exactly what one stack of all clusters would make there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mesh_federation import loader
+from mesh_federation.cli.card import told
+from mesh_federation.engine.snapshot import Snapshot
+from mesh_federation.plan.federation import ClusterPlan, plan
+from mesh_federation.stack import card
+from mesh_federation.stack.fleet import card_file
+from mesh_federation.stack.stack_file import KEY
+
+CHECKOUT = Path(loader.__file__).parents[1]
+CARDS = CHECKOUT / "tests" / "unit" / "stack" / "fleets" / "cards" / "shop"
+ROOTS = {name: card.load(CARDS / f"{name}.yaml")[0]["roots"][0] for name in ("east", "west")}
+ROOTS["central"] = (CARDS.parents[1] / "old-root.pem").read_text(encoding="utf-8")
+STACKS = sorted(
+    file.stem.removeprefix("Pulumi.") for file in CHECKOUT.glob("Pulumi.*.yaml") if "discovery" not in file.read_text()
+)
+WAVES = 4
+
+
+def as_fleet(stack: str, folder: Path) -> list[str]:
+    """Write a committed stack as a fleet on clusters that exist, and its members; return the clusters."""
+    document = yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    federation = document["config"][KEY]
+    federation["trust"] = {"model": "separate"}
+    for number, (name, cluster) in enumerate(federation["clusters"].items()):
+        cluster |= {"provisioner": "existing", "kubeconfig": f"{name}.kubeconfig"}
+        cluster["gateway"] = {"addresses": [f"198.51.100.{number + 1}"]}
+        member = {KEY: {"memberOf": {"fleet": "fleet", "cluster": name}}}
+        (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": member}), encoding="utf-8")
+    (folder / "Pulumi.fleet.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    return list(federation["clusters"])
+
+
+def up(cluster: str, folder: Path) -> ClusterPlan:
+    """Plan a member, and write the card that its `up` would leave."""
+    federation = loader.read(folder / f"Pulumi.{cluster}.yaml")
+    planned = plan(federation, "stack").clusters[cluster]
+    made = {"name": cluster, "kubeconfig": "k", "gateway": list(planned.addresses)}
+    state = Snapshot("now", {"clusters": {cluster: made}, "trust": {}}, (), {cluster: ROOTS[cluster]})
+    left = told(federation, planned, state, list(federation.partners))
+    assert left
+    file = folder / card_file("fleet", cluster)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(card.written(left), encoding="utf-8")
+    return planned
+
+
+class Values(dict[str, object]):
+    """What an `up` fills in: addresses of clusters; each other value is its own name here."""
+
+    def __missing__(self, name: str) -> str:
+        """Return a value that nothing else has."""
+        return name
+
+
+VALUES = Values({name: ["198.51.100.77"] for name in ROOTS})
+
+
+def made_in(planned: ClusterPlan) -> Mapping[str, object]:
+    """Everything that a stack makes in a cluster."""
+    return {
+        "objects": {each.name: (each.filled(VALUES), each.after) for each in planned.objects},
+        "values": planned.values,
+        "prerequisites": planned.prerequisites,
+        "samples": planned.samples,
+    }
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_members_make_what_one_stack_would_make(stack: str, tmp_path: Path) -> None:
+    clusters = as_fleet(stack, tmp_path)
+    for _ in range(WAVES):
+        members = {name: up(name, tmp_path) for name in clusters}
+    assert not any(loader.read(tmp_path / f"Pulumi.{name}.yaml").waiting for name in clusters)
+    whole = plan(loader.read(tmp_path / "Pulumi.fleet.yaml"), "stack").clusters
+    for name in clusters:
+        assert made_in(members[name]) == made_in(whole[name])
