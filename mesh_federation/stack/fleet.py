@@ -72,7 +72,7 @@ def lay(federation: Tree, folder: Path) -> Laid:
     if member is None:
         return Laid({}, problems={"": [_no_names()]})
     file = stack_file.path(folder, member.fleet)
-    if not (_NAME.fullmatch(member.fleet) and file.exists()):
+    if not file.exists():
         return Laid({}, problems={"": [_no_file(member)]})
     fleet, problems = stack_file.load(file)
     if problems or not isinstance(fleet, Mapping):

@@ -204,16 +204,15 @@ def _trust(trust: Trust, own: str, others: Mapping[str, Card]) -> Trust:
         update={
             "intermediates": _only(own, trust.intermediates),
             "provided": _only(own, trust.provided),
-            "revoked": tuple(each for given in trust.revoked for each in _revoked(given, own, others)),
+            "revoked": tuple(each for given in trust.revoked for each in _revoked(given, others)),
             "rotation": rotation,
         }
     )
 
 
-def _revoked(given: Revocation, own: str, others: Mapping[str, Card]) -> Iterator[Revocation]:
+def _revoked(given: Revocation, others: Mapping[str, Card]) -> Iterator[Revocation]:
     """Return what a revocation is for a member, which knows authorities of others by their certificates alone."""
-    if given.cluster in (None, own, *others):
-        yield given
+    yield given
     if given.authority:
         from mesh_federation.stack.key_material import common_names  # cryptography takes time to load
 

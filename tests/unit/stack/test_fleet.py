@@ -11,6 +11,7 @@ import pytest
 from mesh_federation import loader
 from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.federation import plan
+from mesh_federation.plan.istio_values import ALPHA_GATEWAY_API
 from mesh_federation.stack import fleet, pem
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import InvalidModel, report
@@ -111,6 +112,23 @@ def test_what_a_member_is_declared_to_be_is_never_taken_from_its_card(copy: Path
     assert links(east) == ([], []) and not east.partners
     told = "imports[1] waits for west: its card has the trust domain evil.example, the file has west.local"
     assert told in east.waiting
+
+
+def test_a_link_waits_for_the_network_the_name_and_the_address_that_it_needs(copy: Path) -> None:
+    told, file = copy / "cards" / "shop" / "west.yaml", copy / "Pulumi.shop.yaml"
+    text, declared = told.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
+    edit(told, "network: west-network", "network: other")
+    assert (
+        "imports[1] waits for west: its card has the network other, the file has west-network"
+        in member("shop", "east", copy).waiting
+    )
+    told.write_text(text.replace("  addresses:\n  - 192.0.2.4\n", "  addresses: []\n"), encoding="utf-8")
+    assert "imports[1] waits for west to export pay/pay" in member("shop", "east", copy).waiting
+    told.write_text(text, encoding="utf-8")
+    file.write_text(
+        declared.replace("from: west, service: pay/pay}", "from: west, service: pay/pay, as: global}"), "utf-8"
+    )
+    assert "imports[1] waits for west to export pay/pay" in member("shop", "east", copy).waiting
 
 
 def test_ports_and_localities_of_other_members_are_those_of_the_fleet(copy: Path) -> None:
@@ -295,6 +313,16 @@ def test_an_exporter_serves_the_gateway_api_if_another_member_imports_through_it
     planned = plan(member("shop", "west", copy), "one")
     assert planned.sources.gateway_api == "official"
     assert plan(member("shop", "north", copy), "one").sources.gateway_api is None
+    edit(
+        copy / "Pulumi.shop.yaml",
+        "kubeconfig: west.kubeconfig",
+        "kubeconfig: west.kubeconfig, istio: {version: 1.29.2}",
+    )
+    edit(
+        copy / "Pulumi.shop.yaml", "trust: {model: separate}", "trust: {model: separate}\n    istio: {version: 1.29.2}"
+    )
+    values = plan(member("shop", "west", copy), "one").clusters["west"].values["istiod"]
+    assert ALPHA_GATEWAY_API in str(values["env"])
 
 
 def test_a_standby_takes_all_calls_while_the_other_one_is_away(copy: Path) -> None:
