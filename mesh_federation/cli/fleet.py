@@ -15,9 +15,10 @@ from time import monotonic
 
 import typer
 
+from mesh_federation import loader
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import INTERRUPTED, Refused
-from mesh_federation.cli.validate import named, read
+from mesh_federation.cli.validate import named
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.federation import Plan, plan
 from mesh_federation.stack import fleet, stack_file
@@ -53,7 +54,7 @@ class Fleet:
         Raises:
             InvalidModel: with all problems.
         """
-        return read(self.workspace.stack_file(stack), self.workspace.overlay)
+        return loader.read(self.workspace.stack_file(stack), self.workspace.overlay)
 
     def planned(self, stack: str) -> Plan | None:
         """Return what a member is to be now; None if what it declares is invalid."""

@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from mesh_federation import loader
 from mesh_federation.cli.errors import Refused
 from mesh_federation.cli.surroundings import CURRENT
-from mesh_federation.cli.validate import named, read
+from mesh_federation.cli.validate import named
 from mesh_federation.clusters import journal, registry
 from mesh_federation.engine import state_owner
 from mesh_federation.engine.pulumi import Engine
@@ -66,13 +67,13 @@ def problems_told(workspace: Workspace, stack: str) -> Iterator[None]:
 def valid(workspace: Workspace, stack: str) -> Federation:
     """Return the federation of a stack file; the command ends with all problems if it is invalid."""
     with problems_told(workspace, stack):
-        return read(workspace.stack_file(stack), workspace.overlay)
+        return loader.read(workspace.stack_file(stack), workspace.overlay)
 
 
 def valid_or_none(workspace: Workspace, stack: str) -> Federation | None:
     """Return the federation of a stack file; None if it is missing or invalid, which must not prevent a removal."""
     try:
-        return read(workspace.stack_file(stack), workspace.overlay)
+        return loader.read(workspace.stack_file(stack), workspace.overlay)
     except InvalidModel:
         return None
 

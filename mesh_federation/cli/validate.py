@@ -28,7 +28,7 @@ def validate(
     name = named(stack_file, overlay)
     notes, problems = "", tuple[Problem, ...]()
     try:
-        federation = read(stack_file, overlay)
+        federation = loader.read(stack_file, overlay)
         notes = "\n".join([summary(name, federation), *map(warning, expiring(federation))])
     except InvalidModel as invalid:
         problems = invalid.problems
@@ -46,18 +46,6 @@ def validate(
 def _suite(name: str, problems: Sequence[Problem]) -> JUnitSuite:
     failures = [JUnitCase(each.rule, each.where or name, "failure", each) for each in problems]
     return JUnitSuite("validate", failures or [JUnitCase("validate", name)])
-
-
-def read(stack_file: Path, overlay: Path | None = None) -> Federation:
-    """Read a stack file.
-
-    Raises:
-        InvalidModel: it or the overlay is invalid; with all problems.
-    """
-    layers = loader.declared(stack_file, overlay)
-    with layers.checked():
-        federation = loader.parse(layers.tree, base=stack_file.parent)
-    return federation
 
 
 def named(stack_file: Path, overlay: Path | None) -> str:

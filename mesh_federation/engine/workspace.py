@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mesh_federation.clusters.workdir import locked
+from mesh_federation.stack import stack_file
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.toolchain.host import USERS_PULUMI_HOME, users_pulumi_home
@@ -79,7 +80,7 @@ class Workspace:
 
     def stack_file(self, stack: str) -> Path:
         """The stack file that the user edits."""
-        return self.checkout / f"Pulumi.{stack}.yaml"
+        return stack_file.path(self.checkout, stack)
 
     def stacks(self) -> list[str]:
         """Names of the checkout's stack files."""

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mesh_federation.cli import __main__ as command
-from mesh_federation.cli.validate import read
+from mesh_federation.loader import read
 from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 from tests.unit.cli.test_commands import exported
 from tests.unit.stack.test_overlay import BAD, DEV, below

@@ -151,12 +151,17 @@ def test_an_export_has_the_names_and_the_api_of_all_its_imports(copy: Path) -> N
     assert export.api is APIS["gateway"]
 
 
-def test_the_weights_of_members_that_are_down_go_to_the_others(copy: Path) -> None:
+def weigh(copy: Path, imports: str) -> None:
+    """Let east import pay/pay from west and north."""
     file = copy / "Pulumi.shop.yaml"
-    text = file.read_text(encoding="utf-8").replace("    imports:\n", MORE_EXPORTS + "    imports:\n" + WEIGHTED)
+    text = file.read_text(encoding="utf-8").replace("    imports:\n", f"{MORE_EXPORTS}    imports:\n{imports}")
     for cluster in ("east", "north"):
         text = text.replace(f"      - {{cluster: {cluster}, from: west, service: pay/pay}}\n", "")
     file.write_text(text, encoding="utf-8")
+
+
+def test_the_weights_of_members_that_are_down_go_to_the_others(copy: Path) -> None:
+    weigh(copy, WEIGHTED)
     [left] = member("shop", "east", copy).imports
     assert (left.source, left.weight) == ("west", 100)
 
@@ -326,12 +331,7 @@ def test_an_exporter_serves_the_gateway_api_if_another_member_imports_through_it
 
 
 def test_a_standby_takes_all_calls_while_the_other_one_is_away(copy: Path) -> None:
-    file = copy / "Pulumi.shop.yaml"
-    weighted = WEIGHTED.replace("weight: 30", "weight: 0").replace("weight: 70", "weight: 100")
-    text = file.read_text(encoding="utf-8").replace("    imports:\n", MORE_EXPORTS + "    imports:\n" + weighted)
-    for cluster in ("east", "north"):
-        text = text.replace(f"      - {{cluster: {cluster}, from: west, service: pay/pay}}\n", "")
-    file.write_text(text, encoding="utf-8")
+    weigh(copy, WEIGHTED.replace("weight: 30", "weight: 0").replace("weight: 70", "weight: 100"))
     assert [each.weight for each in member("shop", "east", copy).imports] == [100]
 
 

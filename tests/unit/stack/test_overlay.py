@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mesh_federation import loader
-from mesh_federation.cli.validate import read
+from mesh_federation.loader import read
 from mesh_federation.stack import json_schema
 from mesh_federation.stack.overlay import PATHS, additions, chosen, load
 from mesh_federation.stack.problem import InvalidModel, report
