@@ -15,7 +15,7 @@ from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.stack import pem
 from mesh_federation.stack.card import fingerprint, written
 from mesh_federation.stack.config import Card, CardCallers, CardExport, Consumer, EastWestGateway, Federation
-from mesh_federation.stack.fleet import card_file, membership
+from mesh_federation.stack.fleet import card_file, memberships
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.context import StackOutputs
 
@@ -63,14 +63,15 @@ def keep(engine: Engine, federation: Federation) -> None:
     made = told(federation, planned, engine.snapshot(), list(federation.partners))
     name = card_file(federation.member_of.fleet, planned.name)
     file = engine.workspace.checkout / name
-    if made and not (file.exists() and file.read_bytes() == written(made).encode()):
-        workdir.write(file, written(made))  # in one step: other members may be reading it
+    text = written(made) if made else ""
+    if text and not (file.exists() and file.read_bytes() == text.encode()):
+        workdir.write(file, text)  # in one step: other members may be reading it
         stacks.tell(f"{name} is new; other members read it when they run")
 
 
 def forget(workspace: Workspace, stack: str) -> None:
     """Remove the card of a member that is down, so that nobody trusts it any more."""
-    members = {each: membership(workspace.stack_file(each))[0] for each in workspace.stacks()}
+    members, _ = memberships(workspace.stack_files())
     own = members.pop(stack, None)
     if own and own not in members.values():  # else it may be the card of another stack
         (workspace.checkout / card_file(own.fleet, own.cluster)).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
@@ -23,7 +23,6 @@ from mesh_federation.engine.workspace import Workspace
 from mesh_federation.plan.federation import Plan, plan
 from mesh_federation.stack import fleet, stack_file
 from mesh_federation.stack.config import Federation
-from mesh_federation.stack.fleet import Membership
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.stack.problem import InvalidModel, Problem, report
 from mesh_federation.stack.stack_file import KEY
@@ -56,12 +55,26 @@ class Fleet:
         """
         return loader.read(self.workspace.stack_file(stack), self.workspace.overlay)
 
-    def planned(self, stack: str) -> Plan | None:
+    def planned(self, stack: str) -> "Planned | None":
         """Return what a member is to be now; None if what it declares is invalid."""
         try:
-            return plan(self.read(stack), stack)
+            federation = self.read(stack)
         except InvalidModel:
             return None
+        return Planned(plan(federation, stack), federation.waiting)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a member is to be.
+
+    Attributes:
+        plan: of its stack.
+        waiting: its links that wait for other members.
+    """
+
+    plan: Plan
+    waiting: tuple[str, ...] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,14 +86,14 @@ class Ended:
         status: exit status.
         seconds: that it took.
         log: file with its output.
-        plan: that an `up` began with.
+        planned: what an `up` began with.
     """
 
     stack: str
     status: int
     seconds: float
     log: Path
-    plan: Plan | None = None
+    planned: Planned | None = None
 
 
 def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: int) -> None:
@@ -106,11 +119,13 @@ def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: i
     for wave in range(1, MOST_WAVES + 1):
         print(f"wave {wave}: {_counted(turn)}", flush=True)
         latest |= {each.stack: each for each in _run(bring_up, turn, at_once)}
-        turn = outdated(latest, {stack: made.planned(stack) for stack in made.members})
+        plans = {stack: made.planned(stack) for stack in made.members}
+        turn = outdated(latest, plans)
         if not turn:
             break
     behind = sorted({*turn, *_failed(latest.values())})
-    waiting = [f"{stack}: {each}" for stack in made.members if stack not in behind for each in made.read(stack).waiting]
+    settled = {stack: each for stack, each in plans.items() if each and stack not in behind}
+    waiting = [f"{stack}: {each}" for stack, planned in settled.items() for each in planned.waiting]
     for each in waiting:
         stacks.tell(each)
     if behind:
@@ -120,14 +135,14 @@ def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: i
     print(f"{name}: {_counted(made.members)} up; {links}")
 
 
-def outdated(latest: Mapping[str, Ended], plans: Mapping[str, Plan | None]) -> list[str]:
+def outdated(latest: Mapping[str, Ended], plans: Mapping[str, Planned | None]) -> list[str]:
     """Return the stacks that came up, but as something else than they are to be by now.
 
     Args:
         latest: how the last command of each stack ended.
         plans: of each stack, now.
     """
-    return [stack for stack, ended in latest.items() if ended.status == 0 and ended.plan != plans[stack]]
+    return [stack for stack, ended in latest.items() if ended.status == 0 and ended.planned != plans[stack]]
 
 
 def down_all(name: str, yes: bool, at_once: int) -> None:
@@ -142,26 +157,10 @@ def down_all(name: str, yes: bool, at_once: int) -> None:
 
 def refuse_members(workspace: Workspace, stack: str) -> None:
     """Refuse to bring a fleet up as one stack beside the stacks of its members: each cluster would have two owners."""
-    if found := [member for member, each in _memberships(workspace).items() if each.fleet == stack]:
+    every, _ = fleet.memberships(workspace.stack_files())  # a file of another stack that is broken is none of its own
+    if found := [member for member, each in every.items() if each.fleet == stack]:
         what = f"{stack} is a fleet, whose clusters have stacks of their own: {', '.join(found[:3])}"
         raise Refused(Problem("", "fleet", what, f"./mesh up --all --stack {stack}"))
-
-
-def _memberships(workspace: Workspace) -> dict[str, Membership]:
-    """Return what the stacks of a checkout are members of.
-
-    Raises:
-        Refused: a file that may be of a member cannot be read.
-    """
-    found = {}
-    for stack in workspace.stacks():
-        membership, problems = fleet.membership(workspace.stack_file(stack))
-        if problems:
-            stacks.tell(report(workspace.stack_file(stack).name, problems).rstrip("\n"))
-            raise typer.Exit(1)
-        if membership:
-            found[stack] = membership
-    return found
 
 
 def _opened(name: str, overlay: Path | None) -> Fleet:
@@ -169,9 +168,14 @@ def _opened(name: str, overlay: Path | None) -> Fleet:
 
     Raises:
         Refused: it has no members, or one cluster has two stacks.
+        Exit: a stack file that may be of a member cannot be read.
     """
     workspace = stacks.checkout(name, overlay)
-    every = _memberships(workspace)
+    every, unread = fleet.memberships(workspace.stack_files())
+    for stack, problems in unread.items():
+        stacks.tell(report(workspace.stack_file(stack).name, problems).rstrip("\n"))
+    if unread:
+        raise typer.Exit(1)
     if name in every:
         what = f"{name} is no fleet, but a member of {every[name].fleet}"
         raise Refused(Problem("", "no-fleet", what, f"write --stack {every[name].fleet}"))
@@ -231,7 +235,9 @@ def _run(task: Callable[[str], Ended], names: Sequence[str], at_once: int) -> li
     return ended
 
 
-def _mesh(workspace: Workspace, command: str, stack: str, flags: Sequence[str], planned: Plan | None = None) -> Ended:
+def _mesh(
+    workspace: Workspace, command: str, stack: str, flags: Sequence[str], planned: Planned | None = None
+) -> Ended:
     """Run a command of `mesh` for a stack, with its output in a file."""
     log, begun = workspace.home / "logs" / f"{stack}.{command}.log", monotonic()
     workspace.home.mkdir(mode=0o700, parents=True, exist_ok=True)

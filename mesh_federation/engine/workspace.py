@@ -86,6 +86,10 @@ class Workspace:
         """Names of the checkout's stack files."""
         return sorted(path.stem.removeprefix("Pulumi.") for path in self.checkout.glob("Pulumi.*.yaml"))
 
+    def stack_files(self) -> dict[str, Path]:
+        """The checkout's stack files, by the names of the stacks."""
+        return {stack: self.stack_file(stack) for stack in self.stacks()}
+
     def uses_own_state(self) -> bool:
         """Return whether the state is in the checkout: no backend is configured, nor is the user logged in to one."""
         backend = self.ambient.get(BACKEND)

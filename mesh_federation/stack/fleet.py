@@ -228,6 +228,17 @@ def clusters(fleet: object) -> list[str]:
     return [str(each) for each in _at(fleet, ("clusters",))]
 
 
+def memberships(files: Mapping[str, Path]) -> tuple[dict[str, Membership], dict[str, list[Problem]]]:
+    """Return what stacks are members of, and what keeps files from being read that may say so; by stack.
+
+    Args:
+        files: the stack file of each.
+    """
+    read = {stack: membership(file) for stack, file in files.items()}
+    found = {stack: each for stack, (each, _) in read.items() if each}
+    return found, {stack: problems for stack, (_, problems) in read.items() if problems}
+
+
 def membership(file: Path) -> tuple[Membership | None, list[Problem]]:
     """Return what the stack of a file is a member of, and what keeps the file from being read."""
     if KEY not in file.read_text(encoding="utf-8", errors="replace"):

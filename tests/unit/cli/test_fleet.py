@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.cli import fleet as command
-from tests.unit.cli.conftest import Desk, Mesh
+from tests.unit.cli.conftest import STACK, Desk, Mesh
 
 FLEET = Path(__file__).parents[1] / "stack" / "fleets"
 NAMES = ("east", "north", "west")
 OF_ONE = """
-import json, os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 desk = Path({root!r})
 command, stack = sys.argv[1], sys.argv[-1].removeprefix("--stack=")
@@ -21,6 +21,9 @@ with (desk / "calls").open("a") as calls:
     calls.write(f"{{command}} {{cluster}}\\n")
 turn = (desk / "calls").read_text().splitlines().count(f"{{command}} {{cluster}}")
 print("the output of", stack)
+together, deadline = desk / "together", time.monotonic() + 60
+while together.exists() and len((desk / "calls").read_text().splitlines()) < 3 and time.monotonic() < deadline:
+    time.sleep(0.01)  # until all members have begun, so that none of them sees a card of its own wave
 with (desk / "overlays").open("a") as overlays:
     print(os.environ.get("MESH_OVERLAY", ""), file=overlays)
 broken = Path("cards/shop/west.yaml")
@@ -83,6 +86,7 @@ def test_a_wave_runs_the_members_whose_plans_the_last_one_changed(mesh: Mesh, me
     members.gives("1", "east", card("shop", "east"))
     members.gives("1", "west", card("half", "west"))
     members.gives("2", "west", card("shop", "west"))
+    (members.root / "together").touch()
     done = mesh("up", "--all", "--stack", "shop", "--at-once", "8")
     assert done.status == 0, done.err
     assert [line for line in done.out.splitlines() if line.startswith("wave")] == [
@@ -228,3 +232,11 @@ def test_a_card_stays_while_another_stack_has_the_cluster(mesh: Mesh, members: M
     shutil.copy(members.checkout / "Pulumi.shop-west.yaml", members.checkout / "Pulumi.again.yaml")
     assert mesh("down", "--stack", "again").status == 0
     assert (members.checkout / "cards" / "shop" / "west.yaml").exists()
+
+
+def test_a_broken_file_of_a_member_keeps_no_other_stack_from_coming_up(
+    mesh: Mesh, answering: Desk, members: Members
+) -> None:
+    (members.checkout / "Pulumi.shop-west.yaml").write_text("config: {memberOf: {fleet: shop", encoding="utf-8")
+    assert mesh("up", "--yes", "--stack", STACK).status == 0
+    assert any(call.startswith("up ") for call in answering.calls())
