@@ -43,7 +43,6 @@ RULES: tuple[Rule, ...] = (
     *providers.RULES,
     *observed.RULES,
     *partners.RULES,
-    *fleet.RULES,
     *trust.RULES,
     *trust_scope.RULES,
     *rotation.RULES,

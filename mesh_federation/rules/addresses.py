@@ -135,8 +135,7 @@ def _overlaps(name: str, earlier: Cluster, later: Cluster) -> Iterator[Problem]:
 def lab_has_room(federation: Federation) -> Iterator[Problem]:
     """The lab's subnet holds the addresses of the nodes, and an address pool for each cluster."""
     lab = federation.lab.subnet
-    ours = sum(cluster.provider.ours for cluster in federation.clusters.values())
-    clusters = max(ours, len(federation.in_lab))
+    clusters = sum(cluster.provider.ours for cluster in federation.clusters.values())
     if not clusters or lab.prefixlen == 32:
         return
     if clusters > MOST_CLUSTERS:

@@ -1,4 +1,7 @@
-"""Fleets: what a stack of one cluster cannot have, and cards of members that are not theirs."""
+"""Fleets: what a stack of one cluster cannot have, and cards of members that are not theirs.
+
+These rules run on all that the file of a fleet declares, and on nothing else.
+"""
 
 from collections.abc import Iterator
 
@@ -14,7 +17,7 @@ def members_have_roots_of_their_own(federation: Federation) -> Iterator[Problem]
     """A common root is made by one stack, and no other stack may have its key."""
     trust = federation.trust
     models = {"trust.model": trust.model, **({"trust.rotation.model": trust.following.model} if trust.rotation else {})}
-    for path, model in models.items() if federation.member_of else ():
+    for path, model in models.items():
         if model == "common":
             yield Problem(
                 path,
@@ -26,7 +29,7 @@ def members_have_roots_of_their_own(federation: Federation) -> Iterator[Problem]
 
 def members_trust_by_links(federation: Federation) -> Iterator[Problem]:
     """In scope mesh, the root of every member would be in the trust of every workload of every other one."""
-    if federation.member_of and federation.trust.scope == "mesh":
+    if federation.trust.scope == "mesh":
         yield Problem(
             "trust.scope",
             FederationRule.FLEET_TRUST,
@@ -38,7 +41,7 @@ def members_trust_by_links(federation: Federation) -> Iterator[Problem]:
 
 def members_reach_each_other(federation: Federation) -> Iterator[Problem]:
     """Native clusters of two stacks are in private networks without a way between them."""
-    for cluster in federation.own.values() if federation.member_of else ():
+    for cluster in federation.own.values():
         if cluster.load_balancer is LoadBalancer.NATIVE:
             yield Problem(
                 f"{cluster.path}.provisioner",
@@ -50,7 +53,7 @@ def members_reach_each_other(federation: Federation) -> Iterator[Problem]:
 
 def members_have_meshes_of_their_own(federation: Federation) -> Iterator[Problem]:
     """A discovering istiod reads the other cluster with credentials for it."""
-    for link in federation.discovery if federation.member_of else ():
+    for link in federation.discovery:
         yield Problem(
             link.path,
             FederationRule.FLEET_DISCOVERY,

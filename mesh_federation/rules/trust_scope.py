@@ -231,7 +231,7 @@ def revocations_take_effect(federation: Federation) -> Iterator[Problem]:
                 f"{each.authority} signs for {', '.join(signing[each.authority])}: all its workloads would be refused",
                 "let it sign with another authority first (trust.rotation), or revoke the cluster: {cluster: ...}",
             )
-        elif each.authority is not None and each.authority not in trusted and not federation.member_of:
+        elif each.authority is not None and each.authority not in trusted:
             known = ", ".join(sorted(trusted)) or "none"
             yield Problem(
                 f"{where}.authority",

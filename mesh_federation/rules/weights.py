@@ -1,17 +1,16 @@
 """Weights: shares of calls among several exporters of a service, and failover between them."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from mesh_federation.plan.imports import has_local_endpoints
-from mesh_federation.stack.config import Federation, Import
+from mesh_federation.stack.config import Federation, by_host
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
 
 def weights_add_up(federation: Federation) -> Iterator[Problem]:
     """Istio refuses weights that do not add up to 100; local pods get the rest."""
-    for group in _groups(federation):
+    for group in by_host(federation.imports).values():
         weighted = [link for link in group if link.weight is not None]
         if not weighted:
             continue
@@ -47,7 +46,7 @@ def weights_add_up(federation: Federation) -> Iterator[Problem]:
 
 def weights_exclude_failover(federation: Federation) -> Iterator[Problem]:
     """For one host, Istio accepts either a distribution or a failover."""
-    for group in _groups(federation):
+    for group in by_host(federation.imports).values():
         weighted = next((link for link in group if link.weight is not None), None)
         failing_over = next((link for link in group if link.failover is not None), None)
         if weighted and failing_over:
@@ -65,7 +64,7 @@ def weights_and_failover_have_distinct_localities(federation: Federation) -> Ite
 
     Source: Istio refuses a `distribute` whose localities overlap (validateLocalities).
     """
-    for group in _groups(federation):
+    for group in by_host(federation.imports).values():
         here = federation.clusters.get(group[0].cluster)
         acts = any(link.weight is not None or link.failover is not None for link in group)
         if here is None or not acts or not has_local_endpoints(federation, group[0]):
@@ -89,14 +88,6 @@ def weights_and_failover_have_distinct_localities(federation: Federation) -> Ite
 def _overlap(one: str, other: str) -> bool:
     """Say whether one of two localities is the other or lies in it."""
     return all(a == b for a, b in zip(one.split("/"), other.split("/"), strict=False))
-
-
-def _groups(federation: Federation) -> list[list[Import]]:
-    """Group the imports by cluster and host: those of a group share the calls."""
-    groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
-    for link in federation.imports:
-        groups[link.cluster, link.host, link.mode].append(link)
-    return list(groups.values())
 
 
 RULES = (weights_add_up, weights_exclude_failover, weights_and_failover_have_distinct_localities)

@@ -59,7 +59,11 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
 def with_partners(federation: Federation) -> Federation:
     """Add the partners of a federation: each is a cluster, with the exports that its card has for this stack."""
     cards = {name: each.mesh for name, each in federation.partners.items() if each.mesh}
-    clusters = {name: _cluster(name, card) for name, card in cards.items() if name not in federation.clusters}
+    clusters = {
+        name: elsewhere(name, card, f"partners.{name}.{KEY}", f"{name}-mesh", name)
+        for name, card in cards.items()
+        if name not in federation.clusters
+    }
     exports = [each for name in clusters for each in _exports(federation, name, cards[name])]
     if not clusters:
         return federation
@@ -68,20 +72,28 @@ def with_partners(federation: Federation) -> Federation:
     )
 
 
-def _cluster(name: str, card: Card) -> Cluster:
-    """Describe a partner as a cluster; what only a cluster of this stack has keeps its default."""
+def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> Cluster:
+    """Describe a cluster of another stack; what only its own stack needs keeps its default.
+
+    Args:
+        name: by which this stack calls it.
+        card: what it tells of itself.
+        path: key path of the card.
+        mesh_id: of its mesh.
+        locality: of its endpoints.
+    """
     tree = {
         "provisioner": "existing",
         "trustDomain": card.trust_domain,
         "network": card.network,
-        "meshID": f"{name}-mesh",
-        "locality": name,
+        "meshID": mesh_id,
+        "locality": locality,
         "loadBalancer": "none",
     }
     cluster = Cluster.model_validate(tree).model_copy(
         update={"gateway": card.gateway, "istio": ClusterIstio(install=False)}
     )
-    cluster._name, cluster._path = name, f"partners.{name}.{KEY}"
+    cluster._name, cluster._path = name, path
     return cluster
 
 

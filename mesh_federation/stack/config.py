@@ -6,7 +6,8 @@ Docstrings of fields become the descriptions of the JSON Schema, which editors s
 """
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
@@ -686,6 +687,14 @@ class Import(Linked):
     def exported_host(self) -> str:
         """Host name by which the exporter's gateway passes calls on."""
         return self.global_host if self.mode == "global" else self.service.host
+
+
+def by_host(imports: Iterable[Import]) -> dict[tuple[str, str, str], list[Import]]:
+    """Group imports by cluster, host and mode: those of a group share the calls."""
+    groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
+    for link in imports:
+        groups[link.cluster, link.host, link.mode].append(link)
+    return groups
 
 
 class CardCallers(Declared):

@@ -5,25 +5,22 @@ authorities and the gateway that are on their cards. A link waits until the card
 import until that card has the export: before, calls would fail that the cluster's own pods may answer today.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from mesh_federation.clusters.provider import LoadBalancer
 from mesh_federation.stack import card, pem
 from mesh_federation.stack.config import (
     Card,
     Cluster,
-    ClusterIstio,
     Export,
     Federation,
     Import,
     ImportedPort,
     Partner,
     Port,
-    Provisioner,
     Revocation,
     Trust,
+    by_host,
 )
 from mesh_federation.stack.fleet import card_file
 
@@ -132,20 +129,9 @@ def _theirs(export: Export) -> Export:
 
 
 def _of(fleet: Federation, name: str, told: Card) -> Cluster:
-    """Describe the cluster of another member: what only its own stack needs keeps its default."""
+    """Describe the cluster of another member."""
     declared = fleet.clusters[name]
-    shared = {key: getattr(declared, key) for key in ("network", "mesh_id", "trust_domain", "locality")}
-    made = Cluster().model_copy(
-        update={
-            **shared,
-            "provisioner": Provisioner("existing"),
-            "load_balancer": LoadBalancer.NONE,
-            "gateway": told.gateway,
-            "istio": ClusterIstio(install=False),
-        }
-    )
-    made._name, made._path = name, f"memberOf.cards.{name}"
-    return made
+    return card.elsewhere(name, told, f"memberOf.cards.{name}", declared.mesh_id, declared.locality)
 
 
 def _partner(fleet: Federation, name: str, told: Card) -> Partner:
@@ -170,7 +156,7 @@ def _imported(port: Port) -> ImportedPort:
 
 def _rescaled(fleet: Federation, imports: Sequence[Import]) -> list[Import]:
     """Give the weights of imports that wait to the others of their host, in proportion."""
-    every, ready = _by_host(fleet.imports), _by_host(imports)
+    every, ready = by_host(fleet.imports), by_host(imports)
     made: dict[str, int] = {}
     for host, links in ready.items():
         weights = [each.weight or 0 for each in links]
@@ -178,13 +164,6 @@ def _rescaled(fleet: Federation, imports: Sequence[Import]) -> list[Import]:
         if len(links) < len(every[host]) and sum(weights) < whole:
             made |= dict(zip((each.path for each in links), _shares(weights, whole), strict=True))
     return [each.model_copy(update={"weight": made[each.path]}) if each.path in made else each for each in imports]
-
-
-def _by_host(imports: Sequence[Import]) -> dict[tuple[str, str, str], list[Import]]:
-    groups: dict[tuple[str, str, str], list[Import]] = defaultdict(list)
-    for link in imports:
-        groups[link.cluster, link.host, link.mode].append(link)
-    return groups
 
 
 def _shares(weights: Sequence[int], whole: int) -> list[int]:
