@@ -1,5 +1,6 @@
 """Shared by all tiers: bounds of generated examples, the switch for golden files, a report on tiers not run."""
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,8 @@ settings.load_profile("bounded")
 
 for name in ("MESH_OVERLAY", "STACK"):  # of the person or the make that runs the tests: no stack here is meant by it
     os.environ.pop(name, None)
+
+gc.set_threshold(200_000, 50, 100)  # with the usual one, a seventh of the unit tier's time goes into collections
 
 TIERS = {
     "unit": "needs nothing",

@@ -13,6 +13,9 @@ from ipaddress import IPv4Address, IPv4Network
 SMALLEST_POOL = 28
 """Prefix length below which a pool has no room for two generations of a gateway side by side."""
 
+_BLOCK_PREFIX, _USABLE = 24, 254
+"""Of 256 addresses, those that do not end in 0 or 255."""
+
 MOST_CLUSTERS = 32
 LARGEST_LAB, SMALLEST_LAB = 16, 26
 
@@ -63,8 +66,12 @@ def gateway_address(pool: IPv4Network, generation: str) -> IPv4Address:
     So a cluster and the one that replaces it can stand side by side, and the address is known at preview.
     Addresses that end in 0 or 255 are left out (MetalLB `avoidBuggyIPs`).
     """
-    usable = [address for address in pool.hosts() if int(address) & 0xFF not in (0, 255)]
-    return usable[_digest(generation) % len(usable)]
+    chosen = _digest(generation)
+    if pool.prefixlen > _BLOCK_PREFIX:
+        usable = [address for address in pool.hosts() if int(address) % 256 not in (0, 255)]
+        return usable[chosen % len(usable)]
+    block, place = divmod(chosen % (pool.num_addresses // 256 * _USABLE), _USABLE)
+    return pool[256 * block + 1 + place]
 
 
 def _slice_prefix(lab: IPv4Network) -> int:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +19,12 @@ FILES = {
 }
 
 
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module, parsed."""
+    return {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
+
+
 def imported(body: list[ast.stmt]) -> Iterator[str]:
     """Modules of this project that statements import when they run; what only types need does not count."""
     for statement in body:
@@ -28,14 +35,9 @@ def imported(body: list[ast.stmt]) -> Iterator[str]:
             yield from {alias.name for alias in statement.names} & FILES.keys()
 
 
-MODULES = {name: ast.parse(file.read_text(encoding="utf-8")) for name, file in FILES.items()}
-AT_ONCE = {name: set(imported(tree.body)) for name, tree in MODULES.items()}
-"""What each module imports when it is imported."""
-EVER = {
-    name: {other for node in ast.walk(tree) for other in imported([node] if isinstance(node, ast.stmt) else [])}
-    for name, tree in MODULES.items()
-}
-"""What each module imports at any time."""
+def imported_ever(tree: ast.Module) -> set[str]:
+    """Modules of this project that a module imports at any time."""
+    return {other for node in ast.walk(tree) for other in imported([node] if isinstance(node, ast.stmt) else [])}
 
 
 def room(module: str) -> str:
@@ -50,13 +52,14 @@ def allowed() -> dict[str, set[str]]:
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    TopologicalSorter(AT_ONCE).prepare()
+    at_once = {name: set(imported(tree.body)) for name, tree in modules().items()}
+    TopologicalSorter(at_once).prepare()
 
 
 def test_packages_import_what_the_page_says_and_nothing_else() -> None:
     used: dict[str, set[str]] = defaultdict(set)
-    for module, others in EVER.items():
-        used[room(module)] |= {room(other) for other in others} - {room(module), ""}
+    for module, tree in modules().items():
+        used[room(module)] |= {room(other) for other in imported_ever(tree)} - {room(module), ""}
     used.pop("", None)
     permitted = allowed()
     wrong = {name: others - permitted[name] for name, others in used.items()}

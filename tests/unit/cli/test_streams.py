@@ -61,10 +61,17 @@ def test_a_reader_that_leaves_early_gets_no_traceback(words: str) -> None:
     assert done.stderr == "" or "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", SHOWING)
+POSIX = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
 @pytest.mark.parametrize(
-    "settings",
-    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}],
+    ("words", "settings"),
+    [
+        ("trust", POSIX),
+        ("doctor", POSIX),
+        ("validate", POSIX),
+        ("topology --format json", {"PYTHONIOENCODING": "ascii"}),
+    ],
     ids=str,
 )
 def test_a_terminal_of_any_encoding_shows_it(words: str, settings: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Pools and gateway addresses, for every lab network and every number of clusters."""
 
-from ipaddress import IPv4Network
+from hashlib import sha256
+from ipaddress import IPv4Address, IPv4Network
 from random import Random
 
 import pytest
@@ -133,6 +134,14 @@ def test_a_new_generation_hardly_ever_takes_the_address_of_the_one_before(prefix
     addresses = [gateway_address(pool, f"{number:06x}") for number in range(200)]
     moved = sum(before != after for before, after in zip(addresses, addresses[1:], strict=False))
     assert moved > 160
+
+
+@given(GENERATIONS, st.integers(20, 30))
+def test_every_address_that_is_no_buggy_one_can_be_a_gateways(generation: str, prefix: int) -> None:
+    pool = IPv4Network((int(IPv4Address("172.30.192.0")), prefix))
+    usable = [address for address in pool.hosts() if int(address) % 256 not in (0, 255)]
+    digest = int.from_bytes(sha256(generation.encode()).digest()[:8], "big")
+    assert gateway_address(pool, generation) == usable[digest % len(usable)]
 
 
 @given(GENERATIONS)
