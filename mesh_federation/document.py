@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -34,8 +34,8 @@ def read(kind: type[T], text: str, source: str = VARIABLE) -> T:
         source: what holds the document, for errors.
 
     Raises:
-        DocumentError: the text is no JSON object, or lacks a key, or has one that is not known, or a value of
-            another type.
+        DocumentError: the text is no JSON object, or lacks a key without a default, or has one that is not known, or
+            a value of another type. States of users hold documents that are older than keys with defaults.
     """
     try:
         tree = json.loads(text)
@@ -68,12 +68,12 @@ def _value(kind: object, tree: object, path: str) -> object:
 
 def _record(kind: "type[DataclassInstance]", tree: object, path: str) -> "DataclassInstance":
     entries = _object(tree, path)
-    types, names = get_type_hints(kind), [field.name for field in fields(kind)]
-    if missing := [name for name in names if name not in entries]:
+    types, needed = get_type_hints(kind), [each.name for each in fields(kind) if each.default is MISSING]
+    if missing := [name for name in needed if name not in entries]:
         raise DocumentError(f"{path} lacks {', '.join(missing)}")
-    if unknown := sorted(entries.keys() - set(names)):
+    if unknown := sorted(entries.keys() - {each.name for each in fields(kind)}):
         raise DocumentError(f"{path} has {', '.join(unknown)}, which is not known")
-    return kind(**{name: _value(types[name], entries[name], f"{path}.{name}") for name in names})
+    return kind(**{name: _value(types[name], entry, f"{path}.{name}") for name, entry in entries.items()})
 
 
 def _object(tree: object, path: str) -> dict[str, object]:

@@ -80,8 +80,8 @@ def crossing(federation: Federation, plan: Plan) -> Crossing:
     """
     for call in calls(federation):
         source = plan.clusters[call.source]
-        export = next(each for each in source.exports if each.export.service.host in call.url)
-        sni = SNI.format(port=export.export.ports[0].number, host=export.export.service.host)
+        export = next(each for each in source.exports if each.export.service_host in call.url)
+        sni = SNI.format(port=export.export.ports[0].number, host=export.export.service_host)
         return Crossing(call, (source.addresses[0], export.port), sni)
     raise BenchError("no import has a sample `sleep` that may use it: nothing can be called across the meshes")
 

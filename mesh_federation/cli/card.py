@@ -95,6 +95,7 @@ def told(federation: Federation, planned: ClusterPlan, state: Snapshot, partners
         version=1,
         cluster=name,
         trustDomain=declared.trust_domain,
+        clusterDomain=declared.cluster_domain,
         network=declared.network,
         roots=tuple(pem.certificates(authorities)),
         gateway=EastWestGateway(addresses=output.gateway, port=declared.gateway.port),

@@ -102,6 +102,7 @@ class ContainerProvider(Provider):
         return ClusterSpec(
             pod_subnet=str(cluster.pod_subnet),
             service_subnet=str(cluster.service_subnet),
+            cluster_domain=cluster.own_domain,
             nodes=cluster.nodes,
             image=cluster.image or federation.images.node or "",
             load_balancer=cluster.load_balancer.value,

@@ -53,6 +53,8 @@ class K3d(ContainerProvider):
             f"--service-cidr={spec.service_subnet}",
             "--disable=traefik",  # traffic comes in by Istio
         ]
+        if spec.cluster_domain:
+            arguments.append(f"--cluster-domain={spec.cluster_domain}")
         if spec.load_balancer != LoadBalancer.SERVICELB:
             arguments.append("--disable=servicelb")  # two load balancers would give one Service addresses in turns
         k3s: Document = {"extraArgs": [{"arg": argument, "nodeFilters": ["server:*"]} for argument in arguments]}

@@ -1,5 +1,6 @@
 """kind clusters: upstream Kubernetes in Docker containers; kind's configuration is written as JSON."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class Kind(ContainerProvider):
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
             "networking": {"podSubnet": spec.pod_subnet, "serviceSubnet": spec.service_subnet},
+            **({"kubeadmConfigPatches": [_with_domain(spec.cluster_domain)]} if spec.cluster_domain else {}),
             "nodes": [first, *({"role": "worker", **node} for _ in range(spec.nodes - 1))],
         }
 
@@ -87,6 +89,11 @@ class Kind(ContainerProvider):
         """Name the logs of the first node and of its kubelet."""
         first = f"{name}-control-plane"
         return f"`docker logs {first}` and `docker exec {first} journalctl --unit=kubelet`"
+
+
+def _with_domain(cluster_domain: str) -> str:
+    """Return a patch of kubeadm's configuration, from which kubelets and CoreDNS get the domain."""
+    return json.dumps({"kind": "ClusterConfiguration", "networking": {"dnsDomain": cluster_domain}})
 
 
 def _kind(cluster: LocalCluster, action: str, *options: str, stdin: str = "") -> ProcessResult:

@@ -25,7 +25,7 @@ from mesh_federation.clusters.addresses import gateway_address, node_range, pool
 from mesh_federation.clusters.control_plane import PORTS, ControlPlane
 from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.provider import Connect, Document, LoadBalancer, Provider
-from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN, ClusterSpec, LabNetwork
 from mesh_federation.native.network import bridge_address
 from mesh_federation.native.node_settings import API_PORT, LOCK, NodeReport, NodeSettings
 from mesh_federation.native.root_filesystem import SHARED
@@ -60,6 +60,7 @@ class Native(Provider):
         return ClusterSpec(
             pod_subnet=str(cluster.pod_subnet),
             service_subnet=str(cluster.service_subnet),
+            cluster_domain=cluster.own_domain,
             kubernetes_version=cluster.kubernetes_version,
             network=LabNetwork("native", str(federation.lab.subnet)),
             pool=str(pool),
@@ -72,6 +73,7 @@ class Native(Provider):
             "podSubnet": spec.pod_subnet,
             "pool": spec.pool,
             "serviceSubnet": spec.service_subnet,
+            **({"clusterDomain": spec.cluster_domain} if spec.cluster_domain else {}),
         }
 
     def node_names(self, name: str, count: int) -> tuple[str, ...]:
@@ -231,6 +233,7 @@ def node_settings(cluster: LocalCluster) -> NodeSettings:
         subnet=cluster.settings.network.subnet,
         pod_subnet=cluster.spec.pod_subnet,
         service_subnet=cluster.spec.service_subnet,
+        cluster_domain=cluster.spec.cluster_domain or CLUSTER_DOMAIN,
         pool=cluster.spec.pool,
         images=cluster.folders.get("MESH_IMAGES", ""),
         configuration="",

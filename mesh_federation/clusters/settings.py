@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+CLUSTER_DOMAIN = "cluster.local"
+"""Kubernetes' default for the domain of the DNS names of Services."""
+
 
 @dataclass(frozen=True)
 class ClusterSettings:
@@ -61,6 +64,7 @@ class ClusterSpec:
     Attributes:
         pod_subnet: CIDR of its pods.
         service_subnet: CIDR of its Services.
+        cluster_domain: domain of their DNS names; left out for Kubernetes' default.
         nodes: how many.
         kubernetes_version: release of its control plane.
         image: of its nodes; left out for the provider's own.
@@ -75,6 +79,7 @@ class ClusterSpec:
 
     pod_subnet: str = ""
     service_subnet: str = ""
+    cluster_domain: str = ""
     nodes: int = 0
     kubernetes_version: str = ""
     image: str = ""

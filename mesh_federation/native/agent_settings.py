@@ -20,6 +20,7 @@ class AgentSettings:
         key: path of its key.
         kubelet_port: port of the node at which the agent serves the kubelet's API (logs, exec, port-forward).
         dns: address of the cluster's DNS server.
+        cluster_domain: domain of the DNS names of Services.
         images: path of a document with the `ImageTable`.
         folder: for everything that the agent writes.
     """
@@ -36,5 +37,6 @@ class AgentSettings:
     key: str
     kubelet_port: int
     dns: str
+    cluster_domain: str
     images: str
     folder: str

@@ -18,7 +18,6 @@ DEFAULT_CAPABILITIES = frozenset({
     "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 })  # fmt: skip
 """Those of Docker and containerd."""
-DOMAIN = "cluster.local"
 
 
 @dataclass(frozen=True)
@@ -118,34 +117,41 @@ def _binds(
     return sorted(by_target.values(), key=lambda bind: bind.target.count("/"))
 
 
-def write_etc(pod: PodDescription, place: PodPlace, dns: str) -> None:
-    """Write /etc/hosts, /etc/hostname and /etc/resolv.conf of a pod; `dns` is the cluster's DNS server."""
+def write_etc(pod: PodDescription, place: PodPlace, dns: str, domain: str) -> None:
+    """Write /etc/hosts, /etc/hostname and /etc/resolv.conf of a pod.
+
+    Args:
+        pod: the pod.
+        place: of its files.
+        dns: address of the cluster's DNS server.
+        domain: of the DNS names of Services.
+    """
     place.files.mkdir(parents=True, exist_ok=True)
-    domain = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{DOMAIN}\t" if pod.subdomain else ""
+    full_name = f"{pod.hostname}.{pod.subdomain}.{pod.namespace}.svc.{domain}\t" if pod.subdomain else ""
     lines = [
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
-        f"{place.address}\t{domain}{pod.hostname}",
+        f"{place.address}\t{full_name}{pod.hostname}",
     ]
     lines += ["\t".join((address, *names)) for address, names in pod.host_aliases]
-    for name, text in (
-        ("hosts", "\n".join(lines)), ("hostname", pod.hostname), ("resolv.conf", resolver(pod.dns, pod.namespace, dns)),
-    ):  # fmt: skip
+    resolving = resolver(pod.dns, pod.namespace, dns, domain)
+    for name, text in (("hosts", "\n".join(lines)), ("hostname", pod.hostname), ("resolv.conf", resolving)):
         (place.files / name).write_text(text + "\n", encoding="utf-8")
 
 
-def resolver(spec: DnsSpec, namespace: str, dns: str) -> str:
+def resolver(spec: DnsSpec, namespace: str, dns: str, domain: str) -> str:
     """Return the content of /etc/resolv.conf.
 
     Args:
         spec: what the pod asks for.
         namespace: of the pod.
-        dns: the cluster's DNS server.
+        dns: address of the cluster's DNS server.
+        domain: of the DNS names of Services.
     """
     servers, searches, options = [], [], {}
     if spec.policy.startswith("ClusterFirst"):
         servers, options = [dns], {"ndots": "ndots:5"}
-        searches = [f"{namespace}.svc.{DOMAIN}", f"svc.{DOMAIN}", DOMAIN]
+        searches = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
     elif spec.policy == "Default":  # the node itself has no other resolver
         servers = [dns]
     options |= {option.split(":")[0]: option for option in spec.options}

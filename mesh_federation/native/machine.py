@@ -223,7 +223,7 @@ def _programs(settings: NodeSettings) -> Sequence[NodeProgram]:
     logs = folder / "logs"
     proxy, dns, agent = folder / "kube-proxy.json", folder / "Corefile", folder / "agent.json"
     proxy.write_text(json.dumps(_kube_proxy(settings)), encoding="utf-8")
-    dns.write_text(COREFILE.format(address=settings.dns, kubeconfig=settings.kubeconfig), encoding="utf-8")
+    dns.write_text(COREFILE.format(**dns_settings(settings)), encoding="utf-8")
     agent.write_text(document.write(_agent(settings)), encoding="utf-8")
     return (
         NodeProgram(("kube-proxy", f"--config={proxy}"), logs / "kube-proxy.log"),
@@ -246,6 +246,7 @@ def _agent(settings: NodeSettings) -> AgentSettings:
         key=str(settings.pki / "admin.key"),
         kubelet_port=KUBELET_PORT,
         dns=settings.dns,
+        cluster_domain=settings.cluster_domain,
         images=settings.images,
         folder="/run/agent",
     )
@@ -269,13 +270,18 @@ def _kube_proxy(settings: NodeSettings) -> Mapping[str, object]:
 COREFILE = """.:53 {{
     bind {address}
     errors
-    kubernetes cluster.local in-addr.arpa {{
+    kubernetes {domain} in-addr.arpa {{
         kubeconfig {kubeconfig}
         ttl 5
     }}
     cache 5
 }}
 """
+
+
+def dns_settings(settings: NodeSettings) -> dict[str, str]:
+    """Return what CoreDNS's configuration is filled with."""
+    return {"address": settings.dns, "domain": settings.cluster_domain, "kubeconfig": str(settings.kubeconfig)}
 
 
 async def _relay(listener: socket.socket) -> None:

@@ -21,6 +21,7 @@ class NodeSettings:
         subnet: CIDR of the network of nodes.
         pod_subnet: CIDR of its pods.
         service_subnet: CIDR of its Services; the second address is that of the API server.
+        cluster_domain: domain of the DNS names of its Services.
         pool: CIDR of the addresses that its load balancer gives to Services.
         images: path of a document with the `ImageTable`.
         configuration: text of kwokctl's configuration.
@@ -32,6 +33,7 @@ class NodeSettings:
     subnet: str
     pod_subnet: str
     service_subnet: str
+    cluster_domain: str
     pool: str
     images: str
     configuration: str

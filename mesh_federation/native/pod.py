@@ -234,7 +234,7 @@ class PodLife:
             self._lookup,
             self._downward,
         )
-        launch_plan.write_etc(spec, self._place, node.settings.dns)
+        launch_plan.write_etc(spec, self._place, node.settings.dns, node.settings.cluster_domain)
 
     @property
     def _downward(self) -> Downward:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.observe.contents import Contents, Istiod
 from mesh_federation.stack import pem, yaml_reader
 from mesh_federation.stack.config import ObservedMesh
@@ -68,6 +69,7 @@ def observation(contents: Contents, revision: str | None) -> Observation:
         "revision": istiod.revision,
         "namespace": istiod.metadata.namespace,
         "rootNamespace": root,
+        "clusterDomain": str(_section(values, "proxy").get("clusterDomain") or CLUSTER_DOMAIN),
         "trustDomain": str(config.get("trustDomain") or "cluster.local"),
         "trustDomainAliases": [str(each) for each in config.get("trustDomainAliases") or ()],
         "meshID": str(values.get("meshID") or ""),

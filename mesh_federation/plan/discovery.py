@@ -142,7 +142,7 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def open_gateway(port: int) -> Body:
+def open_gateway(port: int, cluster_domain: str) -> Body:
     """Body of the Gateway that passes calls for every service on, in a cluster that others of its mesh discover.
 
     They learn of all its services, so here alone `*.local` is right (pitfalls 10 and 45): by SNI, mutual TLS untouched,
@@ -150,9 +150,11 @@ def open_gateway(port: int) -> Body:
 
     Args:
         port: of the cluster's east-west gateway.
+        cluster_domain: of the cluster; a pattern has one label of it, as Istio's own.
     """
+    hosts = [f"*.{cluster_domain.rpartition('.')[2]}"]
     return passthrough_gateway(
-        NamespacedName(NAMESPACE, OPEN_GATEWAY), GATEWAY_LABELS, tls_port(port), ["*.local"], "AUTO_PASSTHROUGH"
+        NamespacedName(NAMESPACE, OPEN_GATEWAY), GATEWAY_LABELS, tls_port(port), hosts, "AUTO_PASSTHROUGH"
     )
 
 

@@ -12,6 +12,7 @@ from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.imports import ImportPlan, callers_of
 from mesh_federation.plan.istio_api import NETWORKING, manifest, resolution, tls_port, upstream
 from mesh_federation.plan.istio_values import (
+    EGRESS,
     NAMESPACE,
     Values,
     egress_address,
@@ -32,12 +33,14 @@ class ExitRoute:
 
     Attributes:
         service: whose host it is.
-        host: under which it is imported.
+        host: by which the exporter's gateway passes calls on.
+        is_global: it is the service's global host.
         api: in which its listener and route are written.
     """
 
     service: NamespacedName
     host: str
+    is_global: bool
     api: RoutingApi
 
     @property
@@ -52,6 +55,7 @@ class ExitPlan:
 
     Attributes:
         cluster: the other cluster.
+        gateway: host name of the egress gateway's Service.
         port: of the egress gateway.
         gateway_port: of the other cluster's gateway.
         routes: the hosts that it serves, sorted.
@@ -60,6 +64,7 @@ class ExitPlan:
     """
 
     cluster: str
+    gateway: str
     port: int
     gateway_port: int
     routes: tuple[ExitRoute, ...]
@@ -107,7 +112,9 @@ class ExitPlan:
         listener = EgressListener(
             service=route.service,
             host=route.host,
+            is_global=route.is_global,
             cluster=self.cluster,
+            gateway_host=self.gateway,
             port=self.port,
             upstream_host=self.host,
             upstream_port=self.gateway_port,
@@ -186,12 +193,13 @@ def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) ->
 
 def _exit(federation: Federation, cluster: str, to: str, port: int, leaving: Iterable[ImportPlan]) -> ExitPlan:
     routes = {
-        ExitRoute(link.service, link.host, link.api)
+        ExitRoute(link.service, link.exported_host, link.joins_global_host, link.api)
         for link in leaving
         if to in {source.cluster for source in link.sources if source.via_egress}
     }
     return ExitPlan(
         cluster=to,
+        gateway=federation.clusters[cluster].host_of(NamespacedName(NAMESPACE, EGRESS)),
         port=port,
         gateway_port=federation.clusters[to].gateway.port,
         routes=tuple(sorted(routes, key=lambda route: (route.service, route.host))),

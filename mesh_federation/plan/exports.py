@@ -45,6 +45,7 @@ class ExportPlan:
         on_sample: its pods are a sample of this stack, so that all that is declared of them is known to be true.
         port: of the exporting cluster's gateway.
         gateway: name of that gateway.
+        gateway_host: host name of its Service.
         hosts: under which the gateway exports it, sorted.
         api: of the object that exports it.
         revision: of the exporting cluster's istiod; empty for the default one.
@@ -58,6 +59,7 @@ class ExportPlan:
     on_sample: bool
     port: int
     gateway: NamespacedName
+    gateway_host: str
     hosts: tuple[str, ...]
     api: RoutingApi
     revision: str
@@ -81,7 +83,7 @@ class ExportPlan:
     def objects(self) -> tuple[PlannedObject, ...]:
         """The policy, and after it the gateway: there is no moment in which anyone may call."""
         policy = PlannedObject(authorization(self))
-        exported = ExportedHosts(self.hosts, self.port, self.gateway, self.revision)
+        exported = ExportedHosts(self.hosts, self.port, self.gateway, self.gateway_host, self.revision)
         return policy, PlannedObject(self.api.export_gateway(self.export.service, exported), after=(policy.name,))
 
 
@@ -98,6 +100,7 @@ def exports(federation: Federation, cluster: str) -> list[ExportPlan]:
             on_sample=sample_of(federation, export) is not None,
             port=own.gateway.port,
             gateway=istio_values.gateway(own),
+            gateway_host=own.host_of(istio_values.gateway(own)),
             hosts=exported_hosts(federation, export),
             api=APIS["gateway" if any(link.api == "gateway" for link in _imports_of(federation, export)) else "istio"],
             revision=federation.istio_of(cluster).revision,
@@ -115,7 +118,7 @@ def exported_hosts(federation: Federation, export: Export) -> tuple[str, ...]:
     No others are exported: the global host needs an import as global, and its own name one as remote or local.
     """
     imported = tuple(sorted({link.exported_host for link in _imports_of(federation, export)}))
-    return export.told_hosts or imported or (export.service.host,)
+    return export.told_hosts or imported or (export.service_host,)
 
 
 def _imports_of(federation: Federation, export: Export) -> list[Import]:
@@ -180,7 +183,7 @@ def declaration(plan: ExportPlan) -> DeclaredExport:
         labels=plan.export.workload_labels,
         account=plan.export.identity.name,
         ports=dict(zip(numbers, plan.targets, strict=True)),
-        by_service=plan.export.service.host in plan.hosts,
+        by_service=plan.export.service_host in plan.hosts,
     )
 
 

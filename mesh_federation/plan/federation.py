@@ -150,7 +150,8 @@ class ClusterPlan:
     @property
     def open_gateway(self) -> tuple[PlannedObject, ...]:
         """The Gateway that passes calls for every service on, where others discover the cluster."""
-        return (PlannedObject(discovery.open_gateway(self.declared.gateway.port)),) if self.is_open else ()
+        own = self.declared
+        return (PlannedObject(discovery.open_gateway(own.gateway.port, own.cluster_domain)),) if self.is_open else ()
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:

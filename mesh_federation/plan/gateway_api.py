@@ -6,7 +6,7 @@ section "Manual Deployment". Both are `gateways.gateway.networking.k8s.io`, and 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mesh_federation.plan.istio_values import EGRESS, NAMESPACE, NETWORK_LABEL
+from mesh_federation.plan.istio_values import NAMESPACE, NETWORK_LABEL
 from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.plan.routing_api import EgressListener, ExportedHosts, RoutingApi
 from mesh_federation.stack.config import Federation, NamespacedName, is_address
@@ -44,7 +44,7 @@ class GatewayApi(RoutingApi):
         listeners = [
             _listener(host.replace(".", "-"), exported.port, BY_SERVER_NAME, hostname=host) for host in exported.hosts
         ]
-        return _on(exported.gateway, name, listeners, exported.revision)
+        return _on(exported.gateway_host, name, listeners, exported.revision)
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:
         """Bodies of the Gateway and the TLSRoute of one host on the existing egress gateway.
@@ -65,7 +65,7 @@ class GatewayApi(RoutingApi):
             "rules": [{"backendRefs": [backend]}],
         }
         return (
-            _on(NamespacedName(NAMESPACE, EGRESS), name, [tls], listener.revision),
+            _on(listener.gateway_host, name, [tls], listener.revision),
             _body("TLSRoute", {"name": name, "namespace": NAMESPACE}, spec),
         )
 
@@ -93,9 +93,9 @@ def _listener(name: str, port: int, tls: Mapping[str, object], **narrowed: str) 
     return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": dict(tls)}
 
 
-def _on(service: NamespacedName, name: str, listeners: Sequence[Body], revision: str) -> Body:
-    """Body of a Gateway whose listeners are on an existing gateway, which istiod finds by its Service."""
-    address = {"type": "Hostname", "value": service.host}
+def _on(host: str, name: str, listeners: Sequence[Body], revision: str) -> Body:
+    """Body of a Gateway whose listeners are on an existing gateway, which istiod finds by its Service's host."""
+    address = {"type": "Hostname", "value": host}
     labels = {"istio.io/rev": revision} if revision else {}
     return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
 

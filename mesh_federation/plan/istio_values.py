@@ -97,6 +97,7 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             "multiCluster": {"clusterName": cluster.name},
             "network": cluster.network,
             # Simulated nodes run no istiod, so nothing would answer its webhooks.
+            **({"proxy": {"clusterDomain": cluster.own_domain}} if cluster.own_domain else {}),
             "operatorManageWebhooks": not cluster.provider.runs_pods,
             "configValidation": cluster.provider.runs_pods,
             **_images(federation, cluster),

@@ -19,12 +19,14 @@ class ExportedHosts:
         hosts: exact names, sorted.
         port: of the gateway.
         gateway: the namespace and the name of its Service.
+        gateway_host: host name of that Service.
         revision: of the istiod that reads the object; empty for the default one.
     """
 
     hosts: tuple[str, ...]
     port: int
     gateway: NamespacedName
+    gateway_host: str
     revision: str
 
 
@@ -34,8 +36,10 @@ class EgressListener:
 
     Attributes:
         service: whose host it is.
-        host: under which it is imported.
+        host: by which the exporter's gateway passes calls on.
+        is_global: it is the service's global host.
         cluster: the exporting cluster.
+        gateway_host: host name of the egress gateway's Service.
         port: of the egress gateway.
         upstream_host: by which the egress gateway knows the gateway of that cluster.
         upstream_port: of that gateway.
@@ -44,7 +48,9 @@ class EgressListener:
 
     service: NamespacedName
     host: str
+    is_global: bool
     cluster: str
+    gateway_host: str
     port: int
     upstream_host: str
     upstream_port: int
@@ -57,7 +63,7 @@ class EgressListener:
 
     def named(self, role: str) -> str:
         """Name an object of this listener."""
-        kind = "own" if self.host == self.service.host else "global"
+        kind = "global" if self.is_global else "own"
         return object_name(role, self.service, kind, self.cluster)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mesh_federation.rules import (
     addresses,
+    cluster_domains,
     discovery,
     egress,
     exports,
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     *providers.RULES,
     *observed.RULES,
     *partners.RULES,
+    *cluster_domains.RULES,
     *trust.RULES,
     *trust_scope.RULES,
     *rotation.RULES,

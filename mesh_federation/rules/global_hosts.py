@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.plan import gateway_addresses, local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
@@ -48,8 +49,8 @@ def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
         why = f"{excerpt(longest)} has more than {_MOST_CHARACTERS} characters"
     elif not SUBDOMAIN.fullmatch(hosts[0]) or "." not in hosts[0]:
         why = f"{hosts[0]} is not a host name of lower-case letters, digits, dashes and dots"
-    elif hosts[0].endswith(".cluster.local"):
-        why = "names that end in cluster.local are those of a cluster's own Services"
+    elif own := next((each for each in _domains(federation) if hosts[0].endswith(f".{each}")), ""):
+        why = f"names that end in {own} are those of a cluster's own Services"
     else:
         return
     yield Problem(
@@ -58,6 +59,10 @@ def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
         f'"{excerpt(form)}" cannot be the form of global hosts: {why}',
         'write it as "{name}.mesh.global" or "{name}.{namespace}.mesh.global"',
     )
+
+
+def _domains(federation: Federation) -> list[str]:
+    return [CLUSTER_DOMAIN, *sorted({each.cluster_domain for each in federation.clusters.values()})]
 
 
 def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:

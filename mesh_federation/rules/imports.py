@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.plan.imports import has_local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
@@ -15,8 +16,6 @@ from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, nearest
 
 _LABEL_VALUE = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
-_OF_SERVICES = ("cluster.local", ".svc")
-"""How names of the Services of a cluster end."""
 _LOCALITY = re.compile(f"{_LABEL_VALUE}(/{_LABEL_VALUE}){{0,2}}")
 """Each part is a label of nodes."""
 
@@ -100,13 +99,13 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 "a name of your own for a service works with `as: remote`, `via: direct` and `api: istio` alone",
                 "use these, or remove `host`",
             )
-        elif not SUBDOMAIN.fullmatch(link.own_host) or "." not in link.own_host or link.own_host.endswith(_OF_SERVICES):
+        elif not _is_of_elsewhere(federation, link, link.own_host):
             yield Problem(
                 f"{link.path}.host",
                 FederationRule.OWN_HOST,
                 f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have:"
-                " it needs two labels in lower case, and names that end with cluster.local or .svc are of Services in"
-                " this cluster",
+                " it needs two labels in lower case, and names that end with .svc, cluster.local or the cluster domain"
+                " are of Services in this cluster",
                 "write, for example, payments.partner.example",
             )
         elif taken := _taken(federation, link):
@@ -124,6 +123,13 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 " service",
                 "give one of them another name",
             )
+
+
+def _is_of_elsewhere(federation: Federation, link: Import, host: str) -> bool:
+    """Say whether a name has the form of a host name, and is none of a Service in the importing cluster."""
+    here = federation.clusters.get(link.cluster)
+    of_services = (".svc", CLUSTER_DOMAIN, here.cluster_domain if here else CLUSTER_DOMAIN)
+    return "." in host and SUBDOMAIN.fullmatch(host) is not None and not host.endswith(of_services)
 
 
 def _taken(federation: Federation, link: Import) -> str:
@@ -164,7 +170,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
                 later.path,
                 FederationRule.DUPLICATE_HOST,
                 f"{remote.path} imports {service} as remote and {local.path} as local, both in {cluster}:"
-                f" {service.host} would be a ServiceEntry and a Service, which Istio leaves undefined (pitfall 14)",
+                f" {remote.host} would be a ServiceEntry and a Service, which Istio leaves undefined (pitfall 14)",
                 f"use `as: local` for both where {cluster} runs the service, else `as: remote`",
             )
             continue
@@ -177,7 +183,7 @@ def hosts_mean_one_thing(federation: Federation) -> Iterator[Problem]:
         yield Problem(
             remote.path,
             FederationRule.DUPLICATE_HOST,
-            f"{cluster} imports {service} as remote, but {here}: {service.host} would be a ServiceEntry and a"
+            f"{cluster} imports {service} as remote, but {here}: {remote.host} would be a ServiceEntry and a"
             " Service, which Istio leaves undefined (pitfall 14)",
             "write `as: local` to call the pods of both clusters, or `as: global` for a separate host",
         )

@@ -171,13 +171,6 @@ _GLOBAL = (
         "clusters.X.network and clusters.X.gateway",
         harmless=({},),
     ),
-    _Reserved(
-        ("proxy", "clusterDomain"),
-        "would make the hosts of exports and imports, which end in svc.cluster.local, match no Service; other cluster"
-        " domains are not supported",
-        "clusters with the domain cluster.local",
-        harmless=("cluster.local",),
-    ),
     _Reserved(("proxy", "autoInject"), "would leave exported workloads without proxies", harmless=("enabled",)),
     _Reserved(("istioNamespace",), f"would move Istio out of {NAMESPACE}", harmless=(NAMESPACE,)),
     _Reserved(("caAddress",), _SIGNER, harmless=("",)),
@@ -336,6 +329,40 @@ def _items(values: Mapping[str, object], key: str, where: str) -> Iterator[tuple
             yield from ((f"{path}[{i}]", item) for i, item in enumerate(given if isinstance(given, list) else []))
 
 
+def proxies_know_the_domain_of_their_cluster(federation: Federation) -> Iterator[Problem]:
+    """Istiod and its proxies name Services by this value, and the cluster's DNS by its own domain."""
+    keys = ("values", "global", "proxy", "clusterDomain")
+    for name, cluster in federation.installed.items():
+        for _, given in _found(federation.istio_of(name).values, keys[1:], ""):
+            if given != cluster.cluster_domain:
+                yield Problem(
+                    federation.istio_path(name, *keys),
+                    FederationRule.DECIDED_ELSEWHERE,
+                    f"{kind_of(given)} would make proxies name the Services of {name} otherwise than the cluster does,"
+                    f" whose domain is {cluster.cluster_domain}",
+                    f"remove it, and use {cluster.path}.clusterDomain",
+                )
+
+
+_CNI = (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))
+"""Values by which injected pods rely on Istio's CNI plugin; releases before 1.24 have the second."""
+
+
+def clusters_that_are_made_here_have_no_cni_plugin(federation: Federation) -> Iterator[Problem]:
+    """Without the plugin, a pod that relies on it does not become ready: its init container istio-validation fails."""
+    for name, cluster in federation.installed.items():
+        for keys in _CNI if cluster.provider.ours else ():
+            for _, given in _found(federation.istio_of(name).values, keys, ""):
+                if given:
+                    yield Problem(
+                        federation.istio_path(name, "values", *keys),
+                        FederationRule.ISTIO_CNI,
+                        f"pods of {name} would rely on Istio's CNI plugin, and this stack makes that cluster without"
+                        " it: they would not become ready",
+                        "remove it; on an existing cluster, its owner installs the plugin (Istio's chart cni)",
+                    )
+
+
 def no_argument_is_reserved(federation: Federation) -> Iterator[Problem]:
     """Arguments win over the mesh configuration and over the environment."""
     for where, istio in federation.istio_settings:
@@ -392,6 +419,8 @@ def sections_are_mappings(federation: Federation) -> Iterator[Problem]:
 RULES = (
     no_value_is_reserved,
     no_argument_is_reserved,
+    proxies_know_the_domain_of_their_cluster,
+    clusters_that_are_made_here_have_no_cni_plugin,
     exported_ports_pass_the_proxy,
     sections_are_mappings,
 )

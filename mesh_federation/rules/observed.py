@@ -20,6 +20,7 @@ _CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
     "trust_domain": ("trustDomain", "trust_domain"),
     "mesh_id": ("meshID", "mesh_id"),
     "network": ("network", "network"),
+    "cluster_domain": ("clusterDomain", "cluster_domain"),
 }
 """Fields of a cluster that are observed: key in the stack file, and field of what was observed."""
 _HTTP = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)

@@ -67,9 +67,7 @@ def with_partners(federation: Federation) -> Federation:
     exports = [each for name in clusters for each in _exports(federation, name, cards[name])]
     if not clusters:
         return federation
-    return federation.model_copy(
-        update={"clusters": {**federation.clusters, **clusters}, "exports": (*federation.exports, *exports)}
-    )
+    return federation.joined(clusters, exports)
 
 
 def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> Cluster:
@@ -85,6 +83,7 @@ def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> 
     tree = {
         "provisioner": "existing",
         "trustDomain": card.trust_domain,
+        "clusterDomain": card.cluster_domain,
         "network": card.network,
         "meshID": mesh_id,
         "locality": locality,

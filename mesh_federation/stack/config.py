@@ -7,7 +7,7 @@ Docstrings of fields become the descriptions of the JSON Schema, which editors s
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, ip_address
 from typing import Annotated, Any, Literal, Self
@@ -31,6 +31,7 @@ from pydantic_core import CoreSchema
 
 from mesh_federation.clusters import registry
 from mesh_federation.clusters.provider import LoadBalancer, Provider
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.stack.tree import merged
 
 
@@ -49,11 +50,6 @@ class NamespacedName:
     def __str__(self) -> str:
         """Return the form that stack files use."""
         return f"{self.namespace}/{self.name}"
-
-    @property
-    def host(self) -> str:
-        """The host name of the Service of this name inside its cluster."""
-        return f"{self.name}.{self.namespace}.svc.cluster.local"
 
 
 def _split_reference(value: object) -> object:
@@ -78,6 +74,11 @@ ISTIO_NAMESPACE = "istio-system"
 
 GLOBAL_HOST = "{name}.mesh.global"
 """Form of the host names of services that are imported as global, unless the stack file has another one."""
+
+
+def service_host(service: NamespacedName, cluster_domain: str) -> str:
+    """Return the host name of a Service inside its cluster (Kubernetes, DNS for Services and Pods)."""
+    return f"{service.name}.{service.namespace}.svc.{cluster_domain}"
 
 
 def global_host(form: str, service: NamespacedName) -> str:
@@ -297,6 +298,8 @@ class Istio(IstioSettings):
 
     def overridden(self, own: IstioSettings) -> "Istio":
         """Return the settings of one cluster: its own, and these where it has none. Values are merged key by key."""
+        if own.model_fields_set.isdisjoint(IstioSettings.model_fields):
+            return self
         written = {name: getattr(own, name) for name in IstioSettings.model_fields}
         given = {name: value for name, value in written.items() if value is not None}
         trees = ("values", "gateway_values", "egress_values")
@@ -386,6 +389,8 @@ class ObservedMesh(Declared):
     """Namespace of that istiod."""
     root_namespace: str = Field(default=ISTIO_NAMESPACE, min_length=1, max_length=63)
     """Namespace whose configuration holds for the whole mesh."""
+    cluster_domain: str = Field(default=CLUSTER_DOMAIN, min_length=1, max_length=100)
+    """Domain of the Services of the cluster, as its proxies know it."""
     trust_domain: str = Field(default="cluster.local", min_length=1, max_length=255)
     trust_domain_aliases: tuple[str, ...] = ()
     mesh_id: str = Field(default="", alias="meshID", max_length=253)
@@ -420,6 +425,8 @@ class Cluster(Declared):
     """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh."""
     trust_domain: str = ""
     """SPIFFE trust domain; default: <cluster>.local."""
+    cluster_domain: str = Field(default=CLUSTER_DOMAIN, min_length=1, max_length=100)
+    """Domain that the DNS names of its Services end with; clusters that this program makes get it."""
     load_balancer: LoadBalancer = LoadBalancer.NONE
     """What gives an address to the gateway's Service; default: the one for the provisioner."""
     locality: str = ""
@@ -471,6 +478,15 @@ class Cluster(Declared):
     def provider(self) -> Provider:
         """What makes the cluster, or leads to it."""
         return registry.PROVIDERS[self.provisioner]
+
+    @property
+    def own_domain(self) -> str:
+        """The domain of its Services where it is another than Kubernetes' default; else empty."""
+        return self.cluster_domain if self.cluster_domain != CLUSTER_DOMAIN else ""
+
+    def host_of(self, service: NamespacedName) -> str:
+        """Return the host name of a Service of this cluster."""
+        return service_host(service, self.cluster_domain)
 
     @property
     def root_namespace(self) -> str:
@@ -555,6 +571,12 @@ class Linked(Entry):
     service: Reference
     """The Service in the exporting cluster, as namespace/name."""
     _form: str = PrivateAttr(default=GLOBAL_HOST)
+    _domain: str = PrivateAttr(default=CLUSTER_DOMAIN)
+
+    @property
+    def service_host(self) -> str:
+        """Host name of the Service in the exporting cluster."""
+        return service_host(self.service, self._domain)
 
     @property
     def global_host(self) -> str:
@@ -672,6 +694,7 @@ class Import(Linked):
     """ServiceAccount of local pods that serve it too, which callers also pin; default: that of the export."""
     connection_pool: ConnectionPool | None = None
     failover: Failover | None = None
+    _own_domain: str = PrivateAttr(default=CLUSTER_DOMAIN)
 
     @property
     def path(self) -> str:
@@ -681,12 +704,15 @@ class Import(Linked):
     @property
     def host(self) -> str:
         """Host name under which the importing cluster's workloads call it."""
-        return self.own_host or self.exported_host
+        return self.own_host or self._named(self._own_domain)
 
     @property
     def exported_host(self) -> str:
         """Host name by which the exporter's gateway passes calls on."""
-        return self.global_host if self.mode == "global" else self.service.host
+        return self._named(self._domain)
+
+    def _named(self, cluster_domain: str) -> str:
+        return self.global_host if self.mode == "global" else service_host(self.service, cluster_domain)
 
 
 def by_host(imports: Iterable[Import]) -> dict[tuple[str, str, str], list[Import]]:
@@ -725,6 +751,8 @@ class Card(Declared):
     cluster: str = Field(min_length=1, max_length=63)
     """Name of the cluster in its own stack."""
     trust_domain: str = Field(min_length=1, max_length=255)
+    cluster_domain: str = Field(default=CLUSTER_DOMAIN, min_length=1, max_length=100)
+    """Domain that the DNS names of its Services end with."""
     network: str = Field(min_length=1, max_length=63)
     roots: tuple[str, ...] = Field(min_length=1, max_length=16)
     """PEM of the authorities that vouch for its identities."""
@@ -837,10 +865,26 @@ class Federation(Declared):
                 entry._index = index
         for link in (*self.exports, *self.imports):
             link._form = self.global_host_form
+        self._set_domains()
         for export in self.exports:
             for index, consumer in enumerate(export.to):
                 consumer._path = f"{export.path}.to[{index}]"
         return self
+
+    def _set_domains(self) -> None:
+        domains = {name: each.cluster_domain for name, each in self.clusters.items()}
+        for export in self.exports:
+            export._domain = domains.get(export.cluster, CLUSTER_DOMAIN)
+        for link in self.imports:
+            link._domain = domains.get(link.source, CLUSTER_DOMAIN)
+            link._own_domain = domains.get(link.cluster, CLUSTER_DOMAIN)
+
+    def joined(self, clusters: Mapping[str, Cluster], exports: Iterable[Export]) -> Self:
+        """Return the same with clusters of others, and what they export."""
+        added = {"clusters": {**self.clusters, **clusters}, "exports": (*self.exports, *exports)}
+        joined = self.model_copy(update=added)
+        joined._set_domains()
+        return joined
 
     @property
     def in_lab(self) -> tuple[str, ...]:
@@ -935,7 +979,7 @@ def _named(name: str, cluster: Cluster) -> Cluster:
         "network": (known and known.network) or f"{name}-network",
         "mesh_id": (known and known.mesh_id) or f"{name}-mesh",
         "trust_domain": known.trust_domain if known else f"{name}.local",
-        **({"kubernetes_version": known.kubernetes} if known else {}),
+        **({"kubernetes_version": known.kubernetes, "cluster_domain": known.cluster_domain} if known else {}),
         "load_balancer": cluster.provider.load_balancers[0],
         "locality": name,
     }

@@ -25,7 +25,7 @@ CARDS = "cards"
 RENEW = "restore the file, or bring up that member, which writes it anew; without it, links with it are taken out"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What may be a part of a file's name: the rules check names of clusters later."""
-_OF_THE_FLEET = ("provisioner", "loadBalancer", "trustDomain", "network", "meshID", "locality")
+_OF_THE_FLEET = ("provisioner", "loadBalancer", "trustDomain", "clusterDomain", "network", "meshID", "locality")
 """Keys of a cluster that other members must see too."""
 
 

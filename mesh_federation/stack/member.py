@@ -71,6 +71,8 @@ def _differs(fleet: Federation, name: str, told: Card) -> str:
     declared = fleet.clusters[name]
     if told.trust_domain != declared.trust_domain:
         return f"its card has the trust domain {told.trust_domain}, the file has {declared.trust_domain}"
+    if told.cluster_domain != declared.cluster_domain:
+        return f"its card has the cluster domain {told.cluster_domain}, the file has {declared.cluster_domain}"
     if told.network != declared.network:
         return f"its card has the network {told.network}, the file has {declared.network}"
     return ""

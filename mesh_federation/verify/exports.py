@@ -111,7 +111,10 @@ def closed(context: Context, cluster: ClusterUnderTest) -> Verdict:
 def _known(context: Context, cluster: ClusterUnderTest) -> set[ServiceAddress]:
     """Return all addresses that a caller could try: Services, ServiceEntries, and both names of every export."""
     entries = cluster.kubectl.listed(ServiceEntry, "serviceentries.networking.istio.io")
-    services = {ServiceAddress(each.host, port.port) for each in cluster.kubectl.services() for port in each.spec.ports}
+    services = {
+        ServiceAddress(cluster.plan.declared.host_of(each.metadata.reference), port.port)
+        for each in cluster.kubectl.services() for port in each.spec.ports
+    }  # fmt: skip
     named = {
         ServiceAddress(host, port.number)
         for each in entries for host in each.spec.hosts for port in each.spec.ports
@@ -120,6 +123,6 @@ def _known(context: Context, cluster: ClusterUnderTest) -> set[ServiceAddress]:
         ServiceAddress(host, port.number)
         for _, export in context.exports()
         for port in export.export.ports
-        for host in (export.export.service.host, export.export.global_host)
+        for host in (export.export.service_host, export.export.global_host)
     }
     return services | named | exports

@@ -173,11 +173,6 @@ class Service(KubernetesPart):
     status: ServiceStatus = ServiceStatus()
 
     @property
-    def host(self) -> str:
-        """Its DNS name in its own cluster."""
-        return self.metadata.reference.host
-
-    @property
     def addresses(self) -> list[str]:
         """Addresses from its load balancer."""
         return gateway_addresses.assigned(each.model_dump() for each in self.status.load_balancer.ingress)

@@ -91,7 +91,7 @@ def undeclared(context: Context, cluster: ClusterUnderTest, export: ExportPlan) 
 def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Verdict:
     """Call as an admitted caller on ports of the Service that the export does not list, whatever their protocol."""
     service, consumers = export.export.service, export.export.to
-    if service.host not in export.hosts:
+    if export.export.service_host not in export.hosts:
         return not_applicable("it is exported only by its global host, which has no other ports")
     running = cluster.kubectl.service(service.namespace, service.name)
     if running is None or not consumers:
@@ -99,7 +99,7 @@ def ports(context: Context, cluster: ClusterUnderTest, export: ExportPlan) -> Ve
     declared = {port.number for port in export.export.ports}
     leads = {each.name: each.port for slices in _slices(cluster, service) for each in slices.ports}
     others = [
-        ServiceAddress(service.host, each.port)
+        ServiceAddress(export.export.service_host, each.port)
         for each in running.spec.ports
         if each.protocol == "TCP" and each.port not in declared and leads.get(each.name) not in export.targets
     ]
@@ -130,7 +130,7 @@ def _must_be_open(context: Context, cluster: ClusterUnderTest, export: ExportPla
     if address is not None:
         _must_admit(context, cluster, address, export.export.to[0])
         return
-    must_present(cluster, ServiceAddress(export.export.service.host, export.export.ports[0].number))
+    must_present(cluster, ServiceAddress(export.export.service_host, export.export.ports[0].number))
 
 
 def must_present(cluster: ClusterUnderTest, address: ServiceAddress) -> None:

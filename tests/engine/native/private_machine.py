@@ -107,6 +107,7 @@ def _boot(settings: MachineSettings) -> None:
         pool="172.31.128.0/24",
         api_server="https://127.0.0.1:6443", api_address=API_ADDRESS, authority=f"{pki}/ca.crt",
         certificate=f"{pki}/admin.crt", key=f"{pki}/admin.key", kubelet_port=KUBELET_PORT, dns=NODE_IN_SUBNET,
+        cluster_domain="cluster.local",
         images=f"{HOME}/images.json", folder=f"{HOME}/agent",
     )  # fmt: skip
     AGENT_SETTINGS.write_text(document.write(agent), encoding="utf-8")

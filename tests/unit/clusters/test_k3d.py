@@ -2,11 +2,13 @@
 
 import json
 import stat
+from typing import Any
 
 import pytest
 
 from mesh_federation.clusters.docker import NodeContainer
 from mesh_federation.clusters.k3d import K3d
+from mesh_federation.clusters.settings import ClusterSpec, LabNetwork
 from tests.unit.clusters.container_cases import AGENT, K3D_CASE, NAME, PROXY, SERVER
 from tests.unit.clusters.fake_machine import Call, FakeMachine
 from tests.unit.clusters.test_container_provider import NOTHING, create, docker_shows, finished, other, started
@@ -166,3 +168,9 @@ def test_servers_come_before_agents_and_many_of_them_in_order() -> None:
     started = [node.id for node in K3d().in_start_order(NAME, nodes)]
     assert started == ["id-server-0", "id-agent-0", "id-agent-1", "id-serverlb"]
     assert [node.id for node in K3d().kubernetes_nodes(NAME, nodes)] == started[:-1]
+
+
+def test_k3s_gets_the_domain_of_services() -> None:
+    spec = ClusterSpec(cluster_domain="in.munich", network=LabNetwork("lab", "172.30.0.0/16"))
+    options: Any = K3d().config(spec, {})["options"]
+    assert {"arg": "--cluster-domain=in.munich", "nodeFilters": ["server:*"]} in options["k3s"]["extraArgs"]

@@ -1,5 +1,10 @@
 """What only kind's job does; test_container_provider.py has what it shares with k3d's."""
 
+import json
+from typing import Any
+
+from mesh_federation.clusters.kind import Kind
+from mesh_federation.clusters.settings import ClusterSpec
 from tests.unit.clusters.container_cases import KIND_CASE, NAME
 from tests.unit.clusters.fake_machine import FakeMachine
 from tests.unit.clusters.test_container_provider import NOTHING, create, docker_shows, finished, other
@@ -28,3 +33,11 @@ def test_the_users_kubeconfig_is_spared_when_a_cluster_is_removed(machine: FakeM
     assert machine.lines("kind") == [
         f"kind delete cluster --name={NAME} --kubeconfig={machine.folder(NAME)}/kubeconfig"
     ]
+
+
+def test_kubeadm_gives_kubelets_and_dns_the_domain_of_services() -> None:
+    patches: Any = Kind().config(ClusterSpec(cluster_domain="in.munich"), {})["kubeadmConfigPatches"]
+    assert [json.loads(each) for each in patches] == [
+        {"kind": "ClusterConfiguration", "networking": {"dnsDomain": "in.munich"}}
+    ]
+    assert "kubeadmConfigPatches" not in Kind().config(ClusterSpec(), {})

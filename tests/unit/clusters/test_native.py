@@ -1,6 +1,7 @@
 """What follows from a stack file for native clusters, and what their provider hands on of a node's word."""
 
 import json
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mesh_federation.clusters.local_cluster import LocalCluster
 from mesh_federation.clusters.native import Native
 from mesh_federation.clusters.settings import ClusterSpec, LabNetwork, ProviderSettings
 from mesh_federation.clusters.workdir import Workdir
+from mesh_federation.native.machine import COREFILE, dns_settings
 from mesh_federation.native.network import bridge_address
 from mesh_federation.native.sandbox import environment
 
@@ -45,6 +47,16 @@ def test_another_pool_is_another_cluster() -> None:
     identity = Native().identity
     assert identity(spec()) != identity(spec(pool="172.30.132.0/22"))
     assert identity(spec()) == identity(spec(subnet="172.30.0.0/17"))
+
+
+@pytest.mark.parametrize(("declared", "used"), [("", "cluster.local"), ("in.munich", "in.munich")])
+def test_a_node_knows_the_domain_of_services(tmp_path: Path, declared: str, used: str) -> None:
+    given = replace(spec(), cluster_domain=declared)
+    made = native.node_settings(
+        LocalCluster(ProviderSettings("east-aaaaaa", "east", "dev", "label", given), Workdir(tmp_path, tmp_path))
+    )
+    assert made.cluster_domain == used
+    assert f"kubernetes {used} in-addr.arpa" in COREFILE.format(**dns_settings(made))
 
 
 def test_the_agent_alone_gives_services_their_addresses(tmp_path: Path) -> None:

@@ -102,11 +102,11 @@ def test_root_is_refused_where_it_must_not_be() -> None:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        ({}, "nameserver 10.10.0.1\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5"),
+        ({}, "nameserver 10.10.0.1\nsearch shop.svc.in.munich svc.in.munich in.munich\noptions ndots:5"),
         ({"dnsPolicy": "Default"}, "nameserver 10.10.0.1"),
         ({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.1"], "searches": ["x.org"]}},
          "nameserver 192.0.2.1\nsearch x.org"),
     ],
 )  # fmt: skip
 def test_names_are_resolved_as_the_pod_says(spec: dict[str, object], expected: str) -> None:
-    assert resolver(pod_spec(**spec).dns, "shop", "10.10.0.1") == expected
+    assert resolver(pod_spec(**spec).dns, "shop", "10.10.0.1", "in.munich") == expected

@@ -27,7 +27,7 @@ class FakeSupervisor(Supervisor):
 
 @pytest.fixture
 def settings(tmp_path: Path) -> NodeSettings:
-    return NodeSettings("east-1", str(tmp_path), "", "", "10.0.0.0/24", "", "", "", "")
+    return NodeSettings("east-1", str(tmp_path), "", "", "10.0.0.0/24", "", "cluster.munich", "", "", "")
 
 
 def pids(settings: NodeSettings, **numbers: int) -> None:

@@ -77,6 +77,11 @@ def test_what_its_owner_set_is_read() -> None:
     assert (found.root_namespace, found.mesh_id, found.network, found.dns_capture) == ("istio-config", "m1", "n1", True)
 
 
+@pytest.mark.parametrize(("proxy", "domain"), [({"clusterDomain": "in.munich"}, "in.munich"), ({}, "cluster.local")])
+def test_the_domain_of_services_is_that_of_the_proxies(proxy: Mapping[str, str], domain: str) -> None:
+    assert mesh_of(contents(values={"proxy": proxy})).cluster_domain == domain
+
+
 def test_a_revision_has_config_maps_of_its_own() -> None:
     found = contents({"trustDomain": "canary.example"}, suffix="-canary", istiods=[istiod(), istiod("canary")])
     assert mesh_of(found, "canary").trust_domain == "canary.example"

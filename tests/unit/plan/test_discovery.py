@@ -130,8 +130,9 @@ def test_another_port_than_istios_own_is_told_to_other_istiods() -> None:
     east: Any = planned(tree).clusters["east"].values["istio-eastwestgateway"]
     assert west["labels"]["networking.istio.io/gatewayPort"] == "16443"
     assert "networking.istio.io/gatewayPort" not in east["labels"]
-    opened: Any = discovery.open_gateway(16443)
-    assert opened["spec"]["servers"][0]["port"]["number"] == 16443
+    opened: Any = discovery.open_gateway(16443, "cluster.munich")
+    server = opened["spec"]["servers"][0]
+    assert (server["port"]["number"], server["hosts"]) == (16443, ["*.munich"])
 
 
 def test_a_claim_lists_all_that_discovery_makes() -> None:

@@ -55,6 +55,21 @@ def test_a_partner_is_a_cluster_with_the_exports_of_its_card_and_nothing_of_ours
     assert federation.roots_of_others == {"acme": good().roots}
 
 
+def test_a_partners_services_have_the_domain_that_its_card_names(tmp_path: Path) -> None:
+    stack_file = Path(shutil.copy(STACK, tmp_path))
+    text = card.written(good()).replace("svc.cluster.local", "svc.in.munich")
+    (tmp_path / "partner.card.yaml").write_text(
+        text.replace("clusterDomain: cluster.local", "clusterDomain: in.munich"), encoding="utf-8"
+    )
+    federation = loader.read(stack_file)
+    [link] = federation.imports
+    assert (link.host, link.exported_host) == (
+        "httpbin.httpbin.svc.cluster.local",
+        "httpbin.httpbin.svc.in.munich",
+    )
+    assert federation.export_of(link).service_host == link.exported_host
+
+
 def test_the_fingerprint_is_of_the_trust_domain_and_the_authorities_alone() -> None:
     was = good()
     same = was.model_copy(update={"exports": (), "network": "n2", "roots": (f"\n{was.roots[0]}\n",)})

@@ -114,6 +114,12 @@ def test_what_a_member_is_declared_to_be_is_never_taken_from_its_card(copy: Path
     assert told in east.waiting
 
 
+def test_a_link_waits_for_the_domain_by_which_its_service_is_asked_for(copy: Path) -> None:
+    edit(copy / "cards" / "shop" / "west.yaml", "trustDomain: west.local", "trustDomain: west.local\nclusterDomain: m")
+    told = "imports[1] waits for west: its card has the cluster domain m, the file has cluster.local"
+    assert told in member("shop", "east", copy).waiting
+
+
 def test_a_link_waits_for_the_network_the_name_and_the_address_that_it_needs(copy: Path) -> None:
     told, file = copy / "cards" / "shop" / "west.yaml", copy / "Pulumi.shop.yaml"
     text, declared = told.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
