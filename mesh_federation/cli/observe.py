@@ -98,7 +98,7 @@ def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, s
     with kubectl.connected(text, Workdir.of(environment)) as access:
         try:
             found = contents.read(CachedKubectl(cluster.name, access.kubeconfig, environment))
-            return observation(found, cluster.istio.revision)
+            return observation(found, cluster.istio.revision, cluster.istio.namespace)
         except Unobservable as unobservable:
             return Problem(cluster.path, RULE, f"{cluster.name}: {unobservable.problem}", unobservable.fix)
         except Inconclusive as inconclusive:

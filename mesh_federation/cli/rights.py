@@ -29,13 +29,18 @@ def print_rights(stack: str, overlay: Path | None, subject: str, cluster: str) -
     """
     whom = read_subject(subject)
     workspace = stacks.checkout(stack, overlay)
-    theirs = [each.name for each in of_others(declared(workspace, stack), stack)]
-    name = stacks.chosen(cluster, theirs, "clusters with an Istio of others")
+    theirs = {each.name: each for each in of_others(declared(workspace, stack), stack)}
+    name = stacks.chosen(cluster, list(theirs), "clusters with an Istio of others")
     federation = stacks.valid_or_none(workspace, stack)
     if federation is None:
         stacks.tell(f"these rights are for `mesh observe` alone, as {stack} is not valid yet: observe, then ask again")
     linked = plan(federation, stack).clusters[name] if federation else None
-    sys.stdout.write("---\n".join(map(yaml_writer.write, rights(stack, whom, linked))))
+    namespace = theirs[name].istio_namespace
+    sys.stdout.write("---\n".join(map(yaml_writer.write, rights(stack, whom, namespace, linked))))
+    if theirs[name].observed is None:
+        stacks.tell(
+            f"if istiod is in another namespace than {namespace}, declare it first: clusters.{name}.istio.namespace"
+        )
     stacks.tell(f"the owner of {name} reads this, and applies it: kubectl apply --filename=-")
 
 

@@ -24,7 +24,7 @@ def checks(context: Context) -> Iterator[Check]:
 def is_current(cluster: ClusterUnderTest, declared: ObservedMesh) -> Verdict:
     """Observe a mesh again, and compare."""
     try:
-        found = observation(contents.read(cluster.kubectl), declared.revision).mesh
+        found = observation(contents.read(cluster.kubectl), declared.revision, declared.namespace).mesh
     except Unobservable as reason:
         return failed(reason.problem, f"{reason.fix}; {AGAIN}")
     if changed := list(differences(declared, found)):

@@ -15,9 +15,11 @@ from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.observe.contents import Contents, Istiod
 from mesh_federation.stack import pem, yaml_reader
 from mesh_federation.stack.config import ObservedMesh
-from mesh_federation.stack.tree import Tree
+from mesh_federation.stack.tree import Tree, merged
 
 SKIPPED = "PILOT_SKIP_VALIDATE_TRUST_DOMAIN"
+SHARED = "SHARED_MESH_CONFIG"
+"""Names a second ConfigMap with mesh configuration, over which istiod lays that of its revision (pilot-discovery)."""
 CAPTURE = "ISTIO_META_DNS_CAPTURE"
 
 
@@ -48,17 +50,18 @@ class Observation:
     installer: str
 
 
-def observation(contents: Contents, revision: str | None) -> Observation:
+def observation(contents: Contents, revision: str | None, namespace: str | None) -> Observation:
     """Find the facts of a mesh.
 
     Args:
         contents: of its cluster.
         revision: of the istiod that is meant; None: the only one, or the default one.
+        namespace: of that istiod; None: any.
 
     Raises:
         Unobservable: there is no such istiod, or its configuration cannot be read.
     """
-    istiod = _chosen(contents.istiods, revision)
+    istiod = _chosen(contents.istiods, revision, namespace)
     config = _mesh_config(contents, istiod)
     values = _section(_values(contents, istiod), "global")
     root = str(config.get("rootNamespace") or istiod.metadata.namespace)
@@ -94,21 +97,23 @@ def observation(contents: Contents, revision: str | None) -> Observation:
     return Observation(mesh, _installer(istiod))
 
 
-def _chosen(istiods: Sequence[Istiod], revision: str | None) -> Istiod:
+def _chosen(istiods: Sequence[Istiod], revision: str | None, namespace: str | None) -> Istiod:
     if not istiods:
         raise Unobservable(
             "there is no istiod: no Deployment has the label app=istiod",
             "let its owner install Istio; or let this stack install it (remove `install: false`)",
         )
-    wanted = revision if revision is not None else "" if len(istiods) > 1 else istiods[0].revision
-    found = [each for each in istiods if each.revision == wanted]
+    placed = [each for each in istiods if namespace in (None, each.metadata.namespace)]
+    wanted = revision if revision is not None else "" if len(placed) != 1 else placed[0].revision
+    found = [each for each in placed if each.revision == wanted]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(sorted(each.revision or "default" for each in istiods))
+    known = ", ".join(sorted(f"{each.revision or 'default'} in {each.metadata.namespace}" for each in istiods))
+    where = f" in {namespace}" if namespace is not None else ""
     raise Unobservable(
-        f"there {'are several istiods' if found else 'is no istiod'} of revision {wanted or 'default'}; revisions:"
-        f" {known}",
-        "write the revision that injects the linked workloads as `istio: {install: false, revision: ...}`",
+        f"there {'are several istiods' if found else 'is no istiod'} of revision {wanted or 'default'}{where};"
+        f" revisions: {known}",
+        "write the one that injects the linked workloads as `istio: {install: false, revision: ..., namespace: ...}`",
     )
 
 
@@ -124,9 +129,10 @@ def _config_map(contents: Contents, istiod: Istiod, name: str, key: str) -> str:
 
 
 def _mesh_config(contents: Contents, istiod: Istiod) -> Tree:
-    """Read the mesh configuration; without one istiod has its defaults."""
-    name = f"istio{_suffix(istiod)}"
-    return _parsed(name, _config_map(contents, istiod, name, "mesh"))
+    """Read the mesh configuration, over the one that revisions share; without any istiod has its defaults."""
+    names = [name for name in (_variable(istiod, SHARED), f"istio{_suffix(istiod)}") if name]
+    shared, *own = (_parsed(name, _config_map(contents, istiod, name, "mesh")) for name in names)
+    return merged(shared, own[0]) if own else shared
 
 
 def _values(contents: Contents, istiod: Istiod) -> Tree:

@@ -72,7 +72,7 @@ WITHOUT_EXTENSIONS = {"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_A
 
 def gateway(cluster: Cluster) -> NamespacedName:
     """Name a cluster's east-west gateway: its release, its Service and its Deployment."""
-    return NamespacedName(cluster.istio.link_namespace, GATEWAY if cluster.istio.install else OWN_GATEWAY)
+    return NamespacedName(cluster.link_namespace, GATEWAY if cluster.istio.install else OWN_GATEWAY)
 
 
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:

@@ -50,10 +50,11 @@ def prerequisites(federation: Federation, cluster: str, callers: Iterable[str] =
         cluster: whose objects.
         callers: namespaces whose calls leave through an egress gateway alone.
     """
-    if federation.clusters[cluster].provider.ours:
+    own = federation.clusters[cluster]
+    if own.provider.ours:
         return []
     samples = {workload.reference for workload in federation.workloads if workload.cluster == cluster}
-    made = {DEFAULT_NAMESPACE, *RESERVED, *(sample.namespace for sample in samples)}
+    made = {DEFAULT_NAMESPACE, own.istio_namespace, *RESERVED, *(sample.namespace for sample in samples)}
     links = [link for link in federation.imports if link.cluster == cluster]
     leaving = next((link.path for link in links if link.via == "egress"), "")
     wanted = [(service.namespace, path) for service, path in _linked(federation, cluster)]
@@ -86,7 +87,7 @@ def _shared(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     own = federation.clusters[cluster]
     alone = (each for each in federation.imports if not is_beside_service(federation, each))
     if any(each.cluster == cluster for each in (*federation.exports, *alone)):
-        yield own.istio.link_namespace, f"{own.path}.istio.linkNamespace"
+        yield own.link_namespace, f"{own.path}.istio.linkNamespace"
 
 
 def _bound(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh_federation.plan.federation import ClusterPlan
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import Body
 
 RBAC = "rbac.authorization.k8s.io"
@@ -70,18 +69,19 @@ class Subject:
         return {"kind": self.kind, "name": self.name, **place}
 
 
-def rights(stack: str, subject: Subject, linked: ClusterPlan | None) -> list[Body]:
+def rights(stack: str, subject: Subject, istio_namespace: str, linked: ClusterPlan | None) -> list[Body]:
     """Return the roles that a stack needs in a cluster, each with its binding.
 
     Args:
         stack: name of the Pulumi stack, after which all of them are named.
         subject: who is to have them.
+        istio_namespace: of istiod.
         linked: the plan of the cluster; None where nothing but `mesh observe` is to be allowed.
     """
     name = f"mesh-federation-{stack}"
     by_namespace: dict[str, list[Body]] = defaultdict(list)
     by_namespace[""] += [*_rules(OBSERVED, READ), *(_rules(VERIFIED, READ) if linked else ())]
-    by_namespace[NAMESPACE] += _rules({"": ("configmaps",)}, READ)
+    by_namespace[istio_namespace] += _rules({"": ("configmaps",)}, READ)
     for namespace, rules in _linking(linked) if linked else ():
         by_namespace[namespace] += rules
     return [

@@ -1,7 +1,7 @@
 """Names: they become Kubernetes objects, labels, host names and files, so they must be valid in all of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.namespaces import RESERVED
@@ -194,12 +194,13 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
 def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Problem]:
     """Exported services and their callers are in the mesh; policies in Istio's root namespace apply to all of it."""
     for export in federation.exports:
-        namespace = export.service.namespace
-        if namespace in RESERVED:
+        own = federation.clusters.get(export.cluster)
+        of_istio = (own.istio_namespace, own.root_namespace) if own else ()
+        if export.service.namespace in (*of_istio, *RESERVED):
             yield Problem(
                 f"{export.path}.service",
                 FederationRule.RESERVED_NAMESPACE,
-                _why_reserved(export.service),
+                _why_reserved(export.service, of_istio),
                 "remove this export",
             )
         for consumer in export.to:
@@ -214,11 +215,11 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
                     )
 
 
-def _why_reserved(service: NamespacedName) -> str:
-    if service.namespace == NAMESPACE:
+def _why_reserved(service: NamespacedName, of_istio: Collection[str]) -> str:
+    if service.namespace in of_istio:
         return (
-            f"{NAMESPACE} is Istio's root namespace: the policy that protects {service.name} would apply to matching"
-            " pods of every namespace"
+            f"{service.namespace} is Istio's own namespace: the policy that protects {service.name} would apply to"
+            " matching pods of every namespace"
         )
     return (
         f"{service.namespace} belongs to {RESERVED[service.namespace]} and gets no sidecars, so nothing would check the"
@@ -297,10 +298,17 @@ def revision_fits(federation: Federation) -> Iterator[Problem]:
             yield Problem(f"{path}.revision", FederationRule.INVALID_NAME, problem, fix)
 
 
+def istio_namespaces_fit(federation: Federation) -> Iterator[Problem]:
+    """The namespace of istiod is one of Kubernetes'."""
+    for cluster in federation.clusters.values():
+        if cluster.istio.namespace is not None:
+            yield from _label(f"{cluster.path}.istio.namespace", "namespace", cluster.istio.namespace)
+
+
 def link_namespaces_fit(federation: Federation) -> Iterator[Problem]:
     """What links share in a mesh of others is in a namespace that its owner makes for it, or in Istio's."""
     for cluster in federation.clusters.values():
-        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.istio.link_namespace
+        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.link_namespace
         yield from _label(path, "namespace", namespace)
         if namespace in RESERVED and namespace != NAMESPACE:
             yield Problem(
@@ -323,5 +331,6 @@ RULES = (
     images_fit,
     paths_fit,
     revision_fits,
+    istio_namespaces_fit,
     link_namespaces_fit,
 )

@@ -99,7 +99,7 @@ def declarations_agree_with_observations(federation: Federation) -> Iterator[Pro
         }
         given |= {
             f"istio.{key}": (str(value), str(getattr(observed, key)))
-            for key in ("version", "revision")
+            for key in ("version", "revision", "namespace")
             if (value := getattr(cluster.istio, key)) is not None
         }
         for key, (declared, found) in given.items():
@@ -109,7 +109,7 @@ def declarations_agree_with_observations(federation: Federation) -> Iterator[Pro
                     FederationRule.OBSERVED_DIFFERS,
                     f'the stack file says "{declared}", but "{found}" was observed of the mesh of {cluster.name}, which'
                     " belongs to others",
-                    f"remove this key; or {OBSERVE} again if the mesh has changed, or another revision is meant",
+                    f"remove this key; or {OBSERVE} again if the mesh has changed, or another istiod is meant",
                 )
 
 
@@ -117,6 +117,7 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
     """A setting of an istiod that this stack does not install would be ignored."""
     for cluster in federation.clusters.values():
         if cluster.istio.install:
+            yield from _moved(cluster)
             continue
         fields = type(cluster.istio).model_fields
         given = {f"istio.{fields[key].alias or key}": getattr(cluster.istio, key) for key in _OF_ISTIOD}
@@ -128,6 +129,16 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
                     f"has no effect: this stack does not install the Istio of {cluster.name}",
                     "remove it; what the owner of that Istio sets is read by mesh observe",
                 )
+
+
+def _moved(cluster: Cluster) -> Iterator[Problem]:
+    if cluster.istio.namespace not in (None, ISTIO_NAMESPACE):
+        yield Problem(
+            f"{cluster.path}.istio.namespace",
+            FederationRule.KEY_WITHOUT_EFFECT,
+            f"has no effect: this stack installs the Istio of {cluster.name}, in {ISTIO_NAMESPACE}",
+            "remove it; it tells where the istiod of others is",
+        )
 
 
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
@@ -247,12 +258,6 @@ def meshes_have_what_links_need(federation: Federation) -> Iterator[Problem]:
 
 def _lacking(federation: Federation, cluster: Cluster, observed: ObservedMesh) -> Iterator[tuple[str, str, str]]:
     name = cluster.name
-    if observed.namespace != ISTIO_NAMESPACE:
-        yield (
-            "namespace",
-            f"the istiod of {name} is in {observed.namespace}; this program knows it only in {ISTIO_NAMESPACE}",
-            f"federate a revision of Istio that is in {ISTIO_NAMESPACE}",
-        )
     if observed.ambient:
         yield (
             "ambient",
@@ -308,7 +313,7 @@ def exported_ports_can_be_bound(federation: Federation) -> Iterator[Problem]:
 def _namespaces(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
     """Yield the namespaces in which links of a cluster have objects, and the first entry that needs each."""
     found: dict[str, str] = {}
-    own = federation.clusters[cluster].istio.link_namespace
+    own = federation.clusters[cluster].link_namespace
     for export in federation.exports:
         if export.cluster == cluster:
             found.setdefault(export.service.namespace, export.path)
@@ -352,8 +357,8 @@ def hosts_can_be_resolved(federation: Federation) -> Iterator[Problem]:
 def link_namespaces_are_apart(federation: Federation) -> Iterator[Problem]:
     """A namespace for links has none of the workloads, so that rights in it are rights in nothing else."""
     for cluster in federation.clusters.values():
-        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.istio.link_namespace
-        if namespace == ISTIO_NAMESPACE:
+        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.link_namespace
+        if namespace == cluster.istio_namespace:
             continue
         if cluster.istio.install:
             problem = f"has no effect: this stack installs the Istio of {cluster.name}, with its gateway beside istiod"
@@ -402,7 +407,7 @@ def filters_of_others_leave_tls_alone(federation: Federation) -> Iterator[Proble
     for cluster, observed in _observed(federation):
         concerned: dict[str, str] = dict(_namespaces(federation, cluster.name))
         if not any(export.cluster == cluster.name for export in federation.exports):
-            concerned.pop(cluster.istio.link_namespace, None)  # without a gateway, no proxy is there
+            concerned.pop(cluster.link_namespace, None)  # without a gateway, no proxy is there
         by_namespace: dict[str, list[str]] = defaultdict(list)
         for each in observed.filters:
             by_namespace[each.namespace].append(str(each))

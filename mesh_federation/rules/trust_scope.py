@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from mesh_federation.plan import trust as planning
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.rules.istio_values import flags
 from mesh_federation.rules.trust import authorities
 from mesh_federation.stack.config import Federation, Trust
@@ -108,18 +107,20 @@ def _renaming(federation: Federation, *clusters: str) -> str:
 
 
 def callers_can_be_selected(federation: Federation) -> Iterator[Problem]:
-    """A filter in Istio's namespace holds for all namespaces, and none of ours for gateways that call."""
+    """A filter in the root namespace holds for all namespaces, and none of ours for gateways that call."""
     if not _is_bound(federation):
         return
     for export in federation.exports:
         for consumer in export.to:
+            callers = federation.clusters.get(consumer.cluster)
+            special = (callers.istio_namespace, callers.root_namespace) if callers else ()
             for account in consumer.service_accounts or ():
-                if account.namespace == NAMESPACE:
+                if account.namespace in special:
                     yield Problem(
                         f"{consumer.path}.serviceAccounts",
                         FederationRule.SCOPE_OF_CALLER,
-                        f"{account} of {consumer.cluster} is in {NAMESPACE}: a filter there holds for every namespace,"
-                        f" so scope link cannot give the trust in {export.cluster} to this caller alone",
+                        f"{account} of {consumer.cluster} is in {account.namespace}: a filter there holds for every"
+                        f" namespace, so scope link cannot give the trust in {export.cluster} to this caller alone",
                         f"let a workload of another namespace call; or {MESH}",
                     )
 

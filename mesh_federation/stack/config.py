@@ -272,12 +272,16 @@ class ClusterIstio(IstioSettings):
     install: bool = True
     """false: Istio is there already and belongs to others. Nothing of it is installed, changed or removed, and
     `mesh observe` reads what a plan must know of it."""
+    namespace: str | None = Field(default=None, max_length=63)
+    """With `install: false`: the namespace of the istiod that is meant. Default: the one that was observed, before that
+    istio-system."""
     twin: str | None = None
     """With `install: false`: the authority that signs for this mesh, as a certificate that it signs itself. PEM text,
     or the path of a PEM or DER file. It vouches for the mesh in place of roots that other meshes have too."""
-    link_namespace: str = Field(default=ISTIO_NAMESPACE, max_length=63)
+    link_namespace: str | None = Field(default=None, max_length=63)
     """With `install: false`: the namespace of this stack's gateway, and of imports that are beside no Service. Its
-    owner makes it. In another one than Istio's, this stack needs no right to run pods beside istiod's key."""
+    owner makes it. In another one than Istio's, this stack needs no right to run pods beside istiod's key. Default: the
+    namespace of istiod."""
 
 
 class Istio(IstioSettings):
@@ -487,6 +491,16 @@ class Cluster(Declared):
     def host_of(self, service: NamespacedName) -> str:
         """Return the host name of a Service of this cluster."""
         return service_host(service, self.cluster_domain)
+
+    @property
+    def istio_namespace(self) -> str:
+        """The namespace of istiod."""
+        return self.observed.namespace if self.observed else self.istio.namespace or ISTIO_NAMESPACE
+
+    @property
+    def link_namespace(self) -> str:
+        """The namespace of the east-west gateway, and of imports that are beside no Service."""
+        return self.istio.link_namespace if self.istio.link_namespace is not None else self.istio_namespace
 
     @property
     def root_namespace(self) -> str:

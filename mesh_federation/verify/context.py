@@ -11,7 +11,6 @@ from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import ExportPlan, principal
 from mesh_federation.plan.federation import ClusterPlan
 from mesh_federation.plan.imports import ImportPlan
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import Federation, NamespacedName
 from mesh_federation.verify.gateway_endpoint import GatewayEndpoint
 from mesh_federation.verify.kubectl import CachedKubectl
@@ -142,7 +141,7 @@ class ClusterUnderTest:
         """Return the proxies of an account's workloads; None means all workloads except gateways."""
         meshed = self.proxies
         if account is None:
-            of_gateways = (NAMESPACE, self.plan.gateway.namespace)
+            of_gateways = (self.plan.declared.istio_namespace, self.plan.gateway.namespace)
             return [proxy for proxy in meshed if proxy.pod.metadata.namespace not in of_gateways]
         return [proxy for proxy in meshed if proxy.pod.account == account]
 

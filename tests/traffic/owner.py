@@ -62,6 +62,11 @@ class Owner:
     link_namespace: str = SYSTEM
 
     @property
+    def system(self) -> str:
+        """The namespace in which Istio is installed."""
+        return str(self.values.get("global", {}).get("istioNamespace", SYSTEM))
+
+    @property
     def kubeconfig(self) -> Path:
         """The owner's own way to the cluster."""
         return self.checkout.home / "kubeconfigs" / self.checkout.stack / self.cluster
@@ -150,8 +155,8 @@ class Owner:
         charts, values = self._charts()
         own = merged(values, merged(self.values, changed))
         revision = str(own.get("revision", ""))
-        place = [f"--namespace={SYSTEM}", "--create-namespace"]
-        validated = {"defaultRevision": revision or "default"}
+        place = [f"--namespace={self.system}", "--create-namespace"]
+        validated = {"defaultRevision": revision or "default", "global": {"istioNamespace": self.system}}
         if self.signer:
             self._provide(self.signer)
         self.helm("upgrade", "--install", "istio-base", f"{charts}/base", *place, values=validated)
@@ -160,9 +165,9 @@ class Owner:
         self.helm("upgrade", "--install", name, f"{charts}/istiod", *place, *wait, values=own)
 
     def _provide(self, signer: Signer) -> None:
-        metadata = {"name": "cacerts", "namespace": SYSTEM}
+        metadata = {"name": "cacerts", "namespace": self.system}
         data = cacerts(signer, [signer.chain[-1]])
-        self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}))
+        self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.system}}))
         self.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}))
 
     def installs_gateway(self, values: Mapping[str, Any]) -> None:
@@ -171,12 +176,12 @@ class Owner:
         lab: Any = kit.overlay().get("istio") if self.provider == "kind" else None
         present = {"imagePullPolicy": "IfNotPresent"}  # the image that injection writes is nowhere else
         own = merged({**lab["gatewayValues"], **present} if lab else {}, values)
-        place = [f"--namespace={SYSTEM}", "--wait", "--timeout=300s"]
+        place = [f"--namespace={self.system}", "--wait", "--timeout=300s"]
         self.helm("upgrade", "--install", "istio-eastwestgateway", f"{charts}/gateway", *place, values=own)
 
     def refuses_plaintext(self) -> None:
         """Write the policy for the whole mesh that refuses plaintext."""
-        metadata = {"name": "default", "namespace": self.values["meshConfig"].get("rootNamespace", SYSTEM)}
+        metadata = {"name": "default", "namespace": self.values["meshConfig"].get("rootNamespace", self.system)}
         spec = {"mtls": {"mode": "STRICT"}}
         policy = {
             "apiVersion": "security.istio.io/v1",

@@ -27,6 +27,7 @@ from tests.traffic.lab import PATIENCE, SNI, Lab
 from tests.traffic.owner import SYSTEM, Objects, Owner, changed
 
 pytestmark = pytest.mark.long
+MUNICH = "in.munich"
 BARE, LINKED = "bare", "linked"
 """The stack that makes clusters without Istio, and the one that links what others installed in them."""
 SUBNETS = {"east": ("10.10.0.0/16", "10.255.10.0/24"), "west": ("10.30.0.0/16", "10.255.30.0/24")}
@@ -60,6 +61,14 @@ class Installation:
     link_namespace: str = SYSTEM
     has_one_root: bool = False
 
+    def system(self, cluster: str) -> str:
+        """Namespace of istiod in a cluster."""
+        return str(self.values[cluster].get("global", {}).get("istioNamespace", SYSTEM))
+
+    def services(self, cluster: str) -> str:
+        """Domain of the Services of a cluster."""
+        return str(self.values[cluster].get("global", {}).get("proxy", {}).get("clusterDomain", "cluster.local"))
+
     @property
     def secret(self) -> str:
         """Name of the Secret with the authority of a mesh."""
@@ -82,6 +91,7 @@ OWN = Installation(
     {
         "east": {
             "revision": "stable",
+            "global": {"istioNamespace": "mesh-control", "proxy": {"clusterDomain": MUNICH}},
             "meshConfig": {
                 "trustDomain": "east.example",
                 "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}},
@@ -97,7 +107,8 @@ OWN = Installation(
     {"west": {"revision": "canary", "networkGateway": "west-network"}},
     "mesh-links",
 )
-"""Revisions, DNS in proxies, a network with a name and its gateway, other root namespace, gateways kept apart."""
+"""Revisions, DNS in proxies, a network with a name and its gateway, other namespaces of istiod and of the mesh's
+configuration, another cluster domain, gateways kept apart."""
 
 ONE_ROOT = Installation(DEFAULTS.values, has_one_root=True)
 """Helm's defaults, but for intermediates of one company's root."""
@@ -122,7 +133,8 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
     """Two clusters with an Istio and workloads that no stack made."""
     with prepare("east-west") as east_west:
         made = replace(east_west, stack=BARE)
-        made.declare({"clusters": {name: bare(*subnets) for name, subnets in SUBNETS.items()}})
+        domains = {name: installation.services(name) for name in SUBNETS}
+        made.declare({"clusters": {name: bare(*subnets, domains[name]) for name, subnets in SUBNETS.items()}})
         made.up()
         root = authority("Corp Root") if installation.has_one_root else None
         found = {
@@ -149,9 +161,9 @@ def owners(prepare: Prepare, provider: str, installation: Installation) -> Itera
         made.down()
 
 
-def bare(pods: str, services: str) -> dict[str, object]:
+def bare(pods: str, services: str, domain: str) -> dict[str, object]:
     """A cluster without Istio."""
-    return {"podSubnet": pods, "serviceSubnet": services, "istio": {"install": False}}
+    return {"podSubnet": pods, "serviceSubnet": services, "clusterDomain": domain, "istio": {"install": False}}
 
 
 def manifests(owner: Owner, *workloads: tuple[str, str, str]) -> str:
@@ -331,16 +343,21 @@ def assert_forged_identities_fail_the_handshake(lab: Lab, address: str, installa
     """The exported pod in west accepts an identity under the root of its own mesh alone."""
     caller = f"spiffe://{installation.domain('east')}/ns/sleep/sa/sleep"
     own = f"spiffe://{installation.domain('west')}/ns/sleep/sa/sleep"
-    secret = installation.secret
-    for genuine in (minted(lab, "east", caller, secret), minted(lab, "west", own, secret)):
+    mint = partial(mint_of, lab, installation)
+    for genuine in (mint("east", caller), mint("west", own)):
         assert through_gateway(lab, address, genuine) == "HTTP/1.1 200 OK"
     for forged in (
-        minted(lab, "west", caller, secret),
-        minted(lab, "east", own, secret),
+        mint("west", caller),
+        mint("east", own),
         issue(authority("nobody"), caller),
     ):
         refused = through_gateway(lab, address, forged)
         assert refused == "closed" or "alert" in refused, f"{forged.uri}: a policy would answer with 403"
+
+
+def mint_of(lab: Lab, installation: Installation, cluster: str, uri: str) -> Identity:
+    """Issue an identity by the authority of the mesh in a cluster."""
+    return minted(lab, cluster, uri, installation.secret, installation.system(cluster))
 
 
 def assert_verified(linking: Checkout, provider: str, *ids: str) -> None:
@@ -433,7 +450,9 @@ class Team:
 
     def declares(self, **links: object) -> None:
         """Write the stack file: the team's own cluster, and what it links."""
-        cluster = declared(self.owner, self._kubeconfig, self.checkout)
+        cluster: Any = declared(self.owner, self._kubeconfig, self.checkout)
+        if self.owner.system != SYSTEM:  # nobody who may read nothing yet can find out where it is
+            cluster["istio"]["namespace"] = self.owner.system
         lab: Any = kit.overlay().get("istio") if self.owner.provider == "kind" else None
         charts = {"istio": {"charts": lab["charts"], "gatewayValues": lab["gatewayValues"]}} if lab else {}
         self.checkout.declare({"clusters": {self.owner.cluster: cluster}, **charts, **links})
@@ -492,8 +511,8 @@ def test_two_teams_that_know_each_other_by_cards_alone_link_their_meshes(
     assert east.checkout.mesh("preview", f"--stack={LINKED}").code == 0
     east.checkout.up()
     assert_answered_under_both_identities(lab, installation, "east", "west", called)
-    granted = f"istio-system mesh-federation-{LINKED}"  # by the owner, who adds to it
-    assert [each for each in touched(owners, before) if granted not in each] == []
+    granted = [f"{owner.system} mesh-federation-{LINKED}" for owner in owners.values()]  # by owners, who add to it
+    assert [each for each in touched(owners, before) if not any(role in each for role in granted)] == []
     assert_verified(east.checkout, provider, "traffic.answers")
     assert_verified(west.checkout, provider)
 

@@ -80,7 +80,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         api=APIS[first.api],
         host=first.host,
         exported_host=first.exported_host,
-        namespace=first.service.namespace if is_beside_service(federation, first) else importer.istio.link_namespace,
+        namespace=first.service.namespace if is_beside_service(federation, first) else importer.link_namespace,
         ports=first.ports or exports[0].ports,
         labels=mode.endpoint_labels(federation, first, exports[0]),
         sources=tuple(

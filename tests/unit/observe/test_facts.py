@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,8 +56,8 @@ def contents(
     return Contents(**{**known, **changed})
 
 
-def mesh_of(found: Contents, revision: str | None = None) -> ObservedMesh:
-    return observation(found, revision).mesh
+def mesh_of(found: Contents, revision: str | None = None, namespace: str | None = None) -> ObservedMesh:
+    return observation(found, revision, namespace).mesh
 
 
 def named(name: str, **labels: str) -> Namespace:
@@ -87,6 +88,26 @@ def test_a_revision_has_config_maps_of_its_own() -> None:
     assert mesh_of(found, "canary").trust_domain == "canary.example"
     assert mesh_of(found, "canary").revision == "canary"
     assert mesh_of(found).revision == "", "of several istiods the default one is meant"
+
+
+def test_the_istiod_of_a_namespace_is_meant_among_several_of_one_revision() -> None:
+    several = [istiod(), istiod(metadata={"namespace": "tenant-a"})]
+    root = ConfigMap.model_validate({
+        "metadata": {"name": "istio-ca-root-cert", "namespace": "tenant-a"}, "data": {"root-cert.pem": OTHER}
+    })  # fmt: skip
+    base = contents(istiods=several)
+    found = mesh_of(replace(base, config_maps=[*base.config_maps, root]), namespace="tenant-a")
+    assert (found.namespace, found.root_namespace, found.roots) == ("tenant-a", "tenant-a", (OTHER,))
+
+
+def test_the_configuration_that_revisions_share_is_below_that_of_the_revision() -> None:
+    shared = {"trustDomain": "shared.example", "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}}
+    given = contents({"trustDomain": "own.example", "defaultConfig": {"proxyMetadata": {"A": "b"}}}, istiods=[
+        istiod(env=[{"name": "SHARED_MESH_CONFIG", "value": "istio-shared-configmap"}])
+    ])  # fmt: skip
+    maps = [*given.config_maps, config_map("istio-shared-configmap", mesh=yaml.safe_dump(shared))]
+    found = mesh_of(replace(given, config_maps=maps))
+    assert (found.trust_domain, found.dns_capture) == ("own.example", True)
 
 
 def test_the_only_istiod_is_meant_whatever_its_revision() -> None:
@@ -166,15 +187,24 @@ def test_the_release_is_that_of_the_chart_or_of_the_image() -> None:
     ],
 )
 def test_it_is_said_how_istio_was_installed(metadata: Mapping[str, object], installer: str) -> None:
-    assert observation(contents(istiods=[istiod(metadata=metadata)]), None).installer == installer
+    assert observation(contents(istiods=[istiod(metadata=metadata)]), None, None).installer == installer
 
 
 @pytest.mark.parametrize(
     ("found", "revision", "problem"),
     [
         (contents(istiods=[]), None, "there is no istiod"),
-        (contents(), "canary", "no istiod of revision canary; revisions: default"),
-        (contents(istiods=[istiod("a"), istiod("b")]), None, "no istiod of revision default; revisions: a, b"),
+        (contents(), "canary", "no istiod of revision canary; revisions: default in istio-system"),
+        (
+            contents(istiods=[istiod("a"), istiod("b")]),
+            None,
+            "no istiod of revision default; revisions: a in istio-system, b in",
+        ),
+        (
+            contents(istiods=[istiod(metadata={"namespace": "a"}), istiod()]),
+            None,
+            "several istiods of revision default",
+        ),
         (contents(istiods=[istiod(), istiod()]), None, "several istiods of revision default"),
         (contents(roots=""), None, "holds no root"),
         (contents(config_maps=[config_map("istio", mesh="- a")]), None, "ConfigMap istio of istiod cannot be read"),
@@ -185,7 +215,7 @@ def test_it_is_said_how_istio_was_installed(metadata: Mapping[str, object], inst
 )
 def test_what_cannot_be_observed_is_told(found: Contents, revision: str | None, problem: str) -> None:
     with pytest.raises(Unobservable, match=problem) as raised:
-        observation(found, revision)
+        observation(found, revision, None)
     assert raised.value.fix
 
 

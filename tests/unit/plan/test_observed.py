@@ -10,6 +10,7 @@ import pytest
 from mesh_federation import loader
 from mesh_federation.plan.federation import ClusterPlan, Plan, plan
 from mesh_federation.stack.config import Federation
+from mesh_federation.stack.problem import InvalidModel
 
 STACK = Path(__file__).parents[1] / "stack" / "observed" / "stack" / "Pulumi.dev.yaml"
 DECLARED = loader.read(STACK)
@@ -110,6 +111,39 @@ def test_the_owner_is_asked_for_a_namespace_for_links_before_anything_is_made() 
     [missing] = [each for each in planned.clusters["west"].prerequisites if each.name == "mesh-links"]
     assert missing.path == "clusters.west.istio.linkNamespace"
     assert not [each for each in planned.clusters["east"].prerequisites if each.name in ("mesh-links", "istio-system")]
+
+
+def with_istio_elsewhere(**changed: object) -> ClusterPlan:
+    """The exporting cluster, whose istiod is in a namespace that its owner chose."""
+    return plan(observing("west", namespace="aks-istio-system", **changed), "dev").clusters["west"]
+
+
+def test_what_links_share_is_beside_istiod_wherever_its_owner_has_it() -> None:
+    west = with_istio_elsewhere(rootNamespace="aks-istio-system")
+    assert str(west.gateway) == "aks-istio-system/mesh-federation-gateway"
+    assert bodies(west)["Gateway export-httpbin-httpbin"]["metadata"]["namespace"] == "aks-istio-system"
+    assert "istio-system" not in {each.name for each in west.prerequisites} | {each.reference.namespace for each in west.releases}
+    assert "aks-istio-system" not in {each.name for each in west.prerequisites}
+
+
+@pytest.mark.parametrize("namespace", ["aks-istio-system", "istio-config"])
+def test_no_service_of_istios_own_namespaces_is_exported_wherever_they_are(namespace: str) -> None:
+    given = tree()
+    given["clusters"]["west"]["observed"] |= {"namespace": "aks-istio-system", "rootNamespace": "istio-config"}
+    for each in (*given["exports"], *given["imports"]):
+        each["service"] = f"{namespace}/httpbin"
+    with pytest.raises(InvalidModel) as refused:
+        loader.parse(given)
+    assert "reserved-namespace" in {each.rule for each in refused.value.problems}
+
+
+def test_no_caller_in_the_root_namespace_is_admitted_wherever_that_is() -> None:
+    given = tree()
+    given["clusters"]["east"]["observed"] |= {"rootNamespace": "istio-config"}
+    given["exports"][0]["to"][0]["serviceAccounts"] = ["istio-config/caller"]
+    with pytest.raises(InvalidModel) as refused:
+        loader.parse(given)
+    assert "scope-of-caller" in {each.rule for each in refused.value.problems}
 
 
 def test_a_namespace_for_links_is_not_asked_for_where_nothing_would_be_in_it() -> None:
