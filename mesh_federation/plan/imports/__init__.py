@@ -79,6 +79,7 @@ def _plan(federation: Federation, links: Sequence[Import]) -> ImportPlan:
         service=first.service,
         api=APIS[first.api],
         host=first.host,
+        has_own_host=first.own_host is not None,
         exported_host=first.exported_host,
         namespace=first.service.namespace if is_beside_service(federation, first) else importer.link_namespace,
         ports=first.ports or exports[0].ports,

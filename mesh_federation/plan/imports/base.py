@@ -70,6 +70,7 @@ class ImportPlan(ABC):
         service: the service.
         api: by which endpoints and gateways are described.
         host: name under which it is called.
+        has_own_host: the stack file gives it that name.
         exported_host: name by which the exporters' gateways pass calls on.
         namespace: of its objects: of the pods here that answer too, or Istio's.
         ports: of the export, or those of them that the imports list.
@@ -93,6 +94,7 @@ class ImportPlan(ABC):
     service: NamespacedName
     api: RoutingApi
     host: str
+    has_own_host: bool
     exported_host: str
     namespace: str
     ports: tuple[Port, ...]
@@ -131,7 +133,7 @@ class ImportPlan(ABC):
     @property
     def name(self) -> str:
         """Name of the objects of this import."""
-        own = () if self.host == self.exported_host else (self.host,)
+        own = (self.host,) if self.has_own_host else ()
         return object_name(self.role, self.service, *own)
 
     @property

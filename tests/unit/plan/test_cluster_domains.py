@@ -35,7 +35,8 @@ def spec(of: ClusterPlan, kind: str) -> Any:  # noqa: ANN401 - a part of an obje
 def test_a_service_has_the_domain_of_its_callers_and_is_asked_for_by_that_of_its_own_cluster() -> None:
     clusters = crossing()
     assert spec(clusters["west"], "Gateway")["servers"][0]["hosts"] == [THERE]
-    assert spec(clusters["east"], "ServiceEntry")["hosts"] == [HERE]
+    [entry] = [body for body in clusters["east"].bodies if body["kind"] == "ServiceEntry"]
+    assert (entry["metadata"]["name"], entry["spec"]["hosts"]) == ("import-httpbin-httpbin", [HERE])  # type: ignore[index]
     rule = spec(clusters["east"], "DestinationRule")
     [port] = rule["trafficPolicy"]["portLevelSettings"]
     assert (rule["host"], port["tls"]["sni"]) == (HERE, f"outbound_.8000_._.{THERE}")

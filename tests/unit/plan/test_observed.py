@@ -122,7 +122,9 @@ def test_what_links_share_is_beside_istiod_wherever_its_owner_has_it() -> None:
     west = with_istio_elsewhere(rootNamespace="aks-istio-system")
     assert str(west.gateway) == "aks-istio-system/mesh-federation-gateway"
     assert bodies(west)["Gateway export-httpbin-httpbin"]["metadata"]["namespace"] == "aks-istio-system"
-    assert "istio-system" not in {each.name for each in west.prerequisites} | {each.reference.namespace for each in west.releases}
+    assert "istio-system" not in {each.name for each in west.prerequisites} | {
+        each.reference.namespace for each in west.releases
+    }
     assert "aks-istio-system" not in {each.name for each in west.prerequisites}
 
 
