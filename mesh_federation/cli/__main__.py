@@ -101,8 +101,18 @@ def verify(
     warn_days: Annotated[
         int | None, typer.Option(min=0, help="Fail if an authority expires within this time; default trust.warnDays.")
     ] = None,
+    every: All = False, at_once: AtOnce = AT_ONCE,
 ) -> None:  # fmt: skip
     """Check that what runs is what is declared: admitted callers are answered, and all others are refused."""
+    if every:
+        from mesh_federation.cli.fleet import verify_all
+
+        if watch or form is not ReportFormat.TEXT:
+            fix = "leave it out, or run mesh verify for each stack"
+            raise Refused(Problem("", "one-stack", "--watch and --format are for one stack, not for a fleet", fix))
+        flags = [f"--only={each}" for each in only or ()] + ["--drill"] * drill
+        flags += [] if warn_days is None else [f"--warn-days={warn_days}"]
+        raise typer.Exit(verify_all(stack, overlay, flags, at_once))
     from mesh_federation.cli.verify import verify_stack
 
     warning = None if warn_days is None else timedelta(days=warn_days)

@@ -1,4 +1,4 @@
-"""`mesh up --all` and `mesh down --all`: the stacks of all members of a fleet, several at a time.
+"""`mesh up --all`, `down --all` and `verify --all`: the stacks of all members of a fleet, several at a time.
 
 A link needs the card of its other end, and an import needs a card with the export. So `up` runs in waves: each runs the
 stacks whose plan the cards of the wave before have changed, and the last one changes no plan.
@@ -20,6 +20,7 @@ from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import INTERRUPTED, Refused
 from mesh_federation.cli.validate import named
 from mesh_federation.engine.workspace import Workspace
+from mesh_federation.interruption import Interruption
 from mesh_federation.plan.federation import Plan, plan
 from mesh_federation.stack import fleet, stack_file
 from mesh_federation.stack.config import Federation
@@ -96,6 +97,10 @@ class Ended:
     planned: Planned | None = None
 
 
+Task = Callable[[str, Interruption], Ended]
+"""Runs a command for a stack."""
+
+
 def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: int) -> None:
     """Bring up the stacks of all members of a fleet.
 
@@ -109,16 +114,16 @@ def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: i
     made = _opened(name, overlay)
     _refuse_invalid(made)
     _confirm(yes, f"Bring {_counted(made.members)} up without a preview of each?")
-    flags = ["--refresh"] if refresh else []
+    flags = ["--yes", *(["--refresh"] if refresh else [])]
 
-    def bring_up(stack: str) -> Ended:
-        return _mesh(made.workspace, "up", stack, flags, made.planned(stack))
+    def bring_up(stack: str, interruption: Interruption) -> Ended:
+        return _mesh(made.workspace, "up", stack, flags, interruption, made.planned(stack))
 
     latest: dict[str, Ended] = {}
     turn = list(made.members)
     for wave in range(1, MOST_WAVES + 1):
         print(f"wave {wave}: {_counted(turn)}", flush=True)
-        latest |= {each.stack: each for each in _run(bring_up, turn, at_once)}
+        latest |= {each.stack: each for each in _run(bring_up, turn, at_once, _told)}
         plans = {stack: made.planned(stack) for stack in made.members}
         turn = outdated(latest, plans)
         if not turn:
@@ -149,10 +154,31 @@ def down_all(name: str, yes: bool, at_once: int) -> None:
     """Remove the stacks of all members of a fleet."""
     made = _opened(name, None)
     _confirm(yes, f"Remove everything that {_counted(made.members)} made?")
-    if failed := _failed(_run(lambda stack: _mesh(made.workspace, "down", stack, []), list(made.members), at_once)):
+
+    def remove(stack: str, interruption: Interruption) -> Ended:
+        return _mesh(made.workspace, "down", stack, ["--yes"], interruption)
+
+    if failed := _failed(_run(remove, list(made.members), at_once, _told)):
         stacks.tell(f"not removed: {', '.join(sorted(failed))}; the same command goes on where this one ended")
         raise typer.Exit(1)
     print(f"{name}: nothing is left of {_counted(made.members)}")
+
+
+def verify_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: int) -> int:
+    """Verify the stacks of all members of a fleet; returns the exit status of the command, the worst of all.
+
+    Args:
+        name: of the fleet's stack file.
+        overlay: file to merge over the stack file of each.
+        flags: options of the command for each.
+        at_once: how many stacks to verify at a time.
+    """
+    made = _opened(name, overlay)
+
+    def verify(stack: str, interruption: Interruption) -> Ended:
+        return _mesh(made.workspace, "verify", stack, flags, interruption)
+
+    return max(each.status for each in _run(verify, list(made.members), at_once, _verified))
 
 
 def refuse_members(workspace: Workspace, stack: str) -> None:
@@ -216,51 +242,62 @@ def _confirm(yes: bool, question: str) -> None:
         typer.confirm(question, abort=True)
 
 
-def _run(task: Callable[[str], Ended], names: Sequence[str], at_once: int) -> list[Ended]:
+def _run(task: Task, names: Sequence[str], at_once: int, tell: Callable[["Ended"], None]) -> list[Ended]:
     """Run a task for some stacks; each is told when it ends.
 
     Raises:
-        Exit: Ctrl-C was pressed. It reached the tasks that ran, which have ended, and no other was begun.
+        Exit: the command was asked to end. So were the tasks that ran, which have ended, and no other was begun.
     """
-    pressed: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        with ThreadPoolExecutor(at_once) as pool:
-            begun = [pool.submit(lambda stack: None if pressed else task(stack), each) for each in names]
-            ended = [_told(found) for each in as_completed(begun) if (found := each.result())]
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
+    ended: list[Ended] = []
+    with Interruption(signal.SIGTERM) as interruption, ThreadPoolExecutor(at_once) as pool:
+        begun = [pool.submit(_unless_asked, task, each, interruption) for each in names]
+        for each in as_completed(begun):
+            if found := each.result():
+                tell(found)
+                ended.append(found)
+    if interruption.asked:
         raise typer.Exit(INTERRUPTED)
     return ended
 
 
+def _unless_asked(task: Task, stack: str, interruption: Interruption) -> Ended | None:
+    return None if interruption.asked else task(stack, interruption)
+
+
 def _mesh(
-    workspace: Workspace, command: str, stack: str, flags: Sequence[str], planned: Planned | None = None
-) -> Ended:
+    workspace: Workspace, command: str, stack: str, flags: Sequence[str], interruption: Interruption,
+    planned: Planned | None = None,
+) -> Ended:  # fmt: skip
     """Run a command of `mesh` for a stack, with its output in a file."""
     log, begun = workspace.home / "logs" / f"{stack}.{command}.log", monotonic()
     workspace.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     log.parent.mkdir(exist_ok=True)
-    line = [sys.executable, "-P", "-m", "mesh_federation.cli", command, "--yes", f"--stack={stack}", *flags]
+    line = [sys.executable, "-P", "-m", "mesh_federation.cli", command, f"--stack={stack}", *flags]
     overlay = {OVERLAY: str(workspace.overlay)} if workspace.overlay else {}
     environment = {**workspace.ambient, **overlay, "PYTHONPATH": str(workspace.checkout)}
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            line, cwd=workspace.checkout, env=environment, check=False, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT,
+        program = subprocess.Popen(
+            line, cwd=workspace.checkout, env=environment, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-    return Ended(stack, done.returncode, monotonic() - begun, log, planned)
+        status = interruption.wait(program)
+    return Ended(stack, status, monotonic() - begun, log, planned)
 
 
-def _told(ended: Ended) -> Ended:
+def _told(ended: Ended) -> None:
     if ended.status == 0:
         print(f"  {ended.stack} ({ended.seconds:.0f} s)", flush=True)
     else:
         lines = ended.log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
         stacks.tell(f"  {ended.stack} failed after {ended.seconds:.0f} s; its output is in {ended.log}, and ends with:")
         stacks.tell("\n".join(f"    {line}" for line in lines[-SHOWN_LINES:]))
-    return ended
+
+
+def _verified(ended: Ended) -> None:
+    """Tell the summary of a verification, and before it what is not as declared."""
+    text = ended.log.read_text(encoding="utf-8", errors="replace").rstrip()
+    _, _, problems = text.partition("\n\n")
+    print(problems or text if ended.status else text.rpartition("\n")[2], flush=True)
 
 
 def _failed(ended: Iterable[Ended]) -> set[str]:

@@ -65,8 +65,6 @@ Overlay = Annotated[
 ]
 Refresh = Annotated[bool, typer.Option("--refresh", help="First compare the state with the clusters.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
-All = Annotated[
-    bool, typer.Option("--all", help="The stacks of all members of the fleet that --stack names, in waves.")
-]
+All = Annotated[bool, typer.Option("--all", help="The stacks of all members of the fleet that --stack names.")]
 AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="With --all: how many stacks at a time.")]
 AT_ONCE = 2

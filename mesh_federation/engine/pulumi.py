@@ -22,6 +22,7 @@ from mesh_federation.engine import snapshot
 from mesh_federation.engine.snapshot import STACK_TYPE, Snapshot
 from mesh_federation.engine.step import Step
 from mesh_federation.engine.workspace import PROJECT, SALT, Workspace
+from mesh_federation.interruption import Interruption
 from mesh_federation.jobs import crds, kubeconfig, remote_reader
 from mesh_federation.jobs.cluster import JOBS
 from mesh_federation.jobs.crds import CrdsSettings
@@ -143,10 +144,11 @@ class Engine:
     def stream(self, *arguments: str) -> int:
         """Run Pulumi on the stack with the user's terminal; returns its exit status.
 
-        Ctrl-C reaches the engine, which completes what it has started; this process waits for it.
+        Ctrl-C reaches the engine, which completes what it has started, and SIGTERM is passed on to it; this process
+        waits for it.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not complete the run.
+            KeyboardInterrupt: Ctrl-C was pressed or SIGTERM sent, and the engine did not complete the run.
         """
         with self._scratch() as scratch:
             return self._streamed(arguments, self._config(), scratch)
@@ -158,7 +160,7 @@ class Engine:
         engine's copy of the stack file stays unchanged, for another attempt if this one does not complete.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed, and the engine did not complete the run.
+            KeyboardInterrupt: Ctrl-C was pressed or SIGTERM sent, and the engine did not complete the run.
         """
         with self._scratch() as scratch:
             salts = _salts(_text(self.workspace.stack_file(self.stack))) or _salts(_text(self._config()))
@@ -169,13 +171,9 @@ class Engine:
     def _streamed(self, arguments: Sequence[str], config: Path, scratch: str) -> int:
         command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={config}"]
         environment = {**self.environment, "TMPDIR": scratch}
-        pressed: list[int] = []
-        before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-        try:
-            status = subprocess.Popen(command, cwd=self.workspace.checkout, env=environment).wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if status and pressed:
+        with Interruption(signal.SIGINT) as interruption:
+            status = interruption.wait(subprocess.Popen(command, cwd=self.workspace.checkout, env=environment))
+        if status and interruption.asked:
             raise KeyboardInterrupt
         return status
 

@@ -15,7 +15,8 @@ OF_ONE = """
 import os, signal, sys, time
 from pathlib import Path
 desk = Path({root!r})
-command, stack = sys.argv[1], sys.argv[-1].removeprefix("--stack=")
+command = sys.argv[1]
+[stack] = [each.removeprefix("--stack=") for each in sys.argv if each.startswith("--stack=")]
 cluster = stack.removeprefix("shop-")
 with (desk / "calls").open("a") as calls:
     calls.write(f"{{command}} {{cluster}}\\n")
@@ -31,6 +32,19 @@ if broken.exists() and "cluster: east" in broken.read_text() and cluster != "wes
     sys.exit("the stack file is invalid")
 if (desk / "failing").exists() and stack in (desk / "failing").read_text():
     sys.exit("the engine says no")
+if (desk / "terminated").exists():
+    def end(number, frame):
+        (desk / f"{{cluster}}.ended").touch()
+        sys.exit(130)
+    signal.signal(signal.SIGTERM, end)
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(60)
+if command == "verify":
+    wrong = ["", "FAIL a check", "  why"] if cluster == "west" else []
+    print("ok  another check", *wrong, "", f"{{stack}}: {{'wrong' if wrong else 'verified'}}", sep="\\n")
+    with (desk / "flags").open("a") as flags:
+        print(*(each for each in sys.argv[2:] if "--stack" not in each), file=flags)
+    sys.exit(1 if cluster == "west" else 0)
 if (desk / "pressed").exists():
     os.kill(os.getppid(), signal.SIGINT)
 for given in (desk / "cards" / str(turn) / f"{{cluster}}.yaml", desk / "cards" / "always" / f"{{cluster}}.yaml"):
@@ -145,6 +159,32 @@ def test_after_ctrl_c_what_runs_comes_to_its_end_and_no_other_is_begun(mesh: Mes
     (members.root / "pressed").touch()
     done = mesh("up", "--all", "--stack", "shop", "--at-once", "1")
     assert done.status == 130 and len(members.calls()) == 1
+
+
+def test_who_is_terminated_lets_all_members_end_first(mesh: Mesh, members: Members) -> None:
+    (members.root / "terminated").touch()
+    done = mesh("up", "--all", "--stack", "shop", "--at-once", "1")
+    assert done.status == 130 and len(members.calls()) == 1
+    [called] = members.calls()
+    assert (members.root / f"{called.removeprefix('up ')}.ended").exists()
+
+
+def test_a_fleet_is_verified_member_by_member_with_what_is_wrong_and_a_summary_of_each(
+    mesh: Mesh, members: Members
+) -> None:
+    done = mesh("verify", "--all", "--stack", "shop", "--only=trust", "--drill", "--warn-days=3")
+    assert done.status == 1 and sorted(members.calls()) == ["verify east", "verify north", "verify west"]
+    assert {"FAIL a check", "  why", "shop-west: wrong", "shop-east: verified"} <= set(done.out.splitlines())
+    assert "another check" not in done.out
+    assert set((members.root / "flags").read_text(encoding="utf-8").splitlines()) == {
+        "--only=trust --drill --warn-days=3"
+    }
+
+
+@pytest.mark.parametrize("option", ["--watch", "--format=json"])
+def test_reports_of_a_fleet_are_text_and_end(mesh: Mesh, members: Members, option: str) -> None:
+    done = mesh("verify", "--all", "--stack", "shop", option)
+    assert done.status != 0 and "--watch and --format are for one stack" in done.err and members.calls() == []
 
 
 def test_down_removes_all_members_and_no_other_stack(mesh: Mesh, members: Members) -> None:

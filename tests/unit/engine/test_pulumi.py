@@ -148,6 +148,15 @@ def test_ctrl_c_waits_for_the_engine_and_then_ends_the_command(desk: Desk) -> No
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_command_that_is_terminated_lets_the_engine_end_as_by_ctrl_c(desk: Desk) -> None:
+    desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; kill -TERM $PPID; sleep 60 & wait")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        desk.engine.stream("up")
+    assert (desk.root / "ended").exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_ctrl_c_that_came_too_late_ends_nothing(desk: Desk) -> None:
     desk.on("up", "kill -INT $PPID")
     assert desk.engine.stream("up") == 0
