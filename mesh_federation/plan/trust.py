@@ -227,8 +227,8 @@ def _bundle(federation: Federation, trusted: Sequence[Trust], cluster: str | Non
     made = {
         root.name: root
         for trust in trusted
-        for name, root in MODELS[trust.model].roots(federation, trust).items()
-        if name in clusters and root.common_name not in revoked
+        for name in clusters
+        if (root := MODELS[trust.model].root(trust, name)) and root.common_name not in revoked
     }
     given = (trust.provided[name].root for trust in trusted for name in clusters if name in _given(trust))
     return Bundle(
@@ -254,7 +254,8 @@ def _anchors_of(federation: Federation, trusted: Sequence[Trust], cluster: str, 
         own = _bundle(federation, trusted, cluster)
         return Anchors(own.roots, own.given, (), ())
     revoked = _revoked(federation.trust)
-    made = (each for trust in trusted for each in _intermediates(federation, trust) if each.cluster == cluster)
+    signing = (_intermediate(federation, trust, cluster) for trust in trusted)
+    made = (each for each in signing if each)
     given = (trust.provided[cluster] for trust in trusted if cluster in _given(trust))
     return Anchors(
         roots=(),
@@ -270,14 +271,14 @@ def shared_roots(federation: Federation, trusted: Sequence[Trust]) -> frozenset[
         (name, root)
         for trust in trusted
         for name in federation.installed
-        if (root := _root_of(federation, trust, name)) is not None
+        if (root := _root_of(trust, name)) is not None
     }
     count = Counter(root for _, root in owners)
     return frozenset(name for name, root in owners if count[root] > 1)
 
 
-def _root_of(federation: Federation, trust: Trust, cluster: str) -> Root | str | None:
-    made = MODELS[trust.model].roots(federation, trust).get(cluster)
+def _root_of(trust: Trust, cluster: str) -> Root | str | None:
+    made = MODELS[trust.model].root(trust, cluster)
     return made or (trust.provided[cluster].root if cluster in _given(trust) else None)
 
 
@@ -298,8 +299,8 @@ class AuthorityModel(ABC):
     """A trust model: who signs for each cluster. Adding one is a subclass, an entry in MODELS, and its rules."""
 
     @abstractmethod
-    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
-        """Return the roots that this program makes, by the cluster that each signs for."""
+    def root(self, trust: Trust, cluster: str) -> Root | None:
+        """Return the root that this program makes for a cluster; None if it makes none."""
 
     def provided(self, trust: Trust) -> dict[str, ProvidedAuthority]:
         """Return the user's authorities, by the cluster that each signs for; none in most models."""
@@ -309,25 +310,24 @@ class AuthorityModel(ABC):
 class CommonRoot(AuthorityModel):
     """Trust model `common`: one root signs the intermediates of all clusters."""
 
-    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
-        """Return the one root for every cluster."""
-        return {cluster: _root(trust, "") for cluster in federation.installed}
+    def root(self, trust: Trust, cluster: str) -> Root:
+        """Return the one root."""
+        return _root(trust, "")
 
 
 class SeparateRoots(AuthorityModel):
     """Trust model `separate`: each cluster has a root of its own."""
 
-    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
-        """Return one root per cluster."""
-        return {cluster: _root(trust, cluster) for cluster in federation.installed}
+    def root(self, trust: Trust, cluster: str) -> Root:
+        """Return the cluster's root."""
+        return _root(trust, cluster)
 
 
 class ProvidedAuthorities(AuthorityModel):
     """Trust model `provided`: the user's own authorities sign; this program makes none."""
 
-    def roots(self, federation: Federation, trust: Trust) -> dict[str, Root]:
+    def root(self, trust: Trust, cluster: str) -> None:
         """Return no root."""
-        return {}
 
     def provided(self, trust: Trust) -> dict[str, ProvidedAuthority]:
         """Return the authorities that the stack file provides."""
@@ -352,16 +352,23 @@ def _root(trust: Trust, owner: str) -> Root:
 
 
 def _intermediates(federation: Federation, trust: Trust) -> Iterator[Intermediate]:
-    """Name intermediates as the root that signs them, so that another root's is another one."""
-    for name, root in sorted(MODELS[trust.model].roots(federation, trust).items()):
-        own = trust.intermediates.get(name, federation.clusters[name].intermediate)
-        yield Intermediate(
-            name=_joined("-", name, "intermediate", trust.root, own),
-            cluster=name,
-            root=root,
-            common_name=_joined(" ", name, "intermediate CA", trust.root, own),
-            days=trust.intermediate_days,
-        )
+    every = (_intermediate(federation, trust, name) for name in federation.installed)
+    return (each for each in every if each)
+
+
+def _intermediate(federation: Federation, trust: Trust, cluster: str) -> Intermediate | None:
+    """Name an intermediate as the root that signs it, so that another root's is another one."""
+    root = MODELS[trust.model].root(trust, cluster)
+    if root is None:
+        return None
+    own = trust.intermediates.get(cluster, federation.clusters[cluster].intermediate)
+    return Intermediate(
+        name=_joined("-", cluster, "intermediate", trust.root, own),
+        cluster=cluster,
+        root=root,
+        common_name=_joined(" ", cluster, "intermediate CA", trust.root, own),
+        days=trust.intermediate_days,
+    )
 
 
 def _given(trust: Trust) -> Mapping[str, ProvidedAuthority]:
