@@ -68,7 +68,8 @@ def _value(kind: object, tree: object, path: str) -> object:
 
 def _record(kind: "type[DataclassInstance]", tree: object, path: str) -> "DataclassInstance":
     entries = _object(tree, path)
-    types, needed = get_type_hints(kind), [each.name for each in fields(kind) if each.default is MISSING]
+    types = get_type_hints(kind)
+    needed = [each.name for each in fields(kind) if each.default is each.default_factory is MISSING]
     if missing := [name for name in needed if name not in entries]:
         raise DocumentError(f"{path} lacks {', '.join(missing)}")
     if unknown := sorted(entries.keys() - {each.name for each in fields(kind)}):

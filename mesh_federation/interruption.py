@@ -6,11 +6,13 @@ alone, and is passed on.
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
 Handler = Callable[[int, FrameType | None], object] | int | None
+ENDED = 130
+"""Exit status of a command that was asked to end, as of shells after Ctrl-C."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -29,6 +31,7 @@ class Interruption:
         self._passed_on = passed_on
         self._signals: set[int] = set()
         self._running: set[subprocess.Popen[Any]] = set()
+        self._told: set[subprocess.Popen[Any]] = set()
         self._before: dict[signal.Signals, Handler] = {}
 
     @property
@@ -46,11 +49,13 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def wait(self, program: "subprocess.Popen[Any]") -> int:
-        """Wait for a program that was started, and return its exit status."""
+    def run(self, command: Sequence[str], **options: Any) -> int:  # noqa: ANN401 - those of Popen
+        """Run a program to its end, and return its exit status; none is begun after the command was asked to end."""
+        if self.asked:
+            return ENDED
+        program = subprocess.Popen(command, **options)
         self._running.add(program)
-        if signal.SIGTERM in self._signals:  # it came before the program was known
-            program.send_signal(self._passed_on)
+        self._pass_on()  # a signal may have come before the program was known
         try:
             return program.wait()
         finally:
@@ -58,6 +63,10 @@ class Interruption:
 
     def _ask(self, number: int, _: FrameType | None) -> None:
         self._signals.add(number)
-        if number == signal.SIGTERM:
-            for each in tuple(self._running):
-                each.send_signal(self._passed_on)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Ask each program once: the engine would end at once if it were asked twice."""
+        for each in tuple(self._running - self._told) if signal.SIGTERM in self._signals else ():
+            self._told.add(each)
+            each.send_signal(self._passed_on)

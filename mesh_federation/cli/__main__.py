@@ -1,5 +1,6 @@
 """The command `mesh`: options and help of each command; the modules beside it do the work, and are loaded by need."""
 
+import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -247,6 +248,7 @@ def main(surroundings: Surroundings | None = None) -> None:
         surroundings: the checkout and the toolchain; default: those of this process.
     """
     CURRENT.set(surroundings or Surroundings())
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is to be undone at the end is undone
     try:
         streams.settle()
         status = _status()
@@ -258,6 +260,8 @@ def main(surroundings: Surroundings | None = None) -> None:
         streams.give_up()
         _tell(f"error: {_io_problem(error)}")
         status = UNWRITTEN
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(status)
 
 

@@ -17,7 +17,7 @@ import typer
 
 from mesh_federation import loader
 from mesh_federation.cli import stacks
-from mesh_federation.cli.errors import INTERRUPTED, Refused
+from mesh_federation.cli.errors import INTERRUPTED, NOT_RUN, Refused
 from mesh_federation.cli.validate import named
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.interruption import Interruption
@@ -178,7 +178,8 @@ def verify_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: i
     def verify(stack: str, interruption: Interruption) -> Ended:
         return _mesh(made.workspace, "verify", stack, flags, interruption)
 
-    return max(each.status for each in _run(verify, list(made.members), at_once, _verified))
+    ended = _run(verify, list(made.members), at_once, _verified)
+    return max(each.status if each.status in (0, 1) else NOT_RUN for each in ended)
 
 
 def refuse_members(workspace: Workspace, stack: str) -> None:
@@ -276,11 +277,10 @@ def _mesh(
     overlay = {OVERLAY: str(workspace.overlay)} if workspace.overlay else {}
     environment = {**workspace.ambient, **overlay, "PYTHONPATH": str(workspace.checkout)}
     with log.open("w", encoding="utf-8") as output:
-        program = subprocess.Popen(
+        status = interruption.run(
             line, cwd=workspace.checkout, env=environment, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, text=True,
+            stderr=subprocess.STDOUT,
         )  # fmt: skip
-        status = interruption.wait(program)
     return Ended(stack, status, monotonic() - begun, log, planned)
 
 
@@ -296,8 +296,13 @@ def _told(ended: Ended) -> None:
 def _verified(ended: Ended) -> None:
     """Tell the summary of a verification, and before it what is not as declared."""
     text = ended.log.read_text(encoding="utf-8", errors="replace").rstrip()
+    if ended.status == 0:
+        print(text.rpartition("\n")[2], flush=True)
+        return
     _, _, problems = text.partition("\n\n")
-    print(problems or text if ended.status else text.rpartition("\n")[2], flush=True)
+    is_report = text.rpartition("\n")[2].startswith(f"{ended.stack}: ")
+    print(f"{ended.stack} is not verified; the whole output is in {ended.log}")
+    print(problems if is_report else text, flush=True)
 
 
 def _failed(ended: Iterable[Ended]) -> set[str]:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from mesh_federation.clusters import kubectl, workdir
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.observe import contents
-from mesh_federation.observe.facts import Observation, Unobservable, differences, observation
+from mesh_federation.observe.facts import Observation, Unobservable, chosen, differences, observation
 from mesh_federation.stack import kubeconfig, observed
 from mesh_federation.stack.config import Cluster, Federation
 from mesh_federation.stack.kubeconfig import UnusableKubeconfig
@@ -97,8 +98,8 @@ def _observe(cluster: Cluster, workspace: Workspace, environment: Mapping[str, s
         return Problem(f"{cluster.path}.kubeconfig", RULE, str(unusable), unusable.fix)
     with kubectl.connected(text, Workdir.of(environment)) as access:
         try:
-            found = contents.read(CachedKubectl(cluster.name, access.kubeconfig, environment))
-            return observation(found, cluster.istio.revision, cluster.istio.namespace)
+            choose = partial(chosen, revision=cluster.istio.revision, namespace=cluster.istio.namespace)
+            return observation(contents.read(CachedKubectl(cluster.name, access.kubeconfig, environment), choose))
         except Unobservable as unobservable:
             return Problem(cluster.path, RULE, f"{cluster.name}: {unobservable.problem}", unobservable.fix)
         except Inconclusive as inconclusive:

@@ -37,7 +37,7 @@ def print_rights(stack: str, overlay: Path | None, subject: str, cluster: str) -
     linked = plan(federation, stack).clusters[name] if federation else None
     namespace = theirs[name].istio_namespace
     sys.stdout.write("---\n".join(map(yaml_writer.write, rights(stack, whom, namespace, linked))))
-    if theirs[name].observed is None:
+    if theirs[name].observed is None and theirs[name].istio.namespace is None:
         stacks.tell(
             f"if istiod is in another namespace than {namespace}, declare it first: clusters.{name}.istio.namespace"
         )

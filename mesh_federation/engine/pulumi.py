@@ -4,7 +4,6 @@ import contextlib
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -172,7 +171,7 @@ class Engine:
         command = ["pulumi", *arguments, f"--stack={self.stack}", f"--config-file={config}"]
         environment = {**self.environment, "TMPDIR": scratch}
         with Interruption(signal.SIGINT) as interruption:
-            status = interruption.wait(subprocess.Popen(command, cwd=self.workspace.checkout, env=environment))
+            status = interruption.run(command, cwd=self.workspace.checkout, env=environment)
         if status and interruption.asked:
             raise KeyboardInterrupt
         return status

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from mesh_federation.observe import contents
-from mesh_federation.observe.facts import Unobservable, differences, observation
+from mesh_federation.observe.facts import Unobservable, chosen, differences, observation
 from mesh_federation.stack.config import ObservedMesh
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -24,7 +24,8 @@ def checks(context: Context) -> Iterator[Check]:
 def is_current(cluster: ClusterUnderTest, declared: ObservedMesh) -> Verdict:
     """Observe a mesh again, and compare."""
     try:
-        found = observation(contents.read(cluster.kubectl), declared.revision, declared.namespace).mesh
+        choose = partial(chosen, revision=declared.revision, namespace=declared.namespace)
+        found = observation(contents.read(cluster.kubectl, choose)).mesh
     except Unobservable as reason:
         return failed(reason.problem, f"{reason.fix}; {AGAIN}")
     if changed := list(differences(declared, found)):

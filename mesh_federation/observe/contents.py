@@ -1,6 +1,6 @@
 """What a cluster holds of the Istio of others: the objects that are read, by one kubectl each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -101,8 +101,8 @@ class Contents:
     Attributes:
         uid: of the namespace kube-system.
         kubernetes: release of the API server.
-        istiods: all of them.
-        config_maps: of the namespaces of istiods.
+        istiod: the one that is meant.
+        config_maps: of its namespace.
         policies: every PeerAuthentication.
         filters: every EnvoyFilter that no stack of this program made.
         namespaces: all of them.
@@ -111,7 +111,7 @@ class Contents:
 
     uid: str
     kubernetes: str
-    istiods: Sequence[Istiod]
+    istiod: Istiod
     config_maps: Sequence[ConfigMap]
     policies: Sequence[PeerAuthentication]
     filters: Sequence[EnvoyFilter]
@@ -119,8 +119,12 @@ class Contents:
     has_ztunnel: bool
 
 
-def read(kubectl: CachedKubectl) -> Contents:
+def read(kubectl: CachedKubectl, choose: Callable[[Sequence[Istiod]], Istiod]) -> Contents:
     """Read a cluster.
+
+    Args:
+        kubectl: of the cluster.
+        choose: returns the istiod that is meant, of all that there are.
 
     Raises:
         Inconclusive: it does not answer, or does not allow it.
@@ -133,14 +137,13 @@ def read(kubectl: CachedKubectl) -> Contents:
         filters = pool.submit(kubectl.get_all, EnvoyFilter, "envoyfilters", everywhere)
         namespaces = pool.submit(kubectl.get_all, Namespace, "namespaces")
         ztunnels = pool.submit(kubectl.get_all, DaemonSet, "daemonsets", everywhere, "--selector=app=ztunnel")
-        found = istiods.result()
-        homes = sorted({each.metadata.namespace for each in found})
-        maps = [kubectl.get_all(ConfigMap, "configmaps", f"--namespace={home}") for home in homes]
+        istiod = choose(istiods.result())
+        maps = kubectl.get_all(ConfigMap, "configmaps", f"--namespace={istiod.metadata.namespace}")
     return Contents(
         uid=next((each.metadata.uid for each in namespaces.result() if each.metadata.name == SYSTEM), ""),
         kubernetes=ClusterVersion.model_validate_json(version.result()).server_version.git_version,
-        istiods=found,
-        config_maps=[each for some in maps for each in some],
+        istiod=istiod,
+        config_maps=maps,
         policies=policies.result(),
         filters=[each for each in filters.result() if OWNER not in each.metadata.labels],
         namespaces=namespaces.result(),

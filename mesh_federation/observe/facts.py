@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.observe.contents import Contents, Istiod
 from mesh_federation.stack import pem, yaml_reader
-from mesh_federation.stack.config import ObservedMesh
+from mesh_federation.stack.config import ISTIO_NAMESPACE, ObservedMesh
 from mesh_federation.stack.tree import Tree, merged
 
 SKIPPED = "PILOT_SKIP_VALIDATE_TRUST_DOMAIN"
@@ -50,21 +50,16 @@ class Observation:
     installer: str
 
 
-def observation(contents: Contents, revision: str | None, namespace: str | None) -> Observation:
-    """Find the facts of a mesh.
-
-    Args:
-        contents: of its cluster.
-        revision: of the istiod that is meant; None: the only one, or the default one.
-        namespace: of that istiod; None: any.
+def observation(contents: Contents) -> Observation:
+    """Find the facts of a mesh in what its cluster holds.
 
     Raises:
-        Unobservable: there is no such istiod, or its configuration cannot be read.
+        Unobservable: its configuration cannot be read.
     """
-    istiod = _chosen(contents.istiods, revision, namespace)
+    istiod = contents.istiod
     config = _mesh_config(contents, istiod)
     values = _section(_values(contents, istiod), "global")
-    root = str(config.get("rootNamespace") or istiod.metadata.namespace)
+    root = str(config.get("rootNamespace") or ISTIO_NAMESPACE)
     fields = {
         "clusterUID": contents.uid,
         "kubernetes": contents.kubernetes,
@@ -97,7 +92,17 @@ def observation(contents: Contents, revision: str | None, namespace: str | None)
     return Observation(mesh, _installer(istiod))
 
 
-def _chosen(istiods: Sequence[Istiod], revision: str | None, namespace: str | None) -> Istiod:
+def chosen(istiods: Sequence[Istiod], revision: str | None, namespace: str | None) -> Istiod:
+    """Return the istiod that is meant.
+
+    Args:
+        istiods: of a cluster.
+        revision: of the one that is meant; None: the only one, or the default one.
+        namespace: of it; None: any.
+
+    Raises:
+        Unobservable: there is none, or there are several.
+    """
     if not istiods:
         raise Unobservable(
             "there is no istiod: no Deployment has the label app=istiod",
@@ -131,8 +136,12 @@ def _config_map(contents: Contents, istiod: Istiod, name: str, key: str) -> str:
 def _mesh_config(contents: Contents, istiod: Istiod) -> Tree:
     """Read the mesh configuration, over the one that revisions share; without any istiod has its defaults."""
     names = [name for name in (_variable(istiod, SHARED), f"istio{_suffix(istiod)}") if name]
-    shared, *own = (_parsed(name, _config_map(contents, istiod, name, "mesh")) for name in names)
-    return merged(shared, own[0]) if own else shared
+    layers = [_parsed(name, _config_map(contents, istiod, name, "mesh")) for name in names]
+    aliases = {str(alias): None for layer in layers for alias in layer.get("trustDomainAliases") or ()}
+    config: Tree = {}
+    for layer in layers:
+        config = merged(config, layer)
+    return {**config, "trustDomainAliases": list(aliases)}  # istiod unites these, and replaces other lists
 
 
 def _values(contents: Contents, istiod: Istiod) -> Tree:

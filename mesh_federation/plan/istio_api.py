@@ -76,6 +76,11 @@ def resolution(*gateways: Sequence[str]) -> str:
     return "STATIC" if all(is_address(address) for addresses in gateways for address in addresses) else "DNS"
 
 
+def server_name(host: str, port: int) -> str:
+    """Return the server name by which Istio's proxies ask a gateway of AUTO_PASSTHROUGH for a port of a host."""
+    return f"outbound_.{port}_._.{host}"
+
+
 def upstream(host: str, port: int) -> str:
     """Return the name by which Envoy knows a port of a host that it calls."""
     return f"outbound|{port}||{host}"

@@ -96,8 +96,8 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             "meshID": cluster.mesh_id,
             "multiCluster": {"clusterName": cluster.name},
             "network": cluster.network,
-            # Simulated nodes run no istiod, so nothing would answer its webhooks.
             **({"proxy": {"clusterDomain": cluster.own_domain}} if cluster.own_domain else {}),
+            # Simulated nodes run no istiod, so nothing would answer its webhooks.
             "operatorManageWebhooks": not cluster.provider.runs_pods,
             "configValidation": cluster.provider.runs_pods,
             **_images(federation, cluster),

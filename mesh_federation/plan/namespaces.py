@@ -5,19 +5,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from mesh_federation.jobs.prerequisites import Prerequisite
 from mesh_federation.plan.imports import MODES, callers_of, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE, namespace_labels
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import PlannedObject
-from mesh_federation.stack.config import Federation, NamespacedName
+from mesh_federation.stack.config import Cluster, Federation, NamespacedName
 
 RESERVED: Mapping[str, str] = {
-    NAMESPACE: "Istio",
     "kube-node-lease": "Kubernetes",
     "kube-public": "Kubernetes",
     "kube-system": "Kubernetes",
     "local-path-storage": "the local storage of Kubernetes",
     "metallb-system": "MetalLB",
 }
-"""Namespaces that hold a part of the cluster itself, and whose: no service of a mesh runs there."""
+"""Namespaces of every cluster that hold a part of the cluster itself, and whose."""
+
+
+def reserved(cluster: Cluster) -> Mapping[str, str]:
+    """Return the namespaces of a cluster in which no service of its mesh runs, and what each belongs to."""
+    return {cluster.istio_namespace: "Istio", cluster.root_namespace: "Istio", **RESERVED}
 
 
 def injected(federation: Federation, cluster: str, callers: Iterable[str] = ()) -> list[PlannedObject]:
@@ -38,7 +41,7 @@ def injected(federation: Federation, cluster: str, callers: Iterable[str] = ()) 
     labels = namespace_labels(federation.istio_of(cluster).revision)
     return [
         PlannedObject({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}})
-        for name in sorted(names - {DEFAULT_NAMESPACE, *RESERVED})
+        for name in sorted(names - {DEFAULT_NAMESPACE, *reserved(federation.clusters[cluster])})
     ]
 
 
@@ -54,7 +57,7 @@ def prerequisites(federation: Federation, cluster: str, callers: Iterable[str] =
     if own.provider.ours:
         return []
     samples = {workload.reference for workload in federation.workloads if workload.cluster == cluster}
-    made = {DEFAULT_NAMESPACE, own.istio_namespace, *RESERVED, *(sample.namespace for sample in samples)}
+    made = {DEFAULT_NAMESPACE, *reserved(own), *(sample.namespace for sample in samples)}
     links = [link for link in federation.imports if link.cluster == cluster]
     leaving = next((link.path for link in links if link.via == "egress"), "")
     wanted = [(service.namespace, path) for service, path in _linked(federation, cluster)]

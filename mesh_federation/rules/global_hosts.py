@@ -8,7 +8,16 @@ from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.rules.imports import behind_host_names, other_accounts
 from mesh_federation.rules.names import SUBDOMAIN
-from mesh_federation.stack.config import Export, Federation, Import, NamespacedName, Port, Workload, global_host
+from mesh_federation.stack.config import (
+    GLOBAL_HOST,
+    Export,
+    Federation,
+    Import,
+    NamespacedName,
+    Port,
+    Workload,
+    global_host,
+)
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt
@@ -41,6 +50,7 @@ def global_hosts_differ(federation: Federation) -> Iterator[Problem]:
 def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
     """A global host is a name of DNS (RFC 1123), by which Istio's proxies and gateways know one service."""
     form = federation.global_host_form
+    fix = 'write it as "{name}.mesh.global" or "{name}.{namespace}.mesh.global"'
     services = {each.service for each in (*federation.exports, *federation.imports)}
     hosts = [global_host(form, each) for each in (NamespacedName("namespace", "name"), *sorted(services))]
     if "{name}" not in form:
@@ -51,18 +61,22 @@ def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
         why = f"{hosts[0]} is not a host name of lower-case letters, digits, dashes and dots"
     elif own := next((each for each in _domains(federation) if hosts[0].endswith(f".{each}")), ""):
         why = f"names that end in {own} are those of a cluster's own Services"
+        fix = 'write a form that ends otherwise, for example "{name}.{namespace}.global.example"'
     else:
         return
     yield Problem(
         "globalHost",
         FederationRule.BAD_GLOBAL_HOST,
         f'"{excerpt(form)}" cannot be the form of global hosts: {why}',
-        'write it as "{name}.mesh.global" or "{name}.{namespace}.mesh.global"',
+        fix,
     )
 
 
 def _domains(federation: Federation) -> list[str]:
-    return [CLUSTER_DOMAIN, *sorted({each.cluster_domain for each in federation.clusters.values()})]
+    """Return the cluster domains that a global host must not have, if there is one."""
+    is_used = any(link.mode == "global" for link in federation.imports) or federation.global_host_form != GLOBAL_HOST
+    of_clusters = {each.cluster_domain for each in federation.clusters.values()} if is_used else ()
+    return [CLUSTER_DOMAIN, *sorted(of_clusters)]
 
 
 def gateways_are_found_by_network(federation: Federation) -> Iterator[Problem]:

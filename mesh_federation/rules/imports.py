@@ -99,13 +99,13 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 "a name of your own for a service works with `as: remote`, `via: direct` and `api: istio` alone",
                 "use these, or remove `host`",
             )
-        elif not _is_of_elsewhere(federation, link, link.own_host):
+        elif not _is_of_no_cluster(federation, link.own_host):
             yield Problem(
                 f"{link.path}.host",
                 FederationRule.OWN_HOST,
                 f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have:"
-                " it needs two labels in lower case, and names that end with .svc, cluster.local or the cluster domain"
-                " are of Services in this cluster",
+                " it needs two labels in lower case, and names that end with .svc, cluster.local or another cluster"
+                " domain are of Services in clusters",
                 "write, for example, payments.partner.example",
             )
         elif taken := _taken(federation, link):
@@ -125,11 +125,11 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
             )
 
 
-def _is_of_elsewhere(federation: Federation, link: Import, host: str) -> bool:
-    """Say whether a name has the form of a host name, and is none of a Service in the importing cluster."""
-    here = federation.clusters.get(link.cluster)
-    of_services = (".svc", CLUSTER_DOMAIN, here.cluster_domain if here else CLUSTER_DOMAIN)
-    return "." in host and SUBDOMAIN.fullmatch(host) is not None and not host.endswith(of_services)
+def _is_of_no_cluster(federation: Federation, host: str) -> bool:
+    """Say whether a name has the form of a host name, and is none of a Service in any cluster."""
+    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.clusters.values())}
+    of_services = (".svc", *(f".{each}" for each in domains))
+    return "." in host and SUBDOMAIN.fullmatch(host) is not None and not f".{host}".endswith(of_services)
 
 
 def _taken(federation: Federation, link: Import) -> str:

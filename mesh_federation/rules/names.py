@@ -1,10 +1,10 @@
 """Names: they become Kubernetes objects, labels, host names and files, so they must be valid in all of them."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
-from mesh_federation.plan.istio_values import NAMESPACE
-from mesh_federation.plan.namespaces import RESERVED
+from mesh_federation.plan.imports import is_beside_service
+from mesh_federation.plan.namespaces import RESERVED, reserved
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -181,11 +181,11 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
     for workload in federation.workloads:
         namespace = workload.reference.namespace
         yield from _label(f"{workload.path}.namespace", "namespace", namespace)
-        if namespace in RESERVED:
+        if owner := _owners(federation, workload.cluster).get(namespace):
             yield Problem(
                 f"{workload.path}.namespace",
                 FederationRule.RESERVED_NAMESPACE,
-                f"{namespace} belongs to {RESERVED[namespace]} and gets no"
+                f"{namespace} belongs to {owner} and gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
                 f"use another namespace, for example {workload.sample}",
             )
@@ -194,18 +194,16 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
 def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Problem]:
     """Exported services and their callers are in the mesh; policies in Istio's root namespace apply to all of it."""
     for export in federation.exports:
-        own = federation.clusters.get(export.cluster)
-        of_istio = (own.istio_namespace, own.root_namespace) if own else ()
-        if export.service.namespace in (*of_istio, *RESERVED):
+        if owner := _owners(federation, export.cluster).get(export.service.namespace):
             yield Problem(
                 f"{export.path}.service",
                 FederationRule.RESERVED_NAMESPACE,
-                _why_reserved(export.service, of_istio),
+                _why_reserved(export.service, owner),
                 "remove this export",
             )
         for consumer in export.to:
             for number, account in enumerate(consumer.service_accounts or ()):
-                if account.namespace in RESERVED and account.namespace != NAMESPACE:
+                if account.namespace in RESERVED:
                     yield Problem(
                         f"{consumer.path}.serviceAccounts[{number}]",
                         FederationRule.RESERVED_NAMESPACE,
@@ -215,15 +213,36 @@ def exports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[
                     )
 
 
-def _why_reserved(service: NamespacedName, of_istio: Collection[str]) -> str:
-    if service.namespace in of_istio:
+def _owners(federation: Federation, cluster: str) -> Mapping[str, str]:
+    """Return what the reserved namespaces of a cluster belong to; none of one that is not declared."""
+    declared = federation.clusters.get(cluster)
+    return reserved(declared) if declared else {}
+
+
+def imports_stay_out_of_reserved_namespaces(federation: Federation) -> Iterator[Problem]:
+    """Objects beside a Service are in its namespace, which is the mesh's own where that is so in the importer."""
+    for link in federation.imports:
+        owner = _owners(federation, link.cluster).get(link.service.namespace)
+        is_known = federation.export(link.source, link.service) is not None
+        if owner and is_known and is_beside_service(federation, link):
+            yield Problem(
+                f"{link.path}.service",
+                FederationRule.RESERVED_NAMESPACE,
+                f"{link.service.namespace} belongs to {owner} in {link.cluster}, and the import would put objects of"
+                f" {link.service.name} there",
+                "import it under a `host` of its own, or let the exporter export it from another namespace",
+            )
+
+
+def _why_reserved(service: NamespacedName, owner: str) -> str:
+    if owner == "Istio":
         return (
             f"{service.namespace} is Istio's own namespace: the policy that protects {service.name} would apply to"
             " matching pods of every namespace"
         )
     return (
-        f"{service.namespace} belongs to {RESERVED[service.namespace]} and gets no sidecars, so nothing would check the"
-        f" callers of {service.name}"
+        f"{service.namespace} belongs to {owner} and gets no sidecars, so nothing would check the callers of"
+        f" {service.name}"
     )
 
 
@@ -308,9 +327,11 @@ def istio_namespaces_fit(federation: Federation) -> Iterator[Problem]:
 def link_namespaces_fit(federation: Federation) -> Iterator[Problem]:
     """What links share in a mesh of others is in a namespace that its owner makes for it, or in Istio's."""
     for cluster in federation.clusters.values():
-        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.link_namespace
+        path, namespace = f"{cluster.path}.istio.linkNamespace", cluster.istio.link_namespace
+        if namespace is None:
+            continue
         yield from _label(path, "namespace", namespace)
-        if namespace in RESERVED and namespace != NAMESPACE:
+        if namespace in RESERVED:
             yield Problem(
                 path,
                 FederationRule.RESERVED_NAMESPACE,
@@ -326,6 +347,7 @@ RULES = (
     label_values_fit,
     workload_namespaces_fit,
     exports_stay_out_of_reserved_namespaces,
+    imports_stay_out_of_reserved_namespaces,
     workloads_differ,
     lab_network_fits,
     images_fit,

@@ -76,7 +76,8 @@ def imports_are_on_cards(federation: Federation) -> Iterator[Problem]:
                 FederationRule.PARTNER_HOST,
                 f"{link.source} exports {link.service} as {' and '.join(export.told_hosts)}, not as"
                 f" {link.exported_host}",
-                "write `as: remote`, or let the partner export the service under that name",
+                "let the partner export the service under that name; or import it as the card has it: `as: remote` by"
+                " a name of its cluster domain, `as: global` by another one",
             )
 
 

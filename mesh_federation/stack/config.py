@@ -430,7 +430,7 @@ class Cluster(Declared):
     trust_domain: str = ""
     """SPIFFE trust domain; default: <cluster>.local."""
     cluster_domain: str = Field(default=CLUSTER_DOMAIN, min_length=1, max_length=100)
-    """Domain that the DNS names of its Services end with; clusters that this program makes get it."""
+    """Domain that the DNS names of its Services end with; clusters with pods that this program makes get it."""
     load_balancer: LoadBalancer = LoadBalancer.NONE
     """What gives an address to the gateway's Service; default: the one for the provisioner."""
     locality: str = ""

@@ -71,8 +71,6 @@ def _differs(fleet: Federation, name: str, told: Card) -> str:
     declared = fleet.clusters[name]
     if told.trust_domain != declared.trust_domain:
         return f"its card has the trust domain {told.trust_domain}, the file has {declared.trust_domain}"
-    if told.cluster_domain != declared.cluster_domain:
-        return f"its card has the cluster domain {told.cluster_domain}, the file has {declared.cluster_domain}"
     if told.network != declared.network:
         return f"its card has the network {told.network}, the file has {declared.network}"
     return ""
@@ -93,11 +91,19 @@ def _waiting(fleet: Federation, known: Mapping[str, Card]) -> dict[str, str]:
         **{each.path: unknown[each.cluster] for each in callers if each.cluster in unknown},
         **{each.path: unknown[each.source] for each in imports if each.source in unknown},
         **{
-            each.path: f"{each.source} to export {each.service}"
+            each.path: _lacking(known[each.source], fleet, each)
             for each in imports
             if each.source in known and not _offers(known[each.source], fleet, each)
         },
     }
+
+
+def _lacking(told: Card, fleet: Federation, link: Import) -> str:
+    """Say what an import waits for of a member that is up."""
+    here, there = told.cluster_domain, fleet.clusters[link.source].cluster_domain
+    if here != there:
+        return f"{link.source}: its card has the cluster domain {here}, the file has {there}"
+    return f"{link.source} to export {link.service}"
 
 
 def _offers(told: Card, fleet: Federation, link: Import) -> bool:

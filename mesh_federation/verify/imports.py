@@ -25,6 +25,7 @@ def checks(context: Context) -> Iterator[Check]:
         for name, description, run in (
             ("endpoints", "callers have exactly the declared endpoints", endpoints),
             ("pins", "callers accept only the declared identities", pins),
+            ("names", "callers ask for it by the name that the exporter's gateway knows", names),
         ):
             check = skip_if_simulated(cluster, partial(run, context, cluster, link))
             yield Check(f"imports.{name}", context.paths(link), f"{cluster.name}: {link.host}: {description}", check)
@@ -110,3 +111,21 @@ def pins(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdi
                 named = ", ".join(accepted) or "every identity that Istio knows"
                 return failed(f"{proxy.pod.title} accepts {named} of {link.host}:{port.number}", REPAIR)
     return passed(", ".join(link.pinned))
+
+
+def names(context: Context, cluster: ClusterUnderTest, link: ImportPlan) -> Verdict:
+    """Compare the server names by which callers' proxies ask gateways with those that gateways pass calls on by.
+
+    Of two DestinationRules for a host, Istio takes the one in the caller's namespace.
+    """
+    for proxy in cluster.callers(context.callers(link)):
+        known = proxy.settings()
+        for port in link.ports:
+            settings = known.named(upstream(link.host, port.number))
+            if (asked := settings.server_name if settings else "") != link.server_name(port):
+                return failed(
+                    f"{proxy.pod.title} asks for {link.host}:{port.number} as {asked or 'nothing'}, and the gateway"
+                    f" knows it as {link.server_name(port)}",
+                    f"look for a DestinationRule for {link.host} that the stack did not make; {REPAIR}",
+                )
+    return passed(", ".join(map(link.server_name, link.ports)))

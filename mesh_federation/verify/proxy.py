@@ -235,6 +235,7 @@ class Tls(EnvoyPart):
     """Nesting of Envoy's."""
 
     common_tls_context: CommonTls = CommonTls()
+    sni: str = ""
 
     @property
     def validation(self) -> AcceptedIdentities:
@@ -271,9 +272,17 @@ class UpstreamSettings(EnvoyPart):
     @property
     def validation(self) -> AcceptedIdentities:
         """What the proxy accepts from endpoints in the mesh."""
+        return self._meshed.validation
+
+    @property
+    def server_name(self) -> str:
+        """The name by which the proxy asks endpoints in the mesh for a service."""
+        return self._meshed.sni
+
+    @property
+    def _meshed(self) -> Tls:
         meshed = [each.transport_socket for each in self.transport_socket_matches if each.name == "tlsMode-istio"]
-        socket = meshed[0] if meshed else self.transport_socket
-        return socket.typed_config.validation
+        return (meshed[0] if meshed else self.transport_socket).typed_config
 
 
 class UpstreamSettingsEntry(EnvoyPart):

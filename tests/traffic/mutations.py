@@ -346,6 +346,15 @@ SIMULATED, TWO, THREE, EGRESS = "simulated", "east-west", "three-meshes", "egres
 LOCAL, ONE_MESH = "as-local", "multi-primary"
 OLD = '{"proxyMetadata": {"ISTIO_META_ISTIO_VERSION": "1.20.0"}}'
 NO_PIN = {"spec": {"subjectAltNames": ["spiffe://west.local/ns/httpbin/sa/somebody-else"]}}
+OWN_RULE = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "DestinationRule",
+    "metadata": {"name": "own", "namespace": "sleep"},
+    "spec": {
+        "host": "httpbin.httpbin.svc.cluster.local",
+        "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL", "sni": NOWHERE}},
+    },
+}
 ELSEWHERE = [{"op": "replace", "path": "/spec/endpoints/0/address", "value": address(179)}]
 UNEQUAL = [
     {"op": "replace", "path": "/spec/endpoints/0/weight", "value": 95},
@@ -449,6 +458,10 @@ MUTATIONS = (
     Mutation(
         "imports.pins", "an import accepts another identity", TWO,
         patched("east", ENTRY, IMPORT, "istio-system", NO_PIN), up,
+    ),
+    Mutation(
+        "imports.names", "callers have a DestinationRule of their own for the host", TWO,
+        applied("east", OWN_RULE), deleted("east", "destinationrules", "own", "sleep"),
     ),
     Mutation(
         "traffic.answers", "the exporter's policy admits no foreign caller", TWO,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
-from mesh_federation.plan.istio_api import NETWORKING, manifest
+from mesh_federation.plan.istio_api import NETWORKING, manifest, server_name
 from mesh_federation.plan.objects import Body, Fill, PlannedObject, object_name
 from mesh_federation.plan.routing_api import RoutingApi
 from mesh_federation.stack.config import (
@@ -158,21 +158,24 @@ class ImportPlan(ABC):
         spec = {"host": self.host, "exportTo": list(self.visible_to), "trafficPolicy": policy}
         return PlannedObject(manifest(NETWORKING, "DestinationRule", self.name, self.namespace, spec))
 
+    def server_name(self, port: Port) -> str:
+        """Return the name by which callers ask the exporters' gateways for a port."""
+        return server_name(self.exported_host, port.exported_number)
+
     def _traffic_policy(self) -> Body:
         """Return what is declared of calls, for each port where callers have a name of their own for the service.
 
         A port's settings replace those of the whole host.
         """
         policy = self._policy()
-        if self.host == self.exported_host:
+        if all(self.server_name(each) == server_name(self.host, each.number) for each in self.ports):
             return policy
         ports = [{"port": {"number": each.number}, **policy, "tls": self._renamed(each)} for each in self.ports]
         return {**policy, "portLevelSettings": ports}
 
     def _renamed(self, port: Port) -> Body:
         """Ask for the service by the name and the number that its gateway knows, and pin its identities."""
-        name = f"outbound_.{port.exported_number}_._.{self.exported_host}"
-        return {"mode": "ISTIO_MUTUAL", "sni": name, "subjectAltNames": self.pinned}
+        return {"mode": "ISTIO_MUTUAL", "sni": self.server_name(port), "subjectAltNames": self.pinned}
 
     def _policy(self) -> Body:
         """Return what is declared of calls. Failover does nothing without outlier detection (istio#48084)."""

@@ -44,6 +44,9 @@ if command == "verify":
     print("ok  another check", *wrong, "", f"{{stack}}: {{'wrong' if wrong else 'verified'}}", sep="\\n")
     with (desk / "flags").open("a") as flags:
         print(*(each for each in sys.argv[2:] if "--stack" not in each), file=flags)
+    if (desk / "killed").exists() and cluster == "east":
+        print("no report", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
     sys.exit(1 if cluster == "west" else 0)
 if (desk / "pressed").exists():
     os.kill(os.getppid(), signal.SIGINT)
@@ -179,6 +182,12 @@ def test_a_fleet_is_verified_member_by_member_with_what_is_wrong_and_a_summary_o
     assert set((members.root / "flags").read_text(encoding="utf-8").splitlines()) == {
         "--only=trust --drill --warn-days=3"
     }
+
+
+def test_a_member_whose_verification_dies_is_not_verified(mesh: Mesh, members: Members) -> None:
+    (members.root / "killed").touch()
+    done = mesh("verify", "--all", "--stack", "shop")
+    assert done.status == 2 and "shop-east.verify.log" in done.out and "no report" in done.out
 
 
 @pytest.mark.parametrize("option", ["--watch", "--format=json"])

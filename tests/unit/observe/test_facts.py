@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mesh_federation.observe.contents import ConfigMap, Contents, Istiod
-from mesh_federation.observe.facts import Unobservable, differences, observation
+from mesh_federation.observe.facts import Unobservable, chosen, differences, observation
 from mesh_federation.stack.config import ObservedMesh
 from mesh_federation.verify.objects import EnvoyFilter, Namespace, PeerAuthentication
 
@@ -42,7 +42,7 @@ def contents(
     known: dict[str, Any] = {
         "uid": "uid-of-east",
         "kubernetes": "v1.34.4-eks-99bf7f5",
-        "istiods": [istiod()],
+        "istiod": istiod(),
         "config_maps": [
             config_map(f"istio{suffix}", mesh=yaml.safe_dump(dict(mesh or {}))),
             config_map(f"istio-sidecar-injector{suffix}", values=json.dumps({"global": dict(values or {})})),
@@ -56,8 +56,8 @@ def contents(
     return Contents(**{**known, **changed})
 
 
-def mesh_of(found: Contents, revision: str | None = None, namespace: str | None = None) -> ObservedMesh:
-    return observation(found, revision, namespace).mesh
+def mesh_of(found: Contents) -> ObservedMesh:
+    return observation(found).mesh
 
 
 def named(name: str, **labels: str) -> Namespace:
@@ -84,34 +84,40 @@ def test_the_domain_of_services_is_that_of_the_proxies(proxy: Mapping[str, str],
 
 
 def test_a_revision_has_config_maps_of_its_own() -> None:
-    found = contents({"trustDomain": "canary.example"}, suffix="-canary", istiods=[istiod(), istiod("canary")])
-    assert mesh_of(found, "canary").trust_domain == "canary.example"
-    assert mesh_of(found, "canary").revision == "canary"
-    assert mesh_of(found).revision == "", "of several istiods the default one is meant"
+    found = mesh_of(contents({"trustDomain": "canary.example"}, suffix="-canary", istiod=istiod("canary")))
+    assert (found.trust_domain, found.revision) == ("canary.example", "canary")
+
+
+def test_of_several_istiods_the_default_one_is_meant_and_the_only_one_whatever_its_revision() -> None:
+    assert chosen([istiod("canary"), istiod()], None, None).revision == ""
+    assert chosen([istiod("1-31")], None, None).revision == "1-31"
 
 
 def test_the_istiod_of_a_namespace_is_meant_among_several_of_one_revision() -> None:
-    several = [istiod(), istiod(metadata={"namespace": "tenant-a"})]
-    root = ConfigMap.model_validate({
-        "metadata": {"name": "istio-ca-root-cert", "namespace": "tenant-a"}, "data": {"root-cert.pem": OTHER}
-    })  # fmt: skip
-    base = contents(istiods=several)
-    found = mesh_of(replace(base, config_maps=[*base.config_maps, root]), namespace="tenant-a")
-    assert (found.namespace, found.root_namespace, found.roots) == ("tenant-a", "tenant-a", (OTHER,))
+    found = chosen([istiod(), istiod(metadata={"namespace": "tenant-a"})], None, "tenant-a")
+    assert found.metadata.namespace == "tenant-a"
+
+
+def test_the_root_namespace_is_istios_own_default_where_nothing_names_another() -> None:
+    root = {"metadata": {"name": "istio-ca-root-cert", "namespace": "tenant-a"}, "data": {"root-cert.pem": OTHER}}
+    tenant = istiod(metadata={"namespace": "tenant-a"})
+    found = mesh_of(contents(istiod=tenant, config_maps=[ConfigMap.model_validate(root)]))
+    assert (found.namespace, found.root_namespace, found.roots) == ("tenant-a", "istio-system", (OTHER,))
 
 
 def test_the_configuration_that_revisions_share_is_below_that_of_the_revision() -> None:
-    shared = {"trustDomain": "shared.example", "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}}
-    given = contents({"trustDomain": "own.example", "defaultConfig": {"proxyMetadata": {"A": "b"}}}, istiods=[
-        istiod(env=[{"name": "SHARED_MESH_CONFIG", "value": "istio-shared-configmap"}])
-    ])  # fmt: skip
+    shared = {
+        "trustDomain": "shared.example",
+        "trustDomainAliases": ["a.example", "b.example"],
+        "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}},
+    }
+    own = {"trustDomain": "own.example", "trustDomainAliases": ["c.example", "a.example"]}
+    sharing = istiod(env=[{"name": "SHARED_MESH_CONFIG", "value": "istio-shared-configmap"}])
+    given = contents({**own, "defaultConfig": {"proxyMetadata": {"A": "b"}}}, istiod=sharing)
     maps = [*given.config_maps, config_map("istio-shared-configmap", mesh=yaml.safe_dump(shared))]
     found = mesh_of(replace(given, config_maps=maps))
     assert (found.trust_domain, found.dns_capture) == ("own.example", True)
-
-
-def test_the_only_istiod_is_meant_whatever_its_revision() -> None:
-    assert mesh_of(contents(suffix="-1-31", istiods=[istiod("1-31")])).revision == "1-31"
+    assert found.trust_domain_aliases == ("a.example", "b.example", "c.example"), "policies expand all of them"
 
 
 def test_both_roots_are_read_while_an_owner_changes_them() -> None:
@@ -168,13 +174,13 @@ def test_filters_that_set_tls_are_named_and_no_others() -> None:
 
 def test_what_keeps_a_mesh_from_being_linked_is_read() -> None:
     skipping = istiod(env=[{"name": "PILOT_SKIP_VALIDATE_TRUST_DOMAIN", "value": "true"}])
-    found = mesh_of(contents(istiods=[skipping], has_ztunnel=True))
+    found = mesh_of(contents(istiod=skipping, has_ztunnel=True))
     assert (found.trust_domain_validation, found.ambient) == (False, True)
 
 
 def test_the_release_is_that_of_the_chart_or_of_the_image() -> None:
     unlabelled = istiod(metadata={"labels": {"app": "istiod"}}, image="mirror.example/pilot:1.29.4-distroless")
-    assert mesh_of(contents(istiods=[unlabelled])).version == "1.29.4"
+    assert mesh_of(contents(istiod=unlabelled)).version == "1.29.4"
 
 
 @pytest.mark.parametrize(
@@ -187,36 +193,41 @@ def test_the_release_is_that_of_the_chart_or_of_the_image() -> None:
     ],
 )
 def test_it_is_said_how_istio_was_installed(metadata: Mapping[str, object], installer: str) -> None:
-    assert observation(contents(istiods=[istiod(metadata=metadata)]), None, None).installer == installer
+    assert observation(contents(istiod=istiod(metadata=metadata))).installer == installer
 
 
 @pytest.mark.parametrize(
-    ("found", "revision", "problem"),
+    ("found", "problem"),
     [
-        (contents(istiods=[]), None, "there is no istiod"),
-        (contents(), "canary", "no istiod of revision canary; revisions: default in istio-system"),
-        (
-            contents(istiods=[istiod("a"), istiod("b")]),
-            None,
-            "no istiod of revision default; revisions: a in istio-system, b in",
-        ),
-        (
-            contents(istiods=[istiod(metadata={"namespace": "a"}), istiod()]),
-            None,
-            "several istiods of revision default",
-        ),
-        (contents(istiods=[istiod(), istiod()]), None, "several istiods of revision default"),
-        (contents(roots=""), None, "holds no root"),
-        (contents(config_maps=[config_map("istio", mesh="- a")]), None, "ConfigMap istio of istiod cannot be read"),
-        (contents(config_maps=[config_map("istio", mesh="a: [")]), None, "ConfigMap istio of istiod cannot be read"),
-        (contents(istiods=[istiod(metadata={"labels": {}}, image="pilot@sha256:00")]), None, "release of istiod"),
-        (contents({"trustDomain": "x" * 300}), None, "trustDomain is of a form"),
+        (contents(roots=""), "holds no root"),
+        (contents(config_maps=[config_map("istio", mesh="- a")]), "ConfigMap istio of istiod cannot be read"),
+        (contents(config_maps=[config_map("istio", mesh="a: [")]), "ConfigMap istio of istiod cannot be read"),
+        (contents(istiod=istiod(metadata={"labels": {}}, image="pilot@sha256:00")), "release of istiod"),
+        (contents({"trustDomain": "x" * 300}), "trustDomain is of a form"),
     ],
 )
-def test_what_cannot_be_observed_is_told(found: Contents, revision: str | None, problem: str) -> None:
+def test_what_cannot_be_observed_is_told(found: Contents, problem: str) -> None:
     with pytest.raises(Unobservable, match=problem) as raised:
-        observation(found, revision, None)
+        observation(found)
     assert raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("istiods", "revision", "namespace", "problem"),
+    [
+        ([], None, None, "there is no istiod"),
+        ([istiod()], "canary", None, "no istiod of revision canary; revisions: default in istio-system"),
+        ([istiod()], None, "a", "no istiod of revision default in a; revisions: default in istio-system"),
+        ([istiod("a"), istiod("b")], None, None, "revision default; revisions: a in istio-system, b in istio-system"),
+        ([istiod(metadata={"namespace": "a"}), istiod()], None, None, "several istiods of revision default"),
+    ],
+)
+def test_it_is_told_which_istiods_there_are(
+    istiods: list[Istiod], revision: str | None, namespace: str | None, problem: str
+) -> None:
+    with pytest.raises(Unobservable, match=problem) as raised:
+        chosen(istiods, revision, namespace)
+    assert "namespace: ..." in raised.value.fix or not istiods
 
 
 def test_what_changed_since_is_told_line_by_line() -> None:

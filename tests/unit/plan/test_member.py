@@ -24,13 +24,14 @@ STACKS = sorted(
 WAVES = 4
 
 
-def as_fleet(stack: str, folder: Path) -> list[str]:
+def as_fleet(stack: str, folder: Path, domain: str) -> list[str]:
     """Write a committed stack as a fleet on clusters that exist, and its members; return the clusters."""
     document = yaml.safe_load((CHECKOUT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
     federation = document["config"][KEY]
     federation["trust"] = {"model": "separate"}
     for number, (name, cluster) in enumerate(federation["clusters"].items()):
         cluster |= {"provisioner": "existing", "kubeconfig": f"{name}.kubeconfig"}
+        cluster["clusterDomain"] = "cluster.local" if name == "east" else domain
         cluster["gateway"] = {"addresses": [f"198.51.100.{number + 1}"]}
         member = {KEY: {"memberOf": {"fleet": "fleet", "cluster": name}}}
         (folder / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": member}), encoding="utf-8")
@@ -74,8 +75,11 @@ def made_in(planned: ClusterPlan) -> Mapping[str, object]:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_members_make_what_one_stack_would_make(stack: str, tmp_path: Path) -> None:
-    clusters = as_fleet(stack, tmp_path)
+@pytest.mark.parametrize("domain", ["cluster.local", "cluster.munich"])
+def test_members_make_what_one_stack_would_make(stack: str, domain: str, tmp_path: Path) -> None:
+    if domain != "cluster.local" and stack == "three-meshes":
+        pytest.skip("two exporters of one host have one cluster domain, and east is one of them")
+    clusters = as_fleet(stack, tmp_path, domain)
     for _ in range(WAVES):
         members = {name: up(name, tmp_path) for name in clusters}
     assert not any(loader.read(tmp_path / f"Pulumi.{name}.yaml").waiting for name in clusters)

@@ -139,6 +139,29 @@ def test_no_service_of_istios_own_namespaces_is_exported_wherever_they_are(names
     assert "reserved-namespace" in {each.rule for each in refused.value.problems}
 
 
+@pytest.mark.parametrize("namespace", ["aks-istio-system", "istio-config"])
+def test_nothing_is_put_beside_istiod_or_into_the_root_namespace_but_what_links_share(namespace: str) -> None:
+    given = tree()
+    for cluster in given["clusters"].values():
+        cluster["observed"] |= {"namespace": "istio-system", "rootNamespace": "istio-system"}
+    given["clusters"]["east"]["observed"] |= {"namespace": "aks-istio-system", "rootNamespace": "istio-config"}
+    for each in (*given["exports"], *given["imports"]):
+        each["service"] = f"{namespace}/httpbin"
+    given["workloads"] = [{"cluster": "east", "sample": "sleep", "namespace": namespace}]
+    with pytest.raises(InvalidModel) as refused:
+        loader.parse(given)
+    where = {each.where for each in refused.value.problems if each.rule == "reserved-namespace"}
+    assert where == {"imports[0].service", "workloads[0].namespace"}
+
+
+def test_istio_system_is_asked_for_where_istiod_is_elsewhere() -> None:
+    given = tree()
+    given["clusters"]["west"]["observed"] |= {"namespace": "mesh-control", "rootNamespace": "mesh-control"}
+    given["clusters"]["west"]["istio"]["linkNamespace"] = "istio-system"
+    names = [each.name for each in plan(loader.parse(given), "dev").clusters["west"].prerequisites]
+    assert "istio-system" in names
+
+
 def test_no_caller_in_the_root_namespace_is_admitted_wherever_that_is() -> None:
     given = tree()
     given["clusters"]["east"]["observed"] |= {"rootNamespace": "istio-config"}

@@ -116,8 +116,14 @@ def test_what_a_member_is_declared_to_be_is_never_taken_from_its_card(copy: Path
 
 def test_a_link_waits_for_the_domain_by_which_its_service_is_asked_for(copy: Path) -> None:
     edit(copy / "cards" / "shop" / "west.yaml", "trustDomain: west.local", "trustDomain: west.local\nclusterDomain: m")
+    edit(copy / "cards" / "shop" / "west.yaml", "pay.pay.svc.cluster.local", "pay.pay.svc.m")
     told = "imports[1] waits for west: its card has the cluster domain m, the file has cluster.local"
     assert told in member("shop", "east", copy).waiting
+
+
+def test_no_export_waits_for_the_domain_of_its_callers(copy: Path) -> None:
+    edit(copy / "cards" / "shop" / "east.yaml", "trustDomain: east.local", "trustDomain: east.local\nclusterDomain: m")
+    assert not [each for each in member("shop", "west", copy).waiting if "east" in each]
 
 
 def test_a_link_waits_for_the_network_the_name_and_the_address_that_it_needs(copy: Path) -> None:

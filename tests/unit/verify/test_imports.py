@@ -146,3 +146,21 @@ def test_without_a_caller_nothing_is_known_and_that_is_said() -> None:
     fake(cluster).lists("pods", pod("other", "sleep"))
     with pytest.raises(NotApplicable, match="no pod in the mesh of east runs as sleep/sleep"):
         imports.endpoints(whole, cluster, link)
+
+
+@pytest.mark.parametrize(
+    ("sni", "status"),
+    [
+        ("outbound_.8000_._.httpbin.httpbin.svc.cluster.local", "passed"),
+        ("outbound_.8000_._.other", "failed"),
+        ("", "failed"),
+    ],
+)
+def test_callers_must_ask_for_a_service_by_the_name_that_the_gateway_knows(sni: str, status: str) -> None:
+    whole = context("east-west")
+    cluster, link = of(whole, "east", HTTPBIN)
+    fake(cluster).lists("pods", pod("sleep", "sleep"))
+    tls = {"name": "tlsMode-istio", "transport_socket": {"typed_config": {"sni": sni}}}
+    held = {"configs": [{"cluster": {"name": HTTPBIN, "transport_socket_matches": [tls]}}]}
+    fake(cluster).when("exec", "dynamic_active_clusters", out=held)
+    assert imports.names(whole, cluster, link).status == status
