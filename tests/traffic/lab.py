@@ -119,6 +119,12 @@ class Lab:
         proxy = [f"--namespace={namespace}", "deployment/sleep", "--container=istio-proxy"]
         return self.ask(cluster, "logs", *proxy, "--tail=20")
 
+    def refused_by_proxy(self, cluster: str, namespace: str) -> str:
+        """The last calls of a sample that its proxy did not answer with 200, with the reason of each."""
+        proxy = [f"--namespace={namespace}", "deployment/sleep", "--container=istio-proxy"]
+        calls = (line for line in self.ask(cluster, "logs", *proxy, "--tail=5000").splitlines() if '"GET ' in line)
+        return "\n".join([line for line in calls if ' HTTP/1.1" 200 ' not in line][-20:])
+
     def pods(self, cluster: str) -> dict[str, str]:
         """Pods that are there to stay, by namespace/name, with their identity."""
         items = json.loads(self.ask(cluster, "get", "pods", "--all-namespaces", "--output=json"))["items"]

@@ -160,5 +160,5 @@ def test_a_caller_that_does_not_stop_is_moved_to_the_egress_gateway_and_back(
             through(egress, via)
             eventually(partial(answered, egress), PATIENCE)
         record_property(f"calls while they move to via: {via}", dict(client.statuses))
-        assert client.failed == [], egress.said_by_proxy("east", "sleep")
+        assert client.failed == [], egress.refused_by_proxy("east", "sleep")
     eventually(lambda: sent_to(egress) == NOWHERE, PATIENCE)

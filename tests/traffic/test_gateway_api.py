@@ -26,6 +26,6 @@ def test_a_caller_that_does_not_stop_is_moved_from_one_api_to_the_other_and_back
             lab.checkout.up()
             eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
         record_property(f"calls while they move to api: {api}", dict(client.statuses))
-        assert client.failed == [], lab.said_by_proxy("east", "sleep")
+        assert client.failed == [], lab.refused_by_proxy("east", "sleep")
         reply = lab.call("east", "sleep")
         assert reply.identities["By"] == "spiffe://west.local/ns/httpbin/sa/httpbin"

@@ -46,7 +46,7 @@ def test_a_caller_that_does_not_stop_loses_no_call_while_roots_change_there_and_
                 lab.checkout.up()
                 eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
             record_property(f"calls while root {root or 'of before'} is in phase {phase}", dict(client.statuses))
-            assert client.failed == [], lab.said_by_proxy("east", "sleep")
+            assert client.failed == [], lab.refused_by_proxy("east", "sleep")
             for cluster, pods in before.items():
                 after = settled(lab, cluster, len(pods))
                 lasted = {deployment(name) for name, uid in pods.items() if after.get(name) == uid}

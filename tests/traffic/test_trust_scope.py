@@ -45,7 +45,7 @@ def test_a_caller_that_does_not_stop_loses_no_call_while_the_scope_changes_there
             lab.checkout.up()
             eventually(partial(lab.settled, "east", "sleep", 200), PATIENCE)
         record_property(f"calls while the scope becomes {scope}", dict(client.statuses))
-        assert client.failed == [], lab.said_by_proxy("east", "sleep")
+        assert client.failed == [], lab.refused_by_proxy("east", "sleep")
         eventually(partial(green, lab), PATIENCE)
         record_property(f"configuration of the exported workload's proxy in scope {scope}, KiB", size(lab) // 1024)
         told = verify(lab, "--only=refusals.forged")
