@@ -102,6 +102,7 @@ class Binding:
         root_namespace: of the mesh.
         labels: of the pods; empty for all.
         patches: what each part of these proxies accepts.
+        after: names of filters that come before this one, and go after it.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Binding:
     root_namespace: str
     labels: Mapping[str, str]
     patches: tuple[Patch, ...]
+    after: tuple[str, ...] = ()
 
     @property
     def object(self) -> PlannedObject:
@@ -116,7 +118,7 @@ class Binding:
         selector = {"workloadSelector": {"labels": dict(self.labels)}} if self.labels else {}
         spec = {**selector, "configPatches": [patch.body for patch in self.patches]}
         fills = tuple(fill for index, patch in enumerate(self.patches) for fill in patch.fills(index))
-        return PlannedObject(manifest(API, KIND, self.name, self.namespace, spec), fills)
+        return PlannedObject(manifest(API, KIND, self.name, self.namespace, spec), fills, self.after)
 
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Say whether it is about the proxy of a pod with a sidecar."""
@@ -143,17 +145,22 @@ def bindings(
         if name == cluster or name not in trust.distrusted
     }
     root = federation.clusters[cluster].root_namespace
+    exported = tuple(_of_exports(cluster, root, domains, exports))
     return (
-        *_of_mesh(trust, cluster, root, domains[cluster]),
-        *_of_exports(cluster, root, domains, exports),
+        *_of_mesh(trust, cluster, root, domains[cluster], exported),
+        *exported,
         *(each for link in imports for each in _of_import(cluster, root, domains, link)),
     )
 
 
-def _of_mesh(trust: TrustPlan, cluster: str, root: str, domain: str) -> Iterator[Binding]:
-    """Bind workloads without an export, where their root vouches for other meshes too."""
+def _of_mesh(trust: TrustPlan, cluster: str, root: str, domain: str, exported: Sequence[Binding]) -> Iterator[Binding]:
+    """Bind workloads without an export, where their root vouches for other meshes too.
+
+    Those with one have their own filters all the while: without, they would refuse their callers for a moment.
+    """
     if trust.anchors[cluster].has_twins:
-        yield Binding(OWN_DOMAIN, root, root, {}, (Patch({cluster: domain}),))
+        after = tuple(each.object.name for each in exported)
+        yield Binding(OWN_DOMAIN, root, root, {}, (Patch({cluster: domain}),), after)
 
 
 def _of_exports(

@@ -133,6 +133,14 @@ def test_under_a_common_root_workloads_without_a_link_accept_their_own_cluster_a
     assert "istio-system/own-trust-domain" not in bound({**tree(), **SEPARATE}, "west")
 
 
+def test_an_exported_workload_is_never_bound_by_the_filter_of_the_mesh_alone() -> None:
+    """It would refuse the callers of the export until its own filter is there, or after that is gone."""
+    west = bound(tree(), "west")
+    assert west["istio-system/own-trust-domain"].after == (west["httpbin/export-httpbin-httpbin"].object.name,)
+    assert west["istio-system/own-trust-domain"].object.after == west["istio-system/own-trust-domain"].after
+    assert bound(tree(), "east")["istio-system/own-trust-domain"].after == ()
+
+
 def test_a_mesh_wide_scope_has_no_filters() -> None:
     for name in ("east", "west"):
         assert planned(tree(trust={"scope": "mesh"}), name).bindings == ()
