@@ -74,11 +74,15 @@ def made_in(planned: ClusterPlan) -> Mapping[str, object]:
     }
 
 
-@pytest.mark.parametrize("stack", STACKS)
-@pytest.mark.parametrize("domain", ["cluster.local", "cluster.munich"])
+@pytest.mark.parametrize(
+    ("stack", "domain"),
+    [
+        *((stack, "cluster.local") for stack in STACKS),
+        # Of three-meshes, east and another cluster export one host: such exporters have one cluster domain.
+        *((stack, "cluster.munich") for stack in STACKS if stack != "three-meshes"),
+    ],
+)
 def test_members_make_what_one_stack_would_make(stack: str, domain: str, tmp_path: Path) -> None:
-    if domain != "cluster.local" and stack == "three-meshes":
-        pytest.skip("two exporters of one host have one cluster domain, and east is one of them")
     clusters = as_fleet(stack, tmp_path, domain)
     for _ in range(WAVES):
         members = {name: up(name, tmp_path) for name in clusters}
