@@ -11,8 +11,8 @@ from types import FrameType
 from typing import Any
 
 Handler = Callable[[int, FrameType | None], object] | int | None
-ENDED = 130
-"""Exit status of a command that was asked to end, as of shells after Ctrl-C."""
+INTERRUPTED = 130
+"""Exit status of a command that was asked to end: that of shells and of Typer after Ctrl-C."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,7 +52,7 @@ class Interruption:
     def run(self, command: Sequence[str], **options: Any) -> int:  # noqa: ANN401 - those of Popen
         """Run a program to its end, and return its exit status; none is begun after the command was asked to end."""
         if self.asked:
-            return ENDED
+            return INTERRUPTED
         program = subprocess.Popen(command, **options)
         self._running.add(program)
         self._pass_on()  # a signal may have come before the program was known

@@ -15,14 +15,13 @@ from benchmarks.scratch import BenchError
 from mesh_federation import process
 from mesh_federation.plan.calls import Call, calls
 from mesh_federation.plan.federation import Plan
+from mesh_federation.plan.istio_api import server_name
 from mesh_federation.stack.config import Federation
 
 PATIENCE = 120
 """Seconds; a few are usual."""
 PAUSE = 0.1
 """Seconds between two calls: the resolution of what is measured, beside the third of one that a call takes."""
-SNI = "outbound_.{port}_._.{host}"
-"""How Istio asks a gateway for a service; for any other name it gives no certificate."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def crossing(federation: Federation, plan: Plan) -> Crossing:
     for call in calls(federation):
         source = plan.clusters[call.source]
         export = next(each for each in source.exports if each.export.service_host in call.url)
-        sni = SNI.format(port=export.export.ports[0].number, host=export.export.service_host)
+        sni = server_name(export.export.service_host, export.export.ports[0].number)
         return Crossing(call, (source.addresses[0], export.port), sni)
     raise BenchError("no import has a sample `sleep` that may use it: nothing can be called across the meshes")
 

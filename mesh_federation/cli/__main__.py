@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mesh_federation import __version__
 from mesh_federation.cli import streams
-from mesh_federation.cli.errors import INTERRUPTED, UNWRITTEN, Refused
+from mesh_federation.cli.errors import UNWRITTEN, Refused
 from mesh_federation.cli.options import (
     AT_ONCE,
     DEFAULT_STACK,
@@ -27,6 +27,7 @@ from mesh_federation.cli.options import (
 from mesh_federation.cli.surroundings import CURRENT, Surroundings
 from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
+from mesh_federation.interruption import INTERRUPTED
 from mesh_federation.stack.problem import Problem, ProblemError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -7,8 +7,6 @@ NOT_RUN = 2
 """Exit status of a verification that could not run; 1 means that a check failed."""
 UNWRITTEN = 2
 """Exit status if output cannot be written, so that the result is unknown."""
-INTERRUPTED = 130
-"""Exit status that Typer returns after Ctrl-C."""
 
 
 class Refused(ProblemError):

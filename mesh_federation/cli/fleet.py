@@ -17,10 +17,10 @@ import typer
 
 from mesh_federation import loader
 from mesh_federation.cli import stacks
-from mesh_federation.cli.errors import INTERRUPTED, NOT_RUN, Refused
+from mesh_federation.cli.errors import NOT_RUN, Refused
 from mesh_federation.cli.validate import named
 from mesh_federation.engine.workspace import Workspace
-from mesh_federation.interruption import Interruption
+from mesh_federation.interruption import INTERRUPTED, Interruption
 from mesh_federation.plan.federation import Plan, plan
 from mesh_federation.stack import fleet, stack_file
 from mesh_federation.stack.config import Federation

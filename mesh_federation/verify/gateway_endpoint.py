@@ -18,6 +18,7 @@ from cryptography import x509
 
 from mesh_federation.clusters.provider import Connect, connect_directly
 from mesh_federation.plan import gateway_addresses
+from mesh_federation.plan.istio_api import server_name
 from mesh_federation.verify.certificates import Identity, pem
 from mesh_federation.verify.verdict import Inconclusive
 
@@ -64,7 +65,7 @@ class ServiceAddress:
     @property
     def server_name(self) -> str:
         """The TLS server name (SNI)."""
-        return f"outbound_.{self.port}_._.{self.host}"
+        return server_name(self.host, self.port)
 
     def __str__(self) -> str:
         """Return address and port as text."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh_federation.interruption import ENDED, Interruption
+from mesh_federation.interruption import INTERRUPTED, Interruption
 
 COUNTING = """
 import signal, sys, time
@@ -38,6 +38,6 @@ def test_nothing_is_begun_after_a_command_was_asked_to_end(tmp_path: Path, numbe
     before = signal.getsignal(number)
     with Interruption(signal.SIGINT) as interruption:
         os.kill(os.getpid(), number)
-        assert interruption.run(["touch", str(tmp_path / "begun")]) == ENDED
+        assert interruption.run(["touch", str(tmp_path / "begun")]) == INTERRUPTED
     assert not (tmp_path / "begun").exists()
     assert signal.getsignal(number) is before

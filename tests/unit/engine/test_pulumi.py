@@ -139,22 +139,21 @@ def test_another_backend_is_asked_for_its_stacks(desk: Desk) -> None:
     assert desk.calls()[0] == "stack ls --json --project=mesh-federation --non-interactive"
 
 
-def test_ctrl_c_waits_for_the_engine_and_then_ends_the_command(desk: Desk) -> None:
-    desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; kill -INT $PPID; kill -INT $$; sleep 60")
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize(
+    ("number", "asking"),
+    [
+        pytest.param(signal.SIGINT, "kill -INT $PPID; kill -INT $$; sleep 60", id="ctrl-c"),
+        pytest.param(signal.SIGTERM, "kill -TERM $PPID; sleep 60 & wait", id="terminated"),
+    ],
+)
+def test_who_ends_a_command_waits_for_the_engine(desk: Desk, number: signal.Signals, asking: str) -> None:
+    """Ctrl-C reaches the engine by itself; SIGTERM is passed on to it as Ctrl-C."""
+    desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; {asking}")
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         desk.engine.stream("up")
     assert (desk.root / "ended").exists()
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_command_that_is_terminated_lets_the_engine_end_as_by_ctrl_c(desk: Desk) -> None:
-    desk.on("up", f"trap 'touch {desk.root}/ended; exit 1' INT; kill -TERM $PPID; sleep 60 & wait")
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt):
-        desk.engine.stream("up")
-    assert (desk.root / "ended").exists()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_ctrl_c_that_came_too_late_ends_nothing(desk: Desk) -> None:
