@@ -17,19 +17,28 @@ signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
 open(sys.argv[1], "w").close()
 while not asked:
     time.sleep(0.01)
-time.sleep(0.2)
+end = time.monotonic() + 0.5
+while time.monotonic() < end:  # a signal ends a sleep
+    time.sleep(0.01)
 sys.exit(len(asked))
+"""
+
+TERMINATING = """
+import os, sys, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+for _ in range(2):
+    os.kill(int(sys.argv[2]), 15)
+    time.sleep(0.05)
 """
 
 
 def test_a_program_is_asked_to_end_once(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    begin = f"while not __import__('os').path.exists({str(ready)!r}): pass\n__import__('os').kill({os.getpid()}, 15)"
-    terminator = subprocess.Popen([sys.executable, "-c", begin])
+    terminator = subprocess.Popen([sys.executable, "-c", TERMINATING, str(ready), str(os.getpid())])
     with Interruption(signal.SIGINT) as interruption:
         status = interruption.run([sys.executable, "-c", COUNTING, str(ready)])
-        interruption._pass_on()
-    assert terminator.wait() == 0
+        assert terminator.wait() == 0
     assert (status, interruption.asked) == (1, True)
 
 
