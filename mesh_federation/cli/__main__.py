@@ -249,7 +249,7 @@ def main(surroundings: Surroundings | None = None) -> None:
         surroundings: the checkout and the toolchain; default: those of this process.
     """
     CURRENT.set(surroundings or Surroundings())
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is to be undone at the end is undone
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: drills scale their pods up again
     try:
         streams.settle()
         status = _status()

@@ -105,7 +105,7 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
                 FederationRule.OWN_HOST,
                 f"{excerpt(link.own_host) or 'the empty text'} is no host name that a service of another mesh can have:"
                 " it needs two labels in lower case, and names that end with .svc, cluster.local or another cluster"
-                " domain are of Services in clusters",
+                " domain are those of Services in a cluster",
                 "write, for example, payments.partner.example",
             )
         elif taken := _taken(federation, link):
