@@ -7,7 +7,6 @@ EnvoyFilter.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
@@ -189,10 +188,8 @@ def key_of(text: str) -> bytes:
 
 
 def unfit(material: bytes) -> str:
-    """Say why something is not the root of a mesh; empty if it is one."""
-    from cryptography import x509  # takes longer to load than all other checks together
-
-    from mesh_federation.stack import key_material
+    """Say why something is not the root of a mesh, or one whose certificates no proxy accepts; empty if it is fit."""
+    from mesh_federation.stack import certificates, key_material  # cryptography takes time to load
 
     try:
         found = key_material.certificates(material)
@@ -200,16 +197,7 @@ def unfit(material: bytes) -> str:
         return f"this is not one certificate: {unusable.problem}"
     if len(found) != 1:
         return f"this is not one certificate, but {len(found)}"
-    [root] = found
-    try:
-        is_authority = root.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        is_authority = False
-    if not is_authority:
-        return "this certificate is not of a certificate authority"
-    if root.not_valid_after_utc < datetime.now(UTC):
-        return f"this certificate expired on {root.not_valid_after_utc:%Y-%m-%d}, so no proxy accepts what it signed"
-    return ""
+    return next((each.what for each in certificates.problems("", found[0], is_root=True)), "")
 
 
 def links_bind_trust(federation: Federation) -> Iterator[Problem]:

@@ -55,13 +55,13 @@ def _signed_by_another(material: bytes) -> str:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-    from mesh_federation.stack import key_material
+    from mesh_federation.stack import certificates, key_material
 
     [found] = key_material.certificates(material)
     try:
         found.verify_directly_issued_by(found)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return f"this certificate is signed by {found.issuer.rfc4514_string()} and not by itself"
+        return f"this certificate is signed by {certificates.distinguished_name(found.issuer)} and not by itself"
     named = {each.oid: each.value for each in found.extensions}
     issuer = named.get(x509.AuthorityKeyIdentifier.oid)
     subject = named.get(x509.SubjectKeyIdentifier.oid)

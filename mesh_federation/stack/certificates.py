@@ -25,6 +25,7 @@ from cryptography.x509 import (
     ExtensionNotFound,
     ExtensionType,
     KeyUsage,
+    Name,
     ObjectIdentifier,
     PolicyConstraints,
     SubjectKeyIdentifier,
@@ -35,8 +36,11 @@ from pydantic.alias_generators import to_camel
 
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import AuthorityRule
+from mesh_federation.stack.text import excerpt
 
 KEY_FIX = "issue the authority with an ECDSA key on P-256 or P-384, or an RSA key of 2048 to 4096 bits"
+LONGEST_TITLE = 120
+"""Characters of a subject that messages show: partners choose those of their roots."""
 _BITS = range(2048, 4096 + 1)
 _CURVES = ("secp256r1", "secp384r1")
 _SHA2 = ("sha256", "sha384", "sha512")
@@ -66,7 +70,12 @@ Extension = TypeVar("Extension", bound=ExtensionType)
 
 def title(certificate: Certificate) -> str:
     """Return the subject of a certificate, by which messages refer to it."""
-    return certificate.subject.rfc4514_string() or "a certificate without subject"
+    return distinguished_name(certificate.subject) or "a certificate without subject"
+
+
+def distinguished_name(name: Name) -> str:
+    """Write the name of an authority for a message; empty if it has none."""
+    return excerpt(name.rfc4514_string(), LONGEST_TITLE)
 
 
 def problems(path: str, certificate: Certificate, is_root: bool) -> Iterator[Problem]:
