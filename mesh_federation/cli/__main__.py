@@ -255,11 +255,11 @@ def main(surroundings: Surroundings | None = None) -> None:
         status = _status()
         streams.flush()
     except streams.OutputClosed:
-        _tell("error: standard output is closed\n  -> connect it to a terminal, a file or /dev/null")
+        streams.tell("error: standard output is closed\n  -> connect it to a terminal, a file or /dev/null")
         status = UNWRITTEN
     except OSError as error:
         streams.give_up()
-        _tell(f"error: {_io_problem(error)}")
+        streams.tell(f"error: {_io_problem(error)}")
         status = UNWRITTEN
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -271,11 +271,11 @@ def _status() -> int | str | None:
     try:
         app(prog_name="mesh")
     except ProblemError as error:
-        _tell(f"error: {error}")
+        streams.tell(f"error: {error}")
         return error.code if isinstance(error, Refused) else 1
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            _tell("stopped; run it again to continue")
+            streams.tell("stopped; run it again to continue")
         return ended.code
     return 0
 
@@ -284,10 +284,6 @@ def _io_problem(error: OSError) -> Problem:
     what = str(error.filename) if error.filename else "the output"
     problem = f"{what} cannot be read or written: {error.strerror or error}"
     return Problem("", "input-output", problem, "free some space, or check its permissions")
-
-
-def _tell(line: str) -> None:
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mesh_federation import process
 from mesh_federation.cli import stacks
+from mesh_federation.cli.streams import say, tell
 from mesh_federation.engine import clusters
 from mesh_federation.plan.calls import Call, answering, calls
 from mesh_federation.stack.config import Federation
@@ -44,7 +45,7 @@ def call_stack(stack: str, overlay: Path | None) -> int:
     federation = stacks.valid(workspace, stack)
     tools = stacks.toolchain(stacks.providers(federation))
     if any(cluster.is_existing for cluster in federation.clusters.values()):
-        clusters.refresh_kubeconfigs(stacks.engine(workspace, stack, tools), federation, stacks.tell)
+        clusters.refresh_kubeconfigs(stacks.engine(workspace, stack, tools), federation, tell)
     environment = {**workspace.ambient, **workspace.environment(tools)}
     return call(federation, workspace.home / "kubeconfigs" / stack, environment, Console())
 
@@ -63,7 +64,7 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     """
     wanted = list(calls(federation))
     if not wanted:
-        _say(
+        say(
             console,
             "no call is possible: no import and no discovered service has a sample `sleep` that may call it,"
             " on a cluster that runs pods",
@@ -73,7 +74,7 @@ def call(federation: Federation, kubeconfigs: Path, environment: Mapping[str, st
     for each in wanted:
         answer = _settled(each, kubeconfigs / each.cluster, environment, console)
         failed += answer.status != 200
-        _say(console, report(each, answer, answering(federation, each)))
+        say(console, report(each, answer, answering(federation, each)))
     return 1 if failed else 0
 
 
@@ -122,7 +123,3 @@ def _request(made: Call, kubeconfig: Path, environment: Mapping[str, str]) -> Ca
         return CallResult(int(figures["http_code"]), float(figures["time_total"]), body or done.stderr)
     except (ValueError, KeyError, TypeError):
         return CallResult(0, 0.0, done.stderr)
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
+from mesh_federation.cli.streams import tell
 from mesh_federation.clusters import workdir
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.snapshot import Snapshot
@@ -50,9 +51,10 @@ def card(stack: str, overlay: Path | None, cluster: str, partner: str, output: P
     if output is None:
         sys.stdout.write(text)
         return
+    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text, encoding="utf-8")
-    stacks.tell(f"{output} is the card of {name}; tell partners its fingerprint by another channel:")
-    stacks.tell(f"  {fingerprint(made)}")
+    tell(f"{output} is the card of {name}; tell partners its fingerprint by another channel:")
+    tell(f"  {fingerprint(made)}")
 
 
 def keep(engine: Engine, federation: Federation) -> None:
@@ -66,7 +68,29 @@ def keep(engine: Engine, federation: Federation) -> None:
     text = written(made) if made else ""
     if text and not (file.exists() and file.read_bytes() == text.encode()):
         workdir.write(file, text)  # in one step: other members may be reading it
-        stacks.tell(f"{name} is new; other members read it when they run")
+        tell(f"{name} is new; other members read it when they run")
+
+
+def refuse_lost(engine: Engine, federation: Federation) -> None:
+    """Refuse to take out links that wait only because a checkout lacks the cards.
+
+    The member's own card shows it: `mesh up` wrote that one, and it stays until `mesh down`.
+
+    Raises:
+        Refused: the member is up, its card is gone, and links wait for the cards of others.
+    """
+    if federation.member_of is None or not federation.waiting:
+        return
+    name = card_file(federation.member_of.fleet, federation.member_of.cluster)
+    if (engine.workspace.checkout / name).exists():
+        return
+    planned = plan(federation, engine.stack).clusters[federation.member_of.cluster]
+    if told(federation, planned, engine.snapshot(), list(federation.partners)):
+        what = f"{engine.stack} is up, but its card is gone, and probably the cards of others with it: {name}"
+        why = f"links that may be there would be taken out: {'; '.join(federation.waiting)}"
+        anew = f"./mesh card --stack {engine.stack} --output {name}"
+        fix = f"restore {name.parent} from version control; if nobody has it, write it for each member: {anew}"
+        raise Refused(Problem(str(name), RULE, what, fix, why))
 
 
 def forget(workspace: Workspace, stack: str) -> None:

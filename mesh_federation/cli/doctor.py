@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from mesh_federation import process
+from mesh_federation.cli.streams import say
 from mesh_federation.clusters import machine_limits
 from mesh_federation.clusters.docker import INSTALL, known_problem
 from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
@@ -71,15 +72,15 @@ def doctor(console: Console, host: Host | None = None, machine: Machine | None =
     console.print(_pieces(pinned, found))
     for why, names in _reasons(found).items():
         line = f"  {', '.join(names)}: not the official release; at installation: {why}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     if said := _envoy(pinned, host):
-        console.print(f"  {said}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"  {said}")
     console.print(_machine(machine, host))
     lacks = {name: lacking(provider, pinned, found, machine) for name, provider in PROVIDERS.items()}
     doubts = {name: doubtful(provider, machine) for name, provider in PROVIDERS.items()}
     console.print(_providers(lacks, doubts))
     for fix in dict.fromkeys(lack.fix for group in (*lacks.values(), *doubts.values()) for lack in group):
-        console.print(f"  -> {fix}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"  -> {fix}")
     return 1 if lacks[DEFAULT] else 0
 
 

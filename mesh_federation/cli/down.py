@@ -8,7 +8,7 @@ import typer
 from mesh_federation.cli import stacks
 from mesh_federation.cli.card import forget
 from mesh_federation.cli.errors import Refused
-from mesh_federation.cli.stacks import tell
+from mesh_federation.cli.streams import tell
 from mesh_federation.engine import clusters, state_owner
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.state_owner import StateProblem

@@ -18,6 +18,7 @@ import typer
 from mesh_federation import loader
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import NOT_RUN, Refused
+from mesh_federation.cli.streams import tell
 from mesh_federation.cli.validate import named
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.interruption import INTERRUPTED, Interruption
@@ -132,9 +133,9 @@ def up_all(name: str, overlay: Path | None, refresh: bool, yes: bool, at_once: i
     settled = {stack: each for stack, each in plans.items() if each and stack not in behind}
     waiting = [f"{stack}: {each}" for stack, planned in settled.items() for each in planned.waiting]
     for each in waiting:
-        stacks.tell(each)
+        tell(each)
     if behind:
-        stacks.tell(f"not up: {', '.join(behind)}; the same command goes on where this one ended")
+        tell(f"not up: {', '.join(behind)}; the same command goes on where this one ended")
         raise typer.Exit(1)
     links = f"{len(waiting)} of their links wait for others" if waiting else "all their links are made"
     print(f"{name}: {_counted(made.members)} up; {links}")
@@ -159,7 +160,7 @@ def down_all(name: str, yes: bool, at_once: int) -> None:
         return _mesh(made.workspace, "down", stack, ["--yes"], interruption)
 
     if failed := _failed(_run(remove, list(made.members), at_once, _told)):
-        stacks.tell(f"not removed: {', '.join(sorted(failed))}; the same command goes on where this one ended")
+        tell(f"not removed: {', '.join(sorted(failed))}; the same command goes on where this one ended")
         raise typer.Exit(1)
     print(f"{name}: nothing is left of {_counted(made.members)}")
 
@@ -200,7 +201,7 @@ def _opened(name: str, overlay: Path | None) -> Fleet:
     workspace = stacks.checkout(name, overlay)
     every, unread = fleet.memberships(workspace.stack_files())
     for stack, problems in unread.items():
-        stacks.tell(report(workspace.stack_file(stack).name, problems).rstrip("\n"))
+        tell(report(workspace.stack_file(stack).name, problems).rstrip("\n"))
     if unread:
         raise typer.Exit(1)
     if name in every:
@@ -218,7 +219,7 @@ def _opened(name: str, overlay: Path | None) -> Fleet:
         raise Refused(Problem("", "two-members", what, "remove the stack file of one of them, after mesh down"))
     for cluster in fleet.clusters(stack_file.load(workspace.stack_file(name))[0]):
         if cluster not in clusters:
-            stacks.tell(f"{cluster} has no stack: no stack file has {fleet.KEY}: {{fleet: {name}, cluster: {cluster}}}")
+            tell(f"{cluster} has no stack: no stack file has {fleet.KEY}: {{fleet: {name}, cluster: {cluster}}}")
     return Fleet(name, workspace, members)
 
 
@@ -233,7 +234,7 @@ def _refuse_invalid(made: Fleet) -> None:
                 found.setdefault(each, stack)  # those of the fleet's file are the same for all members
     for stack in dict.fromkeys(found.values()):
         name = named(made.workspace.stack_file(stack), made.workspace.overlay)
-        stacks.tell(report(name, [each for each, of in found.items() if of == stack]).rstrip("\n"))
+        tell(report(name, [each for each, of in found.items() if of == stack]).rstrip("\n"))
     if found:
         raise typer.Exit(1)
 
@@ -289,8 +290,8 @@ def _told(ended: Ended) -> None:
         print(f"  {ended.stack} ({ended.seconds:.0f} s)", flush=True)
     else:
         lines = ended.log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
-        stacks.tell(f"  {ended.stack} failed after {ended.seconds:.0f} s; its output is in {ended.log}, and ends with:")
-        stacks.tell("\n".join(f"    {line}" for line in lines[-SHOWN_LINES:]))
+        tell(f"  {ended.stack} failed after {ended.seconds:.0f} s; its output is in {ended.log}, and ends with:")
+        tell("\n".join(f"    {line}" for line in lines[-SHOWN_LINES:]))
 
 
 def _verified(ended: Ended) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from mesh_federation import loader
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
+from mesh_federation.cli.streams import say, tell
 from mesh_federation.clusters import kubectl, workdir
 from mesh_federation.clusters.workdir import Workdir
 from mesh_federation.engine.workspace import Workspace
@@ -51,13 +52,13 @@ def observe(stack: str, overlay: Path | None) -> int:
             )
         )
     if problems := [each for each in found.values() if isinstance(each, Problem)]:
-        stacks.tell(report(f"{stack} cannot be observed", problems).rstrip("\n"))
+        tell(report(f"{stack} cannot be observed", problems).rstrip("\n"))
         return 1
     seen = {name: each for name, each in found.items() if isinstance(each, Observation)}
     file = observed.beside(stack_file)
     _show(Console(), federation, seen)
     workdir.write(file, observed.written(stack, {name: each.mesh for name, each in seen.items()}))
-    stacks.tell(f"{file.name} holds what the plan must know: commit it")
+    tell(f"{file.name} holds what the plan must know: commit it")
     stacks.valid(workspace, stack)
     return 0
 
@@ -124,4 +125,4 @@ def _show(console: Console, federation: Federation, seen: Mapping[str, Observati
             f"  trust domain {mesh.trust_domain}, {len(mesh.roots)} root(s), mutual TLS {mesh.mutual_tls}",
             *([f"  {line}" for line in differences(before, mesh)] if before else []),
         ]
-        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+        say(console, "\n".join(lines))

@@ -6,6 +6,7 @@ from pathlib import Path
 from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
 from mesh_federation.cli.observe import declared, of_others
+from mesh_federation.cli.streams import tell
 from mesh_federation.plan.federation import plan
 from mesh_federation.plan.rights import Subject, rights
 from mesh_federation.stack import yaml_writer
@@ -33,15 +34,13 @@ def print_rights(stack: str, overlay: Path | None, subject: str, cluster: str) -
     name = stacks.chosen(cluster, list(theirs), "clusters with an Istio of others")
     federation = stacks.valid_or_none(workspace, stack)
     if federation is None:
-        stacks.tell(f"these rights are for `mesh observe` alone, as {stack} is not valid yet: observe, then ask again")
+        tell(f"these rights are for `mesh observe` alone, as {stack} is not valid yet: observe, then ask again")
     linked = plan(federation, stack).clusters[name] if federation else None
     namespace = theirs[name].istio_namespace
     sys.stdout.write("---\n".join(map(yaml_writer.write, rights(stack, whom, namespace, linked))))
     if theirs[name].observed is None and theirs[name].istio.namespace is None:
-        stacks.tell(
-            f"if istiod is in another namespace than {namespace}, declare it first: clusters.{name}.istio.namespace"
-        )
-    stacks.tell(f"the owner of {name} reads this, and applies it: kubectl apply --filename=-")
+        tell(f"if istiod is in another namespace than {namespace}, declare it first: clusters.{name}.istio.namespace")
+    tell(f"the owner of {name} reads this, and applies it: kubectl apply --filename=-")
 
 
 def read_subject(text: str) -> Subject:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from mesh_federation import loader
 from mesh_federation.cli.errors import Refused
+from mesh_federation.cli.streams import tell
 from mesh_federation.cli.surroundings import CURRENT
 from mesh_federation.cli.validate import named
 from mesh_federation.clusters import journal, registry
@@ -21,11 +21,6 @@ from mesh_federation.stack.problem import InvalidModel, Problem, report
 from mesh_federation.toolchain.__main__ import show
 from mesh_federation.toolchain.install import Choice, Missing, Toolchain
 from mesh_federation.toolchain.pins import Pins
-
-
-def tell(line: str) -> None:
-    """Print a line to standard error."""
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def checkout(stack: str, overlay: Path | None) -> Workspace:

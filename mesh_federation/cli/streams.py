@@ -4,6 +4,12 @@ import contextlib
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+from mesh_federation.stack.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class OutputClosed(Exception):
@@ -24,6 +30,24 @@ def settle() -> None:
         sys.stdout.reconfigure(errors="replace")
     if os.environ.get("COLUMNS", "").strip("0 ") == "":
         os.environ.pop("COLUMNS", None)
+
+
+def say(console: "Console", text: str, end: str = "\n") -> None:
+    """Print a text as it is: people paste its lines, `exports[0]` is a path in it, and others may have written parts.
+
+    Args:
+        console: where to.
+        text: one line or more.
+        end: what follows it.
+    """
+    console.print(printable(text), end=end, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print a text to standard error, as it is."""
+    from rich.console import Console
+
+    say(Console(stderr=True), text)
 
 
 def flush() -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mesh_federation import loader
+from mesh_federation.cli.streams import say
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.plan.calls import calls
 from mesh_federation.stack.config import Import
@@ -38,7 +39,7 @@ def summarize(engine: Engine, clusters: dict[str, RunningCluster], console: Cons
         table.add_row(name, cluster["name"], cluster["trustDomain"], gateways, _file(engine, cluster))
     console.print(table)
     for line in _next(engine, clusters):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(console, line)
 
 
 def _file(engine: Engine, cluster: RunningCluster) -> str:

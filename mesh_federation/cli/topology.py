@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from mesh_federation.cli import stacks
+from mesh_federation.cli.streams import tell
 from mesh_federation.diagrams.errors import TopologyError
 from mesh_federation.diagrams.formats import ENDINGS, Format, TrustFormat
 from mesh_federation.diagrams.graph import graph
@@ -19,7 +20,7 @@ def topology(stack: str, overlay: Path | None, format: Format | None, live: Path
     form = chosen(format, output)
     file = put(draw(federation, stack, form, live), form, output, workspace.home / "topology", stack)
     if file:
-        stacks.tell(f"the picture of {stack} is in {file}")
+        tell(f"the picture of {stack} is in {file}")
 
 
 def chosen(format: Format | None, output: Path | None) -> Format:

@@ -12,6 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mesh_federation.cli import stacks, topology
+from mesh_federation.cli.streams import tell
 from mesh_federation.cli.surroundings import CURRENT
 from mesh_federation.clusters import registry
 from mesh_federation.diagrams.formats import Format, TrustFormat
@@ -61,7 +62,7 @@ def trust(stack: str, overlay: Path | None, form: TrustFormat | None, output: Pa
         return
     file = topology.put(written(told, chosen_form), chosen_form, output, workspace.home / "trust", stack)
     if file:
-        stacks.tell(f"the trust of {stack} is explained in {file}")
+        tell(f"the trust of {stack} is explained in {file}")
 
 
 def _made(workspace: Workspace, stack: str) -> Made:

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from mesh_federation.cli import added_items, stacks, summary
 from mesh_federation.cli.call import call
-from mesh_federation.cli.card import keep
+from mesh_federation.cli.card import keep, refuse_lost
 from mesh_federation.cli.fleet import refuse_members
-from mesh_federation.cli.stacks import tell
+from mesh_federation.cli.streams import tell
 from mesh_federation.cli.verify import show_refusals
 from mesh_federation.engine import applied, clusters, crds, exports, tokens
 from mesh_federation.plan.calls import calls
@@ -31,6 +31,7 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     refuse_members(workspace, stack)
     stacks.refuse_machine(workspace, stack, federation)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
+    refuse_lost(engine, federation)
     clusters.start_all(engine, tell)
     exports.compare(engine, federation)
     declared = applied.declaration(engine, federation)

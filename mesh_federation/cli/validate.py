@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mesh_federation import loader
 from mesh_federation.cli.options import ProblemFormat
+from mesh_federation.cli.streams import say
 from mesh_federation.plan.expiry import Ending, expiring
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.junit import JUnitCase, JUnitSuite, junit_report
@@ -38,8 +39,7 @@ def validate(
         text = (
             json_report(name, problems) if form is ProblemFormat.JSON else junit_report(name, [_suite(name, problems)])
         )
-    # Without wrapping, colours and markup: `exports[0]` is a path, and people paste these lines.
-    console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+    say(console, text, end="")
     return 1 if problems else 0
 
 

@@ -23,6 +23,11 @@ def escape_unprintable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def printable(text: str) -> str:
+    """Return a text of several lines without characters that control a terminal: what others said may be in it."""
+    return "".join(c if c in "\n\t" else escape_unprintable(c) for c in text)
+
+
 def kind_of(value: object) -> str:
     """Name the kind of a value as a person would."""
     match value:

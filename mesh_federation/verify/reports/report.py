@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from mesh_federation.stack.problem import Problem
+from mesh_federation.stack.text import printable
 from mesh_federation.verify.catalogue import GROUPS
 from mesh_federation.verify.runner import CheckResult
 from mesh_federation.verify.verdict import Status
@@ -93,15 +94,15 @@ def report(stack: str, taken: datetime, seconds: float, results: Sequence[CheckR
 
 
 def entry(result: CheckResult) -> CheckEntry:
-    """Return a result as an entry of a report."""
+    """Return a result as an entry of a report, without what controls a terminal: others wrote parts of its texts."""
     return CheckEntry(
         id=result.check.id,
         about=result.check.about,
         description=result.check.description,
         status=result.verdict.status,
-        message=result.verdict.message,
-        hint=result.verdict.hint,
-        evidence=dict(result.verdict.evidence),
+        message=printable(result.verdict.message),
+        hint=printable(result.verdict.hint),
+        evidence={name: printable(fact) for name, fact in result.verdict.evidence.items()},
         seconds=round(result.seconds, 2),
     )
 

@@ -65,6 +65,12 @@ def test_members_link_their_clusters_in_waves_and_each_makes_its_own_half(fleet:
     for stack in MEMBERS:
         assert "unchanged" in (output := log(fleet, stack)) and "updated" not in output
 
+    cards = (fleet.folder / "cards").rename(fleet.folder / "lost")
+    refused = fleet.mesh("up", "--yes", "--stack=shop-east")
+    assert refused.code == 1 and "its card is gone" in refused.text and "imports[0] waits for west" in refused.text
+    assert linked(fleet, "east") == {"import-httpbin-httpbin"}
+    cards.rename(fleet.folder / "cards")
+
     with fleet.edited() as federation:
         federation.update(exports=[], imports=[])
     assert waves(fleet) == ["wave 1: 2 stacks"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.cli import __main__ as cli
+from mesh_federation.cli import streams
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 SHOWING = ["validate", "topology --format json", "trust", "doctor", "--help"]
@@ -109,3 +110,8 @@ def test_what_is_no_name_of_a_stack_is_refused_before_it_is_used_and_shown_witho
     assert ended.value.code == 1
     assert "is not a valid stack name" in said.err and "  -> use 1 to 100 letters" in said.err
     assert said.out == "" and "\x1b" not in said.err and len(said.err) < 400
+
+
+def test_a_text_of_others_is_shown_whole_and_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    streams.tell("exports[0]: [bold]503\x1b[2J\n  caf\u00e9\r\n" + "x" * 300)
+    assert capsys.readouterr().err == "exports[0]: [bold]503\\x1b[2J\n  caf\u00e9\\x0d\n" + "x" * 300 + "\n"

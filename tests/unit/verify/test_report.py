@@ -55,6 +55,11 @@ def test_causes_come_before_what_follows_from_them() -> None:
     assert [entry.id for entry in made.results] == ["control-planes.api", "drift.objects", "traffic.answers"]
 
 
+def test_nothing_that_a_mesh_answered_controls_a_terminal() -> None:
+    [entry] = told(result("traffic.answers", failed("no:\n\x1b]0;mine\x07", "do\r", body="\u202eok"))).results
+    assert (entry.message, entry.hint, entry.evidence) == ("no:\n\\x1b]0;mine\\x07", "do\\x0d", {"body": "\\x202eok"})
+
+
 def test_the_published_schema_is_current_and_describes_a_report() -> None:
     published = (ROOT / "docs" / "verify.schema.json").read_text(encoding="utf-8")
     assert published == schema(), "run python -m mesh_federation.verify.reports.report > docs/verify.schema.json"
