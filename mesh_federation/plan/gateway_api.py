@@ -39,11 +39,10 @@ class GatewayApi(RoutingApi):
         A Gateway with a deployment of its own would come with a second Service, and so with a second address for the
         network. It carries no network label, or istiod would take that Service's name for an address of the network.
         Each exact host is a listener: without one, or with `*.local`, all services would be exported (pitfall 25).
+        It has the name of its host, because no two listeners of a Gateway may share one.
         """
         name = object_name("passthrough", service)
-        listeners = [
-            _listener(host.replace(".", "-"), exported.port, BY_SERVER_NAME, hostname=host) for host in exported.hosts
-        ]
+        listeners = [_listener(host, exported.port, BY_SERVER_NAME, hostname=host) for host in exported.hosts]
         return _on(exported.gateway_host, name, listeners, exported.revision)
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:

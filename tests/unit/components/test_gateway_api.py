@@ -8,12 +8,16 @@ import pulumi
 import pytest
 
 from mesh_federation.manifests import published
+from mesh_federation.plan.gateway_api import GatewayApi
+from mesh_federation.plan.routing_api import ExportedHosts
+from mesh_federation.stack.config import NamespacedName
 from tests.unit.components.conftest import Record
 from tests.unit.components.federations import Tree, as_global, committed, not_ours
 from tests.unit.components.recorder import CLOUD_ADDRESS, Registered, Run, secret
 
 API = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 REMOTE, OFFER = "east:istio-system/remote-west", "west:istio-system/passthrough-httpbin-httpbin"
+PLACE = NamespacedName("istio-system", "gateway")
 ENTRY = "WorkloadEntry", "east:httpbin/import-global-httpbin-httpbin-west"
 
 
@@ -63,6 +67,14 @@ def test_every_gateway_of_the_gateway_api_waits_for_its_definitions_and_for_isti
         before = run.before(each)
         assert run.one("Command", f"{cluster}-gateway-api-crds").urn in before
         assert run.one("Deployment", f"{cluster}:istio-system/istiod").urn in before
+
+
+def test_hosts_that_differ_by_a_hyphen_alone_have_listeners_of_their_own() -> None:
+    exported = ExportedHosts(("a-b.c.global", "a.b-c.global"), 15443, PLACE, "gateway.istio-system", "")
+    spec = GatewayApi().export_gateway(PLACE, exported)["spec"]
+    assert isinstance(spec, dict)
+    listeners = spec["listeners"]
+    assert [each["name"] for each in listeners] == [each["hostname"] for each in listeners] == list(exported.hosts)
 
 
 def test_a_service_is_offered_after_its_policy_and_its_global_host(run: Run) -> None:
