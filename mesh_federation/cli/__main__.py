@@ -76,8 +76,14 @@ def up(
 def preview(
     stack: Stack = DEFAULT_STACK, overlay: Overlay = None, refresh: Refresh = False,
     diff: Annotated[bool, typer.Option(help="Show the bodies of objects.")] = False,
+    every: All = False, at_once: AtOnce = AT_ONCE,
 ) -> None:  # fmt: skip
     """Show every object that would change, in every cluster. Needs no cluster, no Docker and no network."""
+    if every:
+        from mesh_federation.cli.fleet import preview_all
+
+        flags = ["--refresh"] * refresh + ["--diff"] * diff
+        raise typer.Exit(preview_all(stack, overlay, flags, at_once))
     from mesh_federation.cli.up import preview
 
     raise typer.Exit(preview(stack, overlay, refresh, diff))

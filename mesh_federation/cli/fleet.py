@@ -1,4 +1,4 @@
-"""`mesh up --all`, `down --all` and `verify --all`: the stacks of all members of a fleet, several at a time.
+"""`mesh up --all`, and `preview`, `verify` and `down` alike: the stacks of all members of a fleet, several at a time.
 
 A link needs the card of its other end, and an import needs a card with the export. So `up` runs in waves: each runs the
 stacks whose plan the cards of the wave before have changed, and the last one changes no plan.
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic
 
@@ -31,6 +32,8 @@ from mesh_federation.stack.stack_file import KEY
 
 MOST_WAVES = 6
 """Three are needed: clusters, exports, imports. More would mean that two cards go on changing each other."""
+COUNTS = "Resources:"
+"""Heading below which the engine counts what it would do."""
 SHOWN_LINES = 15
 """Last lines of the output of a stack that failed."""
 
@@ -149,6 +152,26 @@ def outdated(latest: Mapping[str, Ended], plans: Mapping[str, Planned | None]) -
         plans: of each stack, now.
     """
     return [stack for stack, ended in latest.items() if ended.status == 0 and ended.planned != plans[stack]]
+
+
+def preview_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: int) -> int:
+    """Count what would change in the stack of each member; returns the exit status of the command.
+
+    Args:
+        name: of the fleet's stack file.
+        overlay: file to merge over the stack file of each.
+        flags: options of the command for each.
+        at_once: how many stacks to preview at a time.
+    """
+    made = _opened(name, overlay)
+    _refuse_invalid(made)
+
+    def preview(stack: str, interruption: Interruption) -> Ended:
+        return _mesh(made.workspace, "preview", stack, flags, interruption)
+
+    ended = _run(preview, list(made.members), at_once, _counts)
+    tell(f"what they are is in {made.workspace.home / 'logs'}, in a file for each stack")
+    return 1 if _failed(ended) else 0
 
 
 def down_all(name: str, yes: bool, at_once: int) -> None:
@@ -292,6 +315,16 @@ def _told(ended: Ended) -> None:
         lines = ended.log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
         tell(f"  {ended.stack} failed after {ended.seconds:.0f} s; its output is in {ended.log}, and ends with:")
         tell("\n".join(f"    {line}" for line in lines[-SHOWN_LINES:]))
+
+
+def _counts(ended: Ended) -> None:
+    """Tell how many resources a preview would create, change, replace and delete."""
+    if ended.status:
+        _told(ended)
+        return
+    _, _, counted = ended.log.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{COUNTS}\n")
+    lines = takewhile(str.strip, counted.splitlines())
+    print(f"{ended.stack}: {', '.join(' '.join(line.split()) for line in lines)}", flush=True)
 
 
 def _verified(ended: Ended) -> None:

@@ -39,6 +39,10 @@ if (desk / "terminated").exists():
     signal.signal(signal.SIGTERM, end)
     os.kill(os.getppid(), signal.SIGTERM)
     time.sleep(60)
+if command == "preview":
+    print("Previewing", "", "Resources:", "    + 2 to create", "    ~ 1 to update", "    7 unchanged", sep="\\n")
+    print("", "Duration: 1s", sep="\\n")
+    print(*sys.argv[3:])
 if command == "verify":
     wrong = ["", "FAIL a check", "  why"] if cluster == "west" else []
     print("ok  another check", *wrong, "", f"{{stack}}: {{'wrong' if wrong else 'verified'}}", sep="\\n")
@@ -170,6 +174,22 @@ def test_who_is_terminated_lets_all_members_end_first(mesh: Mesh, members: Membe
     assert done.status == 130 and len(members.calls()) == 1
     [called] = members.calls()
     assert (members.root / f"{called.removeprefix('up ')}.ended").exists()
+
+
+def test_a_preview_counts_what_would_change_in_each_member(mesh: Mesh, members: Members) -> None:
+    done = mesh("preview", "--all", "--stack", "shop", "--diff")
+    assert done.status == 0
+    assert sorted(done.out.splitlines()) == [
+        f"shop-{name}: + 2 to create, ~ 1 to update, 7 unchanged" for name in NAMES
+    ]
+    log = members.checkout / ".mesh" / "logs" / "shop-north.preview.log"
+    assert log.read_text(encoding="utf-8").endswith("--diff\n")
+
+
+def test_a_preview_that_fails_hides_no_other(mesh: Mesh, members: Members) -> None:
+    members.fails("shop-east")
+    done = mesh("preview", "--all", "--stack", "shop")
+    assert done.status == 1 and "the engine says no" in done.err and "shop-west: + 2 to create" in done.out
 
 
 def test_a_fleet_is_verified_member_by_member_with_what_is_wrong_and_a_summary_of_each(
