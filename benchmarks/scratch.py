@@ -16,8 +16,8 @@ from mesh_federation import process
 from mesh_federation.toolchain.host import users_pulumi_home
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-OURS = ("PULUMI_", "MESH_", "KUBE", "KWOK_", "HELM_")
-"""Settings of the user's shell that would change what is measured."""
+OURS = ("PULUMI_", "MESH_", "KUBE", "KWOK_", "HELM_", "PYTHONDONTWRITEBYTECODE")
+"""Settings of the user's shell that would change what is measured; `./mesh` itself takes out the last one."""
 KEPT = ("MESH_CACHE",)
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which a person, a service or a closed terminal ends a run."""

@@ -53,8 +53,9 @@ FOREIGN = (
     "MESH_IMAGES",
     "MESH_OVERLAY",
     "KUBECONFIG",
+    "PYTHONDONTWRITEBYTECODE",
 )
-"""Settings of the person who runs the tests that would lead a checkout to another's state."""
+"""Settings of the person who runs the tests that would lead a checkout to another's state, or slow it down."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ PYTHON = """#!/bin/sh
 # A Python that records; as `python -m venv FOLDER` it copies itself there.
 here='HERE'
 printf '%s|%s\\n' "${PYTHONPATH:-}" "$*" >> "$here/calls"
+[ -z "${PYTHONDONTWRITEBYTECODE:-}" ] || touch "$here/uncompiled"
 case "$*" in
     "-I -m venv "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
     "-I -m pip "*) [ ! -e "$here/offline" ] || { echo "no route to the index" >&2; exit 1; } ;;
@@ -102,6 +103,12 @@ def test_the_packages_for_development_are_a_set_of_their_own(fresh: Fresh) -> No
     fresh.mesh("doctor")
     fresh.mesh("doctor", MESH_REQUIREMENTS="requirements-dev.txt")
     assert [call.rsplit("/", 1)[-1] for call in installs(fresh)] == ["requirements.txt", "requirements-dev.txt"]
+
+
+def test_modules_are_compiled_once_whatever_the_shell_says(fresh: Fresh) -> None:
+    fresh.mesh("doctor")
+    fresh.mesh("doctor", PYTHONDONTWRITEBYTECODE="1")
+    assert len(fresh.calls()) > 2 and not (fresh.folder.parent / "uncompiled").exists()
 
 
 def test_without_arguments_help_is_shown(fresh: Fresh) -> None:
