@@ -8,6 +8,7 @@ from mesh_federation.cli import stacks
 from mesh_federation.cli.errors import Refused
 from mesh_federation.cli.streams import tell
 from mesh_federation.clusters import workdir
+from mesh_federation.engine.outputs import StackOutputs
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.engine.workspace import Workspace
@@ -18,7 +19,6 @@ from mesh_federation.stack.card import fingerprint, written
 from mesh_federation.stack.config import Card, CardCallers, CardExport, Consumer, EastWestGateway, Federation
 from mesh_federation.stack.fleet import card_file, memberships
 from mesh_federation.stack.problem import Problem
-from mesh_federation.verify.context import StackOutputs
 
 RULE = "no-card"
 

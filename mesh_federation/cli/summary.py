@@ -1,7 +1,7 @@
 """What `mesh up` prints at the end: the clusters, their kubeconfigs, and what to try next."""
 
 import os
-from typing import TypedDict
+from collections.abc import Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -9,45 +9,35 @@ from rich.table import Table
 
 from mesh_federation import loader
 from mesh_federation.cli.streams import say
+from mesh_federation.engine.outputs import ClusterOutput
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.plan.calls import calls
 from mesh_federation.stack.config import Import
 
 
-class RunningCluster(TypedDict):
-    """One cluster of the stack's output `clusters`."""
-
-    provisioner: str
-    name: str
-    kubeconfig: str
-    gateway: list[str]
-    trustDomain: str
-
-
-def running(engine: Engine) -> dict[str, RunningCluster]:
+def running(engine: Engine) -> Mapping[str, ClusterOutput]:
     """Return the clusters in the outputs of a stack, by logical name."""
-    clusters: dict[str, RunningCluster] = engine.outputs()["clusters"]
-    return clusters
+    return {name: ClusterOutput.model_validate(each) for name, each in engine.outputs()["clusters"].items()}
 
 
-def summarize(engine: Engine, clusters: dict[str, RunningCluster], console: Console) -> None:
+def summarize(engine: Engine, clusters: Mapping[str, ClusterOutput], console: Console) -> None:
     """Print a table of the clusters, and commands to try next."""
     table = Table("cluster", "real name", "trust domain", "gateway", box=SIMPLE_HEAD)
     table.add_column("kubeconfig", overflow="fold")
     for name, cluster in clusters.items():
-        gateways = ", ".join(cluster["gateway"])
-        table.add_row(name, cluster["name"], cluster["trustDomain"], gateways, _file(engine, cluster))
+        gateways = ", ".join(cluster.gateway)
+        table.add_row(name, cluster.name, cluster.trust_domain, gateways, _file(engine, cluster))
     console.print(table)
     for line in _next(engine, clusters):
         say(console, line)
 
 
-def _file(engine: Engine, cluster: RunningCluster) -> str:
+def _file(engine: Engine, cluster: ClusterOutput) -> str:
     """Return the path of a kubeconfig, relative to the current folder."""
-    return os.path.relpath(engine.workspace.home / cluster["kubeconfig"])
+    return os.path.relpath(engine.workspace.home / cluster.kubeconfig)
 
 
-def _next(engine: Engine, clusters: dict[str, RunningCluster]) -> list[str]:
+def _next(engine: Engine, clusters: Mapping[str, ClusterOutput]) -> list[str]:
     overlay = engine.workspace.overlay
     federation = loader.read(engine.workspace.stack_file(engine.stack), overlay)
     which = f"--stack {engine.stack}{f' --overlay {overlay}' if overlay else ''}"
@@ -65,7 +55,7 @@ def _next(engine: Engine, clusters: dict[str, RunningCluster]) -> list[str]:
     return ["Try next:", *(line for about, command in steps for line in (f"  # {about}", f"  {command}"))]
 
 
-def _look_at(link: Import, engine: Engine, clusters: dict[str, RunningCluster]) -> list[tuple[str, str]]:
+def _look_at(link: Import, engine: Engine, clusters: Mapping[str, ClusterOutput]) -> list[tuple[str, str]]:
     kubectl = f"kubectl --kubeconfig {_file(engine, clusters[link.cluster])}"
     return [
         ("kubectl, helm and pulumi for this shell", 'eval "$(./mesh env)"'),

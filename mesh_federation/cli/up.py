@@ -6,12 +6,11 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from mesh_federation.cli import added_items, stacks, summary
+from mesh_federation.cli import stacks, summary
 from mesh_federation.cli.call import call
 from mesh_federation.cli.card import keep, refuse_lost
 from mesh_federation.cli.fleet import refuse_members
 from mesh_federation.cli.streams import tell
-from mesh_federation.cli.verify import show_refusals
 from mesh_federation.engine import applied, clusters, crds, exports, tokens
 from mesh_federation.plan.calls import calls
 from mesh_federation.toolchain.pins import Pins
@@ -41,16 +40,21 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     if status := engine.stream("up", *flags, *refreshed, *renewed):
         raise typer.Exit(status)
     applied.remember(engine, declared, engine.saved())
-    if refresh and not added_items.take_out(engine, federation, tell):
-        raise typer.Exit(1)
+    if refresh:
+        from mesh_federation.cli import added_items  # checks take time to load
+
+        if not added_items.take_out(engine, federation, tell):
+            raise typer.Exit(1)
     if engine.workspace.overlay:
         print(f"{stack} is up with {engine.workspace.overlay} merged over its stack file")
     running = summary.running(engine)
-    clusters.remove_orphans(engine, {cluster["name"] for cluster in running.values()}, tell)
+    clusters.remove_orphans(engine, {cluster.name for cluster in running.values()}, tell)
     keep(engine, federation)
     console = Console()
     summary.summarize(engine, running, console)
     if calling and any(calls(federation)):
+        from mesh_federation.cli.verify import show_refusals  # likewise
+
         kubeconfigs = workspace.home / "kubeconfigs" / stack
         status = call(federation, kubeconfigs, engine.environment, console)
         raise typer.Exit(status or show_refusals(engine, federation, console))
@@ -62,5 +66,7 @@ def preview(stack: str, overlay: Path | None, refresh: bool, diff: bool) -> int:
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation), Pins.previewed))
     refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
     if refresh:
+        from mesh_federation.cli import added_items  # likewise
+
         added_items.show(engine, federation, tell)
     return engine.stream("preview", *(["--diff"] if diff else []), *refreshed)

@@ -17,6 +17,7 @@ from mesh_federation.cli.errors import NOT_RUN, CouldNotRun, Refused
 from mesh_federation.cli.options import ReportFormat
 from mesh_federation.engine import applied
 from mesh_federation.engine.clusters import refresh_kubeconfigs
+from mesh_federation.engine.outputs import ClusterOutput, StackOutputs, TrustOutput
 from mesh_federation.engine.pulumi import Engine, EngineError
 from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.engine.step import Step
@@ -28,7 +29,7 @@ from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.verify.catalogue import catalogue, chosen, drills, unknown
 from mesh_federation.verify.check import Check
-from mesh_federation.verify.context import ClusterOutput, ClusterUnderTest, Context, StackOutputs, TrustOutput
+from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.drift import owner
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.reports import junit, text
@@ -191,7 +192,8 @@ def under_test(engine: Engine, federation: Federation) -> tuple[Context, str]:
 
 def _partner(engine: Engine, planned: ClusterPlan, federation: Federation) -> ClusterUnderTest:
     """Describe a partner by its card; no kubeconfig leads to it."""
-    output = ClusterOutput(name=planned.name, kubeconfig="", gateway=planned.addresses)
+    domain = planned.declared.trust_domain
+    output = ClusterOutput(name=planned.name, kubeconfig="", gateway=planned.addresses, trust_domain=domain)
     trust = _trust_of_others(federation, planned.name)
     return ClusterUnderTest(planned, output, trust, CachedKubectl(planned.name, Path(os.devnull), engine.environment))
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict
-
 from mesh_federation.clusters.provider import Connect, connect_directly
+from mesh_federation.engine.outputs import ClusterOutput, TrustOutput
 from mesh_federation.engine.snapshot import RecordedObject
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import ExportPlan, principal
@@ -16,36 +15,6 @@ from mesh_federation.verify.gateway_endpoint import GatewayEndpoint
 from mesh_federation.verify.kubectl import CachedKubectl
 from mesh_federation.verify.proxy import Proxy, in_mesh
 from mesh_federation.verify.verdict import NotApplicable
-
-
-class TrustOutput(BaseModel):
-    """What a cluster signs with and trusts, as the last `up` made it; SHA-256 in hexadecimal."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    authority: str
-    root: str
-    trusted: tuple[str, ...]
-    anchors: tuple[str, ...] = ()
-
-
-class ClusterOutput(BaseModel):
-    """How a cluster is reached, as the last `up` made it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    kubeconfig: str
-    gateway: tuple[str, ...]
-
-
-class StackOutputs(BaseModel):
-    """Outputs of a stack that is up, by cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    clusters: dict[str, ClusterOutput]
-    trust: dict[str, TrustOutput]
 
 
 @dataclass(frozen=True)

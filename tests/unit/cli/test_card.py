@@ -12,7 +12,7 @@ from mesh_federation.stack.config import Federation
 STACK = Path(__file__).parents[1] / "stack" / "cards" / "stack" / "Pulumi.dev.yaml"
 FEDERATION = loader.read(STACK)
 ROOT = FEDERATION.roots_of_others["acme"][0]
-CLUSTERS = {"east": {"name": "east-1a2b3c", "kubeconfig": "k", "gateway": ["203.0.113.9"]}}
+CLUSTERS = {"east": {"name": "east-1a2b3c", "kubeconfig": "k", "gateway": ["203.0.113.9"], "trustDomain": "east.local"}}
 
 
 def snapshot(**changed: object) -> Snapshot:

@@ -7,12 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from mesh_federation import loader
+from mesh_federation.engine.outputs import ClusterOutput, TrustOutput
 from mesh_federation.plan.federation import plan
 from mesh_federation.process import ProcessResult
 from mesh_federation.stack.config import Federation
 from mesh_federation.verify.certificates import Signer, fingerprint, issue
 from mesh_federation.verify.certificates import pem as pem
-from mesh_federation.verify.context import ClusterOutput, ClusterUnderTest, Context, TrustOutput
+from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.kubectl import ANSWER_SECONDS, CachedKubectl
 from tests.authorities import authority, cacerts
 from tests.unit.components.recorder import ROOT
@@ -91,7 +92,8 @@ def staged(federation: Federation, stack: str) -> Context:
         signer, trusted = intermediate(name), fingerprint(root().chain[0])
         made = TrustOutput(authority=fingerprint(signer.chain[0]), root=trusted, trusted=(trusted,))
         gateway = planned.addresses or ("198.51.100.7",)
-        output = ClusterOutput(name=f"{name}-0", kubeconfig=f"kubeconfigs/{stack}/{name}", gateway=gateway)
+        kubeconfig, domain = f"kubeconfigs/{stack}/{name}", planned.declared.trust_domain
+        output = ClusterOutput(name=f"{name}-0", kubeconfig=kubeconfig, gateway=gateway, trust_domain=domain)
         kubectl = FakeKubectl(name, Path(output.kubeconfig), {})
         clusters[name] = ClusterUnderTest(planned, output, made, kubectl, (kubectl,), UID)
         fake(clusters[name]).when("get", "secret", "cacerts", out=secret(cacerts(signer, root().chain)))
