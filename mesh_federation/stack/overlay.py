@@ -28,6 +28,7 @@ PATHS = (
     ("clusters", "*", "kubeconfig"),
     ("partners", "*", "card"),
     ("clusters", "*", "istio", "charts"),
+    ("clusters", "*", "istio", "twin"),
     *(("trust", "provided", "*", key) for key in _AUTHORITY),
     *(("trust", "rotation", "provided", "*", key) for key in _AUTHORITY),
 )

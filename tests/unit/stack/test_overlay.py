@@ -184,7 +184,7 @@ AUTHORITY = {"certificate": "", "key": "", "chain": "", "root": ""}
 PLACES = {
     "istio": {"charts": "official", "gatewayApi": "official"},
     "lab": {"metallbManifest": "official"},
-    "clusters": {"east": {"kubeconfig": "", "istio": {"charts": "official"}}},
+    "clusters": {"east": {"kubeconfig": "", "istio": {"charts": "official", "twin": ""}}},
     "partners": {"east": {"card": ""}},
     "trust": {"provided": {"east": AUTHORITY}, "rotation": {"provided": {"east": AUTHORITY}}},
 }
