@@ -87,13 +87,16 @@ def unreadable(certificate: Certificate) -> str:
 
 def names_of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
     """Yield the names that one cluster's istiod signs: those of workloads and its own."""
-    domain = federation.clusters[cluster].trust_domain
-    workload = f"spiffe://{domain}/ns/default/sa/default"
-    yield _Need(Uri(workload), f"every workload (spiffe://{domain}/...)")
+    yield workloads_of(federation.clusters[cluster].trust_domain)
     revision = federation.istio_of(cluster).revision
     servers = [*SERVERS, *([f"istiod-{revision}"] if revision not in ("", "default") else [])]
     for server in servers:
         yield _Need(DNSName(f"{server}.istio-system.svc"), f"istiod ({server}.istio-system.svc)")
+
+
+def workloads_of(trust_domain: str) -> _Need:
+    """Return the name of some workload of a mesh."""
+    return _Need(Uri(f"spiffe://{trust_domain}/ns/default/sa/default"), f"every workload (spiffe://{trust_domain}/...)")
 
 
 def problems(path_up: Sequence[tuple[str, Certificate]], needed: Sequence[_Need]) -> Iterator[Problem]:

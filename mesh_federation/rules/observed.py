@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
+from mesh_federation.rules import anchors
 from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, Protocol
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
 OBSERVE = "run mesh observe"
+UNLIKE = "the text of this certificate has headers, another label or characters that programs read differently"
 _CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
     "trust_domain": ("trustDomain", "trust_domain"),
     "mesh_id": ("meshID", "mesh_id"),
@@ -152,10 +154,10 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
         is_partner = name in federation.partners
         above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
         again = "ask the partner for a new card" if is_partner else f"{OBSERVE} again"
+        unfit = _unfit(federation.clusters[name].trust_domain, roots)
         for index, text in enumerate(roots):
             where = f"{above}.roots[{index}]"
-            problem = unfit(text.encode(errors="replace"))
-            if problem:
+            if problem := unfit[index]:
                 yield Problem(where, FederationRule.OBSERVED_ROOT, problem, again)
             elif others := _sharing(federation, name, holders[key_of(text)]):
                 yield Problem(
@@ -166,6 +168,21 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
                     f"let the owner of one of them sign under a root of its own; then {again}; or let both owners make"
                     " twins of their authorities (clusters.X.istio.twin, docs/installed-istio.md)",
                 )
+
+
+def _unfit(trust_domain: str, roots: Sequence[str]) -> list[str]:
+    """Say of each root why it is none; empty where it is one."""
+    found = [list(anchors.problems(text.encode(errors="replace"), trust_domain)) for text in roots]
+    others = any(not problems for problems in found)
+    return [_reason(text, problems, others) for text, problems in zip(roots, found, strict=True)]
+
+
+def _reason(text: str, problems: Sequence[Problem], others: bool) -> str:
+    """Say why a root is none; an expired one does no harm where there are others."""
+    for each in problems:
+        if not (others and each.rule in anchors.OUTDATED):
+            return each.what
+    return "" if problems or anchors.read_alike(text) else UNLIKE
 
 
 def _sharing(federation: Federation, name: str, holders: Sequence[str]) -> list[str]:
@@ -185,19 +202,6 @@ def key_of(text: str) -> bytes:
         return key_material.key_of(key_material.certificates(text.encode(errors="replace"))[0])
     except (key_material.UnusableMaterial, ValueError, UnsupportedAlgorithm):
         return b""
-
-
-def unfit(material: bytes) -> str:
-    """Say why something is not the root of a mesh, or one whose certificates no proxy accepts; empty if it is fit."""
-    from mesh_federation.stack import certificates, key_material  # cryptography takes time to load
-
-    try:
-        found = key_material.certificates(material)
-    except key_material.UnusableMaterial as unusable:
-        return f"this is not one certificate: {unusable.problem}"
-    if len(found) != 1:
-        return f"this is not one certificate, but {len(found)}"
-    return next((each.what for each in certificates.problems("", found[0], is_root=True)), "")
 
 
 def links_bind_trust(federation: Federation) -> Iterator[Problem]:

@@ -7,7 +7,8 @@ for a mesh vouches for that mesh alone.
 from collections.abc import Iterator
 from pathlib import Path
 
-from mesh_federation.rules.observed import key_of, unfit
+from mesh_federation.rules import anchors
+from mesh_federation.rules.observed import key_of
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -39,8 +40,8 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
         except key_material.UnusableMaterial as unusable:
             yield unusable.problem_at(where)
             continue
-        if problem := unfit(material) or _signed_by_another(material):
-            yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
+        if unfit := next(anchors.problems(material, cluster.trust_domain), None):
+            yield Problem(where, FederationRule.OBSERVED_TWIN, unfit.what, MAKE)
             continue
         [found] = key_material.certificates(material)
         own = key_material.key_of(found)
@@ -48,25 +49,3 @@ def check(federation: Federation, base: Path) -> Iterator[Problem]:
             problem = f"the key of this certificate vouches for {taken[own]} already, as its root or its twin"
             yield Problem(where, FederationRule.OBSERVED_TWIN, problem, MAKE)
         taken[own] = cluster.name
-
-
-def _signed_by_another(material: bytes) -> str:
-    """Say that a certificate is not one that signs itself; empty if it is."""
-    from cryptography import x509
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    from mesh_federation.stack import certificates, key_material
-
-    [found] = key_material.certificates(material)
-    try:
-        found.verify_directly_issued_by(found)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return f"this certificate is signed by {certificates.distinguished_name(found.issuer)} and not by itself"
-    named = {each.oid: each.value for each in found.extensions}
-    issuer = named.get(x509.AuthorityKeyIdentifier.oid)
-    subject = named.get(x509.SubjectKeyIdentifier.oid)
-    if isinstance(issuer, x509.AuthorityKeyIdentifier) and issuer.key_identifier != getattr(subject, "digest", None):
-        return (
-            "this certificate names another key than its own as that of its issuer, so no proxy takes it for an anchor"
-        )
-    return ""

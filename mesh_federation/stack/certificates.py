@@ -29,6 +29,7 @@ from cryptography.x509 import (
     ObjectIdentifier,
     PolicyConstraints,
     SubjectKeyIdentifier,
+    Version,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Algorithm
@@ -92,6 +93,21 @@ def problems(path: str, certificate: Certificate, is_root: bool) -> Iterator[Pro
     yield from _signature(path, certificate, is_root)
     if reason := unsuitable(public(certificate)):
         yield Problem(path, AuthorityRule.PROVIDED_KEY_KIND, f"{title(certificate)} has {reason}", KEY_FIX)
+
+
+def problems_of_anchor(path: str, certificate: Certificate) -> Iterator[Problem]:
+    """Yield the problems that prevent the root of a mesh of others from vouching for it at proxies now.
+
+    Proxies take keys that istiod does not, and roots of version 1, which have no extensions.
+    """
+    yield from _lifetime(path, certificate)
+    if certificate.version is not Version.v1:
+        yield from _rights(path, certificate)
+    yield from _form(path, certificate)
+    yield from _signature(path, certificate, is_root=True)
+    key = public(certificate)
+    if key is None or (isinstance(key, RSAPublicKey) and key.key_size < _BITS.start):
+        yield Problem(path, AuthorityRule.PROVIDED_KEY_KIND, f"{title(certificate)} has {unsuitable(key)}", KEY_FIX)
 
 
 def _lifetime(path: str, certificate: Certificate) -> Iterator[Problem]:
