@@ -151,9 +151,8 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
             if (key := key_of(text)) and name not in holders[key]:
                 holders[key].append(name)
     for name, roots in meshes.items():
-        is_partner = name in federation.partners
-        above = f"partners.{name}.mesh" if is_partner else f"clusters.{name}.observed"
-        again = "ask the partner for a new card" if is_partner else f"{OBSERVE} again"
+        above = f"partners.{name}.mesh" if name in federation.partners else f"clusters.{name}.observed"
+        again = _again(federation, name)
         unfit = _unfit(federation.clusters[name].trust_domain, roots)
         for index, text in enumerate(roots):
             where = f"{above}.roots[{index}]"
@@ -168,6 +167,13 @@ def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
                     f"let the owner of one of them sign under a root of its own; then {again}; or let both owners make"
                     " twins of their authorities (clusters.X.istio.twin, docs/installed-istio.md)",
                 )
+
+
+def _again(federation: Federation, name: str) -> str:
+    """Say how the roots of a mesh of others become known anew."""
+    if federation.member_of and name in federation.member_of.cards:
+        return f"bring up {name}, which writes its card anew"
+    return "ask the partner for a new card" if name in federation.partners else f"{OBSERVE} again"
 
 
 def _unfit(trust_domain: str, roots: Sequence[str]) -> list[str]:

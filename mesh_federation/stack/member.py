@@ -6,6 +6,7 @@ import until that card has the export: before, calls would fail that the cluster
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from mesh_federation.stack import card, pem
@@ -73,7 +74,17 @@ def _differs(fleet: Federation, name: str, told: Card) -> str:
         return f"its card has the trust domain {told.trust_domain}, the file has {declared.trust_domain}"
     if told.network != declared.network:
         return f"its card has the network {told.network}, the file has {declared.network}"
-    return ""
+    return "" if any(map(_may_sign, told.roots)) else "the authorities on its card have expired"
+
+
+def _may_sign(root: str) -> bool:
+    """Say whether an authority has not expired; the rules say what else is wrong with it."""
+    from mesh_federation.stack import key_material  # cryptography takes time to load
+
+    try:
+        return key_material.certificates(root.encode())[0].not_valid_after_utc > datetime.now(UTC)
+    except key_material.UnusableMaterial:
+        return True
 
 
 def _waiting(fleet: Federation, known: Mapping[str, Card]) -> dict[str, str]:

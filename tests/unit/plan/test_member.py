@@ -13,6 +13,8 @@ from mesh_federation.plan.federation import ClusterPlan, plan
 from mesh_federation.stack import card
 from mesh_federation.stack.fleet import card_file
 from mesh_federation.stack.stack_file import KEY
+from mesh_federation.verify.certificates import pem
+from tests.authorities import authority
 
 CHECKOUT = Path(loader.__file__).parents[1]
 CARDS = CHECKOUT / "tests" / "unit" / "stack" / "fleets" / "cards" / "shop"
@@ -90,3 +92,15 @@ def test_members_make_what_one_stack_would_make(stack: str, domain: str, tmp_pat
     whole = plan(loader.read(tmp_path / "Pulumi.fleet.yaml"), "stack").clusters
     for name in clusters:
         assert made_in(members[name]) == made_in(whole[name])
+
+
+def test_links_wait_for_a_member_whose_authority_has_expired(tmp_path: Path) -> None:
+    clusters = as_fleet("east-west", tmp_path, "cluster.local")
+    for name in clusters * WAVES:
+        up(name, tmp_path)
+    file = tmp_path / card_file("fleet", "west")
+    left = yaml.safe_load(file.read_text(encoding="utf-8"))
+    left["roots"] = [pem(authority("west", days=0).chain[0]).decode()]
+    file.write_text(yaml.safe_dump(left), encoding="utf-8")
+    waiting = loader.read(tmp_path / "Pulumi.east.yaml").waiting
+    assert waiting == ("imports[0] waits for west: the authorities on its card have expired",)
