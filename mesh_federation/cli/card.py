@@ -71,26 +71,23 @@ def keep(engine: Engine, federation: Federation) -> None:
         tell(f"{name} is new; other members read it when they run")
 
 
-def refuse_lost(engine: Engine, federation: Federation) -> None:
-    """Refuse to take out links that wait only because a checkout lacks the cards.
+def lost(engine: Engine, federation: Federation) -> Problem | None:
+    """Say that links would be taken out only because a checkout lacks the cards; None if it has them.
 
     The member's own card shows it: `mesh up` wrote that one, and it stays until `mesh down`.
-
-    Raises:
-        Refused: the member is up, its card is gone, and links wait for the cards of others.
     """
     if federation.member_of is None or not federation.waiting:
-        return
+        return None
     name = card_file(federation.member_of.fleet, federation.member_of.cluster)
     if (engine.workspace.checkout / name).exists():
-        return
+        return None
     planned = plan(federation, engine.stack).clusters[federation.member_of.cluster]
-    if told(federation, planned, engine.snapshot(), list(federation.partners)):
-        what = f"{engine.stack} is up, but its card is gone, and probably the cards of others with it: {name}"
-        why = f"links that may be there would be taken out: {'; '.join(federation.waiting)}"
-        anew = f"./mesh card --stack {engine.stack} --output {name}"
-        fix = f"restore {name.parent} from version control; if nobody has it, write it for each member: {anew}"
-        raise Refused(Problem(str(name), RULE, what, fix, why))
+    if not told(federation, planned, engine.snapshot(), list(federation.partners)):
+        return None
+    what = f"{engine.stack} is up, but its card is gone, and probably the cards of others with it: {name}"
+    why = f"links that may be there would be taken out: {'; '.join(federation.waiting)}"
+    fix = f"restore {name.parent} from version control; or let each member that is up write its card, this one last:"
+    return Problem(str(name), RULE, what, f"{fix} ./mesh card --stack {engine.stack} --output {name}", why)
 
 
 def forget(workspace: Workspace, stack: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -170,6 +171,7 @@ def preview_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: 
         return _mesh(made.workspace, "preview", stack, flags, interruption)
 
     ended = _run(preview, list(made.members), at_once, _counts)
+    _tell_waiting(made)
     tell(f"what they are is in {made.workspace.home / 'logs'}, in a file for each stack")
     return 1 if _failed(ended) else 0
 
@@ -203,6 +205,7 @@ def verify_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: i
         return _mesh(made.workspace, "verify", stack, flags, interruption)
 
     ended = _run(verify, list(made.members), at_once, _verified)
+    _tell_waiting(made)
     return max(each.status if each.status in (0, 1) else NOT_RUN for each in ended)
 
 
@@ -260,6 +263,14 @@ def _refuse_invalid(made: Fleet) -> None:
         tell(report(name, [each for each, of in found.items() if of == stack]).rstrip("\n"))
     if found:
         raise typer.Exit(1)
+
+
+def _tell_waiting(made: Fleet) -> None:
+    """Tell which links are not made yet: nothing that runs shows them."""
+    for stack in made.members:
+        with suppress(InvalidModel):  # told already
+            for each in made.read(stack).waiting:
+                tell(f"{stack}: {each}")
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from mesh_federation.cli import stacks, summary
 from mesh_federation.cli.call import call
-from mesh_federation.cli.card import keep, refuse_lost
+from mesh_federation.cli.card import keep, lost
+from mesh_federation.cli.errors import Refused
 from mesh_federation.cli.fleet import refuse_members
 from mesh_federation.cli.streams import tell
 from mesh_federation.engine import applied, clusters, crds, exports, tokens
@@ -30,7 +31,8 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     refuse_members(workspace, stack)
     stacks.refuse_machine(workspace, stack, federation)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
-    refuse_lost(engine, federation)
+    if problem := lost(engine, federation):
+        raise Refused(problem)
     clusters.start_all(engine, tell)
     exports.compare(engine, federation)
     declared = applied.declaration(engine, federation)
@@ -64,6 +66,8 @@ def preview(stack: str, overlay: Path | None, refresh: bool, diff: bool) -> int:
     """Show what would change; returns the engine's exit status."""
     workspace, federation = stacks.declared(stack, overlay)
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation), Pins.previewed))
+    if problem := lost(engine, federation):
+        tell(f"up would be refused: {problem}")
     refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
     if refresh:
         from mesh_federation.cli import added_items  # likewise

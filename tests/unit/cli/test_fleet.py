@@ -186,6 +186,13 @@ def test_a_preview_counts_what_would_change_in_each_member(mesh: Mesh, members: 
     assert log.read_text(encoding="utf-8").endswith("--diff\n")
 
 
+@pytest.mark.parametrize("command", ["preview", "verify"])
+def test_links_that_are_not_made_yet_are_told(mesh: Mesh, members: Members, command: str) -> None:
+    (members.checkout / "Pulumi.shop-west.yaml").unlink()
+    done = mesh(command, "--all", "--stack", "shop")
+    assert "shop-east: imports[1] waits for west" in done.err
+
+
 def test_a_preview_that_fails_hides_no_other(mesh: Mesh, members: Members) -> None:
     members.fails("shop-east")
     done = mesh("preview", "--all", "--stack", "shop")
