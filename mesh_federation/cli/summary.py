@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mesh_federation import loader
 from mesh_federation.cli.streams import say
@@ -13,6 +14,7 @@ from mesh_federation.engine.outputs import ClusterOutput
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.plan.calls import calls
 from mesh_federation.stack.config import Import
+from mesh_federation.stack.text import printable
 
 
 def running(engine: Engine) -> Mapping[str, ClusterOutput]:
@@ -26,7 +28,8 @@ def summarize(engine: Engine, clusters: Mapping[str, ClusterOutput], console: Co
     table.add_column("kubeconfig", overflow="fold")
     for name, cluster in clusters.items():
         gateways = ", ".join(cluster.gateway)
-        table.add_row(name, cluster.name, cluster.trust_domain, gateways, _file(engine, cluster))
+        cells = (name, cluster.name, cluster.trust_domain, gateways, _file(engine, cluster))
+        table.add_row(*(Text(printable(each)) for each in cells))  # others chose some of them
     console.print(table)
     for line in _next(engine, clusters):
         say(console, line)

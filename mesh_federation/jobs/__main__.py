@@ -12,6 +12,7 @@ from mesh_federation.document import VARIABLE, DocumentError
 from mesh_federation.jobs import catalog
 from mesh_federation.jobs.job import ENTRY, PREVIOUS, Job, JobContext
 from mesh_federation.process import ProgramMissing, ProgramTimeout
+from mesh_federation.stack.text import printable
 
 TOOLCHAIN = ("MESH_CHARTS", "MESH_MANIFESTS", "MESH_IMAGES")
 """Variables that name folders of the toolchain, and its document with the table of images."""
@@ -24,6 +25,13 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"usage: python3 -m {ENTRY} {'|'.join(catalog.jobs())} [ACTION]")
     if len(arguments) > 2 or (action := "".join(arguments[1:])) not in job.actions:
         sys.exit(f"usage: python3 -m {ENTRY} {job.name} {'|'.join(job.actions)}".rstrip())
+    try:
+        _run(job, action)
+    except SystemExit as ended:
+        sys.exit(printable(ended.code) if isinstance(ended.code, str) else ended.code)  # a cluster wrote parts of it
+
+
+def _run(job: Job[Any], action: str) -> None:
     try:
         settings = job.read(os.environ.get(VARIABLE, ""))
         job.actions[action](settings, _context(job))

@@ -6,12 +6,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from mesh_federation.clusters.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from mesh_federation.clusters.provider import LoadBalancer
+from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.rules.names import SUBDOMAIN
 from mesh_federation.stack.config import Cluster, Federation, is_address
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
+MOST_ADDRESSES = 16
+"""Of a partner's gateway; each is an endpoint of every import."""
 _NODE_PREFIX = 24  # kube-controller-manager gives every node a /24 of the pod subnet
 _WIDEST_SERVICES, _NARROWEST_SERVICES = 12, 28
 
@@ -165,11 +168,19 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
 
 def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
     """A gateway has addresses or host names: Istio resolves the endpoints of an entry in one way."""
+    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.own.values())}
+    inside = (".localhost", ".svc", *(f".svc.{each}" for each in domains))
     for cluster in federation.clusters.values():
         path = f"{cluster.path}.gateway.addresses"
         addresses = [value for value in cluster.gateway.addresses if is_address(value)]
         hosts = [value for value in cluster.gateway.addresses if not is_address(value)]
+        if cluster.name in federation.partners and len(cluster.gateway.addresses) > MOST_ADDRESSES:
+            problem = f"{len(cluster.gateway.addresses)} addresses are more than a gateway has"
+            yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, f"list at most {MOST_ADDRESSES} of them")
         for host in hosts:
+            if f".{host}".endswith(inside):
+                problem = f"{host} is the name of something in the caller's own cluster"
+                yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
             if not SUBDOMAIN.fullmatch(host) or len(host) > 253 or host.replace(".", "").isdecimal():
                 problem = f'"{host}" is neither an IP address nor a lower-case host name'
                 yield Problem(path, FederationRule.BAD_GATEWAY_ADDRESS, problem, _WRITTEN)
@@ -201,6 +212,7 @@ def _unreachable(address: IPv4Address | IPv6Address) -> str:
         "is the unspecified address": address.is_unspecified,
         "is a link-local address": address.is_link_local,
         "is a multicast address": address.is_multicast,
+        "is a reserved address": any(address in _UNUSABLE[kind] for kind in ("reserved", "this host")),
     }
     return next((kind for kind, holds in kinds.items() if holds), "")
 

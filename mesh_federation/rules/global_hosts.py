@@ -75,7 +75,7 @@ def global_hosts_have_a_form(federation: Federation) -> Iterator[Problem]:
 def _domains(federation: Federation) -> list[str]:
     """Return the cluster domains that a global host must not have, if there is one."""
     is_used = any(link.mode == "global" for link in federation.imports) or federation.global_host_form != GLOBAL_HOST
-    of_clusters = {each.cluster_domain for each in federation.clusters.values()} if is_used else ()
+    of_clusters = {each.cluster_domain for each in federation.own.values()} if is_used else ()
     return [CLUSTER_DOMAIN, *sorted(of_clusters)]
 
 

@@ -126,8 +126,8 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
 
 
 def _is_of_no_cluster(federation: Federation, host: str) -> bool:
-    """Say whether a name has the form of a host name, and is none of a Service in any cluster."""
-    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.clusters.values())}
+    """Say whether a name has the form of a host name, and is none of a Service in any cluster of this stack."""
+    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.own.values())}
     of_services = (".svc", *(f".{each}" for each in domains))
     return "." in host and SUBDOMAIN.fullmatch(host) is not None and not f".{host}".endswith(of_services)
 

@@ -57,10 +57,14 @@ def load(file: Path) -> tuple[Tree, list[Problem]]:
 
 
 def with_partners(federation: Federation) -> Federation:
-    """Add the partners of a federation: each is a cluster, with the exports that its card has for this stack."""
+    """Add the partners of a federation: each is a cluster, with the exports on its card that this stack imports.
+
+    What nobody here imports may be as it likes. Meshes and networks get names that only this stack uses: two partners
+    may both call theirs network1, as Istio's guides do.
+    """
     cards = {name: each.mesh for name, each in federation.partners.items() if each.mesh}
     clusters = {
-        name: elsewhere(name, card, f"partners.{name}.{KEY}", f"{name}-mesh", name)
+        name: elsewhere(name, card, f"partners.{name}.{KEY}", f"{name}-mesh", f"{name}-network", name)
         for name, card in cards.items()
         if name not in federation.clusters
     }
@@ -70,7 +74,7 @@ def with_partners(federation: Federation) -> Federation:
     return federation.joined(clusters, exports)
 
 
-def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> Cluster:
+def elsewhere(name: str, card: Card, path: str, mesh_id: str, network: str, locality: str) -> Cluster:
     """Describe a cluster of another stack; what only its own stack needs keeps its default.
 
     Args:
@@ -78,13 +82,14 @@ def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> 
         card: what it tells of itself.
         path: key path of the card.
         mesh_id: of its mesh.
+        network: of its cluster.
         locality: of its endpoints.
     """
     tree = {
         "provisioner": "existing",
         "trustDomain": card.trust_domain,
         "clusterDomain": card.cluster_domain,
-        "network": card.network,
+        "network": network,
         "meshID": mesh_id,
         "locality": locality,
         "loadBalancer": "none",
@@ -97,8 +102,11 @@ def elsewhere(name: str, card: Card, path: str, mesh_id: str, locality: str) -> 
 
 
 def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
-    """Return the exports of a card that clusters of this stack may call."""
+    """Return the exports of a card that clusters of this stack import, and may call."""
+    imported = {link.service for link in federation.imports if link.source == name}
     for index, each in enumerate(card.exports):
+        if each.service not in imported:
+            continue
         where = f"partners.{name}.{KEY}.exports[{index}]"
         to = tuple(
             _consumer(cluster.name, callers, f"{where}.to[{number}]")

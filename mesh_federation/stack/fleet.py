@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mesh_federation.stack import card, stack_file, validation
+from mesh_federation.stack import card, files, stack_file, validation, yaml_reader
 from mesh_federation.stack.config import Card
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
@@ -93,14 +93,16 @@ def _membership(federation: Tree) -> Membership | None:
     """Return what a stack is a member of; None if it is none, or does not say it in two names."""
     given = federation.get(KEY)
     fleet, cluster = (given.get("fleet"), given.get("cluster")) if isinstance(given, Mapping) else (None, None)
-    return Membership(fleet, cluster) if isinstance(fleet, str) and isinstance(cluster, str) else None
+    if not (isinstance(fleet, str) and _NAME.fullmatch(fleet) and isinstance(cluster, str)):
+        return None
+    return Membership(fleet, cluster)
 
 
 def _no_names() -> Problem:
     return Problem(
         KEY,
         FederationRule.FLEET_FILE,
-        f"{KEY} names no fleet and no cluster of it",
+        f"{KEY} does not name a fleet and a cluster of it",
         f"write {KEY}: {{fleet: NAME, cluster: NAME}}; Pulumi.NAME.yaml declares the clusters of all members",
     )
 
@@ -241,7 +243,10 @@ def memberships(files: Mapping[str, Path]) -> tuple[dict[str, Membership], dict[
 
 def membership(file: Path) -> tuple[Membership | None, list[Problem]]:
     """Return what the stack of a file is a member of, and what keeps the file from being read."""
-    if KEY not in file.read_text(encoding="utf-8", errors="replace"):
-        return None, []
+    try:
+        if KEY.encode() not in files.head(file, yaml_reader.MAX_BYTES):
+            return None, []
+    except files.NotRead:
+        pass  # as its problem says
     federation, problems = stack_file.load(file)
     return (_membership(federation) if isinstance(federation, Mapping) else None), problems

@@ -150,7 +150,7 @@ def _theirs(export: Export) -> Export:
 def _of(fleet: Federation, name: str, told: Card) -> Cluster:
     """Describe the cluster of another member."""
     declared = fleet.clusters[name]
-    return card.elsewhere(name, told, f"memberOf.cards.{name}", declared.mesh_id, declared.locality)
+    return card.elsewhere(name, told, f"memberOf.cards.{name}", declared.mesh_id, declared.network, declared.locality)
 
 
 def _partner(fleet: Federation, name: str, told: Card) -> Partner:

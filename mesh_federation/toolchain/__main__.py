@@ -5,6 +5,7 @@ import sys
 import time
 
 from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
+from mesh_federation.stack.text import printable
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.install import Progress, Toolchain, install
 
@@ -21,12 +22,12 @@ WORDS = {
 def line(progress: Progress) -> str:
     """Return one line of progress for a person."""
     if progress.state == "waits":
-        return f"  waiting: {progress.note}"
+        return printable(f"  waiting: {progress.note}")
     name = f"  {progress.piece:<27} {progress.version:<9}"
     route = WORDS.get(progress.route or "", "")
     if progress.state == "begins":
         return f"{name} ..."
-    return f"{name} {route:<22} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}"
+    return printable(f"{name} {route:<22} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}")
 
 
 def show(progress: Progress) -> None:
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         toolchain = install(chosen, show)
     except ToolchainError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; run it again: it goes on where it stopped", file=sys.stderr)

@@ -50,6 +50,7 @@ def given(machine: FakeMachine, document: str) -> CommandResult:
         ("[]", "JOB must be an object"),
         ("{}", "JOB lacks cluster, needed"),
         ('{"cluster": "east", "needed": [], "extra": 1}', "JOB has extra, which is not known"),
+        ('{"cluster": "east", "needed": [], "\\u001b[2J": 1}', "JOB has \\x1b[2J, which is not known"),
         ('{"cluster": 1, "needed": []}', "JOB.cluster must be a string"),
         ('{"cluster": "east", "needed": {}}', "JOB.needed must be a list"),
         ('{"cluster": "east", "needed": [{"kind": "Service"}]}', "JOB.needed[0] lacks namespace, name, path"),

@@ -7,11 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mesh_federation import loader
 from mesh_federation.stack import card
 from mesh_federation.stack.config import Card
 from mesh_federation.stack.problem import InvalidModel, report
+from mesh_federation.stack.stack_file import KEY
+from mesh_federation.verify.certificates import pem
+from tests.authorities import authority
 from tests.golden import Golden
 
 FILES = Path(__file__).with_name("cards")
@@ -45,11 +49,35 @@ def test_no_golden_is_left_behind() -> None:
     assert {file.stem for file in FILES.glob("*.txt")} == {file.stem for file in BAD}
 
 
+def test_two_partners_may_have_networks_and_domains_of_any_name(tmp_path: Path) -> None:
+    stack = yaml.safe_load(STACK.read_text(encoding="utf-8"))
+    federation = stack["config"][KEY]
+    for name, address in {"acme": "203.0.113.7", "beta": "203.0.113.8"}.items():
+        root = pem(authority(name).chain[0]).decode()
+        told = good().model_dump(by_alias=True, mode="json", exclude_none=True)
+        told |= {"trustDomain": f"{name}.example", "network": "network1", "clusterDomain": "global", "roots": [root]}
+        told["gateway"]["addresses"] = [address]
+        told["exports"][0] |= {"hosts": ["httpbin.httpbin.svc.global"], "service": "httpbin/httpbin"}
+        made = Card.model_validate(told)
+        (tmp_path / f"{name}.yaml").write_text(card.written(made), encoding="utf-8")
+        federation["partners"][name] = {"card": f"{name}.yaml", "fingerprint": card.fingerprint(made)}
+    own = {
+        "host": "httpbin.beta.global",
+        "ports": [{"name": "http", "number": 80, "protocol": "HTTP", "exported": 8000}],
+    }
+    federation["imports"].append({"cluster": "east", "from": "beta", "service": "httpbin/httpbin", **own})
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack), encoding="utf-8")
+    clusters = loader.read(tmp_path / "Pulumi.dev.yaml").clusters
+    assert {name: each.network for name, each in clusters.items()} == {
+        "east": "east-network", "acme": "acme-network", "beta": "beta-network",
+    }  # fmt: skip
+
+
 def test_a_partner_is_a_cluster_with_the_exports_of_its_card_and_nothing_of_ours() -> None:
     federation = loader.read(STACK)
     assert list(federation.own) == ["east"]
     partner = federation.clusters["acme"]
-    assert (partner.trust_domain, partner.network) == ("west.example", "west-network")
+    assert (partner.trust_domain, partner.network) == ("west.example", "acme-network")
     [export] = [each for each in federation.exports if each.is_of_partner]
     assert (export.cluster, str(export.service), set(export.consumers)) == ("acme", "httpbin/httpbin", {"east"})
     assert federation.roots_of_others == {"acme": good().roots}
