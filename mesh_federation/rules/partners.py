@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mesh_federation.stack.card import fingerprint
-from mesh_federation.stack.config import Federation
+from mesh_federation.stack.config import Card, Federation, Import
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt
@@ -81,9 +81,69 @@ def imports_are_on_cards(federation: Federation) -> Iterator[Problem]:
             )
 
 
+def callers_are_ours_to_name(federation: Federation) -> Iterator[Problem]:
+    """Who can change a card must not be able to choose which namespaces of this stack trust the partner."""
+    for link in federation.imports:
+        card = _card(federation, link)
+        if card is None:
+            if link.callers is not None:
+                yield Problem(
+                    f"{link.path}.callers",
+                    FederationRule.KEY_WITHOUT_EFFECT,
+                    f"has no effect: {link.source} is no partner, so its export in this stack names the callers",
+                    "remove it, and write the callers under `to` of the export",
+                )
+            continue
+        domain = federation.clusters[link.cluster].trust_domain
+        admitted = [
+            callers.service_accounts
+            for export in card.exports
+            for callers in export.to
+            if (export.service, callers.trust_domain) == (link.service, domain)
+        ]
+        if link.callers is None:
+            yield from _unnamed(link, everyone=None in admitted)
+        elif admitted and None not in admitted:
+            known = {account for accounts in admitted for account in accounts or ()}
+            for number, account in enumerate(link.callers):
+                if account not in known:
+                    yield Problem(
+                        f"{link.path}.callers[{number}]",
+                        FederationRule.IMPORT_WITHOUT_CONSENT,
+                        f"{link.source} exports {link.service}, but its card does not admit {account} of {domain}",
+                        f"ask {link.source} to admit it and to send a new card, or remove it",
+                    )
+
+
+def _unnamed(link: Import, everyone: bool) -> Iterator[Problem]:
+    """An import whose callers the card would choose, where that reaches beyond the namespaces that it names."""
+    reasons = {
+        f"the card of {link.source} admits every workload of {link.cluster}, so all of its namespaces would trust"
+        f" {link.source}": everyone,
+        f"calls leave through the egress gateway, so the card of {link.source} would choose which namespaces may call"
+        " nothing else": link.via == "egress",
+    }
+    for reason in (reason for reason, holds in reasons.items() if holds):
+        yield Problem(
+            link.path,
+            FederationRule.IMPORT_WITHOUT_CALLERS,
+            reason,
+            "name the accounts that call it: callers: [NAMESPACE/ACCOUNT]",
+        )
+
+
+def _card(federation: Federation, link: Import) -> Card | None:
+    """Return the card of a partner of another organization; None of a member of the same fleet, or if there is none."""
+    if federation.member_of and link.source in federation.member_of.cards:
+        return None
+    partner = federation.partners.get(link.source)
+    return partner.mesh if partner and link.cluster in federation.clusters else None
+
+
 RULES = (
     partners_are_no_clusters,
     cards_are_the_partners,
     cards_declare_what_partners_have,
     imports_are_on_cards,
+    callers_are_ours_to_name,
 )

@@ -10,7 +10,17 @@ from hashlib import sha256
 from pathlib import Path
 
 from mesh_federation.stack import pem, yaml_writer
-from mesh_federation.stack.config import Card, CardCallers, Cluster, ClusterIstio, Consumer, Export, Federation
+from mesh_federation.stack.config import (
+    Card,
+    CardCallers,
+    CardExport,
+    Cluster,
+    ClusterIstio,
+    Consumer,
+    Export,
+    Federation,
+    NamespacedName,
+)
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.tree import Tree
 
@@ -109,7 +119,7 @@ def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
             continue
         where = f"partners.{name}.{KEY}.exports[{index}]"
         to = tuple(
-            _consumer(cluster.name, callers, f"{where}.to[{number}]")
+            _consumer(cluster.name, _calling(federation, cluster.name, name, each, callers), f"{where}.to[{number}]")
             for number, callers in enumerate(each.to)
             for cluster in federation.clusters.values()
             if cluster.trust_domain == callers.trust_domain
@@ -128,7 +138,22 @@ def _exports(federation: Federation, name: str, card: Card) -> Iterator[Export]:
             yield export
 
 
-def _consumer(cluster: str, callers: CardCallers, path: str) -> Consumer:
-    made = Consumer.model_construct(cluster=cluster, service_accounts=callers.service_accounts)
+def _calling(
+    federation: Federation, cluster: str, partner: str, export: CardExport, admitted: CardCallers
+) -> tuple[NamespacedName, ...] | None:
+    """Return who of a cluster calls an export: whom the card admits, as far as the imports name their callers."""
+    ends = (cluster, partner, export.service)
+    links = [link for link in federation.imports if (link.cluster, link.source, link.service) == ends]
+    named = {account for link in links for account in link.callers or ()}
+    if not links or any(link.callers is None for link in links):
+        return admitted.service_accounts
+    if admitted.service_accounts is None:
+        return tuple(sorted(named))
+    # If the card admits none of them, the rules say so.
+    return tuple(each for each in admitted.service_accounts if each in named) or admitted.service_accounts
+
+
+def _consumer(cluster: str, accounts: tuple[NamespacedName, ...] | None, path: str) -> Consumer:
+    made = Consumer.model_construct(cluster=cluster, service_accounts=accounts)
     made._path = path
     return made

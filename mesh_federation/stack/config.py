@@ -704,6 +704,9 @@ class Import(Linked):
     """Share of calls in percent, among all imports of this service into this cluster. Local pods that serve it too get
     the rest (`as: local`, some `as: global`). Default: equal shares; beside local pods, an equal share for every pod
     and every gateway address."""
+    callers: tuple[Reference, ...] | None = Field(default=None, min_length=1)
+    """From a partner: namespace/serviceAccount of each caller in this cluster, of those that the card admits. Only
+    their namespaces trust the partner. Default: all that the card names. Other exports are declared in this stack."""
     service_account: str | None = None
     """ServiceAccount of local pods that serve it too, which callers also pin; default: that of the export."""
     connection_pool: ConnectionPool | None = None

@@ -191,6 +191,10 @@ class FederationRule(RuleId):
     SELECTORS_OVERLAP = "selectors-overlap", "Exports that share pods have the same ports and callers."
     IMPORT_WITHOUT_EXPORT = "import-without-export", "An imported service is exported."
     IMPORT_WITHOUT_CONSENT = "import-without-consent", "The export of an imported service names the importing cluster."
+    IMPORT_WITHOUT_CALLERS = (
+        "import-without-callers",
+        "A partner's card does not choose which namespaces of this stack trust the partner, or may call nothing else.",
+    )
     OWN_HOST = "own-host", "A name of its own for an import is a host name that nothing else has."
     DUPLICATE_IMPORT = "duplicate-import", "An import is declared once."
     DUPLICATE_HOST = "duplicate-host", "A host is a Service or a ServiceEntry, not both."

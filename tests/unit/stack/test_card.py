@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mesh_federation import loader
+from mesh_federation.plan.federation import plan
 from mesh_federation.stack import card
 from mesh_federation.stack.config import Card
 from mesh_federation.stack.problem import InvalidModel, report
@@ -111,3 +112,24 @@ def test_what_is_written_is_read_again_and_names_its_fingerprint(tmp_path: Path)
     shutil.copy(STACK, tmp_path)
     assert loader.read(tmp_path / STACK.name).partners["acme"].mesh == good()
     assert card.fingerprint(good()) in text.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("admitted", "callers", "trusting"),
+    [
+        (["payroll/x", "sleep/sleep"], None, ("payroll", "sleep")),
+        (["payroll/x", "sleep/sleep"], ["sleep/sleep"], ("sleep",)),
+        (None, ["sleep/sleep"], ("sleep",)),
+    ],
+)
+def test_a_card_names_callers_and_the_import_chooses_among_them(
+    tmp_path: Path, admitted: list[str] | None, callers: list[str] | None, trusting: tuple[str, ...]
+) -> None:
+    stack = yaml.safe_load(STACK.read_text(encoding="utf-8"))
+    told = good().model_dump(by_alias=True, mode="json", exclude_none=True)
+    told["exports"][0]["to"] = [{"trustDomain": "east.local"} | ({"serviceAccounts": admitted} if admitted else {})]
+    (tmp_path / "partner.card.yaml").write_text(card.written(Card.model_validate(told)), encoding="utf-8")
+    stack["config"][KEY]["imports"][0] |= {"callers": callers} if callers else {}
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(stack), encoding="utf-8")
+    [link] = plan(loader.read(tmp_path / "Pulumi.dev.yaml"), "dev").clusters["east"].imports
+    assert link.callers == trusting
