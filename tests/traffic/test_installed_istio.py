@@ -21,6 +21,7 @@ from mesh_federation.verify.certificates import Identity, issue, key_pem, pem
 from tests.authorities import authority
 from tests.checkout import Checkout, checkout, eventually
 from tests.traffic import kit
+from tests.traffic.client import calling
 from tests.traffic.conftest import Prepare
 from tests.traffic.identities import minted
 from tests.traffic.lab import PATIENCE, SNI, Lab
@@ -306,6 +307,7 @@ def assert_answered_under_both_identities(
     called = called or url(exporter)
     eventually(partial(answered, lab, cluster, called), PATIENCE)
     [reply] = lab.calls(cluster, "sleep", 1, called)
+    assert reply.status == 200, reply
     assert reply.identities == {
         "URI": f"spiffe://{installation.domain(cluster)}/ns/sleep/sa/sleep",
         "By": f"spiffe://{installation.domain(exporter)}/ns/{EXPORTED[exporter]}/sa/httpbin",
@@ -387,19 +389,21 @@ def test_two_installations_are_linked_while_nothing_of_their_owners_changes(
         assert touched(owners, before) == []
         assert_verified(linking, provider, "traffic.answers")
 
-        owners["west"].refuses_plaintext()
-        current = linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed")
-        assert current.code == 1 and "mutualTLS: PERMISSIVE before, STRICT now" in current.stdout, current.text
-        observed = observe(linking)
-        assert linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed").code == 0
+        with calling(lab, url("west")) as crossing:
+            owners["west"].refuses_plaintext()
+            current = linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed")
+            assert current.code == 1 and "mutualTLS: PERMISSIVE before, STRICT now" in current.stdout, current.text
+            observed = observe(linking)
+            assert linking.mesh("verify", f"--stack={LINKED}", "--only=control-planes.observed").code == 0
 
-        owners["west"].installs(resources={"requests": {"cpu": "15m"}})
-        upgraded = objects(owners)
-        assert observe(linking) == observed
-        assert set(linking.up("--refresh").changes()) == {"unchanged"}, (
-            "what its owner upgrades changes nothing of ours"
-        )
-        assert_calls_cross_for_the_declared_callers_alone(lab, installation)
+            owners["west"].installs(resources={"requests": {"cpu": "15m"}})
+            upgraded = objects(owners)
+            assert observe(linking) == observed
+            assert set(linking.up("--refresh").changes()) == {"unchanged"}, (
+                "what its owner upgrades changes nothing of ours"
+            )
+            assert_calls_cross_for_the_declared_callers_alone(lab, installation)
+        assert crossing.failed == [], crossing.statuses
 
         linking.down()
         # A gateway that ends waits for its connections, so its pod outlives it for a while.
