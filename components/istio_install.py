@@ -21,6 +21,10 @@ from mesh_federation.resources.namespaces import create_namespaces
 from mesh_federation.resources.objects import ClusterTarget, create_planned
 from mesh_federation.resources.webhook import WebhookArgs, wait_for_webhook
 
+SETTINGS = ("ConfigMap", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+"""Kinds of the charts' objects that change what proxies and the API server do; the others only say what istiod may do,
+and need not wait for definitions."""
+
 
 @dataclass(frozen=True)
 class IstioInstallArgs:
@@ -89,8 +93,10 @@ class IstioInstall(pulumi.ComponentResource):
         before = [self.namespace, *bound.values(), *args.trust_checks]
         certificates = create_planned([plan.certificates], target, self, before, args.material.files)
         istiod = [each for each in args.objects if each.kind == "Deployment"]
-        rest = [each for each in args.objects if each.kind != "Deployment"]
-        others = create_planned(rest, target, self, [self.namespace, *bound.values()])
+        settings = [each for each in args.objects if each.kind in SETTINGS]
+        rest = [each for each in args.objects if each.kind not in ("Deployment", *SETTINGS)]
+        others = create_planned(rest, target, self, [self.namespace])
+        others |= create_planned(settings, target, self, [self.namespace, *bound.values()])
         checksum = args.material.checksum()
         before = [*certificates.values(), *definitions, *others.values()]
         running = create_planned(istiod, target, self, before, {TRUST_HASH: checksum})

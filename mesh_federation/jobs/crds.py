@@ -24,10 +24,10 @@ DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
 
 MANAGER = "mesh-federation"
 """Under which name this program owns the fields of the definitions that it made."""
-APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "--filename=-")
-WAIT = ("wait", "--for=condition=Established", "--timeout=60s", "--filename=-")
-"""It gives up at once on a definition that has no conditions yet, as on a busy API server, so it is asked again."""
+APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "--output=name", "--filename=-")
 GET = ("get", "--ignore-not-found", "--show-managed-fields", "--output=json", "--filename=-")
+LOOK = ("get", "--output=json")
+"""Followed by names. `kubectl wait` asks for one definition after the other, and takes seconds where all are served."""
 READ = ("create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-")
 TIMEOUT = 60
 """Seconds; one or two are usual."""
@@ -44,6 +44,7 @@ class Fields(TypedDict):
 class DefinitionMetadata(TypedDict):
     """The part of its metadata that counts here."""
 
+    name: str
     annotations: NotRequired[dict[str, str]]
     managedFields: NotRequired[list[Fields]]
 
@@ -64,11 +65,25 @@ class Spec(TypedDict):
     versions: list[Version]
 
 
+class Condition(TypedDict):
+    """What an API server says about a definition."""
+
+    type: str
+    status: str
+
+
+class DefinitionStatus(TypedDict):
+    """What has become of a definition."""
+
+    conditions: NotRequired[list[Condition]]
+
+
 class Definition(TypedDict):
     """A definition as an API server gives it."""
 
     metadata: DefinitionMetadata
     spec: Spec
+    status: NotRequired[DefinitionStatus]
 
 
 Kind = tuple[str, str]
@@ -118,9 +133,10 @@ def apply(settings: CrdsSettings, context: JobContext, timeout: float = TIMEOUT)
         if known.others:
             _leave_alone(settings.cluster, known)
             return
-        if failure := _failure(kubectl, APPLY, known):
-            sys.exit(failure)
-        wait_until_complete(lambda: _failure(kubectl, WAIT, known), timeout)
+        applied = kubectl.run(*APPLY, stdin=known.text)
+        if applied.returncode:
+            sys.exit(f"{known.file}: kubectl apply failed\n{applied.stderr}")
+        wait_until_complete(lambda: _unserved(kubectl, applied.stdout.split()), timeout)
 
 
 def look(settings: CrdsSettings, context: JobContext) -> None:
@@ -219,9 +235,18 @@ def _present(cluster: str, kubectl: Kubectl, definitions: str) -> list[Definitio
     return list(_documents(done.stdout))
 
 
-def _failure(kubectl: Kubectl, step: tuple[str, ...], known: _Definitions) -> str:
-    done = kubectl.run(*step, stdin=known.text)
-    return f"{known.file}: kubectl {step[0]} failed\n{done.stderr}" if done.returncode else ""
+def _unserved(kubectl: Kubectl, names: Sequence[str]) -> str:
+    """Say which definitions the API server does not serve yet; empty if it serves all."""
+    done = kubectl.run(*LOOK, *names)
+    if done.returncode:
+        return f"cannot look for the definitions that were applied:\n{done.stderr}"
+    waiting = [each["metadata"]["name"] for each in _documents(done.stdout) if not _is_served(each)]
+    return f"the API server does not serve these definitions: {', '.join(waiting)}" if waiting else ""
+
+
+def _is_served(definition: Definition) -> bool:
+    conditions = definition.get("status", {}).get("conditions", [])
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 
 def _wanted(file: Path) -> list[str]:

@@ -22,6 +22,7 @@ spec:
 kind: CustomResourceDefinition
 metadata: {name: communities.metallb.io}
 """
+APPLIED = "customresourcedefinition.apiextensions.k8s.io/ipaddresspools.metallb.io"
 OTHERS = """--- # the namespace
 apiVersion: v1
 kind: Namespace
@@ -76,6 +77,7 @@ def definition(kind: str, managers: list[dict[str, object]], *versions: str, **a
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{kind.lower()}s.{group}", "annotations": annotations, "managedFields": managers},
         "spec": {"group": group, "names": {"kind": kind}, "versions": served},
+        "status": {"conditions": [{"type": "Established", "status": "True"}]},
     }
 
 
@@ -89,22 +91,32 @@ def declares(machine: FakeMachine, *definitions: dict[str, object]) -> None:
     machine.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
 
 
+def serves(machine: FakeMachine, *answers: str | None, status: int = 0) -> None:
+    """Say what the API server answers about a definition that was applied: the condition's status, or none yet."""
+    conditions = [[{"type": "Established", "status": each}] if each else [] for each in answers]
+    told = [{"metadata": {"name": "ipaddresspools.metallb.io"}, "status": {"conditions": each}} for each in conditions]
+    machine.when("kubectl", "apply", out=f"{APPLIED}\n")
+    machine.when("kubectl", "get", APPLIED, status=status, out=[json.dumps(each) for each in told], err="no route\n")
+
+
 def test_definitions_are_applied_by_the_server_and_waited_for(machine: FakeMachine, crds: Path) -> None:
+    serves(machine, "True")
     assert apply(machine, crds).status == 0
     looked, applied, waited = machine.calls()
     assert looked.argv[1] == "get"
     assert applied.argv[1:] == [
-        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--filename=-",
+        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--output=name",
+        "--filename=-",
     ]  # fmt: skip
-    assert waited.argv[1:] == ["wait", "--for=condition=Established", "--timeout=60s", "--filename=-"]
-    assert applied.stdin == waited.stdin == DEFINITIONS
+    assert waited.argv[1:] == ["get", "--output=json", APPLIED]
+    assert applied.stdin == DEFINITIONS
 
 
 def test_other_objects_of_the_file_are_left_to_the_engine(machine: FakeMachine, crds: Path) -> None:
     crds.write_text(OTHERS + "---\n" + DEFINITIONS + OTHERS, encoding="utf-8")
     assert apply(machine, crds).status == 0
-    for call in machine.calls():
-        assert call.stdin.strip() == DEFINITIONS.strip()
+    looked, applied, _ = machine.calls()
+    assert looked.stdin.strip() == applied.stdin.strip() == DEFINITIONS.strip()
 
 
 def test_a_file_without_definitions_is_refused_before_anything_is_applied(machine: FakeMachine, crds: Path) -> None:
@@ -147,17 +159,21 @@ def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig
 
 
 def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(machine: FakeMachine, crds: Path) -> None:
-    machine.when("kubectl", "wait", status=[1, 1, 0], err=".status.conditions accessor error: <nil>\n")
+    serves(machine, None, "False", "True")
     assert apply(machine, crds).status == 0
-    assert changes(machine) == ["apply", "wait", "wait", "wait"]
+    assert sum(APPLIED in call.argv for call in machine.calls()) == 3
 
 
-def test_definitions_that_are_never_served_are_told_in_the_words_of_kubectl(
-    machine: FakeMachine, crds: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(0, "does not serve these definitions: ipaddresspools.metallb.io"), (1, "that were applied:\nno route")],
+)
+def test_definitions_that_are_never_served_are_told(
+    machine: FakeMachine, crds: Path, monkeypatch: pytest.MonkeyPatch, status: int, told: str
 ) -> None:
-    machine.when("kubectl", "wait", status=1, err="timed out waiting\n")
+    serves(machine, "False", status=status)
     machine.enter(monkeypatch)
-    with pytest.raises(SystemExit, match="kubectl wait failed\ntimed out waiting"):
+    with pytest.raises(SystemExit, match=told):
         job.apply(settings(crds), machine.context(), timeout=0)
 
 
@@ -177,7 +193,7 @@ def test_without_kubectl_the_message_says_how_to_get_it(machine: FakeMachine, cr
 def test_definitions_of_this_program_are_brought_to_the_declared_release(machine: FakeMachine, crds: Path) -> None:
     there(machine, definition("IPAddressPool", OURS, "v1beta1"))
     ended = apply(machine, crds)
-    assert (ended.status, ended.err, changes(machine)) == (0, "", ["apply", "wait"])
+    assert (ended.status, ended.err, changes(machine)) == (0, "", ["apply"])
 
 
 def test_definitions_of_others_that_serve_all_that_is_needed_are_left_alone_and_that_is_told(
