@@ -167,10 +167,7 @@ def preview_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: 
     made = _opened(name, overlay)
     _refuse_invalid(made)
 
-    def preview(stack: str, interruption: Interruption) -> Ended:
-        return _mesh(made.workspace, "preview", stack, flags, interruption)
-
-    ended = _run(preview, list(made.members), at_once, _counts)
+    ended = _run(_each(made, "preview", flags), list(made.members), at_once, _counts)
     _tell_waiting(made)
     tell(f"what they are is in {made.workspace.home / 'logs'}, in a file for each stack")
     return 1 if _failed(ended) else 0
@@ -181,10 +178,7 @@ def down_all(name: str, yes: bool, at_once: int) -> None:
     made = _opened(name, None)
     _confirm(yes, f"Remove everything that {_counted(made.members)} made?")
 
-    def remove(stack: str, interruption: Interruption) -> Ended:
-        return _mesh(made.workspace, "down", stack, ["--yes"], interruption)
-
-    if failed := _failed(_run(remove, list(made.members), at_once, _told)):
+    if failed := _failed(_run(_each(made, "down", ["--yes"]), list(made.members), at_once, _told)):
         tell(f"not removed: {', '.join(sorted(failed))}; the same command goes on where this one ended")
         raise typer.Exit(1)
     print(f"{name}: nothing is left of {_counted(made.members)}")
@@ -201,10 +195,7 @@ def verify_all(name: str, overlay: Path | None, flags: Sequence[str], at_once: i
     """
     made = _opened(name, overlay)
 
-    def verify(stack: str, interruption: Interruption) -> Ended:
-        return _mesh(made.workspace, "verify", stack, flags, interruption)
-
-    ended = _run(verify, list(made.members), at_once, _verified)
+    ended = _run(_each(made, "verify", flags), list(made.members), at_once, _verified)
     _tell_waiting(made)
     return max(each.status if each.status in (0, 1) else NOT_RUN for each in ended)
 
@@ -276,6 +267,11 @@ def _tell_waiting(made: Fleet) -> None:
 def _confirm(yes: bool, question: str) -> None:
     if not yes and sys.stdin.isatty():
         typer.confirm(question, abort=True)
+
+
+def _each(made: Fleet, command: str, flags: Sequence[str]) -> Task:
+    """Return the task of running a command of `mesh` for a stack."""
+    return lambda stack, interruption: _mesh(made.workspace, command, stack, flags, interruption)
 
 
 def _run(task: Task, names: Sequence[str], at_once: int, tell: Callable[["Ended"], None]) -> list[Ended]:
