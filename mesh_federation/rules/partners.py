@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mesh_federation.stack.card import fingerprint
-from mesh_federation.stack.config import Card, Federation, Import
+from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt
@@ -84,20 +84,20 @@ def imports_are_on_cards(federation: Federation) -> Iterator[Problem]:
 def callers_are_ours_to_name(federation: Federation) -> Iterator[Problem]:
     """Who can change a card must not be able to choose which namespaces of this stack trust the partner."""
     for link in federation.imports:
-        card = _card(federation, link)
-        if card is None:
-            if link.callers is not None:
-                yield Problem(
-                    f"{link.path}.callers",
-                    FederationRule.KEY_WITHOUT_EFFECT,
-                    f"has no effect: {link.source} is no partner, so its export in this stack names the callers",
-                    "remove it, and write the callers under `to` of the export",
-                )
+        partner = None if _is_member(federation, link.source) else federation.partners.get(link.source)
+        if partner is None and link.callers is not None:
+            yield Problem(
+                f"{link.path}.callers",
+                FederationRule.KEY_WITHOUT_EFFECT,
+                f"has no effect: {link.source} is no partner, so its export in this stack names the callers",
+                "remove it, and write the callers under `to` of the export",
+            )
+        if partner is None or partner.mesh is None or link.cluster not in federation.clusters:
             continue
         domain = federation.clusters[link.cluster].trust_domain
         admitted = [
             callers.service_accounts
-            for export in card.exports
+            for export in partner.mesh.exports
             for callers in export.to
             if (export.service, callers.trust_domain) == (link.service, domain)
         ]
@@ -132,12 +132,9 @@ def _unnamed(link: Import, everyone: bool) -> Iterator[Problem]:
         )
 
 
-def _card(federation: Federation, link: Import) -> Card | None:
-    """Return the card of a partner of another organization; None of a member of the same fleet, or if there is none."""
-    if federation.member_of and link.source in federation.member_of.cards:
-        return None
-    partner = federation.partners.get(link.source)
-    return partner.mesh if partner and link.cluster in federation.clusters else None
+def _is_member(federation: Federation, name: str) -> bool:
+    """Say whether a mesh is of the same fleet, whose file declares its exports."""
+    return federation.member_of is not None and name in federation.member_of.cards
 
 
 RULES = (
