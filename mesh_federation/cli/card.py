@@ -61,9 +61,8 @@ def keep(engine: Engine, federation: Federation) -> None:
     """Write the card of a member of a fleet for the others, if it tells them something new."""
     if federation.member_of is None:
         return
-    planned = plan(federation, engine.stack).clusters[federation.member_of.cluster]
-    made = told(federation, planned, engine.snapshot(), list(federation.partners))
-    name = card_file(federation.member_of.fleet, planned.name)
+    made = _of_member(engine, federation, federation.member_of.cluster)
+    name = card_file(federation.member_of.fleet, federation.member_of.cluster)
     file = engine.workspace.checkout / name
     text = written(made) if made else ""
     if text and not (file.exists() and file.read_bytes() == text.encode()):
@@ -81,13 +80,18 @@ def lost(engine: Engine, federation: Federation) -> Problem | None:
     name = card_file(federation.member_of.fleet, federation.member_of.cluster)
     if (engine.workspace.checkout / name).exists():
         return None
-    planned = plan(federation, engine.stack).clusters[federation.member_of.cluster]
-    if not told(federation, planned, engine.snapshot(), list(federation.partners)):
+    if _of_member(engine, federation, federation.member_of.cluster) is None:
         return None
     what = f"{engine.stack} is up, but its card is gone, and probably the cards of others with it: {name}"
     why = f"links that may be there would be taken out: {'; '.join(federation.waiting)}"
     fix = f"restore {name.parent} from version control; or let each member that is up write its card, this one last:"
     return Problem(str(name), RULE, what, f"{fix} ./mesh card --stack {engine.stack} --output {name}", why)
+
+
+def _of_member(engine: Engine, federation: Federation, cluster: str) -> Card | None:
+    """Return what a member of a fleet tells all others; None if the last `up` has not come to its end."""
+    planned = plan(federation, engine.stack).clusters[cluster]
+    return told(federation, planned, engine.snapshot(), list(federation.partners))
 
 
 def forget(workspace: Workspace, stack: str) -> None:

@@ -6,7 +6,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from mesh_federation.clusters.addresses import LARGEST_LAB, MOST_CLUSTERS, SMALLEST_LAB, capacity, largest_prefix
 from mesh_federation.clusters.provider import LoadBalancer
-from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.rules.names import SUBDOMAIN
 from mesh_federation.stack.config import Cluster, Federation, is_address
@@ -168,8 +167,7 @@ def lab_has_room(federation: Federation) -> Iterator[Problem]:
 
 def gateway_addresses_fit(federation: Federation) -> Iterator[Problem]:
     """A gateway has addresses or host names: Istio resolves the endpoints of an entry in one way."""
-    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.own.values())}
-    inside = (".localhost", ".svc", *(f".svc.{each}" for each in domains))
+    inside = (".localhost", ".svc", *(f".svc.{each}" for each in federation.own_domains))
     for cluster in federation.clusters.values():
         path = f"{cluster.path}.gateway.addresses"
         addresses = [value for value in cluster.gateway.addresses if is_address(value)]

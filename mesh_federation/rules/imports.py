@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
-from mesh_federation.clusters.settings import CLUSTER_DOMAIN
 from mesh_federation.plan.imports import has_local_endpoints
 from mesh_federation.plan.samples import SAMPLES
 from mesh_federation.rules.exports import exports_by_service
@@ -127,8 +126,7 @@ def own_hosts_are_names_of_their_own(federation: Federation) -> Iterator[Problem
 
 def _is_of_no_cluster(federation: Federation, host: str) -> bool:
     """Say whether a name has the form of a host name, and is none of a Service in any cluster of this stack."""
-    domains = {CLUSTER_DOMAIN, *(each.cluster_domain for each in federation.own.values())}
-    of_services = (".svc", *(f".{each}" for each in domains))
+    of_services = (".svc", *(f".{each}" for each in federation.own_domains))
     return "." in host and SUBDOMAIN.fullmatch(host) is not None and not f".{host}".endswith(of_services)
 
 

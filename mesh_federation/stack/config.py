@@ -949,6 +949,11 @@ class Federation(Declared):
         return {name: each for name, each in sorted(self.clusters.items()) if name not in self.partners}
 
     @property
+    def own_domains(self) -> frozenset[str]:
+        """Cluster domains of the clusters that this stack reaches, and the usual one, which is kept free everywhere."""
+        return frozenset({CLUSTER_DOMAIN, *(each.cluster_domain for each in self.own.values())})
+
+    @property
     def roots_of_others(self) -> dict[str, tuple[str, ...]]:
         """PEM of what vouches for each mesh whose authorities belong to others, as far as they are known."""
         seen = {name: each.observed.roots for name, each in self.clusters.items() if each.observed}
