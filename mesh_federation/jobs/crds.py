@@ -245,7 +245,8 @@ def _unserved(kubectl: Kubectl, names: Sequence[str]) -> str:
 
 
 def _is_served(definition: Definition) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
+    # `null` until the API server has looked at a definition for the first time, in its own type a list that may be nil.
+    conditions = definition.get("status", {}).get("conditions") or []
     return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 

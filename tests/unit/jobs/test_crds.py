@@ -92,8 +92,8 @@ def declares(machine: FakeMachine, *definitions: dict[str, object]) -> None:
 
 
 def serves(machine: FakeMachine, *answers: str | None, status: int = 0) -> None:
-    """Say what the API server answers about a definition that was applied: the condition's status, or none yet."""
-    conditions = [[{"type": "Established", "status": each}] if each else [] for each in answers]
+    """Say what the API server answers about a definition that was applied: the condition's status, or `null` yet."""
+    conditions = [[{"type": "Established", "status": each}] if each else None for each in answers]
     told = [{"metadata": {"name": "ipaddresspools.metallb.io"}, "status": {"conditions": each}} for each in conditions]
     machine.when("kubectl", "apply", out=f"{APPLIED}\n")
     machine.when("kubectl", "get", APPLIED, status=status, out=[json.dumps(each) for each in told], err="no route\n")
