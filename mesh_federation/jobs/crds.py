@@ -24,7 +24,11 @@ DEFINITION = re.compile(r"^kind: *CustomResourceDefinition *$", re.MULTILINE)
 
 MANAGER = "mesh-federation"
 """Under which name this program owns the fields of the definitions that it made."""
-APPLY = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "--output=name", "--filename=-")
+APPLY = (
+    "apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "--validate=false", "--output=name",
+    "--filename=-",
+)  # fmt: skip
+"""Without validation by kubectl, for which the API server writes out its whole OpenAPI document: the file is pinned."""
 GET = ("get", "--ignore-not-found", "--show-managed-fields", "--output=json", "--filename=-")
 LOOK = ("get", "--output=json")
 """Followed by names. `kubectl wait` asks for one definition after the other, and takes seconds where all are served."""

@@ -47,6 +47,8 @@ SETTLING = 60
 REMOVAL = 300
 """Seconds; pods that end are waited for."""
 SHOWN = 3
+CREATE = ("create", "--validate=false")
+"""To look at the fields kubectl has the API server write out its whole OpenAPI document; this program writes them."""
 
 
 class NamespaceMetadata(TypedDict):
@@ -102,7 +104,7 @@ def create(settings: NamespaceSettings, context: JobContext, timeout: float = RE
 
 
 def _missing(settings: NamespaceSettings, kubectl: Kubectl, body: str) -> str:
-    made = kubectl.run("create", "--filename=-", stdin=body)
+    made = kubectl.run(*CREATE, "--filename=-", stdin=body)
     if made.returncode and "AlreadyExists" not in made.stderr:
         sys.exit(f"{settings} cannot be made:\n{made.stderr}")
     going = made.returncode and "deletionTimestamp" in (_read(settings, kubectl) or {"metadata": {}})["metadata"]

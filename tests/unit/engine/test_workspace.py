@@ -1,5 +1,6 @@
 """Where a checkout keeps things, and the environment that it gives to Pulumi."""
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,6 +53,16 @@ def test_who_has_logged_out_or_has_broken_credentials_is_not_logged_in(desk: Des
     assert desk.workspace.uses_own_state()
     desk.workspace.prepare(desk.toolchain)
     assert not (desk.workspace.pulumi_home / "credentials.json").exists()
+
+
+def test_the_engine_finds_no_folder_for_its_log_and_the_log_of_an_earlier_version_goes(desk: Desk) -> None:
+    log = desk.workspace.pulumi_home / "logs"
+    log.mkdir(parents=True)
+    (log / "up.log").write_text("what a provider was told", encoding="utf-8")
+    for _ in range(2):
+        desk.workspace.prepare(desk.toolchain)
+        assert not log.is_dir()
+        assert log.readlink() == Path(os.devnull)
 
 
 def test_an_empty_backend_names_none(desk: Desk) -> None:

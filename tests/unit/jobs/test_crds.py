@@ -105,8 +105,8 @@ def test_definitions_are_applied_by_the_server_and_waited_for(machine: FakeMachi
     looked, applied, waited = machine.calls()
     assert looked.argv[1] == "get"
     assert applied.argv[1:] == [
-        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--output=name",
-        "--filename=-",
+        "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--validate=false",
+        "--output=name", "--filename=-",
     ]  # fmt: skip
     assert waited.argv[1:] == ["get", "--output=json", APPLIED]
     assert applied.stdin == DEFINITIONS

@@ -57,7 +57,7 @@ def removals(machine: FakeMachine) -> list[Call]:
 def test_a_namespace_is_made_with_the_mark_of_its_maker(machine: FakeMachine) -> None:
     assert run(machine, "create").status == 0
     [made] = machine.calls()
-    assert made.argv[1:] == ["create", "--filename=-"]
+    assert made.argv[1:] == ["create", "--validate=false", "--filename=-"]
     assert json.loads(made.stdin) == {
         "apiVersion": "v1",
         "kind": "Namespace",

@@ -21,7 +21,7 @@ def waited(machine: FakeMachine) -> CommandResult:
 def test_a_webhook_that_answers_is_asked_once_and_nothing_is_kept(machine: FakeMachine) -> None:
     assert waited(machine).status == 0
     [asked] = machine.calls()
-    assert asked.argv[1:] == ["create", "--dry-run=server", "--filename=-"]
+    assert asked.argv[1:] == ["create", "--dry-run=server", "--validate=false", "--filename=-"]
     assert json.loads(asked.stdin) == PROBE
 
 
