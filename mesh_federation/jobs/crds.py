@@ -30,8 +30,9 @@ APPLY = (
 )  # fmt: skip
 """Without validation by kubectl, for which the API server writes out its whole OpenAPI document: the file is pinned."""
 GET = ("get", "--ignore-not-found", "--show-managed-fields", "--output=json", "--filename=-")
-LOOK = ("get", "--output=json")
-"""Followed by names. `kubectl wait` asks for one definition after the other, and takes seconds where all are served."""
+SERVED = ("api-resources", "--output=name")
+"""Discovery is one question for all that is served. `kubectl wait` asks for one definition after the other, and `get`
+for all of their schemas, which takes seconds."""
 READ = ("create", "--dry-run=client", "--validate=false", "--output=json", "--filename=-")
 TIMEOUT = 60
 """Seconds; one or two are usual."""
@@ -69,25 +70,11 @@ class Spec(TypedDict):
     versions: list[Version]
 
 
-class Condition(TypedDict):
-    """What an API server says about a definition."""
-
-    type: str
-    status: str
-
-
-class DefinitionStatus(TypedDict):
-    """What has become of a definition."""
-
-    conditions: NotRequired[list[Condition]]
-
-
 class Definition(TypedDict):
     """A definition as an API server gives it."""
 
     metadata: DefinitionMetadata
     spec: Spec
-    status: NotRequired[DefinitionStatus]
 
 
 Kind = tuple[str, str]
@@ -239,19 +226,11 @@ def _present(cluster: str, kubectl: Kubectl, definitions: str) -> list[Definitio
     return list(_documents(done.stdout))
 
 
-def _unserved(kubectl: Kubectl, names: Sequence[str]) -> str:
+def _unserved(kubectl: Kubectl, applied: Sequence[str]) -> str:
     """Say which definitions the API server does not serve yet; empty if it serves all."""
-    done = kubectl.run(*LOOK, *names)
-    if done.returncode:
-        return f"cannot look for the definitions that were applied:\n{done.stderr}"
-    waiting = [each["metadata"]["name"] for each in _documents(done.stdout) if not _is_served(each)]
-    return f"the API server does not serve these definitions: {', '.join(waiting)}" if waiting else ""
-
-
-def _is_served(definition: Definition) -> bool:
-    # `null` until the API server has looked at a definition for the first time, in its own type a list that may be nil.
-    conditions = definition.get("status", {}).get("conditions") or []
-    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+    done = kubectl.run(*SERVED)  # which fails where an extension server is down, and lists the others
+    waiting = sorted({name.rpartition("/")[2] for name in applied} - set(done.stdout.split()))
+    return f"the API server does not serve these definitions: {', '.join(waiting)}\n{done.stderr}" if waiting else ""
 
 
 def _wanted(file: Path) -> list[str]:

@@ -22,7 +22,8 @@ spec:
 kind: CustomResourceDefinition
 metadata: {name: communities.metallb.io}
 """
-APPLIED = "customresourcedefinition.apiextensions.k8s.io/ipaddresspools.metallb.io"
+SERVED = "ipaddresspools.metallb.io"
+APPLIED = f"customresourcedefinition.apiextensions.k8s.io/{SERVED}"
 OTHERS = """--- # the namespace
 apiVersion: v1
 kind: Namespace
@@ -65,7 +66,10 @@ def settings(crds: Path, needed: str = "") -> CrdsSettings:
 
 def changes(machine: FakeMachine) -> list[str]:
     """What was done to the cluster, beyond looking."""
-    return [call.argv[1] for call in machine.calls() if "--dry-run=client" not in call.argv and call.argv[1] != "get"]
+    asked = ("get", "api-resources")
+    return [
+        call.argv[1] for call in machine.calls() if "--dry-run=client" not in call.argv and call.argv[1] not in asked
+    ]
 
 
 def definition(kind: str, managers: list[dict[str, object]], *versions: str, **annotations: str) -> dict[str, object]:
@@ -77,7 +81,6 @@ def definition(kind: str, managers: list[dict[str, object]], *versions: str, **a
         "kind": "CustomResourceDefinition",
         "metadata": {"name": f"{kind.lower()}s.{group}", "annotations": annotations, "managedFields": managers},
         "spec": {"group": group, "names": {"kind": kind}, "versions": served},
-        "status": {"conditions": [{"type": "Established", "status": "True"}]},
     }
 
 
@@ -91,16 +94,14 @@ def declares(machine: FakeMachine, *definitions: dict[str, object]) -> None:
     machine.when("kubectl", "--dry-run=client", out="".join(json.dumps(each, indent=1) + "\n" for each in definitions))
 
 
-def serves(machine: FakeMachine, *answers: str | None, status: int = 0) -> None:
-    """Say what the API server answers about a definition that was applied: the condition's status, or `null` yet."""
-    conditions = [[{"type": "Established", "status": each}] if each else None for each in answers]
-    told = [{"metadata": {"name": "ipaddresspools.metallb.io"}, "status": {"conditions": each}} for each in conditions]
+def serves(machine: FakeMachine, *answers: str, status: int = 0) -> None:
+    """Say what discovery answers once definitions were applied, one answer after the other."""
     machine.when("kubectl", "apply", out=f"{APPLIED}\n")
-    machine.when("kubectl", "get", APPLIED, status=status, out=[json.dumps(each) for each in told], err="no route\n")
+    machine.when("kubectl", "api-resources", status=status, out=list(answers), err="metrics.k8s.io/v1: stale\n")
 
 
 def test_definitions_are_applied_by_the_server_and_waited_for(machine: FakeMachine, crds: Path) -> None:
-    serves(machine, "True")
+    serves(machine, f"{SERVED}\n")
     assert apply(machine, crds).status == 0
     looked, applied, waited = machine.calls()
     assert looked.argv[1] == "get"
@@ -108,7 +109,7 @@ def test_definitions_are_applied_by_the_server_and_waited_for(machine: FakeMachi
         "apply", "--server-side", "--force-conflicts", "--field-manager=mesh-federation", "--validate=false",
         "--output=name", "--filename=-",
     ]  # fmt: skip
-    assert waited.argv[1:] == ["get", "--output=json", APPLIED]
+    assert waited.argv[1:] == ["api-resources", "--output=name"]
     assert applied.stdin == DEFINITIONS
 
 
@@ -158,22 +159,23 @@ def test_an_apply_that_fails_shows_the_words_of_kubectl_and_leaves_no_kubeconfig
     assert list((machine.root / "tmp").iterdir()) == []
 
 
-def test_a_definition_that_has_no_conditions_yet_is_asked_for_again(machine: FakeMachine, crds: Path) -> None:
-    serves(machine, None, "False", "True")
+def test_a_definition_that_is_not_served_yet_is_asked_for_again(machine: FakeMachine, crds: Path) -> None:
+    serves(machine, "pods\n", f"pods\nx{SERVED}\n", f"pods\n{SERVED}\n")
     assert apply(machine, crds).status == 0
-    assert sum(APPLIED in call.argv for call in machine.calls()) == 3
+    assert sum("api-resources" in call.argv for call in machine.calls()) == 3
 
 
-@pytest.mark.parametrize(
-    ("status", "told"),
-    [(0, "does not serve these definitions: ipaddresspools.metallb.io"), (1, "that were applied:\nno route")],
-)
+def test_an_extension_server_that_is_down_is_no_hindrance(machine: FakeMachine, crds: Path) -> None:
+    serves(machine, f"{SERVED}\n", status=1)
+    assert apply(machine, crds).status == 0
+
+
 def test_definitions_that_are_never_served_are_told(
-    machine: FakeMachine, crds: Path, monkeypatch: pytest.MonkeyPatch, status: int, told: str
+    machine: FakeMachine, crds: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serves(machine, "False", status=status)
+    serves(machine, "pods\n", status=1)
     machine.enter(monkeypatch)
-    with pytest.raises(SystemExit, match=told):
+    with pytest.raises(SystemExit, match=f"does not serve these definitions: {SERVED}\nmetrics.k8s.io/v1: stale"):
         job.apply(settings(crds), machine.context(), timeout=0)
 
 
