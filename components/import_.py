@@ -41,8 +41,9 @@ class Import(pulumi.ComponentResource):
 
     Resources: those that its mode plans (mesh_federation/plan/imports), and a Command that releases the host from its
     previous owner, where the mode does so. As remote: a ServiceEntry whose endpoints are the exporters' gateways, and a
-    DestinationRule where one is needed. As local: a DestinationRule, a WorkloadEntry for each address of those gateways
-    and, below the sample, the Service that they join. As global: such entries for the GlobalHost.
+    DestinationRule where one is needed. As local: a DestinationRule for callers that the exports name and one for all
+    others, a WorkloadEntry for each address of those gateways and, below the sample, the Service that they join. As
+    global: such entries for the GlobalHost.
 
     Attributes:
         host: name under which the service is called.

@@ -94,11 +94,13 @@ def _shared(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
 
 
 def _bound(federation: Federation, cluster: str) -> Iterator[tuple[str, str]]:
-    """Namespaces of callers whose proxies are told what vouches for an exporter, and where each is declared."""
-    if federation.trust.scope == "mesh":
-        return
+    """Namespaces of callers that get an object of ours, and where in the stack file each is needed.
+
+    Their proxies are told what vouches for an exporter, and how to call a Service that has instances elsewhere.
+    """
     for link in federation.imports:
         if link.cluster == cluster:
-            for caller in callers_of(cluster, [federation.export_of(link)]):
-                if caller != "*":
-                    yield caller, link.path
+            callers = callers_of(cluster, [federation.export_of(link)])
+            told = [caller for caller in callers if caller != "*"] if federation.trust.scope == "link" else []
+            for caller in (*told, *MODES[link.mode].namespaces_of_rules(link.service.namespace, callers)):
+                yield caller, link.path

@@ -115,6 +115,16 @@ class ImportPlan(ABC):
         """Return the labels of an import's endpoints: those of the exported pods."""
         return export.workload_labels
 
+    @classmethod
+    def namespaces_of_rules(cls, namespace: str, callers: Sequence[str]) -> tuple[str, ...]:
+        """Return the namespaces of callers in which an import has rules; none where its own rule is for all who see it.
+
+        Args:
+            namespace: of the service.
+            callers: namespaces of callers that the exports name; `*` is all.
+        """
+        return ()
+
     @property
     @abstractmethod
     def objects(self) -> tuple[PlannedObject, ...]:
@@ -152,22 +162,22 @@ class ImportPlan(ABC):
     @property
     def destination_rule(self) -> PlannedObject | None:
         """The rule for identities, connection pool, shares and failover; None where nothing needs one."""
-        policy = self._traffic_policy()
-        if not policy:
-            return None
-        spec = {"host": self.host, "exportTo": list(self.visible_to), "trafficPolicy": policy}
-        return PlannedObject(manifest(NETWORKING, "DestinationRule", self.name, self.namespace, spec))
+        policy = self._traffic_policy(self._policy())
+        return self._rule(self.namespace, self.visible_to, policy) if policy else None
+
+    def _rule(self, namespace: str, visible_to: Sequence[str], policy: Body) -> PlannedObject:
+        spec = {"host": self.host, "exportTo": list(visible_to), "trafficPolicy": policy}
+        return PlannedObject(manifest(NETWORKING, "DestinationRule", self.name, namespace, spec))
 
     def server_name(self, port: Port) -> str:
         """Return the name by which callers ask the exporters' gateways for a port."""
         return server_name(self.exported_host, port.exported_number)
 
-    def _traffic_policy(self) -> Body:
-        """Return what is declared of calls, for each port where callers have a name of their own for the service.
+    def _traffic_policy(self, policy: Body) -> Body:
+        """Return a policy for each port where callers have a name of their own for the service.
 
         A port's settings replace those of the whole host.
         """
-        policy = self._policy()
         if all(self.server_name(each) == server_name(self.host, each.number) for each in self.ports):
             return policy
         ports = [{"port": {"number": each.number}, **policy, "tls": self._renamed(each)} for each in self.ports]
@@ -220,17 +230,21 @@ class ImportPlan(ABC):
 class EntriesImport(ImportPlan):
     """An import whose remote instances join the endpoints of another object's host: one WorkloadEntry for each."""
 
-    def _traffic_policy(self) -> Body:
+    def _traffic_policy(self, policy: Body) -> Body:
         """Pin identities where a Service has the host: a ServiceEntry has a field for them."""
         pinned = {"mode": "ISTIO_MUTUAL", "subjectAltNames": self.pinned}
-        return {**({"tls": pinned} if self.has_service else {}), **super()._traffic_policy()}
+        return {**({"tls": pinned} if self.has_service else {}), **super()._traffic_policy(policy)}
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:
         """The entries, created once callers accept their identities: until then every call of them would fail."""
-        rule = self.destination_rule
-        rules = (rule,) if rule else ()
+        rules = self.rules
         return *self._entries(tuple(each.name for each in rules)), *rules
+
+    @property
+    def rules(self) -> tuple[PlannedObject, ...]:
+        """The DestinationRules of the host."""
+        return (self.destination_rule,) if self.destination_rule else ()
 
     def _entries(self, after: tuple[str, ...]) -> Iterator[PlannedObject]:
         """Plan one entry per address of each source's gateway."""

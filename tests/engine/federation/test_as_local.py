@@ -6,8 +6,8 @@ from tests.owners import most_at_once, owners, watching
 
 SERVICE_ENTRY = "east:istio-system/import-httpbin-httpbin"
 ENTRY, RULE = "east:httpbin/import-httpbin-httpbin-west", "east:httpbin/import-httpbin-httpbin"
-TRUSTED = "east:sleep/import-httpbin-httpbin"
-"""The filter that says which meshes callers accept as the service."""
+CALLERS = "east:sleep/import-httpbin-httpbin"
+"""The filter that says which meshes callers accept as the service; as local, the rule of their calls too."""
 LOCAL_PODS = {"east:httpbin", "east:httpbin/httpbin"}
 HOST, FREED = "httpbin.httpbin.svc.cluster.local", "east-import-httpbin-httpbin-host"
 SERVICE_BEGINS = (BEGUN, "create", "kubernetes:core/v1:Service")
@@ -46,8 +46,8 @@ def test_one_up_turns_a_remote_import_into_a_local_one(running: Checkout) -> Non
     operations = changed(events)
     assert operations.pop("delete") == {SERVICE_ENTRY}
     created = {name for name in operations.pop("create") if ":" in name}
-    assert created == {ENTRY, RULE, *LOCAL_PODS, "east:httpbin-namespace"}
-    assert {name for names in operations.values() for name in names if ":" in name} == {TRUSTED}
+    assert created == {ENTRY, RULE, CALLERS, *LOCAL_PODS, "east:httpbin-namespace"}
+    assert {name for names in operations.values() for name in names if ":" in name} == {CALLERS}
     assert position(events, ENDED, "create", RULE) < position(events, BEGUN, "create", ENTRY)
     assert listed(running, "serviceentries") == []
     assert listed(running, "workloadentries") == ["import-httpbin-httpbin-west"]
@@ -57,15 +57,16 @@ def test_one_up_turns_a_remote_import_into_a_local_one(running: Checkout) -> Non
     assert set(running.up().changes()) == {"unchanged"}
 
 
-def test_callers_pin_both_identities_for_all_of_the_cluster(running: Checkout) -> None:
+def test_all_callers_of_the_cluster_pin_both_identities(running: Checkout) -> None:
     import_as_local(running)
-    found = running.get("east", "destinationrules.networking.istio.io", "import-httpbin-httpbin", "httpbin")["spec"]
-    assert isinstance(found, dict)
-    assert found["exportTo"] == ["*"]
-    assert found["trafficPolicy"]["tls"]["subjectAltNames"] == [
-        "spiffe://east.local/ns/httpbin/sa/httpbin",
-        "spiffe://west.local/ns/httpbin/sa/httpbin",
-    ]
+    for namespace, visible_to in {"sleep": ".", "httpbin": "*"}.items():
+        found = running.get("east", "destinationrules.networking.istio.io", "import-httpbin-httpbin", namespace)["spec"]
+        assert isinstance(found, dict)
+        assert found["exportTo"] == [visible_to]
+        assert found["trafficPolicy"]["tls"]["subjectAltNames"] == [
+            "spiffe://east.local/ns/httpbin/sa/httpbin",
+            "spiffe://west.local/ns/httpbin/sa/httpbin",
+        ]
 
 
 def test_a_local_import_that_is_removed_leaves_the_local_pods_alone(running: Checkout) -> None:
@@ -73,7 +74,7 @@ def test_a_local_import_that_is_removed_leaves_the_local_pods_alone(running: Che
     with running.edited() as federation:
         federation["imports"] = []
     events = applied(running)
-    assert {name for name in changed(events)["delete"] if ":" in name} == {ENTRY, RULE, TRUSTED}
+    assert {name for name in changed(events)["delete"] if ":" in name} == {ENTRY, RULE, CALLERS}
     assert position(events, ENDED, "delete", ENTRY) < position(events, BEGUN, "delete", RULE)
     assert listed(running, "workloadentries") == listed(running, "destinationrules") == []
     assert running.get("east", "service", "httpbin", "httpbin")
@@ -88,6 +89,7 @@ def test_a_local_import_becomes_remote_again_in_one_up(running: Checkout) -> Non
     assert {name for name in operations["delete"] if ":" in name} == {
         ENTRY,
         RULE,
+        CALLERS,
         *LOCAL_PODS,
         "east:httpbin-namespace",
     }

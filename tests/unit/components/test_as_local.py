@@ -11,6 +11,8 @@ from tests.unit.components.federations import Tree, as_local, committed, not_our
 from tests.unit.components.recorder import CLOUD_ADDRESS, Registered, Run
 
 ENTRY, RULE = "east:httpbin/import-httpbin-httpbin-west", "east:httpbin/import-httpbin-httpbin"
+CALLERS_RULE = "east:sleep/import-httpbin-httpbin"
+ISTIO = ("ServiceEntry", "WorkloadEntry", "DestinationRule")
 
 
 def elsewhere(**gateway: object) -> Tree:
@@ -31,9 +33,8 @@ def addresses(run: Run) -> dict[str, object]:
 
 
 def test_nothing_claims_the_host_beside_the_service(record: Record) -> None:
-    kinds = [each.kind for each in record(as_local()).objects]
-    assert "ServiceEntry" not in kinds
-    assert (kinds.count("WorkloadEntry"), kinds.count("DestinationRule")) == (1, 1)
+    names = {kind: [each.name for each in record(as_local()).objects if each.kind == kind] for kind in ISTIO}
+    assert names == {"ServiceEntry": [], "WorkloadEntry": [ENTRY], "DestinationRule": [CALLERS_RULE, RULE]}
 
 
 def test_entries_hold_the_address_that_the_exporters_gateway_asks_for(record: Record) -> None:

@@ -45,10 +45,13 @@ def test_a_service_has_the_domain_of_its_callers_and_is_asked_for_by_that_of_its
 
 
 def test_a_service_that_both_run_keeps_its_name_in_each() -> None:
-    rule = spec(crossing(**{"as": "local"})["east"], "DestinationRule")
-    [port] = rule["trafficPolicy"]["portLevelSettings"]
-    assert (rule["host"], port["tls"]["sni"]) == (HERE, f"outbound_.8000_._.{THERE}")
-    assert len(port["tls"]["subjectAltNames"]) == 2
+    bodies = crossing(**{"as": "local"})["east"].bodies
+    specs: list[Any] = [body["spec"] for body in bodies if body["kind"] == "DestinationRule"]
+    assert len(specs) == 2
+    for rule in specs:
+        [port] = rule["trafficPolicy"]["portLevelSettings"]
+        assert (rule["host"], port["tls"]["sni"]) == (HERE, f"outbound_.8000_._.{THERE}")
+        assert len(port["tls"]["subjectAltNames"]) == 2
 
 
 def test_a_global_host_is_one_name_whatever_the_domains_are() -> None:

@@ -11,7 +11,7 @@ from mesh_federation.diagrams.topology import IMPORTS
 from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.imports import MODES, EntriesImport, ImportPlan, LocalImport, shares
 from mesh_federation.plan.istio_api import resolution
-from mesh_federation.plan.objects import object_name
+from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.rules.names import LABEL
 from mesh_federation.stack.config import Import, NamespacedName
 from tests.unit.plan.model import GRPC, HTTP, Tree, cluster, export, link, planned, three, tree
@@ -29,6 +29,10 @@ def spec_of(plan: ImportPlan, kind: str, *addresses: Sequence[str]) -> dict[str,
     known = addresses or [ADDRESS] * len(plan.sources)
     values = {source.cluster: each for source, each in zip(plan.sources, known, strict=True)}
     [body] = [planned.filled(values) for planned in plan.objects if planned.kind == kind]
+    return spec_in(body)
+
+
+def spec_in(body: Body) -> dict[str, Any]:
     spec = body["spec"]
     assert isinstance(spec, dict)
     return spec
@@ -38,8 +42,17 @@ def entry(plan: ImportPlan, *addresses: list[str]) -> dict[str, Any]:
     return spec_of(plan, "ServiceEntry", *addresses)
 
 
+def rules(plan: ImportPlan) -> dict[str, dict[str, Any]]:
+    """Specs of the DestinationRules of an import, by their namespaces."""
+    planned = [each for each in plan.objects if each.kind == "DestinationRule"]
+    assert {each.reference.name for each in planned} <= {plan.name}
+    return {each.reference.namespace: spec_in(each.body) for each in planned}
+
+
 def rule(plan: ImportPlan) -> dict[str, Any]:
-    return spec_of(plan, "DestinationRule")
+    """Spec of the rule that callers in the namespace sleep go by."""
+    found = rules(plan)
+    return found.get("sleep") or found[plan.namespace]
 
 
 def beside_pods(declared: Tree | None = None) -> LocalImport:
@@ -193,13 +206,13 @@ def test_remote_instances_join_the_local_service_by_its_labels_and_port_names() 
             "ports": {"http": 15443, "grpc": 15443},
             "network": "west-network",
             "locality": "west",
-            "labels": {"app": "httpbin", "security.istio.io/tlsMode": "istio"},
+            "labels": {"app": "httpbin", "security.istio.io/tlsMode": "istio", "mesh-federation/from": "west"},
         }
     }
 
 
 def test_an_import_as_local_makes_no_service_entry_and_no_service() -> None:
-    assert sorted(each.kind for each in beside_pods().objects) == ["DestinationRule", "WorkloadEntry"]
+    assert {each.kind for each in beside_pods().objects} == {"DestinationRule", "WorkloadEntry"}
     assert [each.kind for each in imported().objects] == ["ServiceEntry"]
 
 
@@ -266,13 +279,30 @@ def test_local_pods_run_as_the_export_says_unless_the_import_names_an_account(
     ]
 
 
-def test_the_rule_of_a_local_service_stands_beside_it_and_holds_for_every_caller() -> None:
-    rule = beside_pods().destination_rule
-    assert rule is not None
-    body: Any = rule.body
-    assert body["metadata"] == {"name": "import-httpbin-httpbin", "namespace": "httpbin"}
-    assert body["spec"]["exportTo"] == ["*"]
-    assert body["spec"]["host"] == "httpbin.httpbin.svc.cluster.local"
+def test_callers_of_a_local_service_that_the_export_does_not_name_keep_to_the_pods() -> None:
+    plan = beside_pods(tree(imports=[link(**LOCAL, weight=25, connectionPool={"maxConnections": 1})]))
+    named, others = rules(plan)["sleep"], rules(plan)["httpbin"]
+    assert named["host"] == others["host"] == "httpbin.httpbin.svc.cluster.local"
+    assert (named["exportTo"], others["exportTo"]) == (["."], ["*"])
+    assert named["trafficPolicy"].keys() == {"tls", "connectionPool", "loadBalancer"}
+    assert others["trafficPolicy"] == {
+        "tls": named["trafficPolicy"]["tls"],
+        "outlierDetection": {"consecutive5xxErrors": 0},
+        "loadBalancer": {"localityLbSetting": {"enabled": True, "failoverPriority": ["mesh-federation/from="]}},
+    }
+    [entry] = entries(plan).values()
+    assert entry["labels"]["mesh-federation/from"] == "west"
+
+
+@pytest.mark.parametrize("accounts", [["httpbin/client", "sleep/sleep"], None], ids=["beside-the-service", "all"])
+def test_one_rule_is_for_everybody_where_the_export_names_all_or_callers_beside_the_service(
+    accounts: list[str] | None,
+) -> None:
+    consumer = {"cluster": "east", **({"serviceAccounts": accounts} if accounts else {})}
+    found = rules(beside_pods(tree(exports=[export(to=[consumer])], imports=[link(**LOCAL, weight=25)])))
+    assert found.keys() == {"httpbin"}
+    assert found["httpbin"]["exportTo"] == ["*"]
+    assert "distribute" in found["httpbin"]["trafficPolicy"]["loadBalancer"]["localityLbSetting"]
 
 
 def test_without_weights_local_pods_and_gateways_are_called_alike() -> None:

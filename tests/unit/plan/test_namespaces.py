@@ -33,8 +33,10 @@ def test_an_import_under_a_name_of_its_own_needs_the_namespace_of_its_callers_al
     assert made(tree(trust={"scope": "mesh"}), "east") == {}
 
 
-def test_an_import_as_local_finds_the_namespace_of_the_service_that_it_joins() -> None:
-    assert set(made(tree(imports=[link(**{"as": "local"})]), "east")) == {"httpbin", "sleep"}
+@pytest.mark.parametrize("scope", ["link", "mesh"])
+def test_an_import_as_local_finds_the_namespaces_of_the_service_that_it_joins_and_of_its_callers(scope: str) -> None:
+    declared = tree(trust={"scope": scope}, imports=[link(**{"as": "local"})])
+    assert set(made(declared, "east")) == {"httpbin", "sleep"}
 
 
 def test_a_namespace_of_several_services_is_made_once() -> None:
