@@ -133,12 +133,14 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
         first = group[0]
         for later in group[1:]:
             if later.trust_domain != first.trust_domain:
+                told_apart = f"give {later.name} a meshID of its own, by which this stack tells the two meshes apart"
+                joined = f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID"
                 yield Problem(
-                    f"{later.path}.trustDomain",
+                    f"{later.path}.{'meshID' if later.observed else 'trustDomain'}",
                     FederationRule.MESH_OF_TWO_TRUST_DOMAINS,
                     f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have"
                     f" the meshID {later.mesh_id}: workloads of one mesh need one trust domain",
-                    f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID",
+                    told_apart if later.observed else joined,
                 )
         for section, trust in authorities(federation):
             if trust.model == "separate":

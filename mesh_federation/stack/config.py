@@ -426,7 +426,8 @@ class Cluster(Declared):
     network: str = ""
     """Istio network; default: <cluster>-network. On one network, pods reach each other directly."""
     mesh_id: str = Field(default="", alias="meshID")
-    """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh."""
+    """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh. Of an observed mesh: the name by which
+    this stack tells it from others; default: what was observed."""
     trust_domain: str = ""
     """SPIFFE trust domain; default: <cluster>.local."""
     cluster_domain: str = Field(default=CLUSTER_DOMAIN, min_length=1, max_length=100)
