@@ -223,8 +223,11 @@ class ImportPlan(ABC):
             **({} if self.api.finds_gateways_by_network else reached),
             "network": source.network,
             "locality": source.locality,
-            "labels": {**self.labels, **TLS_MODE},
+            "labels": self._labels(source),
         }
+
+    def _labels(self, source: Source) -> dict[str, str]:
+        return {**self.labels, **TLS_MODE}
 
 
 class EntriesImport(ImportPlan):

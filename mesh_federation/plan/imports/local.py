@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mesh_federation.plan.imports.base import TLS_MODE, EntriesImport, Source
+from mesh_federation.plan.imports.base import EntriesImport, Source
 from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.stack.config import Federation, Import
 
@@ -63,7 +63,6 @@ class LocalImport(EntriesImport):
             self._rule(self.namespace, self.visible_to, others),
         )
 
-    def endpoint(self, source: Source, address: str) -> Body:
-        """Describe a source's gateway as an endpoint that is told from pods."""
-        described = super().endpoint(source, address)
-        return {**described, "labels": {**self.labels, **TLS_MODE, FROM_LABEL: source.cluster}}
+    def _labels(self, source: Source) -> dict[str, str]:
+        """Tell entries from pods."""
+        return {**super()._labels(source), FROM_LABEL: source.cluster}

@@ -65,6 +65,16 @@ def test_the_engine_finds_no_folder_for_its_log_and_the_log_of_an_earlier_versio
         assert log.readlink() == Path(os.devnull)
 
 
+def test_a_folder_that_somebody_linked_for_the_log_is_left_as_it_is(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "up.log").write_text("theirs", encoding="utf-8")
+    desk.workspace.pulumi_home.mkdir(parents=True)
+    log = desk.workspace.pulumi_home / "logs"
+    log.symlink_to(tmp_path)
+    desk.workspace.prepare(desk.toolchain)
+    assert log.readlink() == Path(os.devnull)
+    assert (tmp_path / "up.log").read_text(encoding="utf-8") == "theirs"
+
+
 def test_an_empty_backend_names_none(desk: Desk) -> None:
     assert desk.ambient(PULUMI_BACKEND_URL="").workspace.uses_own_state()
 
