@@ -242,6 +242,7 @@ def _opened(name: str, overlay: Path | None) -> Fleet:
 
 def _refuse_invalid(made: Fleet) -> None:
     """End the command with the problems of all members that are invalid, before anything is made."""
+    tell(f"checking {_counted(made.members)}")
     found: dict[Problem, str] = {}
     for stack in made.members:
         try:

@@ -7,6 +7,7 @@ two equal keys. Both would give this program another value than the engine, so h
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -127,8 +128,9 @@ def mapping(file: Path, noun: str, fix: str, unreadable: str) -> tuple[Tree, lis
     return {}, [Problem("", FormRule.NOT_A_MAPPING, f"the file is {kind_of(tree)}, not {noun}", fix)]
 
 
+@cache
 def read(text: bytes) -> object:
-    """Read the one YAML document in a text.
+    """Read the one YAML document in a text, once: commands on a fleet read its file and all cards for each member.
 
     Raises:
         Unreadable: with every problem, up to the point where the parser could not go on.
