@@ -26,20 +26,19 @@ def line(progress: Progress) -> str:
     name = f"  {progress.piece:<27} {progress.version:<9}"
     route = WORDS.get(progress.route or "", "")
     if progress.state == "begins":
-        return f"{name} ..."
+        return f"{name} {route} ..."
     return printable(f"{name} {route:<22} {progress.seconds:6.1f} s{'  ' + progress.note if progress.note else ''}")
 
 
 def show(progress: Progress) -> None:
-    """Print it: one line a piece, on a terminal from the moment it begins.
+    """Print it: one line for each piece, on a terminal from the moment it begins; a log tells of each build beforehand.
 
     On stderr: what `mesh env` says on stdout is for a shell to run.
     """
-    if progress.state == "begins":
-        if sys.stderr.isatty():
-            print(line(progress), end="\r", file=sys.stderr, flush=True)
-        return
-    print(line(progress), file=sys.stderr, flush=True)
+    on_terminal = sys.stderr.isatty()
+    if progress.state != "begins" or on_terminal or progress.route == "module":
+        end = "\r" if progress.state == "begins" and on_terminal else "\n"
+        print(line(progress), end=end, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:

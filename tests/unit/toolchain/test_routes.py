@@ -13,7 +13,7 @@ import pytest
 
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.toolchain import launchers, pins
-from mesh_federation.toolchain.__main__ import line, main
+from mesh_federation.toolchain.__main__ import line, main, show
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.host import Host, cache_folder
 from mesh_federation.toolchain.install import Missing, Progress, Toolchain, install, ready
@@ -346,3 +346,14 @@ def test_looking_for_the_toolchain_imports_no_engine() -> None:
     code = "import sys; from mesh_federation.toolchain.install import ready; ready({'kwok'}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert not {"pulumi", "grpc", "yaml", "filelock"} & set(done.stdout.split())
+
+
+def test_a_log_tells_of_a_build_when_it_begins_and_of_all_else_when_it_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(Progress("etcd", "3.6.16", "begins", "official"))
+    show(Progress("etcd", "3.6.16", "begins", "module"))
+    show(Progress("etcd", "3.6.16", "ready", "module", 12.0))
+    begun, ready = capsys.readouterr().err.splitlines()
+    assert begun.split() == ["etcd", "3.6.16", "from", "its", "Go", "module", "..."]
+    assert "12.0 s" in ready
