@@ -3,7 +3,6 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
@@ -17,32 +16,43 @@ CALLS = 60
 """At equal shares the chance that one of two meshes gets none of them is 2^-59."""
 
 
-Bring = Callable[[str], Lab]
+LONG = {"egress", "separate-roots"}
+"""Stacks that no other test here brings up."""
+WITH_SCOPES = ["as-local", "egress", "embedded", "gateway-api", "separate-roots", "three-meshes"]
+"""Not multi-primary, which is one mesh; the lab of test_trust_scope.py is the one that is left."""
+
 Note = Callable[[str, object], None]
 
 
-@pytest.fixture
-def bring(prepare: Prepare, provider: str, record_property: Note) -> Iterator[Bring]:
-    """What brings a committed stack up on the provider of this run.
+def on(*stacks: str) -> pytest.MarkDecorator:
+    """Run a test on committed stacks; all tests of a stack run one after the other, on one bring-up."""
+    return pytest.mark.parametrize(
+        "running", [pytest.param(each, marks=[pytest.mark.long] if each in LONG else []) for each in stacks],
+        indirect=True,
+    )  # fmt: skip
 
-    Verification must agree, and so must Istio's analysis; a second `up` changes nothing, and `down` leaves nothing.
-    """
-    with ExitStack() as running:
 
-        def up(stack: str) -> Lab:
-            made = running.enter_context(prepare(stack))
-            lab = Lab(made, provider)
-            running.callback(goes, lab, lab.nodes.on_machine())
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest, prepare: Prepare, provider: str) -> Iterator[Lab]:
+    """A committed stack that is up on the provider of this run; `down` leaves nothing of it."""
+    with prepare(request.param) as made:
+        lab = Lab(made, provider)
+        before = lab.nodes.on_machine()
+        try:
             made.up()
-            assert set(made.up().changes()) == {"unchanged"}
-            told = until_green(lab)
-            record_property(f"{stack}: mesh verify", dict(Counter(status for *_, status in told.statuses)))
-            record_property(f"{stack}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
-            if shutil.which("istioctl"):
-                assert [error for cluster in made.clusters() for error in lab.errors(cluster)] == []
-            return lab
+            yield lab
+        finally:
+            goes(lab, before)
 
-        yield up
+
+@pytest.fixture
+def stack(running: Lab) -> Iterator[Lab]:
+    """The stack; a test that changes what it declares leaves it as committed."""
+    declared = running.checkout.declared()
+    yield running
+    if running.checkout.declared() != declared:
+        running.checkout.declare(declared)
+        running.checkout.up()
 
 
 def goes(lab: Lab, before: set[str]) -> None:
@@ -72,76 +82,86 @@ def identity(cluster: str, namespace: str) -> str:
     return f"spiffe://{cluster}.local/ns/{namespace}/sa/httpbin"
 
 
-def test_the_default_stack_answers_the_call_that_it_declares(bring: Bring) -> None:
-    embedded = bring("embedded")
-    assert set(asked(embedded, "east", "httpbin")) == {identity("west", "httpbin")}
-    told = embedded.checkout.mesh("call", "--stack=embedded")
-    assert told.code == 0, told.text
+@on(*WITH_SCOPES, "multi-primary")
+def test_a_stack_is_verified_and_a_second_up_changes_nothing(stack: Lab, record_property: Note) -> None:
+    """Istio's analysis must agree."""
+    assert set(stack.checkout.up().changes()) == {"unchanged"}
+    name = stack.checkout.stack
+    told = until_green(stack)
+    record_property(f"{name}: mesh verify", dict(Counter(status for *_, status in told.statuses)))
+    record_property(f"{name}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
+    if shutil.which("istioctl"):
+        assert [error for cluster in stack.checkout.clusters() for error in stack.errors(cluster)] == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("stack", ["as-local", "egress", "embedded", "gateway-api", "separate-roots", "three-meshes"])
-def test_a_stack_is_verified_in_both_trust_scopes(bring: Bring, stack: str) -> None:
-    """Not multi-primary, which is one mesh; the lab of test_trust_scope.py is the one that is left."""
-    lab = bring(stack)
-    declared = lab.checkout.declared().get("trust", {})
+@on(*WITH_SCOPES)
+def test_a_stack_is_verified_in_both_trust_scopes(stack: Lab) -> None:
+    declared = stack.checkout.declared().get("trust", {})
     assert isinstance(declared, dict)
     for scope in ("mesh", "link"):
-        with lab.edited() as federation:
+        with stack.edited() as federation:
             federation["trust"] = {**declared, "scope": scope}
-        lab.checkout.up()
-        until_green(lab)
+        stack.checkout.up()
+        until_green(stack)
 
 
-def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(bring: Bring) -> None:
-    three_meshes = bring("three-meshes")
-    ratings = {identity("east", "ratings"), identity("west", "ratings")}
-    eventually(lambda: set(asked(three_meshes, "central", "ratings")) == ratings, PATIENCE)
-    shares = asked(three_meshes, "central", "ratings", 200)
-    assert set(shares) == ratings and min(shares.values()) > 50, shares
-    assert set(asked(three_meshes, "central", "details")) == {identity("west", "details")}
-    for caller in ("east", "west"):
-        assert set(asked(three_meshes, caller, "reviews")) == {identity("central", "reviews")}
-    assert set(asked(three_meshes, "east", "details", 5)) == {"0"}, "east imports no details"
-    told = three_meshes.checkout.mesh("call", "--stack=three-meshes")
+@on("embedded")
+def test_the_default_stack_answers_the_call_that_it_declares(stack: Lab) -> None:
+    assert set(asked(stack, "east", "httpbin")) == {identity("west", "httpbin")}
+    told = stack.checkout.mesh("call", "--stack=embedded")
     assert told.code == 0, told.text
-    checks_notice(three_meshes)
 
 
-def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(bring: Bring) -> None:
-    as_local = bring("as-local")
-    checks_notice(as_local)
-    eventually(lambda: asked(as_local, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
-    as_local.scaled("east", "httpbin", "httpbin", 0)
-    eventually(lambda: asked(as_local, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
+@on("three-meshes")
+def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(stack: Lab) -> None:
+    ratings = {identity("east", "ratings"), identity("west", "ratings")}
+    eventually(lambda: set(asked(stack, "central", "ratings")) == ratings, PATIENCE)
+    shares = asked(stack, "central", "ratings", 200)
+    assert set(shares) == ratings and min(shares.values()) > 50, shares
+    assert set(asked(stack, "central", "details")) == {identity("west", "details")}
+    for caller in ("east", "west"):
+        assert set(asked(stack, caller, "reviews")) == {identity("central", "reviews")}
+    assert set(asked(stack, "east", "details", 5)) == {"0"}, "east imports no details"
+    told = stack.checkout.mesh("call", "--stack=three-meshes")
+    assert told.code == 0, told.text
+    checks_notice(stack)
 
 
+@on("as-local")
+def test_where_both_run_a_service_the_other_mesh_stands_in_only_for_pods_that_are_gone(stack: Lab) -> None:
+    checks_notice(stack)
+    eventually(lambda: asked(stack, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
+    stack.scaled("east", "httpbin", "httpbin", 0)
+    eventually(lambda: asked(stack, "east", "httpbin") == {identity("west", "httpbin"): CALLS}, PATIENCE)
+    stack.scaled("east", "httpbin", "httpbin", 1)
+    eventually(lambda: asked(stack, "east", "httpbin") == {identity("east", "httpbin"): CALLS}, PATIENCE)
+
+
+@on("multi-primary")
 def test_istiods_that_read_each_others_clusters_let_a_caller_reach_a_service_of_the_other_by_plain_dns(
-    bring: Bring,
+    stack: Lab,
 ) -> None:
-    one_mesh = bring("multi-primary")
     url, server = "http://httpbin.httpbin:8000/headers", "spiffe://federation-0.local/ns/httpbin/sa/httpbin"
-    eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status == 200, PATIENCE)
-    replies = one_mesh.calls("cluster-1", "sleep", CALLS, url)
+    eventually(lambda: stack.call("cluster-1", "sleep", url).status == 200, PATIENCE)
+    replies = stack.calls("cluster-1", "sleep", CALLS, url)
     assert {reply.status for reply in replies} == {200}
     assert {reply.identities["By"] for reply in replies} == {server}
     assert {reply.identities["URI"] for reply in replies} == {"spiffe://federation-0.local/ns/sleep/sa/sleep"}
-    told = one_mesh.checkout.mesh("call", "--stack=multi-primary")
+    told = stack.checkout.mesh("call", "--stack=multi-primary")
     assert told.code == 0, told.text
-    checks_notice(one_mesh)
-    with one_mesh.edited() as federation:
+    checks_notice(stack)
+    with stack.edited() as federation:
         federation["discovery"] = []
-    one_mesh.checkout.up()
-    eventually(lambda: one_mesh.call("cluster-1", "sleep", url).status != 200, PATIENCE)
+    stack.checkout.up()
+    eventually(lambda: stack.call("cluster-1", "sleep", url).status != 200, PATIENCE)
 
 
-def test_a_global_host_is_answered_by_pods_of_both_meshes_and_the_plain_name_by_the_own_alone(
-    bring: Bring,
-) -> None:
-    gateway_api = bring("gateway-api")
+@on("gateway-api")
+def test_a_global_host_is_answered_by_pods_of_both_meshes_and_the_plain_name_by_the_own_alone(stack: Lab) -> None:
     both = {identity("east", "httpbin"), identity("west", "httpbin")}
-    eventually(lambda: set(servers(gateway_api, "east", "httpbin.mesh.global")) == both, PATIENCE)
-    assert set(asked(gateway_api, "east", "httpbin")) == {identity("east", "httpbin")}
-    assert gateway_api.certificate("west", "httpbin.mesh.global", 8000)
-    assert gateway_api.certificate("west", "httpbin.httpbin.svc.cluster.local", 8000) is None
-    assert gateway_api.changes("--refresh") == {}
+    eventually(lambda: set(servers(stack, "east", "httpbin.mesh.global")) == both, PATIENCE)
+    assert set(asked(stack, "east", "httpbin")) == {identity("east", "httpbin")}
+    assert stack.certificate("west", "httpbin.mesh.global", 8000)
+    assert stack.certificate("west", "httpbin.httpbin.svc.cluster.local", 8000) is None
+    assert stack.changes("--refresh") == {}
