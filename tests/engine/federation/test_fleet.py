@@ -1,13 +1,17 @@
 """A fleet whose clusters have stacks of their own, which know each other by their cards alone."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from mesh_federation.stack.stack_file import KEY
 from mesh_federation.toolchain.install import Toolchain
 from tests.checkout import Checkout, checkout
+from tests.rotation import rotating
 
 FLEET = "shop"
 MEMBERS = {f"{FLEET}-{cluster}": cluster for cluster in ("east", "west")}
@@ -84,3 +88,30 @@ def test_members_link_their_clusters_in_waves_and_each_makes_its_own_half(fleet:
 
 def log(made: Checkout, stack: str) -> str:
     return (made.home / "logs" / f"{stack}.up.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.long
+def test_in_each_phase_of_a_rotation_every_member_trusts_the_roots_of_the_others_in_that_phase(fleet: Checkout) -> None:
+    waves(fleet)
+    seen = {}
+    for phase in rotating(fleet, root="r2"):
+        waves(fleet)
+        seen[phase] = {cluster: vouching(fleet, cluster) for cluster in MEMBERS.values()}
+        verified = fleet.mesh("verify", "--all", f"--stack={FLEET}")
+        assert verified.code == 0, verified.text
+    assert waves(fleet) == ["wave 1: 2 stacks"]
+    for cluster, other in (("east", "west"), ("west", "east")):
+        old, new = f"{other} root CA", f"{other} root CA r2"
+        accepted = {phase: {each for each in names[cluster] if each.startswith(other)} for phase, names in seen.items()}
+        assert accepted == {"add": {old, new}, "switch": {old, new}, "drop": {new}, "done": {new}}
+
+
+def vouching(made: Checkout, cluster: str) -> set[str]:
+    """Names of the authorities that the filters of a cluster accept."""
+    file = made.home / "kubeconfigs" / f"{FLEET}-{cluster}" / cluster
+    kinds = "envoyfilters.networking.istio.io"
+    found = made.kubectl(cluster, "get", kinds, "--all-namespaces", "--output=json", kubeconfig=file)
+    assert found.code == 0, found.text
+    texts = re.findall("-----BEGIN.+?-----END CERTIFICATE-----", found.stdout)
+    read = [x509.load_pem_x509_certificate(each.replace(r"\n", "\n").encode()) for each in texts]
+    return {str(each.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value) for each in read}
