@@ -19,11 +19,11 @@ OBSERVE = "run mesh observe"
 UNLIKE = "the text of this certificate has headers, another label or characters that programs read differently"
 _CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
     "trust_domain": ("trustDomain", "trust_domain"),
-    "network": ("network", "network"),
     "cluster_domain": ("clusterDomain", "cluster_domain"),
 }
-"""Fields of a cluster that are observed: key in the stack file, and field of what was observed. Not the mesh ID, which
-no object of this stack has: many owners call their mesh mesh1, as Istio's guides do."""
+"""Fields of a cluster that are observed: key in the stack file, and field of what was observed. Not the mesh ID and the
+network: many owners call theirs mesh1 and network1, as Istio's guides do, and a stack tells them apart by other names.
+"""
 _HTTP = (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB)
 """Protocols whose chains for TLS are all of Istio's own mutual TLS."""
 _OF_ISTIOD = ("hub", "tag", "channel", "values", "egress_values")

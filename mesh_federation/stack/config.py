@@ -424,7 +424,8 @@ class Cluster(Declared):
     service_subnet: IPv4Network = IPv4Network("10.96.0.0/16")
     """Addresses of Services (CIDR)."""
     network: str = ""
-    """Istio network; default: <cluster>-network. On one network, pods reach each other directly."""
+    """Istio network; default: <cluster>-network. On one network, pods reach each other directly. Of an observed mesh:
+    the name by which this stack tells it from others; default: what was observed."""
     mesh_id: str = Field(default="", alias="meshID")
     """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh. Of an observed mesh: the name by which
     this stack tells it from others; default: what was observed."""

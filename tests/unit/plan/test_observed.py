@@ -194,6 +194,18 @@ def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:
     assert "topology.istio.io/network" not in values["labels"]
 
 
+def test_a_network_of_two_owners_has_two_names_in_a_stack_and_each_cluster_keeps_its_own() -> None:
+    given = tree()
+    for number, cluster in enumerate(given["clusters"].values()):
+        cluster["observed"] |= {"network": "network1", "meshID": f"mesh{number}"}
+    given["clusters"]["west"]["network"] = "west-network1"
+    planned = plan(loader.parse(given), "dev").clusters
+    entry: Any = bodies(planned["east"])["WorkloadEntry import-httpbin-httpbin-west"]["spec"]
+    values: Any = planned["west"].values["mesh-federation-gateway"]
+    assert entry["network"] == "west-network1"
+    assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "network1"
+
+
 def test_the_gateway_is_injected_by_the_revision_that_was_observed() -> None:
     west = plan(observing("west", revision="canary"), "dev").clusters["west"]
     values: Any = west.values["mesh-federation-gateway"]
