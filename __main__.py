@@ -12,6 +12,7 @@ from mesh_federation.plan.federation import plan
 from mesh_federation.plan.root_identity import EarlierVersion
 from mesh_federation.plan.rotation import check_step, trust_state
 from mesh_federation.resources import existing
+from mesh_federation.resources.relocation import refuse_moves
 from mesh_federation.resources.rotation import last_outputs, last_trust
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.stack.problem import InvalidModel
@@ -26,7 +27,9 @@ try:
         federation = parse(layers.tree)
         planned = plan(federation, stack)
         check_step(last_trust(stack), trust_state(planned.trust), federation.trust.revoked)
-        recorded = existing.recorded(last_outputs(stack, "clusters"))
+        before = last_outputs(stack, "clusters")
+        refuse_moves(planned.clusters, before)
+        recorded = existing.recorded(before)
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except (InvalidModel, EarlierVersion) as error:
     raise pulumi.RunError(str(error)) from None

@@ -10,11 +10,10 @@ import pulumi_tls as tls
 from mesh_federation.plan import expiry, trust
 from mesh_federation.plan.expiry import Ending
 from mesh_federation.plan.istio_install import CERTIFICATE_FILES
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.root_identity import VERSION, serialize
 from mesh_federation.plan.trust import Anchors, Intermediate, Root, TrustPlan
 from mesh_federation.stack import pem
-from mesh_federation.stack.config import Key, ProvidedAuthority
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Key, ProvidedAuthority
 from mesh_federation.stack.pem import Fingerprints
 from mesh_federation.stack.twin import twin
 
@@ -159,7 +158,7 @@ class CertificateAuthority(pulumi.ComponentResource):
                 "organization": signed.root.organization,
                 "locality": signed.cluster,
             },
-            dns_names=[f"istiod.{NAMESPACE}.svc"],
+            dns_names=[f"istiod.{ISTIO_NAMESPACE}.svc"],  # as in Istio's samples, wherever istiod is: nothing reads it
             opts=pulumi.ResourceOptions(parent=self),
         )
         certificate = tls.LocallySignedCert(

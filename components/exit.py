@@ -9,7 +9,7 @@ from pulumi_command import local
 from mesh_federation.jobs import egress_ready
 from mesh_federation.jobs.egress_ready import EgressReadySettings
 from mesh_federation.plan.egress import ExitPlan
-from mesh_federation.plan.istio_values import EGRESS_LABELS, NAMESPACE
+from mesh_federation.plan.istio_values import labels_of
 from mesh_federation.resources import job
 from mesh_federation.resources.job import JobArgs
 from mesh_federation.resources.objects import ClusterTarget, create_planned
@@ -64,8 +64,8 @@ class Exit(pulumi.ComponentResource):
     def _confirmed(self, args: ExitArgs, made: Sequence[pulumi.Resource]) -> local.Command:
         plan, target = args.plan, args.target
         settings = EgressReadySettings(
-            namespace=NAMESPACE,
-            selector=",".join(f"{key}={value}" for key, value in EGRESS_LABELS.items()),
+            namespace=plan.gateway.namespace,
+            selector=",".join(f"{key}={value}" for key, value in labels_of(plan.gateway).items()),
             port=plan.port,
             server_names=tuple(route.server_names for route in plan.routes),
             upstream=plan.upstream,

@@ -37,7 +37,9 @@ from mesh_federation.plan.provisioning import kept
 from mesh_federation.plan.trust_binding import anchors_value
 from mesh_federation.resources.namespaces import create_namespaces
 from mesh_federation.resources.objects import create_planned
+from mesh_federation.resources.relocation import OUTPUT
 from mesh_federation.resources.rotation import ProxyTrustArgs, check_proxy_trust
+from mesh_federation.stack.config import ISTIO_NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -475,4 +477,5 @@ def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
         "gateway": mesh.gateway.addresses if mesh.gateway else [],
         "network": declared.network,
         "trustDomain": declared.trust_domain,
+        **({OUTPUT: declared.istio_namespace} if declared.istio_namespace != ISTIO_NAMESPACE else {}),
     }

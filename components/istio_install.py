@@ -11,7 +11,6 @@ from components.certificate_authority import Material
 from mesh_federation.jobs import root_distribution
 from mesh_federation.jobs.root_distribution import RootDistributionSettings
 from mesh_federation.manifests import published
-from mesh_federation.plan import istio_install
 from mesh_federation.plan.istio_install import IstioInstallPlan
 from mesh_federation.plan.objects import TRUST_HASH, PlannedObject
 from mesh_federation.resources import crds, job
@@ -62,7 +61,7 @@ class IstioInstallArgs:
 class IstioInstall(pulumi.ComponentResource):
     """**mesh-federation:index:IstioInstall** - a control plane that accepts configuration and workloads.
 
-    Resources: the namespace istio-system, the EnvoyFilters of trust for each link, the Secret cacerts, Commands that
+    Resources: Istio's namespace, the EnvoyFilters of trust for each link, the Secret cacerts, Commands that
     apply the definitions, every object of the charts base and istiod, Commands that wait for its webhooks and for the
     distribution of its roots, and the mesh-wide PeerAuthentication and AuthorizationPolicy.
 
@@ -100,9 +99,7 @@ class IstioInstall(pulumi.ComponentResource):
         checksum = args.material.checksum()
         before = [*certificates.values(), *definitions, *others.values()]
         running = create_planned(istiod, target, self, before, {TRUST_HASH: checksum})
-        webhook = WebhookArgs(
-            "istiod", istio_install.probe(), args.kubeconfig, target, list(running.values()), [checksum]
-        )
+        webhook = WebhookArgs("istiod", plan.probe, args.kubeconfig, target, list(running.values()), [checksum])
         answering = wait_for_webhook(f"{target.cluster}-webhook", webhook, self)
         accepting = [*definitions, answering, self._roots(args, answering)]
         create_planned([plan.strict_mtls], target, self, accepting)

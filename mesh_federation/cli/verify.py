@@ -23,7 +23,6 @@ from mesh_federation.engine.snapshot import Snapshot
 from mesh_federation.engine.step import Step
 from mesh_federation.observe.check import checks as checks_of_others
 from mesh_federation.plan.federation import ClusterPlan, plan
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack import pem
 from mesh_federation.stack.config import Federation
 from mesh_federation.stack.problem import Problem
@@ -208,7 +207,7 @@ def _under_test(
     connections = (first, *(other for other in others if other.kubeconfig.exists()))
     connect = planned.declared.provider.connector(home, engine.stack)
     recorded = tuple(each for each in state.objects if owner(each.name, outputs.clusters) == planned.name)
-    uid = state.uids(NAMESPACE).get(planned.name, "")
+    uid = state.uids(planned.declared.istio_namespace).get(planned.name, "")
     return ClusterUnderTest(planned, output, trust, first, connections, uid, recorded, connect)
 
 

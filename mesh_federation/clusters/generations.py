@@ -12,8 +12,10 @@ QUIET_SECONDS = 5
 """Without a call, until importers count as moved: istiod pushes a new endpoint within a second."""
 PAUSES = 12
 """Until a replaced cluster goes in spite of its callers, as some may be none of the stack's."""
-NAMESPACE, GATEWAY_LABEL = "istio-system", "istio=eastwestgateway"
-"""Where the gateway is (mesh_federation/plan/istio_values.py, of which jobs import nothing)."""
+GATEWAY_LABEL = "istio=eastwestgateway"
+"""Of the gateway's pods (mesh_federation/plan/istio_values.py, of which jobs import nothing)."""
+PODS = '--output=jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\\n"}{end}'
+"""How they are listed: they are in Istio's namespace, wherever that is."""
 BY_SERVER_NAME = "outbound_."
 """How Istio begins the names of what a gateway passes on by server name; its own calls go by `outbound|`."""
 
@@ -63,11 +65,11 @@ def _wait_until_quiet(cluster: LocalCluster) -> None:
 
 def _connections(cluster: LocalCluster) -> Connections:
     """Add up the counts of all pods of the cluster's gateway."""
-    options = (f"--namespace={NAMESPACE}", "--request-timeout=10s")
-    which = ("get", "pods", f"--selector={GATEWAY_LABEL}", "--output=name")
-    pods = cluster.kubectl.run(*options, *which).stdout.split()
+    limit = "--request-timeout=10s"
+    which = ("get", "pods", "--all-namespaces", f"--selector={GATEWAY_LABEL}", PODS)
+    pods = [line.split("/") for line in cluster.kubectl.run(limit, *which).stdout.split()]
     admin = ("--container=istio-proxy", "--", "pilot-agent", "request", "GET", "clusters?format=json")
-    answers = [cluster.kubectl.run(*options, "exec", pod, *admin) for pod in pods]
+    answers = [cluster.kubectl.run(limit, f"--namespace={place}", "exec", pod, *admin) for place, pod in pods]
     counts = [_counts(done.stdout) for done in answers if done.returncode == 0]
     return Connections(sum(count.open for count in counts), sum(count.ever for count in counts))
 

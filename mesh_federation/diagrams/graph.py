@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mesh_federation.plan import istio_values, trust
+from mesh_federation.plan import trust
 from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.federation import ClusterPlan, Plan
 from mesh_federation.stack import config
@@ -284,7 +284,7 @@ def _egress(planned: ClusterPlan) -> Egress | None:
     if planned.egress is None:
         return None
     confined = planned.egress.confined
-    return Egress(planned.egress.address, ("*",) if confined == (istio_values.NAMESPACE,) else confined)
+    return Egress(planned.egress.address, ("*",) if confined == (planned.declared.root_namespace,) else confined)
 
 
 def _export(planned: ExportPlan) -> Export:

@@ -29,15 +29,17 @@ CLUSTER = "mesh-federation/cluster"
 WAS_THERE = "mesh-federation/adopted"
 """Annotation on objects that were there before the stack, which never deletes them."""
 
-ISTIO = {
-    ("Secret", "istio-system", "cacerts"): "its certificate authority",
-    ("Secret", "istio-system", "istio-ca-secret"): "the certificate authority that it made itself",
+USUAL = "istio-system"
+"""Namespace of most installations."""
+AUTHORITY = ("Secret", "cacerts")
+"""By which a stack is known to install Istio."""
+AUTHORITIES = {
+    "cacerts": "its certificate authority",
+    "istio-ca-secret": "the certificate authority that it made itself",
 }
-"""Objects by which an Istio is known; others are known by their labels."""
+"""Secrets by which an Istio is known; its other objects are known by their labels."""
 ISTIOD = ("get", "deployments", "--all-namespaces", "--selector=app=istiod", "--output=json")
 INJECTORS = ("get", "mutatingwebhookconfigurations", "--selector=app=sidecar-injector", "--output=json")
-AUTHORITIES = ("get", "secrets", *(name for _, _, name in ISTIO), "--namespace=istio-system", "--ignore-not-found",
-               "--output=json")  # fmt: skip
 APPLY = ("apply", "--server-side", "--dry-run=server", "--force-conflicts", "--field-manager=mesh-federation")
 ABSENT_NAMESPACE = re.compile(r"namespaces? \"[^\"]+\" not found")
 """What the API server says where a namespace is missing, which another job explains."""
@@ -95,8 +97,8 @@ def run(settings: OwnershipCheckSettings, context: JobContext) -> None:
     """Look every object up and end with a message that names all that are somebody else's."""
     wanted = sorted(json.loads(context.stdin), key=_kind)
     with access.connected(settings.kubeconfig, context.workdir) as kubectl:
-        if any(_installs_istio(each) for each in wanted):
-            _refuse_another_istio(settings, kubectl)
+        if own := [each["namespace"] for each in wanted if (each["kind"], each["name"]) == AUTHORITY]:
+            _refuse_another_istio(settings, kubectl, sorted({*own, USUAL}))
         foreign = [each for _, group in groupby(wanted, key=_kind) for each in _foreign(settings, list(group), kubectl)]
         refused = [each for each in foreign if not _is_adopted(settings, each.found)]
         for each in refused or foreign:
@@ -135,11 +137,6 @@ def _not_admitted(settings: OwnershipCheckSettings, refusals: Sequence[str]) -> 
         " changed.\n-> let its owner admit these objects (admission policies, webhooks and quotas refuse them; rights"
         f" too: ./mesh observe --stack {settings.stack} --rbac)"
     )
-
-
-def _installs_istio(wanted: Mapping[str, str]) -> bool:
-    """Say whether an object makes the stack the owner of the Istio in the cluster."""
-    return (wanted["kind"], wanted["namespace"], wanted["name"]) in ISTIO
 
 
 def named(found: Found) -> str:
@@ -193,13 +190,14 @@ def _maker(settings: OwnershipCheckSettings, found: Found) -> str:
     return f": of a stack {stack} too, but with another state"
 
 
-def _refuse_another_istio(settings: OwnershipCheckSettings, kubectl: Kubectl) -> None:
+def _refuse_another_istio(settings: OwnershipCheckSettings, kubectl: Kubectl, namespaces: Iterable[str]) -> None:
     """An Istio that somebody else installed has a certificate authority and callers that this one would cut off."""
     found = [f"{named(each)}, its control plane" for each in _listed(settings, kubectl, ISTIOD)]
     found += [f"{named(each)}, its sidecar injector" for each in _listed(settings, kubectl, INJECTORS)]
-    for each in _listed(settings, kubectl, AUTHORITIES):
-        key = (each["kind"], str(each["metadata"].get("namespace")), each["metadata"]["name"])
-        found += [f"{named(each)}, {ISTIO[key]}"] if key in ISTIO else []
+    for namespace in namespaces:
+        which = ("secrets", *AUTHORITIES, f"--namespace={namespace}", "--ignore-not-found", "--output=json")
+        secrets = _listed(settings, kubectl, ("get", *which))
+        found += [f"{named(each)}, {AUTHORITIES[each['metadata']['name']]}" for each in secrets]
     if found:
         cluster, listed = settings.cluster, "\n".join(f"  {each}" for each in found)
         sys.exit(

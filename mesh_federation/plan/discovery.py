@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mesh_federation.plan.istio_api import passthrough_gateway, tls_port
-from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE
+from mesh_federation.plan.istio_values import labels_of
 from mesh_federation.plan.objects import Body, Fill, PlannedObject
 from mesh_federation.stack.config import Discovery, Federation, NamespacedName
 
@@ -43,6 +43,7 @@ class DiscoveryPlan:
     Attributes:
         cluster: whose istiod reads.
         of: which cluster is read; istiod of `of` calls itself so too (`clusterName`, pitfall 48).
+        namespace: Istio's, in both.
         hours: lifetime of its token.
         server: address of the API server for that istiod; empty: the one of the kubeconfig.
         mesh_config: name of the ConfigMap with the trust domain of the cluster that is read.
@@ -52,6 +53,7 @@ class DiscoveryPlan:
 
     cluster: str
     of: str
+    namespace: str
     hours: int
     server: str
     mesh_config: str
@@ -61,7 +63,7 @@ class DiscoveryPlan:
     @property
     def account(self) -> NamespacedName:
         """The account that reads, in the cluster that is read; one per reader, so that each can be revoked alone."""
-        return NamespacedName(NAMESPACE, f"istiod-of-{self.cluster}")
+        return NamespacedName(self.namespace, f"istiod-of-{self.cluster}")
 
     @property
     def reader_objects(self) -> tuple[PlannedObject, ...]:
@@ -92,6 +94,7 @@ def _plan(federation: Federation, link: Discovery, real_name: str) -> DiscoveryP
     return DiscoveryPlan(
         cluster=here.name,
         of=there.name,
+        namespace=here.istio_namespace,
         hours=link.token_hours,
         server=there.provider.api_server(federation, there, real_name),
         mesh_config=f"istio-{revision}" if revision else "istio",
@@ -130,7 +133,7 @@ def remote_secret(plan: DiscoveryPlan) -> Body:
     """Body of the Secret by which an istiod learns of a cluster: its key is that cluster's name (pitfall 48)."""
     metadata = {
         "name": f"istio-remote-secret-{plan.of}",
-        "namespace": NAMESPACE,
+        "namespace": plan.namespace,
         "labels": {"istio/multiCluster": "true"},
         "annotations": {"networking.istio.io/cluster": plan.of},
     }
@@ -142,20 +145,20 @@ def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def open_gateway(port: int, cluster_domain: str) -> Body:
+def open_gateway(gateway: NamespacedName, port: int, cluster_domain: str) -> Body:
     """Body of the Gateway that passes calls for every service on, in a cluster that others of its mesh discover.
 
     They learn of all its services, so here alone `*.local` is right (pitfalls 10 and 45): by SNI, mutual TLS untouched,
     only to pods in the mesh.
 
     Args:
-        port: of the cluster's east-west gateway.
+        gateway: the cluster's east-west gateway.
+        port: on which it listens.
         cluster_domain: of the cluster; a pattern has one label of it, as Istio's own.
     """
     hosts = [f"*.{cluster_domain.rpartition('.')[2]}"]
-    return passthrough_gateway(
-        NamespacedName(NAMESPACE, OPEN_GATEWAY), GATEWAY_LABELS, tls_port(port), hosts, "AUTO_PASSTHROUGH"
-    )
+    name = NamespacedName(gateway.namespace, OPEN_GATEWAY)
+    return passthrough_gateway(name, labels_of(gateway), tls_port(port), hosts, "AUTO_PASSTHROUGH")
 
 
 def _metadata(plan: DiscoveryPlan) -> Body:

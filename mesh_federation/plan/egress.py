@@ -12,10 +12,9 @@ from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.imports import ImportPlan, callers_of
 from mesh_federation.plan.istio_api import NETWORKING, manifest, resolution, tls_port, upstream
 from mesh_federation.plan.istio_values import (
-    EGRESS,
-    NAMESPACE,
     Values,
     egress_address,
+    egress_gateway,
     egress_ports,
     egress_values,
 )
@@ -55,7 +54,8 @@ class ExitPlan:
 
     Attributes:
         cluster: the other cluster.
-        gateway: host name of the egress gateway's Service.
+        gateway: the namespace and the name of the egress gateway's Service.
+        gateway_host: host name of that Service.
         port: of the egress gateway.
         gateway_port: of the other cluster's gateway.
         routes: the hosts that it serves, sorted.
@@ -64,7 +64,8 @@ class ExitPlan:
     """
 
     cluster: str
-    gateway: str
+    gateway: NamespacedName
+    gateway_host: str
     port: int
     gateway_port: int
     routes: tuple[ExitRoute, ...]
@@ -101,7 +102,7 @@ class ExitPlan:
             "resolution": "STATIC",
             "endpoints": [],
         }
-        body = manifest(NETWORKING, "ServiceEntry", f"ingress-{self.cluster}", NAMESPACE, spec)
+        body = manifest(NETWORKING, "ServiceEntry", f"ingress-{self.cluster}", self.gateway.namespace, spec)
         fills = (
             Fill(("spec", "resolution"), (self.cluster,), resolution),
             Fill(("spec", "endpoints"), (self.cluster,), _endpoints),
@@ -114,7 +115,8 @@ class ExitPlan:
             host=route.host,
             is_global=route.is_global,
             cluster=self.cluster,
-            gateway_host=self.gateway,
+            gateway=self.gateway,
+            gateway_host=self.gateway_host,
             port=self.port,
             upstream_host=self.host,
             upstream_port=self.gateway_port,
@@ -137,7 +139,7 @@ class EgressPlan:
     Attributes:
         values: Helm values of the gateway's chart.
         exits: sorted by the cluster that each leads to.
-        confined: namespaces whose proxies call nothing that the mesh does not know; Istio's own stands for all.
+        confined: namespaces whose proxies call nothing that the mesh does not know; its root namespace stands for all.
         isolated: namespaces whose pods, in the mesh or not, cannot reach another cluster's gateway by themselves.
     """
 
@@ -180,14 +182,14 @@ def plan(federation: Federation, cluster: str, imports: Sequence[ImportPlan]) ->
         return None
     waiting = callers_of(cluster, [federation.export_of(link) for link in awaited])
     callers = {namespace for link in leaving for namespace in link.callers} | set(waiting)
-    everyone = "*" in callers
+    own, everyone = federation.clusters[cluster], "*" in callers
     return EgressPlan(
-        values=egress_values(federation, federation.clusters[cluster]),
+        values=egress_values(federation, own),
         exits=tuple(
             _exit(federation, cluster, to, port, leaving) for to, port in egress_ports(federation, cluster).items()
         ),
-        confined=(NAMESPACE,) if everyone else tuple(sorted(callers)),
-        isolated=tuple(sorted(_known(federation, cluster) if everyone else callers - {NAMESPACE})),
+        confined=(own.root_namespace,) if everyone else tuple(sorted(callers)),
+        isolated=tuple(sorted((_known(federation, cluster) if everyone else callers) - {own.istio_namespace})),
     )
 
 
@@ -197,14 +199,16 @@ def _exit(federation: Federation, cluster: str, to: str, port: int, leaving: Ite
         for link in leaving
         if to in {source.cluster for source in link.sources if source.via_egress}
     }
+    own = federation.clusters[cluster]
     return ExitPlan(
         cluster=to,
-        gateway=federation.clusters[cluster].host_of(NamespacedName(NAMESPACE, EGRESS)),
+        gateway=egress_gateway(own),
+        gateway_host=own.host_of(egress_gateway(own)),
         port=port,
         gateway_port=federation.clusters[to].gateway.port,
         routes=tuple(sorted(routes, key=lambda route: (route.service, route.host))),
         revision=federation.istio_of(cluster).revision,
-        has_envoys=federation.clusters[cluster].provider.runs_pods,
+        has_envoys=own.provider.runs_pods,
     )
 
 
@@ -212,7 +216,7 @@ def _known(federation: Federation, cluster: str) -> set[str]:
     """Namespaces of a cluster that the stack names: a NetworkPolicy cannot stand for all namespaces."""
     samples = (workload.reference for workload in federation.workloads if workload.cluster == cluster)
     exported = (export.service for export in federation.exports if export.cluster == cluster)
-    return {reference.namespace for reference in (*samples, *exported)} - {NAMESPACE}
+    return {reference.namespace for reference in (*samples, *exported)}
 
 
 def sidecar(namespace: str) -> Body:

@@ -12,7 +12,6 @@ from mesh_federation.jobs.export_check import DeclaredExport
 from mesh_federation.plan import istio_values
 from mesh_federation.plan.apis import APIS
 from mesh_federation.plan.istio_api import SECURITY, manifest
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.plan.objects import Body, PlannedObject, object_name
 from mesh_federation.plan.routing_api import ExportedHosts, RoutingApi
 from mesh_federation.plan.samples import SAMPLES, SampleKind
@@ -197,12 +196,13 @@ def authorization(plan: ExportPlan) -> Body:
     return manifest(SECURITY, "AuthorizationPolicy", plan.name, plan.export.service.namespace, spec)
 
 
-def foreign_callers(trust_domain: str, plans: Sequence[ExportPlan]) -> Body:
+def foreign_callers(namespace: str, trust_domain: str, plans: Sequence[ExportPlan]) -> Body:
     """Body of the mesh-wide policy that refuses foreign callers whom no export names, and all on ports of no export.
 
     It selects no pods, so it holds whatever labels they have, and however a caller reaches them.
 
     Args:
+        namespace: the root namespace of the mesh.
         trust_domain: of the cluster.
         plans: all its exports.
     """
@@ -210,7 +210,7 @@ def foreign_callers(trust_domain: str, plans: Sequence[ExportPlan]) -> Body:
     named = sorted({each for plan in plans for each in plan.allowed})
     admissions = [Admission(tuple(ports), tuple(named))]
     spec = {"action": "DENY", "rules": _refused(trust_domain, admissions if plans else [])}
-    return manifest(SECURITY, "AuthorizationPolicy", "foreign-callers", NAMESPACE, spec)
+    return manifest(SECURITY, "AuthorizationPolicy", "foreign-callers", namespace, spec)
 
 
 def _refused(trust_domain: str, admissions: Sequence[Admission]) -> list[Body]:

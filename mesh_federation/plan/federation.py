@@ -26,7 +26,7 @@ from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.plan.exports import ExportPlan, exports
 from mesh_federation.plan.imports import ImportPlan, imports
 from mesh_federation.plan.istio_install import IstioInstallPlan
-from mesh_federation.plan.istio_values import EGRESS, Values
+from mesh_federation.plan.istio_values import Values
 from mesh_federation.plan.objects import Body, PlannedObject
 from mesh_federation.plan.provisioning import Provision, provision
 from mesh_federation.plan.remote_gateways import RemoteGatewayPlan, remote_gateways
@@ -151,7 +151,8 @@ class ClusterPlan:
     def open_gateway(self) -> tuple[PlannedObject, ...]:
         """The Gateway that passes calls for every service on, where others discover the cluster."""
         own = self.declared
-        return (PlannedObject(discovery.open_gateway(own.gateway.port, own.cluster_domain)),) if self.is_open else ()
+        body = discovery.open_gateway(self.gateway, own.gateway.port, own.cluster_domain)
+        return (PlannedObject(body),) if self.is_open else ()
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:
@@ -260,7 +261,7 @@ def _cluster(
         istio_version=release,
         istio_charts=istio.charts,
         charts_version=istio.version,
-        istio=IstioInstallPlan(release, declared.network, declared.trust_domain, exported)
+        istio=IstioInstallPlan(release, declared.istio_namespace, declared.network, declared.trust_domain, exported)
         if declared.istio.install
         else None,
         pool=pool,
@@ -272,7 +273,7 @@ def _cluster(
         bindings=trust_binding.bindings(federation, trusted, declared.name, exported, imported),
         global_hosts=tuple(global_hosts.hosts(exported, imported)),
         egress=leaving,
-        remote_gateways=tuple(remote_gateways(imported)),
+        remote_gateways=tuple(remote_gateways(declared.istio_namespace, imported)),
         discovers=tuple(link for link in links if link.cluster == declared.name),
         read_by=tuple(link for link in links if link.of == declared.name),
         namespaces=tuple(namespaces.injected(federation, declared.name, isolated)),
@@ -290,17 +291,14 @@ def _releases(
 ) -> Iterator[Release]:
     """Choose the charts of a cluster: where Istio belongs to others, a gateway beside theirs for exports."""
     if declared.istio.install:
-        yield Release(_of_istio("istio-base"), "base", istio_values.base_values(federation, declared))
-        yield Release(_of_istio("istiod"), "istiod", istio_values.istiod_values(federation, declared))
+        istio_base, istiod = (NamespacedName(declared.istio_namespace, name) for name in ("istio-base", "istiod"))
+        yield Release(istio_base, "base", istio_values.base_values(federation, declared))
+        yield Release(istiod, "istiod", istio_values.istiod_values(federation, declared))
     if declared.istio.install or is_exporter:
         values = istio_values.gateway_values(federation, declared, address)
         yield Release(istio_values.gateway(declared), "gateway", values)
     if leaving:
-        yield Release(_of_istio(EGRESS), "gateway", leaving.values)
-
-
-def _of_istio(name: str) -> NamespacedName:
-    return NamespacedName(istio_values.NAMESPACE, name)
+        yield Release(istio_values.egress_gateway(declared), "gateway", leaving.values)
 
 
 def _fixed_address(declared: Cluster, pool: IPv4Network | None, generation: str) -> IPv4Address | IPv6Address | None:

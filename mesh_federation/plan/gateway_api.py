@@ -6,7 +6,7 @@ section "Manual Deployment". Both are `gateways.gateway.networking.k8s.io`, and 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mesh_federation.plan.istio_values import NAMESPACE, NETWORK_LABEL
+from mesh_federation.plan.istio_values import NETWORK_LABEL
 from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.plan.routing_api import EgressListener, ExportedHosts, RoutingApi
 from mesh_federation.stack.config import Federation, NamespacedName, is_address
@@ -41,7 +41,7 @@ class GatewayApi(RoutingApi):
         Each exact host is a listener: without one, or with `*.local`, all services would be exported (pitfall 25).
         It has the name of its host, because no two listeners of a Gateway may share one.
         """
-        name = object_name("passthrough", service)
+        name = NamespacedName(exported.gateway.namespace, object_name("passthrough", service))
         listeners = [_listener(host, exported.port, BY_SERVER_NAME, hostname=host) for host in exported.hosts]
         return _on(exported.gateway_host, name, listeners, exported.revision)
 
@@ -50,7 +50,7 @@ class GatewayApi(RoutingApi):
 
         The route matches server names as callers write them; the plain host never matches (pitfall 33).
         """
-        name = listener.named("egress-tls")
+        name, namespace = listener.named("egress-tls"), listener.gateway.namespace
         tls = _listener("tls", listener.port, BY_ROUTE, hostname=listener.server_names)
         backend = {
             "group": "networking.istio.io",
@@ -64,12 +64,12 @@ class GatewayApi(RoutingApi):
             "rules": [{"backendRefs": [backend]}],
         }
         return (
-            _on(listener.gateway_host, name, [tls], listener.revision),
-            _body("TLSRoute", {"name": name, "namespace": NAMESPACE}, spec),
+            _on(listener.gateway_host, NamespacedName(namespace, name), [tls], listener.revision),
+            _body("TLSRoute", {"name": name, "namespace": namespace}, spec),
         )
 
 
-def remote(name: str, network: str, port: int, addresses: object) -> Body:
+def remote(name: NamespacedName, network: str, port: int, addresses: object) -> Body:
     """Body of the Gateway that says where another network's gateway is; nothing is deployed for it.
 
     Args:
@@ -92,15 +92,15 @@ def _listener(name: str, port: int, tls: Mapping[str, object], **narrowed: str) 
     return {"name": name, **narrowed, "port": port, "protocol": "TLS", "tls": dict(tls)}
 
 
-def _on(host: str, name: str, listeners: Sequence[Body], revision: str) -> Body:
+def _on(host: str, name: NamespacedName, listeners: Sequence[Body], revision: str) -> Body:
     """Body of a Gateway whose listeners are on an existing gateway, which istiod finds by its Service's host."""
     address = {"type": "Hostname", "value": host}
     labels = {"istio.io/rev": revision} if revision else {}
     return _gateway(name, labels, {"gatewayClassName": "istio", "addresses": [address], "listeners": listeners})
 
 
-def _gateway(name: str, labels: dict[str, str], spec: Body) -> Body:
-    metadata = {"name": name, "namespace": NAMESPACE, **({"labels": labels} if labels else {})}
+def _gateway(name: NamespacedName, labels: dict[str, str], spec: Body) -> Body:
+    metadata = {"name": name.name, "namespace": name.namespace, **({"labels": labels} if labels else {})}
     return _body("Gateway", metadata, spec)
 
 

@@ -5,7 +5,7 @@ Sources: walk-throughs 000 to 002; pitfalls 10, 32 and 33.
 
 from collections.abc import Mapping, Sequence
 
-from mesh_federation.plan.istio_values import EGRESS_LABELS, NAMESPACE, labels_of
+from mesh_federation.plan.istio_values import labels_of
 from mesh_federation.plan.objects import Body, object_name
 from mesh_federation.plan.routing_api import EgressListener, ExportedHosts, RoutingApi
 from mesh_federation.stack.config import NamespacedName, is_address
@@ -28,7 +28,7 @@ class IstioApi(RoutingApi):
 
     def egress_route(self, listener: EgressListener) -> tuple[Body, Body]:
         """Bodies of the Gateway and the VirtualService of one host on the egress gateway."""
-        name = listener.named("egress")
+        name, namespace = listener.named("egress"), listener.gateway.namespace
         port = tls_port(listener.port, f"tls-{listener.cluster}")
         destination = {"host": listener.upstream_host, "port": {"number": listener.upstream_port}}
         match = {"port": listener.port, "sniHosts": [listener.server_names]}
@@ -40,9 +40,13 @@ class IstioApi(RoutingApi):
         }
         return (
             passthrough_gateway(
-                NamespacedName(NAMESPACE, name), EGRESS_LABELS, port, [listener.server_names], "PASSTHROUGH"
+                NamespacedName(namespace, name),
+                labels_of(listener.gateway),
+                port,
+                [listener.server_names],
+                "PASSTHROUGH",
             ),
-            manifest(NETWORKING, "VirtualService", name, NAMESPACE, spec),
+            manifest(NETWORKING, "VirtualService", name, namespace, spec),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mesh_federation.plan import exports
 from mesh_federation.plan.exports import ExportPlan
 from mesh_federation.plan.istio_api import SECURITY, manifest
-from mesh_federation.plan.istio_values import NAMESPACE, NETWORK_LABEL
+from mesh_federation.plan.istio_values import NETWORK_LABEL
 from mesh_federation.plan.objects import Body, Fill, PlannedObject
 
 CERTIFICATE_FILES = ("ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem")
@@ -20,12 +20,14 @@ class IstioInstallPlan:
 
     Attributes:
         release: of Istio.
+        place: Istio's namespace.
         network: Istio network of the cluster.
         trust_domain: of the cluster.
         exports: of the cluster.
     """
 
     release: str
+    place: str
     network: str
     trust_domain: str
     exports: Sequence[ExportPlan]
@@ -33,13 +35,13 @@ class IstioInstallPlan:
     @property
     def namespace(self) -> PlannedObject:
         """Istio's namespace; endpoints without a network label of their own take its (pitfall 11)."""
-        metadata = {"name": NAMESPACE, "labels": {NETWORK_LABEL: self.network}}
+        metadata = {"name": self.place, "labels": {NETWORK_LABEL: self.network}}
         return PlannedObject({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     @property
     def certificates(self) -> PlannedObject:
         """The Secret that istiod signs with. Without it, it creates a root of its own without a word (pitfall 7)."""
-        metadata = {"name": "cacerts", "namespace": NAMESPACE}
+        metadata = {"name": "cacerts", "namespace": self.place}
         body: Body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": {}}
         return PlannedObject(body, tuple(Fill(("data", file), (file,), _encoded) for file in CERTIFICATE_FILES))
 
@@ -47,22 +49,23 @@ class IstioInstallPlan:
     def strict_mtls(self) -> PlannedObject:
         """The mesh-wide policy that refuses plaintext."""
         spec = {"mtls": {"mode": "STRICT"}}
-        return PlannedObject(manifest(SECURITY, "PeerAuthentication", "default", NAMESPACE, spec))
+        return PlannedObject(manifest(SECURITY, "PeerAuthentication", "default", self.place, spec))
 
     @property
     def foreign_callers(self) -> PlannedObject:
         """The policy that applies to every pod of the mesh, exported or not."""
-        return PlannedObject(exports.foreign_callers(self.trust_domain, self.exports))
+        return PlannedObject(exports.foreign_callers(self.place, self.trust_domain, self.exports))
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:
         """Everything but the objects of the charts."""
         return self.namespace, self.certificates, self.strict_mtls, self.foreign_callers
 
-
-def probe() -> Body:
-    """Body of an object that istiod's webhook admits."""
-    return manifest(SECURITY, "PeerAuthentication", "mesh-federation-probe", NAMESPACE, {"mtls": {"mode": "STRICT"}})
+    @property
+    def probe(self) -> Body:
+        """Body of an object that istiod's webhook admits."""
+        spec = {"mtls": {"mode": "STRICT"}}
+        return manifest(SECURITY, "PeerAuthentication", "mesh-federation-probe", self.place, spec)
 
 
 def _encoded(text: str) -> str:

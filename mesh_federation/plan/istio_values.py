@@ -18,25 +18,20 @@ from mesh_federation.stack.tree import merged
 Values = dict[str, object]
 
 
-NAMESPACE = ISTIO_NAMESPACE
-
-
 def labels_of(gateway: NamespacedName) -> dict[str, str]:
     """Return the labels that select the pods of a gateway: those that the chart derives from its name.
 
     Gateway objects select pods in all namespaces, so one that is elsewhere has its namespace as a label too.
     """
-    elsewhere = {NAMESPACE_LABEL: gateway.namespace} if gateway.namespace != NAMESPACE else {}
+    elsewhere = {NAMESPACE_LABEL: gateway.namespace} if gateway.namespace != ISTIO_NAMESPACE else {}
     return {"app": gateway.name, "istio": gateway.name.removeprefix("istio-"), **elsewhere}
 
 
 NAMESPACE_LABEL = "mesh-federation/namespace"
 GATEWAY = "istio-eastwestgateway"
-GATEWAY_LABELS = labels_of(NamespacedName(NAMESPACE, GATEWAY))
 OWN_GATEWAY = "mesh-federation-gateway"
 """The east-west gateway beside those of an installation that belongs to others."""
 EGRESS = "istio-egressgateway"
-EGRESS_LABELS = labels_of(NamespacedName(NAMESPACE, EGRESS))
 EGRESS_ADDRESS = 5
 """Which of a service subnet's addresses an egress gateway has: in the band that Kubernetes gives out last by itself."""
 EGRESS_PORTS = range(16000, 17000)
@@ -75,6 +70,11 @@ def gateway(cluster: Cluster) -> NamespacedName:
     return NamespacedName(cluster.link_namespace, GATEWAY if cluster.istio.install else OWN_GATEWAY)
 
 
+def egress_gateway(cluster: Cluster) -> NamespacedName:
+    """Name a cluster's egress gateway, in the same way."""
+    return NamespacedName(cluster.istio_namespace, EGRESS)
+
+
 def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the istiod chart."""
     istio = federation.istio_of(cluster.name)
@@ -96,6 +96,7 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
             "meshID": cluster.mesh_id,
             "multiCluster": {"clusterName": cluster.name},
             "network": cluster.network,
+            **_namespace(cluster),
             **({"proxy": {"clusterDomain": cluster.own_domain}} if cluster.own_domain else {}),
             # Simulated nodes run no istiod, so nothing would answer its webhooks.
             "operatorManageWebhooks": not cluster.provider.runs_pods,
@@ -108,6 +109,11 @@ def istiod_values(federation: Federation, cluster: Cluster) -> Values:
     }
     values: Values = merged(computed, istio.values)
     return values
+
+
+def _namespace(cluster: Cluster) -> Values:
+    """Tell a chart that Istio is in another namespace than its default; the mesh's root namespace follows."""
+    return {"istioNamespace": cluster.istio_namespace} if cluster.istio_namespace != ISTIO_NAMESPACE else {}
 
 
 def _environment(federation: Federation, cluster: Cluster) -> Values:
@@ -137,7 +143,9 @@ def base_values(federation: Federation, cluster: Cluster) -> Values:
     """Decide the values of the base chart: it registers the default validator, unless validation is off."""
     settings = istiod_values(federation, cluster)["global"]
     validated = isinstance(settings, dict) and settings["configValidation"]
-    return {"defaultRevision": (federation.istio_of(cluster.name).revision or "default") if validated else ""}
+    revision = (federation.istio_of(cluster.name).revision or "default") if validated else ""
+    placed = _namespace(cluster)
+    return {"defaultRevision": revision, **({"global": placed} if placed else {})}
 
 
 def gateway_values(federation: Federation, cluster: Cluster, address: IPv4Address | IPv6Address | None) -> Values:
@@ -228,7 +236,7 @@ def egress_values(federation: Federation, cluster: Cluster) -> Values:
     istio = federation.istio_of(cluster.name)
     computed: Values = {
         "revision": istio.revision,
-        "labels": EGRESS_LABELS,
+        "labels": labels_of(egress_gateway(cluster)),
         "env": DRAINED,
         **WITHOUT_SECRETS,
         "terminationGracePeriodSeconds": DRAIN_SECONDS,

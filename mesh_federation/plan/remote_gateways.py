@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mesh_federation.plan import gateway_api
 from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.objects import Fill, PlannedObject
+from mesh_federation.stack.config import NamespacedName
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class RemoteGatewayPlan:
 
     Attributes:
         cluster: whose gateway it is.
+        namespace: Istio's, in the importing cluster.
         network: its Istio network.
         port: of that gateway, or of the egress gateway that leads to it.
     """
 
     cluster: str
+    namespace: str
     network: str
     port: int
 
@@ -34,7 +37,8 @@ class RemoteGatewayPlan:
     @property
     def objects(self) -> tuple[PlannedObject]:
         """The Gateway, with the addresses at which the importing cluster reaches the other."""
-        body = gateway_api.remote(self.name, self.network, self.port, [])
+        name = NamespacedName(self.namespace, self.name)
+        body = gateway_api.remote(name, self.network, self.port, [])
         return (PlannedObject(body, (Fill(("spec", "addresses"), (self.cluster,), gateway_api.typed),)),)
 
     def serves(self, link: ImportPlan) -> bool:
@@ -43,8 +47,13 @@ class RemoteGatewayPlan:
         return link.api.finds_gateways_by_network and self.cluster in clusters
 
 
-def remote_gateways(imports: Sequence[ImportPlan]) -> list[RemoteGatewayPlan]:
-    """Plan the remote gateways that one cluster's imports need, sorted by cluster."""
+def remote_gateways(namespace: str, imports: Sequence[ImportPlan]) -> list[RemoteGatewayPlan]:
+    """Plan the remote gateways that one cluster's imports need, sorted by cluster.
+
+    Args:
+        namespace: of Istio in that cluster.
+        imports: of that cluster.
+    """
     sources = (source for plan in imports if plan.api.finds_gateways_by_network for source in plan.sources)
-    needed = {RemoteGatewayPlan(source.cluster, source.network, source.port) for source in sources}
+    needed = {RemoteGatewayPlan(source.cluster, namespace, source.network, source.port) for source in sources}
     return sorted(needed, key=lambda gateway: gateway.cluster)

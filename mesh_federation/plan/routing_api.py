@@ -39,7 +39,8 @@ class EgressListener:
         host: by which the exporter's gateway passes calls on.
         is_global: it is the service's global host.
         cluster: the exporting cluster.
-        gateway_host: host name of the egress gateway's Service.
+        gateway: the namespace and the name of the egress gateway's Service.
+        gateway_host: host name of that Service.
         port: of the egress gateway.
         upstream_host: by which the egress gateway knows the gateway of that cluster.
         upstream_port: of that gateway.
@@ -50,6 +51,7 @@ class EgressListener:
     host: str
     is_global: bool
     cluster: str
+    gateway: NamespacedName
     gateway_host: str
     port: int
     upstream_host: str

@@ -55,8 +55,8 @@ REVOCATION = (
     " trust.revoked; revocation lists are not read."
 )
 SECRETS = (
-    "Whoever may read the Secret cacerts in istio-system of a cluster can mint as its istiod can: administrators of"
-    " that cluster among others."
+    "Whoever may read the Secret cacerts in the namespace of istiod can mint as that istiod can: administrators of"
+    " its cluster among others."
 )
 UNWATCHED = "Nobody is warned of the end of an authority before somebody runs up, preview or verify."
 

@@ -47,6 +47,19 @@ def both_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
             )
 
 
+def both_have_istio_in_one_namespace(federation: Federation) -> Iterator[Problem]:
+    """Istiod looks for the configuration of a remote cluster in the namespace that it runs in itself."""
+    for link, here, there in _links(federation):
+        if here.istio_namespace != there.istio_namespace:
+            yield Problem(
+                link.path,
+                FederationRule.DISCOVERY_OF_NAMESPACE,
+                f"Istio of {here.name} is in {here.istio_namespace}, and that of {there.name} in"
+                f" {there.istio_namespace}: the istiod of {here.name} looks for both in the first",
+                "write one namespace for both: istio.namespace",
+            )
+
+
 def pods_reach_each_other(federation: Federation) -> Iterator[Problem]:
     """On one network, pods call each other directly, and there are no routes between Docker's nodes (pitfall 43)."""
     for link, here, there in _links(federation):
@@ -186,6 +199,7 @@ def _running(federation: Federation) -> Mapping[NamespacedName, set[str]]:
 RULES = (
     links_are_declared_once,
     both_are_of_one_mesh,
+    both_have_istio_in_one_namespace,
     pods_reach_each_other,
     api_servers_are_reached,
     gateways_are_found,

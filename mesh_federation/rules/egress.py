@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mesh_federation.plan.istio_values import NAMESPACE, TLS_LISTENERS_DEFAULT
+from mesh_federation.plan.istio_values import TLS_LISTENERS_DEFAULT
 from mesh_federation.rules.exports import exports_by_service
 from mesh_federation.stack.config import Federation, Import
 from mesh_federation.stack.problem import Problem
@@ -30,16 +30,17 @@ def callers_can_be_confined(federation: Federation) -> Iterator[Problem]:
     reported: set[str] = set()
     for link in federation.imports:
         export = exports.get((link.source, link.service))
+        root = federation.clusters[link.cluster].root_namespace if link.cluster in federation.clusters else ""
         for consumer in export.to if export and link.via == "egress" else ():
             for number, account in enumerate(consumer.service_accounts or ()):
                 path = f"{consumer.path}.serviceAccounts[{number}]"
-                if consumer.cluster == link.cluster and account.namespace == NAMESPACE and path not in reported:
+                if consumer.cluster == link.cluster and account.namespace == root and path not in reported:
                     reported.add(path)
                     yield Problem(
                         path,
                         FederationRule.EGRESS_OF_ISTIO,
                         f"{account} may call, and {link.path} sends its calls `via: egress`: the Sidecar that blocks"
-                        f" other egress of the callers would be in {NAMESPACE}, where it applies to all of"
+                        f" other egress of the callers would be in {root}, where it applies to all of"
                         f" {link.cluster}",
                         f"name a service account of another namespace, or write `via: direct` in {link.path}",
                     )

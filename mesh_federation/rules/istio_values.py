@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mesh_federation.plan.istio_values import (
-    EGRESS_LABELS,
-    GATEWAY_LABELS,
+    EGRESS,
+    GATEWAY,
     GATEWAY_PORT_LABEL,
-    NAMESPACE,
+    NAMESPACE_LABEL,
     NETWORK_LABEL,
+    labels_of,
 )
-from mesh_federation.stack.config import Export, Federation
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Export, Federation, NamespacedName
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
@@ -80,7 +81,6 @@ _ISTIOD = (
     _Reserved(("SHARED_MESH_CONFIG",), "would add mesh configuration that is not in the stack file"),
     _Reserved(("CLUSTER_ID",), _ONE_NAME.format("name"), "the keys under `clusters`"),
     _Reserved(("REVISION",), _REVISION, "istio.revision"),
-    _Reserved(("POD_NAMESPACE",), f"would move istiod out of {NAMESPACE}", harmless=(NAMESPACE,)),
     _Reserved(("EXTERNAL_ISTIOD",), _NO_ISTIOD, harmless=_FALSE),
     *(_Reserved((name,), _NOT_READ, harmless=("",)) for name in ("ISTIO_WATCH_NAMESPACE", "PILOT_IGNORE_RESOURCES")),
     *(
@@ -129,11 +129,6 @@ _MESH = (
         harmless=([],),
     ),
     _Reserved(("caCertificates",), _ANY_CALLER),
-    _Reserved(
-        ("rootNamespace",),
-        f"would disable the mesh-wide policies in {NAMESPACE}, such as mutual TLS",
-        harmless=(NAMESPACE,),
-    ),
     _Reserved(("enableAutoMtls",), "would let callers send plaintext, which every workload refuses", harmless=_TRUE),
     _Reserved(("ca",), _SIGNER),
     _Reserved(("configSources",), _NOT_READ),
@@ -172,7 +167,6 @@ _GLOBAL = (
         harmless=({},),
     ),
     _Reserved(("proxy", "autoInject"), "would leave exported workloads without proxies", harmless=("enabled",)),
-    _Reserved(("istioNamespace",), f"would move Istio out of {NAMESPACE}", harmless=(NAMESPACE,)),
     _Reserved(("caAddress",), _SIGNER, harmless=("",)),
     _Reserved(("caName",), _SIGNER, harmless=("",)),
     _Reserved(("pilotCertProvider",), _SIGNER, harmless=("istiod",)),
@@ -220,6 +214,7 @@ def _gateway(labels: Mapping[str, str], is_east_west: bool) -> tuple[_Reserved, 
             harmless=_FALSE,
         ),
         *(_Reserved(("labels", key), chosen, harmless=(value,)) for key, value in labels.items()),
+        _Reserved(("labels", NAMESPACE_LABEL), chosen),
         _Reserved(("labels", NETWORK_LABEL), network, "clusters.X.network"),
         _Reserved(("labels", "istio.io/rev"), _REVISION, "istio.revision"),
         _Reserved(
@@ -233,8 +228,8 @@ def _gateway(labels: Mapping[str, str], is_east_west: bool) -> tuple[_Reserved, 
 
 CHARTS: Mapping[str, tuple[_Reserved, ...]] = {
     "values": ISTIOD,
-    "gatewayValues": _gateway(GATEWAY_LABELS, is_east_west=True),
-    "egressValues": _gateway(EGRESS_LABELS, is_east_west=False),
+    "gatewayValues": _gateway(labels_of(NamespacedName(ISTIO_NAMESPACE, GATEWAY)), is_east_west=True),
+    "egressValues": _gateway(labels_of(NamespacedName(ISTIO_NAMESPACE, EGRESS)), is_east_west=False),
 }
 """Reserved values, by the key under `istio` that holds a chart's values."""
 
@@ -344,6 +339,30 @@ def proxies_know_the_domain_of_their_cluster(federation: Federation) -> Iterator
                 )
 
 
+_NAMESPACES = (
+    (("global", "istioNamespace"), "would move Istio out of {}"),
+    (("env", "POD_NAMESPACE"), "would move istiod out of {}"),
+    (("pilot", "env", "POD_NAMESPACE"), "would move istiod out of {}"),
+    (("meshConfig", "rootNamespace"), "would disable the mesh-wide policies in {}, such as mutual TLS"),
+)
+"""Values that are Istio's namespace, and what another one would do."""
+
+
+def values_have_the_namespace_of_istio(federation: Federation) -> Iterator[Problem]:
+    """Objects of the mesh are where the stack file says that Istio is."""
+    for name, cluster in federation.installed.items():
+        for keys, consequence in _NAMESPACES:
+            for _, given in _found(federation.istio_of(name).values, keys, ""):
+                if given != cluster.istio_namespace:
+                    where = federation.istio_path(name, "values", *keys)
+                    yield Problem(
+                        where,
+                        FederationRule.DECIDED_ELSEWHERE,
+                        f"{kind_of(given)} {consequence.format(cluster.istio_namespace)}",
+                        f"remove it, and use {where.partition('.values.')[0]}.namespace",
+                    )
+
+
 _CNI = (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))
 """Values by which injected pods rely on Istio's CNI plugin; releases before 1.24 have the second."""
 
@@ -420,6 +439,7 @@ RULES = (
     no_value_is_reserved,
     no_argument_is_reserved,
     proxies_know_the_domain_of_their_cluster,
+    values_have_the_namespace_of_istio,
     clusters_that_are_made_here_have_no_cni_plugin,
     exported_ports_pass_the_proxy,
     sections_are_mappings,

@@ -87,11 +87,13 @@ def unreadable(certificate: Certificate) -> str:
 
 def names_of_mesh(federation: Federation, cluster: str) -> Iterator[_Need]:
     """Yield the names that one cluster's istiod signs: those of workloads and its own."""
-    yield workloads_of(federation.clusters[cluster].trust_domain)
+    own = federation.clusters[cluster]
+    yield workloads_of(own.trust_domain)
     revision = federation.istio_of(cluster).revision
     servers = [*SERVERS, *([f"istiod-{revision}"] if revision not in ("", "default") else [])]
     for server in servers:
-        yield _Need(DNSName(f"{server}.istio-system.svc"), f"istiod ({server}.istio-system.svc)")
+        name = f"{server}.{own.istio_namespace}.svc"
+        yield _Need(DNSName(name), f"istiod ({name})")
 
 
 def workloads_of(trust_domain: str) -> _Need:

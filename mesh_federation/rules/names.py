@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mesh_federation.plan.imports import is_beside_service
+from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.plan.namespaces import RESERVED, reserved
 from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
 from mesh_federation.stack.problem import Problem
@@ -318,10 +319,18 @@ def revision_fits(federation: Federation) -> Iterator[Problem]:
 
 
 def istio_namespaces_fit(federation: Federation) -> Iterator[Problem]:
-    """The namespace of istiod is one of Kubernetes'."""
-    for cluster in federation.clusters.values():
-        if cluster.istio.namespace is not None:
-            yield from _label(f"{cluster.path}.istio.namespace", "namespace", cluster.istio.namespace)
+    """The namespace of istiod has a name of Kubernetes, and is not a namespace of the cluster itself."""
+    for path, istio in federation.istio_settings:
+        if istio.namespace is not None:
+            yield from _label(f"{path}.namespace", "namespace", istio.namespace)
+            if istio.namespace in (DEFAULT_NAMESPACE, *RESERVED):
+                yield Problem(
+                    f"{path}.namespace",
+                    FederationRule.RESERVED_NAMESPACE,
+                    f"{istio.namespace} belongs to {RESERVED.get(istio.namespace, 'Kubernetes')}, and every workload"
+                    " there would be beside the key of istiod's authority",
+                    "name a namespace for Istio alone, or remove the key to use istio-system",
+                )
 
 
 def link_namespaces_fit(federation: Federation) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.rules import anchors
-from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, Protocol
+from mesh_federation.stack.config import Cluster, Federation, ObservedMesh, Protocol
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -118,7 +118,6 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
     """A setting of an istiod that this stack does not install would be ignored."""
     for cluster in federation.clusters.values():
         if cluster.istio.install:
-            yield from _moved(cluster)
             continue
         fields = type(cluster.istio).model_fields
         given = {f"istio.{fields[key].alias or key}": getattr(cluster.istio, key) for key in _OF_ISTIOD}
@@ -130,16 +129,6 @@ def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
                     f"has no effect: this stack does not install the Istio of {cluster.name}",
                     "remove it; what the owner of that Istio sets is read by mesh observe",
                 )
-
-
-def _moved(cluster: Cluster) -> Iterator[Problem]:
-    if cluster.istio.namespace not in (None, ISTIO_NAMESPACE):
-        yield Problem(
-            f"{cluster.path}.istio.namespace",
-            FederationRule.KEY_WITHOUT_EFFECT,
-            f"has no effect: this stack installs the Istio of {cluster.name}, in {ISTIO_NAMESPACE}",
-            "remove it; it tells where the istiod of others is",
-        )
 
 
 def roots_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:

@@ -256,6 +256,8 @@ class IstioSettings(Declared):
     """Tag of Istio's images. Default: the release, or the tag of your own charts."""
     revision: str | None = Field(default=None, max_length=40)
     """Istio revision; empty for the default revision."""
+    namespace: str | None = Field(default=None, max_length=63)
+    """Namespace of istiod and of gateways."""
     channel: Literal["default", "stable"] | None = None
     """`stable` refuses fields of Istio's API that are not in its stable channel."""
     values: dict[str, Any] = {}
@@ -273,8 +275,8 @@ class ClusterIstio(IstioSettings):
     """false: Istio is there already and belongs to others. Nothing of it is installed, changed or removed, and
     `mesh observe` reads what a plan must know of it."""
     namespace: str | None = Field(default=None, max_length=63)
-    """With `install: false`: the namespace of the istiod that is meant. Default: the one that was observed, before that
-    istio-system."""
+    """Namespace of istiod and of gateways. With `install: false`, the one of the istiod that is meant; default: the one
+    that was observed, before that istio-system."""
     twin: str | None = None
     """With `install: false`: the authority that signs for this mesh, as a certificate that it signs itself. PEM text,
     or the path of a PEM or DER file. It vouches for the mesh in place of roots that other meshes have too."""
@@ -294,6 +296,8 @@ class Istio(IstioSettings):
     whose path `{version}` stands for a cluster's Istio release."""
     revision: str = Field(default="", max_length=40)
     """Istio revision; empty for the default revision."""
+    namespace: str = Field(default=ISTIO_NAMESPACE, max_length=63)
+    """Namespace of istiod and of gateways that this stack installs. Take a running stack down before you change it."""
     channel: Literal["default", "stable"] = "default"
     """`stable` refuses fields of Istio's API that are not in its stable channel."""
     gateway_api: str = "official"
@@ -474,6 +478,7 @@ class Cluster(Declared):
 
     _name: str = PrivateAttr(default="")
     _path: str = PrivateAttr(default="")
+    _namespace: str = PrivateAttr(default=ISTIO_NAMESPACE)
 
     @property
     def name(self) -> str:
@@ -497,7 +502,7 @@ class Cluster(Declared):
     @property
     def istio_namespace(self) -> str:
         """The namespace of istiod."""
-        return self.observed.namespace if self.observed else self.istio.namespace or ISTIO_NAMESPACE
+        return self.observed.namespace if self.observed else self._namespace
 
     @property
     def link_namespace(self) -> str:
@@ -507,7 +512,7 @@ class Cluster(Declared):
     @property
     def root_namespace(self) -> str:
         """The namespace whose configuration holds for the whole mesh."""
-        return self.observed.root_namespace if self.observed else ISTIO_NAMESPACE
+        return self.observed.root_namespace if self.observed else self.istio_namespace
 
     @property
     def is_existing(self) -> bool:
@@ -876,7 +881,7 @@ class Federation(Declared):
     @model_validator(mode="after")
     def _set_names_and_indexes(self) -> Self:
         for name, cluster in self.clusters.items():
-            self.clusters[name] = _named(name, cluster)
+            self.clusters[name] = _named(name, cluster, self.istio)
         self._in_lab = tuple(name for name, each in self.clusters.items() if each.has_lab_address)
         lists: tuple[tuple[Entry, ...], ...] = (self.exports, self.imports, self.discovery, self.workloads)
         for entries in lists:
@@ -996,8 +1001,8 @@ class Federation(Declared):
         return ".".join((*((own.path,) if found is not None else ()), "istio", *keys))
 
 
-def _named(name: str, cluster: Cluster) -> Cluster:
-    """Set the defaults that depend on the cluster's name and provisioner."""
+def _named(name: str, cluster: Cluster, istio: Istio) -> Cluster:
+    """Set the defaults that depend on the cluster's name and provisioner, and on the federation's Istio."""
     known = cluster.observed
     defaults = {
         "network": (known and known.network) or f"{name}-network",
@@ -1010,6 +1015,7 @@ def _named(name: str, cluster: Cluster) -> Cluster:
     left_out = {field: value for field, value in defaults.items() if field not in cluster.model_fields_set}
     named = cluster.model_copy(update=left_out)
     named._name = name
+    named._namespace = cluster.istio.namespace or (istio.namespace if cluster.istio.install else ISTIO_NAMESPACE)
     return named
 
 

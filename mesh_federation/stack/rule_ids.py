@@ -206,6 +206,7 @@ class FederationRule(RuleId):
     SELF_DISCOVERY = "self-discovery", "A cluster does not discover itself."
     DISCOVERY_ACROSS_MESHES = "discovery-across-meshes", "Endpoint discovery stays within one mesh."
     DISCOVERY_WITHOUT_ROUTE = "discovery-without-route", "Clusters of Docker are not on one Istio network."
+    DISCOVERY_OF_NAMESPACE = "discovery-of-namespace", "Clusters that discover each other have Istio in one namespace."
     DISCOVERY_OF_SIMULATED = "discovery-of-simulated", "A running istiod cannot read a simulated cluster."
     BAD_API_SERVER = "bad-api-server", "An API server's address is an https address that pods elsewhere reach."
     DISCOVERED_GATEWAY_ADDRESS = (

@@ -8,7 +8,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.verify.certificates import Signer, fingerprint, read, title
 from mesh_federation.verify.context import ClusterUnderTest
 from mesh_federation.verify.objects import KubernetesSecret
@@ -68,7 +67,7 @@ def ca_certs(cluster: ClusterUnderTest) -> CaCerts:
 
 
 def _read(cluster: ClusterUnderTest) -> CaCerts:
-    secret = cluster.kubectl.get(KubernetesSecret, "secret", "cacerts", NAMESPACE)
+    secret = cluster.kubectl.get(KubernetesSecret, "secret", "cacerts", cluster.plan.declared.istio_namespace)
     if secret is None:
         raise UnusableCaCerts(
             cluster, "there is no Secret cacerts: istiod signs with a self-made root that no other cluster trusts"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from mesh_federation.plan.istio_values import NAMESPACE
+from mesh_federation.plan.istio_api import NETWORKING, manifest
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
 from mesh_federation.verify.objects import PROXY, ApiResources, Deployment, Namespace
@@ -18,13 +18,8 @@ SKEW = 1
 """Minor releases by which a proxy may be behind istiod (Istio's supported skew)."""
 FAILING = r"\[-\](\S+) failed"
 """Pattern of a failed check in the output of an API server's /readyz."""
-WRONG = {
-    "apiVersion": "networking.istio.io/v1",
-    "kind": "ServiceEntry",
-    "metadata": {"name": "mesh-federation-verify", "namespace": NAMESPACE},
-    "spec": {"hosts": ["verify.mesh.invalid"], "ports": [{"number": 80, "name": "http", "protocol": "NONE-SUCH"}]},
-}
-"""Valid for Kubernetes; only istiod's validation knows that there is no such protocol."""
+INVALID = {"hosts": ["verify.mesh.invalid"], "ports": [{"number": 80, "name": "http", "protocol": "NONE-SUCH"}]}
+"""A ServiceEntry that is valid for Kubernetes; only istiod's validation knows that there is no such protocol."""
 
 
 def checks(context: Context) -> Iterator[Check]:
@@ -64,11 +59,12 @@ def identity(cluster: ClusterUnderTest) -> Verdict:
     """Compare the UID of a namespace with the stack's state: a kubeconfig may lead to another cluster by now."""
     if not cluster.uid:
         raise NotApplicable("the state has no object that identifies this cluster")
-    found = [(each.kubeconfig, each.get(Namespace, "namespace", NAMESPACE, "")) for each in cluster.connections]
+    place = cluster.plan.declared.istio_namespace
+    found = [(each.kubeconfig, each.get(Namespace, "namespace", place, "")) for each in cluster.connections]
     foreign = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != cluster.uid]
     if foreign:
         message = f"{' and '.join(foreign)} leads to another cluster than the one that is declared as {cluster.name}"
-        hint = f"./mesh up writes kubeconfigs again; if somebody recreated {NAMESPACE}: ./mesh up --refresh"
+        hint = f"./mesh up writes kubeconfigs again; if somebody recreated {place}: ./mesh up --refresh"
         return failed(message, hint)
     return passed("the cluster of the stack answers", uid=cluster.uid)
 
@@ -98,10 +94,11 @@ def _served(cluster: ClusterUnderTest, version: str) -> set[str]:
 
 def istiod(cluster: ClusterUnderTest) -> Verdict:
     """Look whether istiod is available, and which release answers."""
-    found = cluster.kubectl.get_all(Deployment, "deployments", f"--namespace={NAMESPACE}", "--selector=app=istiod")
+    place = cluster.plan.declared.istio_namespace
+    found = cluster.kubectl.get_all(Deployment, "deployments", f"--namespace={place}", "--selector=app=istiod")
     if not any(each.status.available_replicas for each in found):
         said = "no pod of istiod is available" if found else "there is no istiod"
-        return failed(said, f"./mesh up --refresh; then kubectl -n {NAMESPACE} describe pods -l app=istiod")
+        return failed(said, f"./mesh up --refresh; then kubectl -n {place} describe pods -l app=istiod")
     release = _release(cluster)
     if not release.startswith(cluster.plan.istio_version):
         return failed(
@@ -114,9 +111,8 @@ def istiod(cluster: ClusterUnderTest) -> Verdict:
 def _release(cluster: ClusterUnderTest) -> str:
     revision = cluster.plan.revision
     name = f"istiod-{revision}" if revision else "istiod"
-    return cluster.kubectl.output(
-        "get", f"--raw=/api/v1/namespaces/{NAMESPACE}/services/http:{name}:15014/proxy/version"
-    )
+    place = cluster.plan.declared.istio_namespace
+    return cluster.kubectl.output("get", f"--raw=/api/v1/namespaces/{place}/services/http:{name}:15014/proxy/version")
 
 
 def versions(cluster: ClusterUnderTest) -> Verdict:
@@ -143,7 +139,10 @@ def _minor(release: str) -> int:
 
 def webhooks(cluster: ClusterUnderTest) -> Verdict:
     """Let the API server admit an invalid object and a new pod, in a dry run."""
-    refused = cluster.kubectl.create_dry_run(WRONG)
+    place = cluster.plan.declared.istio_namespace
+    refused = cluster.kubectl.create_dry_run(
+        manifest(NETWORKING, "ServiceEntry", "mesh-federation-verify", place, INVALID)
+    )
     if refused.returncode == 0:
         return failed("an invalid object would be accepted", _hint(cluster, "validatingwebhookconfigurations"))
     if "denied the request" not in refused.stderr:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
-from mesh_federation.plan.istio_values import EGRESS, NAMESPACE, labels_of
+from mesh_federation.plan.istio_values import egress_gateway, labels_of
 from mesh_federation.stack.config import NamespacedName, is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -42,7 +42,7 @@ def checks(context: Context) -> Iterator[Check]:
 
 def _own(cluster: ClusterUnderTest) -> tuple[NamespacedName, NamespacedName]:
     """Return the Services of a cluster's gateways; their names are the values of their pods' label app."""
-    return cluster.plan.gateway, NamespacedName(NAMESPACE, EGRESS)
+    return cluster.plan.gateway, egress_gateway(cluster.plan.declared)
 
 
 def _runs(pod: ObjectMetadata) -> NamespacedName:

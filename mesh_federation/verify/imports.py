@@ -7,7 +7,7 @@ from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import principal
 from mesh_federation.plan.imports import ImportPlan, Source
 from mesh_federation.plan.istio_api import upstream
-from mesh_federation.plan.istio_values import EGRESS, NAMESPACE
+from mesh_federation.plan.istio_values import egress_gateway
 from mesh_federation.stack.config import is_address
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -61,7 +61,8 @@ def _addresses(context: Context, cluster: ClusterUnderTest, source: Source) -> l
 
 
 def _egress_address(cluster: ClusterUnderTest) -> str:
-    service = cluster.kubectl.service(NAMESPACE, EGRESS)
+    gateway = egress_gateway(cluster.plan.declared)
+    service = cluster.kubectl.service(gateway.namespace, gateway.name)
     return service.spec.cluster_ip if service else "no egress gateway"
 
 

@@ -12,7 +12,6 @@ from itertools import product
 
 from pydantic import ValidationError
 
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import NamespacedName
 from mesh_federation.verify.check import Check
 from mesh_federation.verify.context import ClusterUnderTest, Context
@@ -64,17 +63,17 @@ def checks(context: Context) -> Iterator[Check]:
 
 def key(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Let the API server review whether an account of the mesh may read the Secret."""
-    reviewed = accounts(context, cluster)
-    allowed = _allowed(cluster.kubectl, reviewed)
+    reviewed, secret = accounts(context, cluster), NamespacedName(cluster.plan.declared.istio_namespace, SECRET)
+    allowed = _allowed(cluster.kubectl, secret, reviewed)
     if allowed:
         hint = (
-            f"remove the binding, or take secrets out of its role: kubectl --context {cluster.name}"
-            f" --namespace {NAMESPACE} get rolebindings,clusterrolebindings; then renew the authority, as its key may"
-            " have been read"
+            f"remove the binding, or take secrets out of its role: kubectl --context {cluster.name} --namespace"
+            f" {secret.namespace} get rolebindings,clusterrolebindings; then renew the authority, as its key may have"
+            " been read"
         )
         return failed("; ".join(allowed), hint)
     names = ", ".join(map(str, reviewed))
-    return passed(f"none of {len(reviewed)} accounts may read {NAMESPACE}/{SECRET}", accounts=names)
+    return passed(f"none of {len(reviewed)} accounts may read {secret}", accounts=names)
 
 
 def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName]:
@@ -92,15 +91,16 @@ def accounts(context: Context, cluster: ClusterUnderTest) -> list[NamespacedName
     in_mesh = [pod for pod in cluster.kubectl.pods() if pod.has_proxy or pod.metadata.namespace in meshed]
     found |= {pod.account for pod in in_mesh}
     found |= {NamespacedName(namespace, "default") for namespace in meshed | {each.namespace for each in found}}
+    own = cluster.plan.declared.istio_namespace
     gateways = {release.reference for release in cluster.plan.releases if release.chart == "gateway"}
-    return sorted({each for each in found if each.namespace != NAMESPACE} | gateways)
+    return sorted({each for each in found if each.namespace != own} | gateways)
 
 
-def _allowed(kubectl: CachedKubectl, reviewed: Sequence[NamespacedName]) -> list[str]:
+def _allowed(kubectl: CachedKubectl, secret: NamespacedName, reviewed: Sequence[NamespacedName]) -> list[str]:
     """Describe the accounts that may read the Secret, one line for each reason."""
-    reviews = [_review(account, verb) for account, verb in product(reviewed, VERBS)]
+    reviews = [_review(account, secret, verb) for account, verb in product(reviewed, VERBS)]
     parts = [reviews[start : start + AT_ONCE] for start in range(0, len(reviews), AT_ONCE)]
-    results = [each for _, completed in map_parallel(partial(_completed, kubectl), parts) for each in completed]
+    results = [each for _, completed in map_parallel(partial(_completed, kubectl, secret), parts) for each in completed]
     granted: dict[str, list[SubjectAccessReview]] = defaultdict(list)
     for result in results:
         if result.status.allowed:
@@ -110,16 +110,18 @@ def _allowed(kubectl: CachedKubectl, reviewed: Sequence[NamespacedName]) -> list
         if given := granted[_user(account)]:
             verbs = ", ".join(each.spec.resource_attributes.verb for each in given)
             reasons = "; ".join(sorted({each.status.reason for each in given} - {""})) or "no reason given"
-            alike[f"may {verbs} {NAMESPACE}/{SECRET} ({reasons})"].append(str(account))
+            alike[f"may {verbs} {secret} ({reasons})"].append(str(account))
     return [f"{', '.join(names)} {what}" for what, names in alike.items()]
 
 
-def _completed(kubectl: CachedKubectl, reviews: Sequence[Mapping[str, object]]) -> list[SubjectAccessReview]:
+def _completed(
+    kubectl: CachedKubectl, secret: NamespacedName, reviews: Sequence[Mapping[str, object]]
+) -> list[SubjectAccessReview]:
     """Create several reviews with one command."""
     body = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
     done = kubectl.run("create", "--filename=-", "--validate=false", "--output=json", stdin=body)
     if done.returncode:
-        raise kubectl.inconclusive(f"cannot review who may read {NAMESPACE}/{SECRET}", done.stderr)
+        raise kubectl.inconclusive(f"cannot review who may read {secret}", done.stderr)
     results = list(_parsed(kubectl, done.stdout))
     if len(results) != len(reviews):
         message = f"{kubectl.name}: the API server completed {len(results)} of {len(reviews)} reviews"
@@ -140,13 +142,13 @@ def _parsed(kubectl: CachedKubectl, text: str) -> Iterator[SubjectAccessReview]:
         rest = rest[end:].lstrip()
 
 
-def _review(account: NamespacedName, verb: str) -> dict[str, object]:
-    """Return the review of an action of a pod that runs as an account.
+def _review(account: NamespacedName, secret: NamespacedName, verb: str) -> dict[str, object]:
+    """Return the review of an action of a pod that runs as an account on a Secret.
 
     Every verb names the Secret, which covers roles for all Secrets and roles for this one.
     """
     groups = ["system:serviceaccounts", f"system:serviceaccounts:{account.namespace}", "system:authenticated"]
-    wanted = {"group": "", "resource": "secrets", "namespace": NAMESPACE, "name": SECRET, "verb": verb}
+    wanted = {"group": "", "resource": "secrets", "namespace": secret.namespace, "name": secret.name, "verb": verb}
     return {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",

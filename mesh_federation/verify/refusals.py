@@ -10,7 +10,6 @@ from functools import partial
 
 from mesh_federation.plan import gateway_addresses
 from mesh_federation.plan.exports import ExportPlan, principal
-from mesh_federation.plan.istio_values import NAMESPACE
 from mesh_federation.stack.config import Consumer, NamespacedName, Port, Protocol
 from mesh_federation.verify.cacerts import ca_certs
 from mesh_federation.verify.certificates import Identity, issue, stranger
@@ -273,7 +272,7 @@ def bypass(context: Context, cluster: ClusterUnderTest) -> Verdict:
     """Examine where callers' proxies send unknown destinations, and whether any has a direct endpoint of a gateway."""
     assert cluster.plan.egress is not None
     confined = cluster.plan.egress.confined
-    everyone = NAMESPACE in confined
+    everyone = cluster.plan.declared.root_namespace in confined
     callers = [each for each in cluster.proxies_of(None) if everyone or each.pod.metadata.namespace in confined]
     if not callers:
         return not_applicable(f"no caller runs in {', '.join(confined)}")

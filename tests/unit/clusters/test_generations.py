@@ -6,7 +6,8 @@ import pytest
 
 from mesh_federation.clusters import generations
 from mesh_federation.clusters.generations import PAUSES, QUIET_SECONDS, let_importers_move
-from mesh_federation.plan.istio_values import GATEWAY_LABELS, NAMESPACE
+from mesh_federation.plan.istio_values import GATEWAY, labels_of
+from mesh_federation.stack.config import NamespacedName
 from tests.unit.clusters.fake_machine import FakeMachine
 
 OLD, NEW = "west-0a1b2c", "west-999999"
@@ -31,7 +32,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def gateway(machine: FakeMachine, *counts: tuple[int, int], pods: str = "pod/gateway-1\n") -> None:
+def gateway(machine: FakeMachine, *counts: tuple[int, int], pods: str = "istio-system/gateway-1\n") -> None:
     """Let the gateway have so many connections open, and so many ever, each time it is asked."""
     machine.when("kubectl", "pods", out=pods)
     machine.when("kubectl", "exec", out=[clusters(*count) for count in counts])
@@ -74,8 +75,10 @@ def test_connections_that_come_and_go_between_two_looks_are_callers_too(machine:
 
 
 def test_every_pod_of_the_gateway_is_asked(machine: FakeMachine, pauses: Pauses) -> None:
-    gateway(machine, (0, 3), pods="pod/gateway-1\npod/gateway-2\n")
-    machine.when("kubectl", "exec", "pod/gateway-2", out=[clusters(1, 1), clusters(1, 1), clusters(0, 1)])
+    gateway(machine, (0, 3), pods="istio-system/gateway-1\nmesh/gateway-2\n")
+    machine.when(
+        "kubectl", "--namespace=mesh", "exec", "gateway-2", out=[clusters(1, 1), clusters(1, 1), clusters(0, 1)]
+    )
     let_importers_move(machine.cluster(OLD))
     assert len(pauses) == 2
 
@@ -99,7 +102,7 @@ def no_gateway(machine: FakeMachine) -> None:
 
 
 def no_agent(machine: FakeMachine) -> None:
-    machine.when("kubectl", "pods", out="pod/gateway-1\n")
+    machine.when("kubectl", "pods", out="istio-system/gateway-1\n")
     machine.when("kubectl", "exec", status=1, out="half an ans", err="unable to upgrade connection\n")
 
 
@@ -117,6 +120,5 @@ def test_the_gateway_that_is_asked_is_the_one_that_the_model_installs(machine: F
     let_importers_move(machine.cluster(OLD))
     asked = next(call for call in machine.calls("kubectl") if "pods" in call.argv)
     key, _, value = generations.GATEWAY_LABEL.partition("=")
-    assert GATEWAY_LABELS[key] == value
-    assert f"--namespace={NAMESPACE}" in asked.argv
+    assert labels_of(NamespacedName("mesh", GATEWAY))[key] == value
     assert f"--kubeconfig={machine.folder(OLD) / 'kubeconfig'}" in asked.argv

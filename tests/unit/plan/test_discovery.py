@@ -8,6 +8,7 @@ from mesh_federation.loader import parse
 from mesh_federation.plan import discovery
 from mesh_federation.plan.discovery import DiscoveryPlan
 from mesh_federation.plan.federation import Plan, plan
+from mesh_federation.stack.config import NamespacedName
 from tests.unit.plan.model import Tree, cluster
 
 LINKS = [{"cluster": "east", "of": "west"}, {"cluster": "west", "of": "east", "tokenHours": 48}]
@@ -130,7 +131,7 @@ def test_another_port_than_istios_own_is_told_to_other_istiods() -> None:
     east: Any = planned(tree).clusters["east"].values["istio-eastwestgateway"]
     assert west["labels"]["networking.istio.io/gatewayPort"] == "16443"
     assert "networking.istio.io/gatewayPort" not in east["labels"]
-    opened: Any = discovery.open_gateway(16443, "cluster.munich")
+    opened: Any = discovery.open_gateway(NamespacedName("mesh", "gateway"), 16443, "cluster.munich")
     server = opened["spec"]["servers"][0]
     assert (server["port"]["number"], server["hosts"]) == (16443, ["*.munich"])
 
