@@ -26,9 +26,9 @@ try:
     with layers.checked():
         federation = parse(layers.tree)
         planned = plan(federation, stack)
-        check_step(last_trust(stack), trust_state(planned.trust), federation.trust.revoked)
-        before = last_outputs(stack, "clusters")
-        refuse_moves(planned.clusters, before)
+        trusted, before = last_trust(stack), last_outputs(stack, "clusters")
+        check_step(trusted, trust_state(planned.trust), federation.trust.revoked)
+        refuse_moves(planned.clusters, before, trusted.issuers)
         recorded = existing.recorded(before)
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except (InvalidModel, EarlierVersion) as error:

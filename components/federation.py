@@ -477,5 +477,5 @@ def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
         "gateway": mesh.gateway.addresses if mesh.gateway else [],
         "network": declared.network,
         "trustDomain": declared.trust_domain,
-        **({OUTPUT: declared.istio_namespace} if declared.istio_namespace != ISTIO_NAMESPACE else {}),
+        **({OUTPUT: mesh.plan.istio.place} if mesh.plan.istio and mesh.plan.istio.place != ISTIO_NAMESPACE else {}),
     }

@@ -207,7 +207,7 @@ def _under_test(
     connections = (first, *(other for other in others if other.kubeconfig.exists()))
     connect = planned.declared.provider.connector(home, engine.stack)
     recorded = tuple(each for each in state.objects if owner(each.name, outputs.clusters) == planned.name)
-    uid = state.uids(planned.declared.istio_namespace).get(planned.name, "")
+    uid = state.uids(output.istio_namespace).get(planned.name, "")
     return ClusterUnderTest(planned, output, trust, first, connections, uid, recorded, connect)
 
 

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mesh_federation.stack.config import ISTIO_NAMESPACE
+
 
 class TrustOutput(BaseModel):
     """What a cluster signs with and trusts, as the last `up` made it; SHA-256 in hexadecimal."""
@@ -23,6 +25,7 @@ class ClusterOutput(BaseModel):
     kubeconfig: str
     gateway: tuple[str, ...]
     trust_domain: str = Field(alias="trustDomain")
+    istio_namespace: str = Field(default=ISTIO_NAMESPACE, alias="istioNamespace")
 
 
 class StackOutputs(BaseModel):

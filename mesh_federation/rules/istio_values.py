@@ -81,6 +81,7 @@ _ISTIOD = (
     _Reserved(("SHARED_MESH_CONFIG",), "would add mesh configuration that is not in the stack file"),
     _Reserved(("CLUSTER_ID",), _ONE_NAME.format("name"), "the keys under `clusters`"),
     _Reserved(("REVISION",), _REVISION, "istio.revision"),
+    _Reserved(("POD_NAMESPACE",), "would move istiod to another namespace", "istio.namespace"),
     _Reserved(("EXTERNAL_ISTIOD",), _NO_ISTIOD, harmless=_FALSE),
     *(_Reserved((name,), _NOT_READ, harmless=("",)) for name in ("ISTIO_WATCH_NAMESPACE", "PILOT_IGNORE_RESOURCES")),
     *(
@@ -340,26 +341,25 @@ def proxies_know_the_domain_of_their_cluster(federation: Federation) -> Iterator
 
 
 _NAMESPACES = (
-    (("global", "istioNamespace"), "would move Istio out of {}"),
-    (("env", "POD_NAMESPACE"), "would move istiod out of {}"),
-    (("pilot", "env", "POD_NAMESPACE"), "would move istiod out of {}"),
-    (("meshConfig", "rootNamespace"), "would disable the mesh-wide policies in {}, such as mutual TLS"),
+    (("global", "istioNamespace"), "would move Istio of {} out of {}"),
+    (("meshConfig", "rootNamespace"), "would disable the mesh-wide policies of {} in {}, such as mutual TLS"),
 )
 """Values that are Istio's namespace, and what another one would do."""
 
 
 def values_have_the_namespace_of_istio(federation: Federation) -> Iterator[Problem]:
     """Objects of the mesh are where the stack file says that Istio is."""
-    for name, cluster in federation.installed.items():
-        for keys, consequence in _NAMESPACES:
-            for _, given in _found(federation.istio_of(name).values, keys, ""):
-                if given != cluster.istio_namespace:
-                    where = federation.istio_path(name, "values", *keys)
+    for where, key, values in given_values(federation):
+        everyone = federation.installed.values()
+        places = [each for each in everyone if where in ("istio.values", f"{each.path}.istio.values")]
+        for keys, consequence in _NAMESPACES if key == "values" else ():
+            for path, given in _found(values, keys, where):
+                if moved := next((each for each in places if each.istio_namespace != given), None):
                     yield Problem(
-                        where,
+                        path,
                         FederationRule.DECIDED_ELSEWHERE,
-                        f"{kind_of(given)} {consequence.format(cluster.istio_namespace)}",
-                        f"remove it, and use {where.partition('.values.')[0]}.namespace",
+                        f"{kind_of(given)} {consequence.format(moved.name, moved.istio_namespace)}",
+                        f"remove it, and use {where.removesuffix('.values')}.namespace",
                     )
 
 

@@ -188,7 +188,7 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
                 FederationRule.RESERVED_NAMESPACE,
                 f"{namespace} belongs to {owner} and gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
-                f"use another namespace, for example {workload.sample}",
+                f"use another namespace, for example {workload.sample}{'-sample' * (namespace == workload.sample)}",
             )
 
 

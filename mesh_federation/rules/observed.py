@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from mesh_federation.plan.imports import callers_of, has_local_endpoints, is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.rules import anchors
-from mesh_federation.stack.config import Cluster, Federation, ObservedMesh, Protocol
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Federation, ObservedMesh, Protocol
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 
@@ -116,6 +116,13 @@ def declarations_agree_with_observations(federation: Federation) -> Iterator[Pro
 
 def settings_of_others_act(federation: Federation) -> Iterator[Problem]:
     """A setting of an istiod that this stack does not install would be ignored."""
+    if federation.istio.namespace != ISTIO_NAMESPACE and not federation.installed:
+        yield Problem(
+            "istio.namespace",
+            FederationRule.KEY_WITHOUT_EFFECT,
+            "has no effect: this stack installs no Istio",
+            "move it to the clusters whose owners have Istio there: clusters.X.istio.namespace",
+        )
     for cluster in federation.clusters.values():
         if cluster.istio.install:
             continue

@@ -117,14 +117,13 @@ def networks_are_of_one_mesh(federation: Federation) -> Iterator[Problem]:
         first = group[0]
         for later in group[1:]:
             if later.mesh_id != first.mesh_id:
-                apart = f"give {later.name} its own network, for example {later.name}-network"
-                told_apart = f"{apart}, by which this stack tells the two networks apart"
                 yield Problem(
                     f"{later.path}.network",
                     FederationRule.NETWORK_OF_TWO_MESHES,
                     f"clusters {first.name} (meshID {first.mesh_id}) and {later.name} (meshID {later.mesh_id}) share"
                     f' the network "{later.network}": Istio would send calls directly to pods, around the gateways',
-                    told_apart if later.observed else f"{apart}, or give both the same meshID",
+                    f"give {later.name} its own network, for example {later.name}-network, or give both the same"
+                    " meshID",
                 )
 
 

@@ -112,7 +112,7 @@ def callers_can_be_selected(federation: Federation) -> Iterator[Problem]:
         return
     for export in federation.exports:
         for consumer in export.to:
-            callers = federation.clusters.get(consumer.cluster)
+            callers = federation.own.get(consumer.cluster)  # where Istio of a partner is, its own stack knows
             special = (callers.istio_namespace, callers.root_namespace) if callers else ()
             for account in consumer.service_accounts or ():
                 if account.namespace in special:

@@ -429,7 +429,7 @@ class Cluster(Declared):
     """Addresses of Services (CIDR)."""
     network: str = ""
     """Istio network; default: <cluster>-network. On one network, pods reach each other directly. Of an observed mesh:
-    the name by which this stack tells it from others; default: what was observed."""
+    the name by which this stack tells it from others, whatever its owner calls it."""
     mesh_id: str = Field(default="", alias="meshID")
     """Mesh ID; default: <cluster>-mesh. Clusters with one mesh ID are one mesh. Of an observed mesh: the name by which
     this stack tells it from others; default: what was observed."""
@@ -1005,7 +1005,7 @@ def _named(name: str, cluster: Cluster, istio: Istio) -> Cluster:
     """Set the defaults that depend on the cluster's name and provisioner, and on the federation's Istio."""
     known = cluster.observed
     defaults = {
-        "network": (known and known.network) or f"{name}-network",
+        "network": f"{name}-network",
         "mesh_id": (known and known.mesh_id) or f"{name}-mesh",
         "trust_domain": known.trust_domain if known else f"{name}.local",
         **({"kubernetes_version": known.kubernetes, "cluster_domain": known.cluster_domain} if known else {}),

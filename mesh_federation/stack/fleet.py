@@ -167,7 +167,7 @@ def _undeclared(fleet: Tree) -> Iterator[Problem]:
     """Yield what only the owner of an Istio knows, but other members must know before they have its card."""
     for name, cluster in _at(fleet, ("clusters",)).items():
         if _at(cluster, ("istio",)).get("install") is False:
-            for key in ("trustDomain", "clusterDomain", "network"):
+            for key in ("trustDomain", "clusterDomain"):
                 if key not in cluster:
                     yield Problem(
                         key_path(key_path("clusters", str(name)), key),

@@ -59,7 +59,7 @@ def identity(cluster: ClusterUnderTest) -> Verdict:
     """Compare the UID of a namespace with the stack's state: a kubeconfig may lead to another cluster by now."""
     if not cluster.uid:
         raise NotApplicable("the state has no object that identifies this cluster")
-    place = cluster.plan.declared.istio_namespace
+    place = cluster.output.istio_namespace
     found = [(each.kubeconfig, each.get(Namespace, "namespace", place, "")) for each in cluster.connections]
     foreign = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != cluster.uid]
     if foreign:

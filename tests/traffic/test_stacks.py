@@ -133,6 +133,14 @@ def test_the_default_stack_answers_the_call_that_it_declares(stack: Lab) -> None
     assert told.code == 0, told.text
 
 
+@on("embedded")
+def test_an_imported_service_is_answered_under_the_short_names_of_a_service_too(stack: Lab) -> None:
+    """Callers write what the search domains of their pods complete; HTTP carries it as they wrote it."""
+    names = ("httpbin.httpbin", "httpbin.httpbin.svc", "httpbin.httpbin.svc.cluster.local.", "HTTPBIN.httpbin")
+    seen = {name: stack.call("east", "sleep", f"http://{name}:8000/headers").status for name in names}
+    assert seen == dict.fromkeys(names, 200)
+
+
 @on("three-meshes")
 def test_one_mesh_calls_two_others_in_equal_shares_and_both_call_it(stack: Lab) -> None:
     ratings = {identity("east", "ratings"), identity("west", "ratings")}

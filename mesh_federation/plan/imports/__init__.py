@@ -107,6 +107,17 @@ def _own(
     return tuple(principal(importer.trust_domain, account) for account in sorted(accounts))
 
 
+def _network(importer: Cluster, exporter: Cluster) -> str:
+    """Name the network of an exporter for the istiod of an importer, which must not take it for its own.
+
+    It would show the exporter's gateway to the importer's, which then passes calls on to it (pitfall 37). Owners of two
+    meshes may both call theirs network1, as Istio's guides do, or have none.
+    """
+    own = importer.observed.network if importer.observed else importer.network
+    is_alike = exporter.network in ("", own) and exporter.mesh_id != importer.mesh_id
+    return f"{exporter.name}-network" if is_alike else exporter.network
+
+
 def _source(federation: Federation, link: Import, export: Export, weight: int | None) -> Source:
     exporter = federation.clusters[link.source]
     via_egress = link.via == "egress"
@@ -114,7 +125,7 @@ def _source(federation: Federation, link: Import, export: Export, weight: int | 
     declared = gateway_addresses.declared(exporter, federation.istio_of(link.source))
     return Source(
         cluster=link.source,
-        network=exporter.network,
+        network=_network(federation.clusters[link.cluster], exporter),
         port=egress_ports(federation, link.cluster)[link.source] if via_egress else exporter.gateway.port,
         endpoint_count=1 if has_one_endpoint else max(1, len(gateway_addresses.for_importers(declared))),
         via_egress=via_egress,

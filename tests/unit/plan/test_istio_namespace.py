@@ -82,12 +82,13 @@ def recorded(planned: Plan, **output: str) -> dict[str, dict[str, object]]:
 
 def test_an_istio_that_runs_does_not_move() -> None:
     usual, other = plan(loader.parse(tree("east-west")), "east-west"), moved("east-west")
-    refuse_moves(usual.clusters, recorded(usual))
-    refuse_moves(other.clusters, recorded(other, istioNamespace=PLACE))
-    refuse_moves(other.clusters, {})
+    refuse_moves(usual.clusters, recorded(usual), usual.clusters)
+    refuse_moves(other.clusters, recorded(other, istioNamespace=PLACE), other.clusters)
+    refuse_moves(other.clusters, {}, [])
+    refuse_moves(other.clusters, recorded(other), [])  # of others until now
     for planned, before in ((other, recorded(other)), (usual, recorded(usual, istioNamespace=PLACE))):
         with pytest.raises(InvalidModel) as refused:
-            refuse_moves(planned.clusters, before)
+            refuse_moves(planned.clusters, before, planned.clusters)
         assert [(each.where, each.rule) for each in refused.value.problems] == [
             (f"clusters.{name}.istio.namespace", "istio-moves") for name in ("east", "west")
         ]
@@ -95,4 +96,4 @@ def test_an_istio_that_runs_does_not_move() -> None:
 
 def test_a_cluster_that_is_replaced_may_have_it_elsewhere() -> None:
     other = moved("east-west")
-    refuse_moves(other.clusters, {name: {"name": f"{name}-of-before"} for name in other.clusters})
+    refuse_moves(other.clusters, {name: {"name": f"{name}-of-before"} for name in other.clusters}, other.clusters)

@@ -1,6 +1,7 @@
 """What is made where Istio belongs to others: filters, exports, imports, a gateway of an own name, and nothing else."""
 
 import copy
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -194,16 +195,23 @@ def test_the_gateway_sees_the_owners_network_alone_if_that_has_a_name() -> None:
     assert "topology.istio.io/network" not in values["labels"]
 
 
-def test_a_network_of_two_owners_has_two_names_in_a_stack_and_each_cluster_keeps_its_own() -> None:
+@pytest.mark.parametrize("declared", [{}, {"network": "network1"}, {"network": ""}])
+def test_no_istiod_takes_the_network_of_another_mesh_for_its_own(declared: dict[str, str]) -> None:
+    """Both owners call theirs network1; a gateway that saw the other one would pass calls on to it (pitfall 37)."""
     given = tree()
     for number, cluster in enumerate(given["clusters"].values()):
         cluster["observed"] |= {"network": "network1", "meshID": f"mesh{number}"}
-    given["clusters"]["west"]["network"] = "west-network1"
+    given["clusters"]["west"] |= declared
+    caller = {"cluster": "west", "serviceAccounts": ["shop/web"]}
+    given["exports"] += [{**given["exports"][0], "cluster": "east", "service": "backend/httpbin", "to": [caller]}]
+    given["imports"] += [{"cluster": "west", "from": "east", "service": "backend/httpbin"}]
     planned = plan(loader.parse(given), "dev").clusters
-    entry: Any = bodies(planned["east"])["WorkloadEntry import-httpbin-httpbin-west"]["spec"]
-    values: Any = planned["west"].values["mesh-federation-gateway"]
-    assert entry["network"] == "west-network1"
-    assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "network1"
+    for cluster, other in (("east", "west"), ("west", "east")):
+        made = bodies(planned[cluster])
+        values: Any = planned[cluster].values["mesh-federation-gateway"]
+        assert values["env"]["ISTIO_META_REQUESTED_NETWORK_VIEW"] == "network1"
+        assert f'"network": "{other}-network"' in json.dumps(made)
+        assert '"network": "network1"' not in json.dumps(made)
 
 
 def test_the_gateway_is_injected_by_the_revision_that_was_observed() -> None:
