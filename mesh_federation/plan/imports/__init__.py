@@ -113,9 +113,11 @@ def _network(importer: Cluster, exporter: Cluster) -> str:
     It would show the exporter's gateway to the importer's, which then passes calls on to it (pitfall 37). Owners of two
     meshes may both call theirs network1, as Istio's guides do, or have none.
     """
-    own = importer.observed.network if importer.observed else importer.network
-    is_alike = exporter.network in ("", own) and exporter.mesh_id != importer.mesh_id
-    return f"{exporter.name}-network" if is_alike else exporter.network
+    if exporter.mesh_id == importer.mesh_id:
+        return exporter.network
+    taken = ("", importer.observed.network if importer.observed else importer.network)
+    names = (exporter.network, f"{exporter.name}-network", f"other-{exporter.name}-network")
+    return next(each for each in names if each not in taken)
 
 
 def _source(federation: Federation, link: Import, export: Export, weight: int | None) -> Source:

@@ -214,6 +214,12 @@ def test_no_istiod_takes_the_network_of_another_mesh_for_its_own(declared: dict[
         assert '"network": "network1"' not in json.dumps(made)
 
 
+def test_a_network_of_the_importer_that_is_called_like_the_exporters_is_told_apart_too() -> None:
+    east = plan(observing("east", network="west-network"), "dev").clusters["east"]
+    entry: Any = bodies(east)["WorkloadEntry import-httpbin-httpbin-west"]["spec"]
+    assert entry["network"] == "other-west-network"
+
+
 def test_the_gateway_is_injected_by_the_revision_that_was_observed() -> None:
     west = plan(observing("west", revision="canary"), "dev").clusters["west"]
     values: Any = west.values["mesh-federation-gateway"]
