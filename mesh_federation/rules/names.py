@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from mesh_federation.plan.imports import is_beside_service
 from mesh_federation.plan.injection import DEFAULT_NAMESPACE
 from mesh_federation.plan.namespaces import RESERVED, reserved
-from mesh_federation.stack.config import Cluster, Export, Federation, Import, NamespacedName
+from mesh_federation.stack.config import Cluster, ClusterIstio, Export, Federation, Import, NamespacedName
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt
@@ -183,12 +183,13 @@ def workload_namespaces_fit(federation: Federation) -> Iterator[Problem]:
         namespace = workload.reference.namespace
         yield from _label(f"{workload.path}.namespace", "namespace", namespace)
         if owner := _owners(federation, workload.cluster).get(namespace):
+            free = workload.sample if namespace != workload.sample else "samples"
             yield Problem(
                 f"{workload.path}.namespace",
                 FederationRule.RESERVED_NAMESPACE,
                 f"{namespace} belongs to {owner} and gets no"
                 f" sidecars, so {workload.sample} would not be in the mesh of {workload.cluster}",
-                f"use another namespace, for example {workload.sample}{'-sample' * (namespace == workload.sample)}",
+                f"use another namespace, for example {free}",
             )
 
 
@@ -319,11 +320,12 @@ def revision_fits(federation: Federation) -> Iterator[Problem]:
 
 
 def istio_namespaces_fit(federation: Federation) -> Iterator[Problem]:
-    """The namespace of istiod has a name of Kubernetes, and is not a namespace of the cluster itself."""
+    """The namespace of istiod has a valid name; this stack installs it in none of the cluster itself."""
     for path, istio in federation.istio_settings:
         if istio.namespace is not None:
             yield from _label(f"{path}.namespace", "namespace", istio.namespace)
-            if istio.namespace in (DEFAULT_NAMESPACE, *RESERVED):
+            is_of_others = isinstance(istio, ClusterIstio) and not istio.install
+            if istio.namespace in (DEFAULT_NAMESPACE, *RESERVED) and not is_of_others:
                 yield Problem(
                     f"{path}.namespace",
                     FederationRule.RESERVED_NAMESPACE,
