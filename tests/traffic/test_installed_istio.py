@@ -88,11 +88,14 @@ DEFAULTS = Installation(
 )
 """Istio's guide for Helm, but for the trust domain: istiod makes a root of its own, and plaintext is taken."""
 
+ALIKE = {"network": "network1", "meshID": "mesh1"}
+"""What owners call their network and their mesh who follow Istio's guides."""
+
 OWN = Installation(
     {
         "east": {
             "revision": "stable",
-            "global": {"istioNamespace": "mesh-control", "proxy": {"clusterDomain": MUNICH}},
+            "global": {"istioNamespace": "mesh-control", "proxy": {"clusterDomain": MUNICH}, **ALIKE},
             "meshConfig": {
                 "trustDomain": "east.example",
                 "defaultConfig": {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}},
@@ -101,15 +104,15 @@ OWN = Installation(
         "west": {
             "revision": "canary",
             "meshConfig": {"trustDomain": "west.example", "rootNamespace": "istio-config"},
-            "global": {"network": "west-network", "meshID": "west-mesh"},
+            "global": ALIKE,
             "env": {"PILOT_SCOPE_GATEWAY_TO_NAMESPACE": "true"},
         },
     },
-    {"west": {"revision": "canary", "networkGateway": "west-network"}},
+    {"west": {"revision": "canary", "networkGateway": ALIKE["network"]}},
     "mesh-links",
 )
-"""Revisions, DNS in proxies, a network with a name and its gateway, other namespaces of istiod and of the mesh's
-configuration, another cluster domain, gateways kept apart."""
+"""Revisions, DNS in proxies, networks of one name, the gateway of one of them, other namespaces of istiod and of the
+mesh's configuration, another cluster domain, gateways kept apart."""
 
 ONE_ROOT = Installation(DEFAULTS.values, has_one_root=True)
 """Helm's defaults, but for intermediates of one company's root."""
@@ -224,7 +227,9 @@ def declared(owner: Owner, kubeconfig: Path, checkout: Checkout) -> dict[str, ob
     """Declare a cluster in which an owner runs Istio, with the twin that the owner hands out where one is needed."""
     twin = {"twin": twin_of(owner, checkout).name} if owner.signer else {}
     own = {} if owner.link_namespace == SYSTEM else {"linkNamespace": owner.link_namespace}
-    return {"provisioner": "existing", "kubeconfig": str(kubeconfig), "istio": {"install": False, **twin, **own}}
+    istio = {"install": False, **twin, **own}
+    told_apart = {"meshID": f"{owner.cluster}-mesh"}
+    return {"provisioner": "existing", "kubeconfig": str(kubeconfig), "istio": istio, **told_apart}
 
 
 def twin_of(owner: Owner, checkout: Checkout) -> Path:
