@@ -15,7 +15,7 @@ from mesh_federation.plan.istio_values import (
     NETWORK_LABEL,
     labels_of,
 )
-from mesh_federation.stack.config import ISTIO_NAMESPACE, Export, Federation, NamespacedName
+from mesh_federation.stack.config import ISTIO_NAMESPACE, Cluster, Export, Federation, NamespacedName
 from mesh_federation.stack.problem import Problem
 from mesh_federation.stack.rule_ids import FederationRule
 from mesh_federation.stack.text import excerpt, key_path, kind_of
@@ -350,17 +350,23 @@ _NAMESPACES = (
 def values_have_the_namespace_of_istio(federation: Federation) -> Iterator[Problem]:
     """Objects of the mesh are where the stack file says that Istio is."""
     for where, key, values in given_values(federation):
-        everyone = federation.installed.values()
-        places = [each for each in everyone if where in ("istio.values", f"{each.path}.istio.values")]
         for keys, consequence in _NAMESPACES if key == "values" else ():
             for path, given in _found(values, keys, where):
-                if moved := next((each for each in places if each.istio_namespace != given), None):
+                concerned = _concerned(federation, where.removesuffix(".values"))
+                if moved := next((each for each in concerned if each.istio_namespace != given), None):
                     yield Problem(
                         path,
                         FederationRule.DECIDED_ELSEWHERE,
                         f"{kind_of(given)} {consequence.format(moved.name, moved.istio_namespace)}",
                         f"remove it, and use {where.removesuffix('.values')}.namespace",
                     )
+
+
+def _concerned(federation: Federation, settings: str) -> Iterator[Cluster]:
+    """Yield the clusters that settings of Istio are for, by the key path of the settings."""
+    for each in federation.installed.values():
+        if settings in ("istio", f"{each.path}.istio"):
+            yield each
 
 
 _CNI = (("pilot", "cni", "enabled"), ("istio_cni", "enabled"))

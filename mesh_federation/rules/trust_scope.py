@@ -110,9 +110,10 @@ def callers_can_be_selected(federation: Federation) -> Iterator[Problem]:
     """A filter in the root namespace holds for all namespaces, and none of ours for gateways that call."""
     if not _is_bound(federation):
         return
+    own = federation.own  # where Istio of a partner is, its own stack knows
     for export in federation.exports:
         for consumer in export.to:
-            callers = federation.own.get(consumer.cluster)  # where Istio of a partner is, its own stack knows
+            callers = own.get(consumer.cluster)
             special = (callers.istio_namespace, callers.root_namespace) if callers else ()
             for account in consumer.service_accounts or ():
                 if account.namespace in special:
