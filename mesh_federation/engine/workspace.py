@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mesh_federation.clusters.workdir import locked
+from mesh_federation.clusters import workdir
 from mesh_federation.stack import stack_file
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
 from mesh_federation.stack.overlay import chosen
@@ -161,13 +161,14 @@ class Workspace:
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.home.parent == self.checkout:
             self.home.chmod(0o700)  # the toolchain may have made it
-        with locked(self.home / "prepare.lock"):  # several stacks may be opened at once
+        with workdir.locked(self.home / "prepare.lock"):  # several stacks may be opened at once
             self._prepare(toolchain)
 
     def _prepare(self, toolchain: "Toolchain") -> None:
         self.state().mkdir(exist_ok=True)
         self.projects.mkdir(exist_ok=True)
-        shutil.copyfile(self.checkout / "Pulumi.yaml", self.projects / "Pulumi.yaml")
+        project = (self.checkout / "Pulumi.yaml").read_text(encoding="utf-8")
+        workdir.write(self.projects / "Pulumi.yaml", project)  # in one step: engines of other stacks read it
         if self.lacks_passphrase() and not self._has_stacks():
             _write_secret(self.passphrase(), secrets.token_urlsafe(32))
         self._link_credentials()

@@ -55,6 +55,18 @@ def test_who_has_logged_out_or_has_broken_credentials_is_not_logged_in(desk: Des
     assert not (desk.workspace.pulumi_home / "credentials.json").exists()
 
 
+def test_an_engine_that_reads_the_project_meanwhile_finds_it_whole(desk: Desk) -> None:
+    """Stacks of a fleet are opened while engines of others run."""
+    desk.workspace.prepare(desk.toolchain)
+    file, given = desk.workspace.projects / "Pulumi.yaml", desk.workspace.checkout / "Pulumi.yaml"
+    before = file.read_text(encoding="utf-8")
+    with file.open(encoding="utf-8") as reading:
+        given.write_text(f"{before}# changed\n", encoding="utf-8")
+        desk.workspace.prepare(desk.toolchain)
+        assert reading.read() == before
+    assert file.read_text(encoding="utf-8") == given.read_text(encoding="utf-8")
+
+
 def test_the_engine_finds_no_folder_for_its_log_and_the_log_of_an_earlier_version_goes(desk: Desk) -> None:
     log = desk.workspace.pulumi_home / "logs"
     log.mkdir(parents=True)
