@@ -9,10 +9,10 @@ import pulumi
 from components.federation import Federation, FederationArgs
 from mesh_federation.loader import layered, parse
 from mesh_federation.plan.federation import plan
+from mesh_federation.plan.relocation import refuse_moves
 from mesh_federation.plan.root_identity import EarlierVersion
 from mesh_federation.plan.rotation import check_step, trust_state
-from mesh_federation.resources import existing
-from mesh_federation.resources.relocation import refuse_moves
+from mesh_federation.resources import existing, relocation
 from mesh_federation.resources.rotation import last_outputs, last_trust
 from mesh_federation.stack.overlay import chosen
 from mesh_federation.stack.problem import InvalidModel
@@ -28,7 +28,7 @@ try:
         planned = plan(federation, stack)
         trusted, before = last_trust(stack), last_outputs(stack, "clusters")
         check_step(trusted, trust_state(planned.trust), federation.trust.revoked)
-        refuse_moves(planned.clusters, before, trusted.issuers)
+        refuse_moves(planned.clusters, relocation.installed(before, trusted.issuers))
         recorded = existing.recorded(before)
         existing.recognised(stack, planned, recorded, preview=pulumi.runtime.is_dry_run())
 except (InvalidModel, EarlierVersion) as error:

@@ -35,11 +35,10 @@ from mesh_federation.plan.imports import ImportPlan
 from mesh_federation.plan.objects import object_name
 from mesh_federation.plan.provisioning import kept
 from mesh_federation.plan.trust_binding import anchors_value
+from mesh_federation.resources import relocation
 from mesh_federation.resources.namespaces import create_namespaces
 from mesh_federation.resources.objects import create_planned
-from mesh_federation.resources.relocation import OUTPUT
 from mesh_federation.resources.rotation import ProxyTrustArgs, check_proxy_trust
-from mesh_federation.stack.config import ISTIO_NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -477,5 +476,5 @@ def _summary(mesh: Mesh, stack: str) -> dict[str, object]:
         "gateway": mesh.gateway.addresses if mesh.gateway else [],
         "network": declared.network,
         "trustDomain": declared.trust_domain,
-        **({OUTPUT: mesh.plan.istio.place} if mesh.plan.istio and mesh.plan.istio.place != ISTIO_NAMESPACE else {}),
+        **relocation.told(mesh.plan.istio),
     }

@@ -69,7 +69,7 @@ def _connections(cluster: LocalCluster) -> Connections:
     which = ("get", "pods", "--all-namespaces", f"--selector={GATEWAY_LABEL}", PODS)
     pods = [line.split("/") for line in cluster.kubectl.run(limit, *which).stdout.split()]
     admin = ("--container=istio-proxy", "--", "pilot-agent", "request", "GET", "clusters?format=json")
-    answers = [cluster.kubectl.run(limit, f"--namespace={place}", "exec", pod, *admin) for place, pod in pods]
+    answers = [cluster.kubectl.run(limit, f"--namespace={namespace}", "exec", pod, *admin) for namespace, pod in pods]
     counts = [_counts(done.stdout) for done in answers if done.returncode == 0]
     return Connections(sum(count.open for count in counts), sum(count.ever for count in counts))
 

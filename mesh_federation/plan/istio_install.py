@@ -20,14 +20,14 @@ class IstioInstallPlan:
 
     Attributes:
         release: of Istio.
-        place: Istio's namespace.
+        istio_namespace: of istiod.
         network: Istio network of the cluster.
         trust_domain: of the cluster.
         exports: of the cluster.
     """
 
     release: str
-    place: str
+    istio_namespace: str
     network: str
     trust_domain: str
     exports: Sequence[ExportPlan]
@@ -35,13 +35,13 @@ class IstioInstallPlan:
     @property
     def namespace(self) -> PlannedObject:
         """Istio's namespace; endpoints without a network label of their own take its (pitfall 11)."""
-        metadata = {"name": self.place, "labels": {NETWORK_LABEL: self.network}}
+        metadata = {"name": self.istio_namespace, "labels": {NETWORK_LABEL: self.network}}
         return PlannedObject({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     @property
     def certificates(self) -> PlannedObject:
         """The Secret that istiod signs with. Without it, it creates a root of its own without a word (pitfall 7)."""
-        metadata = {"name": "cacerts", "namespace": self.place}
+        metadata = {"name": "cacerts", "namespace": self.istio_namespace}
         body: Body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": {}}
         return PlannedObject(body, tuple(Fill(("data", file), (file,), _encoded) for file in CERTIFICATE_FILES))
 
@@ -49,12 +49,12 @@ class IstioInstallPlan:
     def strict_mtls(self) -> PlannedObject:
         """The mesh-wide policy that refuses plaintext."""
         spec = {"mtls": {"mode": "STRICT"}}
-        return PlannedObject(manifest(SECURITY, "PeerAuthentication", "default", self.place, spec))
+        return PlannedObject(manifest(SECURITY, "PeerAuthentication", "default", self.istio_namespace, spec))
 
     @property
     def foreign_callers(self) -> PlannedObject:
         """The policy that applies to every pod of the mesh, exported or not."""
-        return PlannedObject(exports.foreign_callers(self.place, self.trust_domain, self.exports))
+        return PlannedObject(exports.foreign_callers(self.istio_namespace, self.trust_domain, self.exports))
 
     @property
     def objects(self) -> tuple[PlannedObject, ...]:
@@ -65,7 +65,7 @@ class IstioInstallPlan:
     def probe(self) -> Body:
         """Body of an object that istiod's webhook admits."""
         spec = {"mtls": {"mode": "STRICT"}}
-        return manifest(SECURITY, "PeerAuthentication", "mesh-federation-probe", self.place, spec)
+        return manifest(SECURITY, "PeerAuthentication", "mesh-federation-probe", self.istio_namespace, spec)
 
 
 def _encoded(text: str) -> str:

@@ -1,43 +1,28 @@
-"""Istio's namespace: it stays what it was while Istio runs."""
+"""Where Istio is, as the stack's output `clusters` tells it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
-from mesh_federation.plan.federation import ClusterPlan
+from mesh_federation.plan.istio_install import IstioInstallPlan
+from mesh_federation.plan.relocation import InstalledIstio
 from mesh_federation.stack.config import ISTIO_NAMESPACE
-from mesh_federation.stack.problem import InvalidModel, Problem
 
-OUTPUT = "istioNamespace"
-"""Key of a cluster in the stack's output `clusters`, where Istio is in another namespace than usual."""
+_KEY = "istioNamespace"
 
 
-def refuse_moves(
-    clusters: Mapping[str, ClusterPlan], before: Mapping[str, Mapping[str, object]], installed: Collection[str]
-) -> None:
-    """Refuse to move an Istio that runs: its proxies would go on looking for istiod where it was.
+def told(plan: IstioInstallPlan | None) -> Mapping[str, str]:
+    """Return what the output says of an Istio that this stack installs in another namespace than usual."""
+    return {_KEY: plan.istio_namespace} if plan and plan.istio_namespace != ISTIO_NAMESPACE else {}
+
+
+def installed(clusters: Mapping[str, Mapping[str, object]], names: Collection[str]) -> dict[str, InstalledIstio]:
+    """Read where Istio was, by logical name of the cluster.
 
     Args:
-        clusters: as planned.
-        before: the output `clusters` of the last `up`.
-        installed: clusters whose Istio is this stack's since then.
-
-    Raises:
-        InvalidModel: Istio would move in some clusters.
+        clusters: the output of the last `up`.
+        names: clusters whose Istio is this stack's since then.
     """
-    lasting = {name: each for name, each in clusters.items() if name in installed and name in before}
-    if found := tuple(_moves(lasting, before)):
-        raise InvalidModel(found)
-
-
-def _moves(clusters: Mapping[str, ClusterPlan], before: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:
-    for name, each in clusters.items():
-        was, declared = before[name], each.declared
-        is_new = declared.provider.ours and was["name"] != each.provision.name
-        place = str(was.get(OUTPUT) or ISTIO_NAMESPACE)
-        if declared.istio.install and place != declared.istio_namespace and not is_new:
-            yield Problem(
-                f"clusters.{name}.istio.namespace",
-                "istio-moves",
-                f"Istio of {name} runs in {place}, and would move to {declared.istio_namespace}: proxies would look for"
-                " istiod where it was, and would get no new certificates",
-                f"write {place} again; or take the stack down (./mesh down), and up with the other namespace",
-            )
+    return {
+        name: InstalledIstio(str(each["name"]), str(each.get(_KEY) or ISTIO_NAMESPACE))
+        for name, each in clusters.items()
+        if name in names
+    }

@@ -30,7 +30,8 @@ def callers_can_be_confined(federation: Federation) -> Iterator[Problem]:
     reported: set[str] = set()
     for link in federation.imports:
         export = exports.get((link.source, link.service))
-        root = federation.clusters[link.cluster].root_namespace if link.cluster in federation.clusters else ""
+        own = federation.clusters.get(link.cluster)
+        root = own.root_namespace if own else ""
         for consumer in export.to if export and link.via == "egress" else ():
             for number, account in enumerate(consumer.service_accounts or ()):
                 path = f"{consumer.path}.serviceAccounts[{number}]"

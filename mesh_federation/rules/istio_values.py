@@ -349,16 +349,16 @@ _NAMESPACES = (
 
 def values_have_the_namespace_of_istio(federation: Federation) -> Iterator[Problem]:
     """Objects of the mesh are where the stack file says that Istio is."""
-    for where, key, values in given_values(federation):
-        for keys, consequence in _NAMESPACES if key == "values" else ():
-            for path, given in _found(values, keys, where):
-                concerned = _concerned(federation, where.removesuffix(".values"))
+    for settings, istio in federation.istio_settings:
+        for keys, consequence in _NAMESPACES:
+            for path, given in _found(istio.values, keys, f"{settings}.values"):
+                concerned = _concerned(federation, settings)
                 if moved := next((each for each in concerned if each.istio_namespace != given), None):
                     yield Problem(
                         path,
                         FederationRule.DECIDED_ELSEWHERE,
                         f"{kind_of(given)} {consequence.format(moved.name, moved.istio_namespace)}",
-                        f"remove it, and use {where.removesuffix('.values')}.namespace",
+                        f"remove it, and use {settings}.namespace",
                     )
 
 

@@ -59,12 +59,12 @@ def identity(cluster: ClusterUnderTest) -> Verdict:
     """Compare the UID of a namespace with the stack's state: a kubeconfig may lead to another cluster by now."""
     if not cluster.uid:
         raise NotApplicable("the state has no object that identifies this cluster")
-    place = cluster.output.istio_namespace
-    found = [(each.kubeconfig, each.get(Namespace, "namespace", place, "")) for each in cluster.connections]
-    foreign = [str(file) for file, namespace in found if namespace is None or namespace.metadata.uid != cluster.uid]
+    namespace = cluster.output.istio_namespace
+    found = [(each.kubeconfig, each.get(Namespace, "namespace", namespace, "")) for each in cluster.connections]
+    foreign = [str(file) for file, each in found if each is None or each.metadata.uid != cluster.uid]
     if foreign:
         message = f"{' and '.join(foreign)} leads to another cluster than the one that is declared as {cluster.name}"
-        hint = f"./mesh up writes kubeconfigs again; if somebody recreated {place}: ./mesh up --refresh"
+        hint = f"./mesh up writes kubeconfigs again; if somebody recreated {namespace}: ./mesh up --refresh"
         return failed(message, hint)
     return passed("the cluster of the stack answers", uid=cluster.uid)
 
@@ -94,11 +94,11 @@ def _served(cluster: ClusterUnderTest, version: str) -> set[str]:
 
 def istiod(cluster: ClusterUnderTest) -> Verdict:
     """Look whether istiod is available, and which release answers."""
-    place = cluster.plan.declared.istio_namespace
-    found = cluster.kubectl.get_all(Deployment, "deployments", f"--namespace={place}", "--selector=app=istiod")
+    namespace = cluster.plan.declared.istio_namespace
+    found = cluster.kubectl.get_all(Deployment, "deployments", f"--namespace={namespace}", "--selector=app=istiod")
     if not any(each.status.available_replicas for each in found):
         said = "no pod of istiod is available" if found else "there is no istiod"
-        return failed(said, f"./mesh up --refresh; then kubectl -n {place} describe pods -l app=istiod")
+        return failed(said, f"./mesh up --refresh; then kubectl -n {namespace} describe pods -l app=istiod")
     release = _release(cluster)
     if not release.startswith(cluster.plan.istio_version):
         return failed(
@@ -111,8 +111,10 @@ def istiod(cluster: ClusterUnderTest) -> Verdict:
 def _release(cluster: ClusterUnderTest) -> str:
     revision = cluster.plan.revision
     name = f"istiod-{revision}" if revision else "istiod"
-    place = cluster.plan.declared.istio_namespace
-    return cluster.kubectl.output("get", f"--raw=/api/v1/namespaces/{place}/services/http:{name}:15014/proxy/version")
+    namespace = cluster.plan.declared.istio_namespace
+    return cluster.kubectl.output(
+        "get", f"--raw=/api/v1/namespaces/{namespace}/services/http:{name}:15014/proxy/version"
+    )
 
 
 def versions(cluster: ClusterUnderTest) -> Verdict:
@@ -139,9 +141,9 @@ def _minor(release: str) -> int:
 
 def webhooks(cluster: ClusterUnderTest) -> Verdict:
     """Let the API server admit an invalid object and a new pod, in a dry run."""
-    place = cluster.plan.declared.istio_namespace
+    istio = cluster.plan.declared.istio_namespace
     refused = cluster.kubectl.create_dry_run(
-        manifest(NETWORKING, "ServiceEntry", "mesh-federation-verify", place, INVALID)
+        manifest(NETWORKING, "ServiceEntry", "mesh-federation-verify", istio, INVALID)
     )
     if refused.returncode == 0:
         return failed("an invalid object would be accepted", _hint(cluster, "validatingwebhookconfigurations"))

@@ -49,11 +49,16 @@ def waves(made: Checkout) -> list[str]:
 
 def linked(made: Checkout, cluster: str) -> set[str]:
     """Names of the objects that accept another mesh."""
-    file = made.home / "kubeconfigs" / f"{FLEET}-{cluster}" / cluster
     kinds = "envoyfilters.networking.istio.io,serviceentries.networking.istio.io"
-    found = made.kubectl(cluster, "get", kinds, "--all-namespaces", "--output=name", kubeconfig=file)
+    return {line.partition("/")[2] for line in listed(made, cluster, kinds, "name").split()}
+
+
+def listed(made: Checkout, cluster: str, kinds: str, form: str) -> str:
+    """What the API server of a member lists."""
+    file = made.home / "kubeconfigs" / f"{FLEET}-{cluster}" / cluster
+    found = made.kubectl(cluster, "get", kinds, "--all-namespaces", f"--output={form}", kubeconfig=file)
     assert found.code == 0, found.text
-    return {line.partition("/")[2] for line in found.stdout.split()}
+    return found.stdout
 
 
 def test_members_link_their_clusters_in_waves_and_each_makes_its_own_half(fleet: Checkout) -> None:
@@ -108,10 +113,7 @@ def test_in_each_phase_of_a_rotation_every_member_trusts_the_roots_of_the_others
 
 def vouching(made: Checkout, cluster: str) -> set[str]:
     """Names of the authorities that the filters of a cluster accept."""
-    file = made.home / "kubeconfigs" / f"{FLEET}-{cluster}" / cluster
-    kinds = "envoyfilters.networking.istio.io"
-    found = made.kubectl(cluster, "get", kinds, "--all-namespaces", "--output=json", kubeconfig=file)
-    assert found.code == 0, found.text
-    texts = re.findall("-----BEGIN.+?-----END CERTIFICATE-----", found.stdout)
+    found = listed(made, cluster, "envoyfilters.networking.istio.io", "json")
+    texts = re.findall("-----BEGIN.+?-----END CERTIFICATE-----", found)
     read = [x509.load_pem_x509_certificate(each.replace(r"\n", "\n").encode()) for each in texts]
     return {str(each.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value) for each in read}

@@ -9,7 +9,8 @@ import yaml
 
 from mesh_federation import loader
 from mesh_federation.plan.federation import Plan, plan
-from mesh_federation.resources.relocation import refuse_moves
+from mesh_federation.plan.relocation import InstalledIstio, refuse_moves
+from mesh_federation.resources.relocation import installed
 from mesh_federation.stack.config import ISTIO_NAMESPACE
 from mesh_federation.stack.problem import InvalidModel
 from mesh_federation.stack.stack_file import KEY
@@ -76,19 +77,23 @@ def test_the_namespace_of_the_federation_is_not_that_of_an_istio_of_others() -> 
     assert loader.typed(given).clusters["west"].istio_namespace == ISTIO_NAMESPACE
 
 
-def recorded(planned: Plan, **output: str) -> dict[str, dict[str, object]]:
+def outputs(planned: Plan, **output: str) -> dict[str, dict[str, object]]:
     return {name: {"name": each.provision.name, **output} for name, each in planned.clusters.items()}
+
+
+def recorded(planned: Plan, **output: str) -> dict[str, InstalledIstio]:
+    return installed(outputs(planned, **output), planned.clusters)
 
 
 def test_an_istio_that_runs_does_not_move() -> None:
     usual, other = plan(loader.parse(tree("east-west")), "east-west"), moved("east-west")
-    refuse_moves(usual.clusters, recorded(usual), usual.clusters)
-    refuse_moves(other.clusters, recorded(other, istioNamespace=PLACE), other.clusters)
-    refuse_moves(other.clusters, {}, [])
-    refuse_moves(other.clusters, recorded(other), [])  # of others until now
+    refuse_moves(usual.clusters, recorded(usual))
+    refuse_moves(other.clusters, recorded(other, istioNamespace=PLACE))
+    refuse_moves(other.clusters, {})
+    refuse_moves(other.clusters, installed(outputs(other), []))  # of others until now
     for planned, before in ((other, recorded(other)), (usual, recorded(usual, istioNamespace=PLACE))):
         with pytest.raises(InvalidModel) as refused:
-            refuse_moves(planned.clusters, before, planned.clusters)
+            refuse_moves(planned.clusters, before)
         assert [(each.where, each.rule) for each in refused.value.problems] == [
             (f"clusters.{name}.istio.namespace", "istio-moves") for name in ("east", "west")
         ]
@@ -96,4 +101,6 @@ def test_an_istio_that_runs_does_not_move() -> None:
 
 def test_a_cluster_that_is_replaced_may_have_it_elsewhere() -> None:
     other = moved("east-west")
-    refuse_moves(other.clusters, {name: {"name": f"{name}-of-before"} for name in other.clusters}, other.clusters)
+    refuse_moves(
+        other.clusters, {name: InstalledIstio(f"{name}-of-before", ISTIO_NAMESPACE) for name in other.clusters}
+    )
