@@ -9,10 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from mesh_federation import process
 from mesh_federation.cli.streams import say
 from mesh_federation.clusters import machine_limits
-from mesh_federation.clusters.docker import INSTALL, known_problem
 from mesh_federation.clusters.machine_limits import GIB, Limits, Shortage
 from mesh_federation.clusters.provider import Provider
 from mesh_federation.clusters.registry import DEFAULT, PROVIDERS
@@ -40,17 +38,19 @@ class Machine:
 
     Attributes:
         limits: limits of its kernel.
-        docker: why Docker cannot be used; None if it can.
         go: version of Go; None if there is none.
-        tools: path of each program that the toolchain does not install; None if it is missing.
-        obstacles: what else keeps a provider from running here, by its name.
+        obstacles: what keeps a provider from running here, beside missing pieces and limits, by its name.
     """
 
     limits: Limits
-    docker: Problem | None
     go: tuple[int, int, int] | None
-    tools: Mapping[str, str | None]
     obstacles: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+    @property
+    def docker(self) -> Problem | None:
+        """Why Docker cannot be used; None if it can."""
+        in_docker = (name for name, provider in PROVIDERS.items() if provider.in_docker)
+        return next((each for name in in_docker for each in self.obstacles.get(name, ())), None)
 
 
 def doctor(console: Console, host: Host | None = None, machine: Machine | None = None) -> int:
@@ -59,7 +59,7 @@ def doctor(console: Console, host: Host | None = None, machine: Machine | None =
     Args:
         console: for the output.
         host: the machine to install on; default: this one.
-        machine: its kernel, Docker and programs; default: those of this one.
+        machine: its kernel and what keeps providers from running; default: of this one.
     """
     host = host or Host.current()
     try:
@@ -86,13 +86,9 @@ def doctor(console: Console, host: Host | None = None, machine: Machine | None =
 
 def look(host: Host) -> Machine:
     """Examine this machine."""
-    needed = {program for provider in PROVIDERS.values() for program in provider.programs}
-    tools = {program: shutil.which(program, path=host.path) for program in sorted(needed)}
     return Machine(
         limits=machine_limits.read(),
-        docker=_docker(tools.get("docker")),
         go=build.go_version(host),
-        tools=tools,
         obstacles={name: provider.obstacles() for name, provider in PROVIDERS.items()},
     )
 
@@ -101,11 +97,6 @@ def lacking(provider: Provider, pinned: Pins, found: Mapping[str, Located | None
     """Return the problems that keep a provider from running."""
     pieces = [piece.name for piece in pinned.needed(frozenset({provider.name})) if found[piece.name] is None]
     lacks = [Problem("", "not-installed", name, f"./mesh install {provider.name}") for name in pieces]
-    for program, fix in provider.programs.items():
-        if machine.tools[program] is None:
-            lacks.append(Problem("", "program-missing", f"{program} is not on PATH", fix))
-        elif program == "docker" and machine.docker:
-            lacks.append(machine.docker)
     lacks += machine.obstacles.get(provider.name, ())
     memory, needed = machine.limits.memory, provider.memory
     if memory is not None and memory < needed * GIB:
@@ -128,26 +119,6 @@ def doubtful(provider: Provider, machine: Machine) -> list[Problem]:
 def _inotify(provider: Provider, machine: Machine) -> list[Shortage]:
     """Return the inotify limits that are too low for containers, which share those of the machine."""
     return machine_limits.inotify(machine.limits) if provider.in_docker else []
-
-
-def _docker(command: str | None) -> Problem | None:
-    if command is None:
-        return Problem("", "program-missing", "docker is not on PATH", INSTALL)
-    try:
-        asked = [command, "version", "--format", "{{.Server.Version}}"]
-        done = process.run(asked, timeout=10)
-    except process.ProgramTimeout:
-        return Problem("", "docker-not-running", "Docker does not answer", "restart Docker, then run doctor again")
-    except process.ProgramMissing:
-        return Problem("", "program-missing", "docker is not on PATH", INSTALL)
-    except OSError as error:
-        return Problem("", "program-missing", f"docker cannot be run: {error.strerror}", INSTALL)
-    if done.returncode == 0:
-        return None
-    if known := known_problem(done.stderr):
-        return known
-    fix = f"run `docker version`, which prints: {done.stderr.strip() or 'nothing'}"
-    return Problem("", "docker-unusable", "Docker cannot be used", fix)
 
 
 def _pieces(pinned: Pins, found: Mapping[str, Located | None]) -> Table:

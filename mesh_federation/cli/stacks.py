@@ -115,9 +115,9 @@ def refuse_machine(workspace: Workspace, stack: str, federation: Federation) -> 
     """
     if journal.entries(workspace.home, stack):
         return
-    found = [each for name in sorted(providers(federation)) for each in registry.PROVIDERS[name].obstacles()]
+    found = {each for name in providers(federation) for each in registry.PROVIDERS[name].obstacles()}
     if found:
-        tell(report(f"{stack} cannot run on this machine", found).rstrip("\n"))
+        tell(report(f"{stack} cannot run on this machine", sorted(found)).rstrip("\n"))
         raise typer.Exit(1)
 
 

@@ -46,7 +46,6 @@ class ContainerProvider(Provider):
 
     memory = 2 * machine_limits.NODE_MEMORY / machine_limits.GIB
     keys = frozenset({"image", "nodes", "ports", "readyWithinSeconds"})
-    programs = {"docker": docker.INSTALL}
     in_docker = True
     boots = True
 
@@ -55,6 +54,10 @@ class ContainerProvider(Provider):
     name_in_use: ClassVar[str]
     image_not_pulled: ClassVar[str]
     image_variables: ClassVar[Mapping[str, str]] = {}
+
+    def obstacles(self) -> tuple[Problem, ...]:
+        """Return what keeps Docker from being used."""
+        return docker.obstacles()
 
     @abstractmethod
     def config(self, spec: ClusterSpec, labels: Mapping[str, str]) -> Document:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,8 @@ from mesh_federation.stack.problem import Problem
 
 TIMEOUT = 120
 """Seconds for Docker to do one thing; one is usual."""
+SECONDS_TO_ANSWER = 10
+"""For Docker to tell its version; a tenth is usual."""
 INSTALL = "install Docker: https://docs.docker.com/engine/install/"
 CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
 """Labels by which programs that make clusters of containers mark them, whoever runs those programs."""
@@ -42,6 +45,27 @@ KNOWN = {
     ),
 }
 """What Docker says when nothing works, by a pattern; kind and k3d repeat it."""
+
+
+MISSING = Problem("", "program-missing", "docker is not on PATH", INSTALL)
+SILENT = Problem("", "docker-not-running", "Docker does not answer", "restart Docker, then run again")
+
+
+@cache
+def obstacles() -> tuple[Problem, ...]:
+    """Return what keeps Docker from being used on this machine; it is asked once."""
+    try:
+        asked = process.run(["docker", "version", "--format={{.Server.Version}}"], timeout=SECONDS_TO_ANSWER)
+    except process.ProgramMissing:
+        return (MISSING,)
+    except process.ProgramTimeout:
+        return (SILENT,)
+    except OSError as error:
+        return (Problem("", "program-missing", f"docker cannot be run: {error.strerror}", INSTALL),)
+    if asked.returncode == 0:
+        return ()
+    fix = f"run `docker version`, which prints: {asked.stderr.strip() or 'nothing'}"
+    return (known_problem(asked.stderr) or Problem("", "docker-unusable", "Docker cannot be used", fix),)
 
 
 @dataclass(frozen=True)

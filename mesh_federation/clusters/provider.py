@@ -6,7 +6,7 @@ but the standard library. docs/architecture.md says how to add a provider.
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -46,7 +46,6 @@ class Provider(ABC):
         load_balancers: that work on its clusters; the first is the default.
         memory: GiB of free memory with which two clusters come up.
         keys: keys under `clusters` that only some providers act on, and this one does.
-        programs: programs that it needs and the toolchain does not install, with what to do where one is missing.
         runs_pods: pods really run; elsewhere they exist in the API server alone.
         upstream_envoy: proxies may be Envoy as its own project builds it, without Istio's extensions.
         ours: this program makes its clusters, and deletes them.
@@ -60,7 +59,6 @@ class Provider(ABC):
     load_balancers: ClassVar[tuple[LoadBalancer, ...]]
     memory: ClassVar[float]
     keys: ClassVar[frozenset[str]] = frozenset()
-    programs: ClassVar[Mapping[str, str]] = {}
     runs_pods: ClassVar[bool] = True
     upstream_envoy: ClassVar[bool] = False
     ours: ClassVar[bool] = True
@@ -106,7 +104,7 @@ class Provider(ABC):
         return connect_directly
 
     def obstacles(self) -> tuple[Problem, ...]:
-        """Return what keeps its clusters from running on this machine, beside missing `programs`."""
+        """Return what keeps its clusters from running on this machine: `up` refuses to begin, and doctor tells it."""
         return ()
 
     @abstractmethod

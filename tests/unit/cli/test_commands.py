@@ -12,12 +12,14 @@ from typing import NoReturn
 import pytest
 
 from mesh_federation.cli import __main__ as command
+from mesh_federation.clusters import docker
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.install import Choice, Missing, Progress, Toolchain
 from mesh_federation.toolchain.pins import Pins
 from tests.unit.cli.conftest import STACK, Desk, Fakes, Mesh
 
 CHECKOUT = Path(command.__file__).resolve().parents[2]
+KIND = (CHECKOUT / "Pulumi.east-west.yaml").read_text(encoding="utf-8")
 CORPUS = sorted((CHECKOUT / "tests" / "unit" / "stack" / "corpus").glob("*.yaml"))
 OF_EACH_KIND = list({file.stem.partition("-")[0]: file for file in CORPUS}.values())
 """One file for each first word of their names; tests/unit/stack/test_corpus.py reads all of them."""
@@ -30,6 +32,17 @@ def test_up_runs_the_engine_and_ends_with_a_table_and_what_to_try_next(mesh: Mes
     assert run.startswith(f"up --yes --skip-preview --stack={STACK}")
     for word in ("east-1a2b3c", "west-1a2b3c", "east.local", f"kubeconfigs/{STACK}/east", "Try next:", "./mesh down"):
         assert word in done.out
+
+
+def test_nothing_is_begun_where_docker_is_needed_and_missing(
+    mesh: Mesh, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "obstacles", lambda: (docker.MISSING,))
+    desk.stack_file.write_text(KIND, encoding="utf-8")
+    done = mesh("up", "--yes", "--stack", STACK)
+    assert (done.status, desk.calls()) == (1, [])
+    assert f"{STACK} cannot run on this machine: 1 problem" in done.err
+    assert docker.MISSING.what in done.err and docker.MISSING.fix in done.err
 
 
 @pytest.mark.parametrize(("words", "started"), [("up --yes", "up"), ("preview", "preview"), ("down", "destroy")])

@@ -39,6 +39,25 @@ def test_what_keeps_docker_from_working_is_recognized(machine: FakeMachine, word
     assert what in told and fix in mended
 
 
+@pytest.mark.parametrize(
+    ("status", "words", "what"),
+    [
+        (0, "", ""),
+        (1, "Cannot connect to the Docker daemon", "Docker does not run"),
+        (1, "permission denied while trying to connect to the Docker daemon", "Docker refuses this user"),
+        (1, "the moon is full", "Docker cannot be used"),
+    ],
+)
+def test_docker_is_asked_whether_it_can_be_used(machine: FakeMachine, status: int, words: str, what: str) -> None:
+    machine.when("docker", "version", status=status, err=words)
+    assert [each.what for each in docker.obstacles.__wrapped__()] == ([what] if what else [])
+
+
+def test_docker_that_is_not_there_cannot_be_used(machine: FakeMachine) -> None:
+    machine.remove("docker")
+    assert docker.obstacles.__wrapped__() == (docker.MISSING,)
+
+
 def test_what_nobody_knows_is_told_in_the_programs_own_words(machine: FakeMachine) -> None:
     machine.when("docker", status=3, err="the moon is full\n")
     with pytest.raises(SystemExit) as ended:

@@ -2,12 +2,12 @@
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from mesh_federation.cli.doctor import Machine, doctor, doubtful, lacking, look
+from mesh_federation.cli.doctor import Machine, doctor, doubtful, lacking
+from mesh_federation.clusters.docker import MISSING
 from mesh_federation.clusters.machine_limits import GIB, Limits
 from mesh_federation.clusters.registry import PROVIDERS
 from mesh_federation.stack.problem import Problem
@@ -17,7 +17,8 @@ from mesh_federation.toolchain.install import install, survey
 from tests.unit.toolchain.publisher import TLS, Publisher, program, publish_all
 
 ROOMY = Limits(memory=16 * GIB, instances=8192, watches=1048576)
-GOOD = Machine(limits=ROOMY, docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})
+GOOD = Machine(limits=ROOMY, go=(1, 26, 0))
+WITHOUT_DOCKER = replace(GOOD, obstacles={"kind": (MISSING,), "k3d": (MISSING,)})
 
 
 def lacks(host: Host, machine: Machine, provider: str) -> list[Problem]:
@@ -49,9 +50,9 @@ def test_an_empty_machine_is_told_how_to_get_the_toolchain(host: Host) -> None:
 def test_what_only_another_provider_lacks_is_no_failure(host: Host, publisher: Publisher) -> None:
     publish_all(publisher)
     install({"kwok"}, lambda _: None, host)
-    code, text = shown(host, replace(GOOD, tools={"docker": None}))
+    code, text = shown(host, WITHOUT_DOCKER)
     assert code == 0
-    assert text.count("docker is not on PATH") == 2
+    assert text.count("docker is not on PATH") == 3  # of the machine and of two providers
     assert text.count("install Docker") == 1  # a fix is said once
 
 
@@ -76,11 +77,10 @@ def test_an_official_plugin_that_has_just_arrived_is_not_missing(host: Host, pub
 
 
 @pytest.mark.parametrize("provider", ["k3d", "kind"])
-def test_a_tool_that_the_toolchain_does_not_install_is_named(host: Host, publisher: Publisher, provider: str) -> None:
+def test_docker_is_named_where_it_is_missing(host: Host, publisher: Publisher, provider: str) -> None:
     publish_all(publisher)
     install({"existing"}, lambda _: None, host)
-    machine = replace(GOOD, tools={"docker": None})
-    assert [lack.what for lack in lacks(host, machine, provider)] == ["docker is not on PATH"]
+    assert [lack.what for lack in lacks(host, WITHOUT_DOCKER, provider)] == ["docker is not on PATH"]
 
 
 def test_a_k3d_that_is_not_there_is_named_with_how_to_get_it(k3d_host: Host, publisher: Publisher) -> None:
@@ -134,24 +134,6 @@ def test_simulated_nodes_watch_no_files(host: Host, publisher: Publisher) -> Non
     install({"kwok"}, lambda _: None, host)
     machine = replace(GOOD, limits=replace(ROOMY, instances=1, watches=1))
     assert lacks(host, machine, "kwok") == doubtful(PROVIDERS["kwok"], machine) == []
-
-
-@pytest.mark.parametrize(
-    ("script", "why"),
-    [
-        ("echo 28.2.2", None),
-        ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "Docker does not run"),
-        (
-            "echo 'permission denied while trying to connect to the Docker daemon' >&2; exit 1",
-            "Docker refuses this user",
-        ),
-        ("echo 'the moon is full' >&2; exit 1", "Docker cannot be used"),
-    ],
-)
-def test_docker_is_asked_whether_it_can_be_used(host: Host, script: str, why: str | None) -> None:
-    program(Path(host.path), "docker", script)
-    seen = look(host).docker
-    assert (seen.what if seen else None) == why
 
 
 def test_pins_that_cannot_be_read_are_an_error_in_words(host: Host) -> None:

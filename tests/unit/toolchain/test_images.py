@@ -273,7 +273,7 @@ def test_doctor_says_which_envoy_runs_and_what_it_lacks(
 ) -> None:
     def said() -> str:
         output = io.StringIO()
-        machine = Machine(limits=Limits(), docker=None, go=(1, 26, 0), tools={"docker": "/bin/docker"})
+        machine = Machine(limits=Limits(), go=(1, 26, 0))
         doctor(Console(file=output, width=240), native_host, machine)
         return output.getvalue()
 
