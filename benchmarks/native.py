@@ -26,8 +26,8 @@ HEAD = """# Bring-up on native clusters
 Written by `make bench-native`. Do not edit this page; run the benchmark again.
 
 The stack `embedded` in a new checkout, from nothing to the first answer (200) of a call from one mesh to another, as
-`make up` makes it: the toolchain is there, and no cluster, state or compiled Python. Every further cluster is a mesh of
-its own that imports the same service. Seconds: median (minimum to maximum)."""
+`make up` makes it: packages and toolchain are there, and no cluster, state or rendered chart. Every further cluster is
+a mesh of its own that imports the same service. Seconds: median (minimum to maximum)."""
 TAIL = """- first 200: `./mesh up --yes --call` without its last step, the refusal of an undeclared caller.
 - `up` again: nothing is to change. `verify`: all checks, refusals included; all passed.
 - Memory: what control planes and pods use once it is up; pages that processes share are counted once (PSS)."""

@@ -1,5 +1,6 @@
 """The product, run as a person runs it, in a checkout of its own."""
 
+import compileall
 import json
 import shutil
 import sys
@@ -43,7 +44,7 @@ class Product:
 
     @classmethod
     def fresh(cls, folder: Path, stack: str, provider: str = "kwok") -> "Product":
-        """Make a checkout in a folder and link the toolchain into it. What has not been run is not compiled either."""
+        """Make a checkout in a folder, compiled as `./mesh` does with its packages, and link the toolchain into it."""
         checkout = folder / "checkout"
         checkout.mkdir()
         for name in (*PROGRAM, f"Pulumi.{stack}.yaml"):
@@ -53,6 +54,8 @@ class Product:
             else:
                 shutil.copyfile(source, checkout / name)
         (checkout / ".venv").symlink_to(sys.prefix)
+        for package in ("mesh_federation", "components"):
+            compileall.compile_dir(checkout / package, quiet=1)
         product = cls(checkout, stack, provider, {**clean_environment(folder), "PYTHONPATH": str(checkout)})
         product._mesh("install", provider)
         return product

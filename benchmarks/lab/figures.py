@@ -65,7 +65,7 @@ class Turn:
     """What the product's half of a round measured, in seconds.
 
     Attributes:
-        cold: first bring-up of a new checkout: no state, no home of Pulumi's, no compiled Python.
+        cold: first bring-up of a new checkout: no state, no home of Pulumi's, no rendered chart.
         warm: second bring-up of the same checkout, after a `mesh down`.
         preview: `mesh preview` with no cluster there: every object is new.
         noop: `mesh up` that changes nothing.

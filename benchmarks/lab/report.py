@@ -23,7 +23,7 @@ maximum)."""
 WAYS = """## What is measured
 
 - Bring-up: `./mesh up --yes --stack {stack}`, then calls until one is answered with 200. The first bring-up is that of
-  a new checkout: no state, no PULUMI_HOME, no compiled Python. The second one follows a `./mesh down`.
+  a new checkout: no state, no PULUMI_HOME, no rendered chart. The second one follows a `./mesh down`.
 - Script: kind creates one cluster after the other; then MetalLB, certificates, Istio, gateways, export, samples and
   import, each waited for only where the next step needs it. Then the same calls.
 - Phases of the product run in parallel and overlap; each lasts from the first start to the last end of its resources.

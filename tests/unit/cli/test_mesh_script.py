@@ -111,6 +111,13 @@ def test_modules_are_compiled_once_whatever_the_shell_says(fresh: Fresh) -> None
     assert len(fresh.calls()) > 2 and not (fresh.folder.parent / "uncompiled").exists()
 
 
+def test_the_program_is_compiled_when_its_packages_are_installed(fresh: Fresh) -> None:
+    fresh.mesh("doctor")
+    fresh.mesh("doctor")
+    (compiled,) = [call for call in fresh.calls() if "compileall" in call]
+    assert compiled.endswith(f"{fresh.folder}/mesh_federation {fresh.folder}/components")
+
+
 def test_without_arguments_help_is_shown(fresh: Fresh) -> None:
     fresh.mesh()
     assert fresh.calls()[-1].endswith("|-P -m mesh_federation.cli --help")
