@@ -33,14 +33,17 @@ def up(stack: str, overlay: Path | None, refresh: bool, yes: bool, calling: bool
     engine = stacks.opened(workspace, stack, stacks.toolchain(stacks.providers(federation)), changes=True)
     if problem := lost(engine, federation):
         raise Refused(problem)
-    clusters.start_all(engine, tell)
-    exports.compare(engine, federation)
-    declared = applied.declaration(engine, federation)
-    flags = ["--yes", "--skip-preview"] if yes or not sys.stdin.isatty() else []
-    renewed = tokens.renewing(engine, tell) if federation.discovery else []
-    refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
-    if status := engine.stream("up", *flags, *refreshed, *renewed):
-        raise typer.Exit(status)
+    known = clusters.start_all(engine, tell)
+    unasked = yes or not sys.stdin.isatty()
+    is_new = unasked and not known
+    with clusters.begun(engine, clusters.ours(engine, federation) if is_new else ()):
+        exports.compare(engine, federation)
+        declared = applied.declaration(engine, federation)
+        flags = ["--yes", "--skip-preview"] if unasked else []
+        renewed = tokens.renewing(engine, tell) if federation.discovery else []
+        refreshed = ["--refresh", *crds.restoring(engine, tell)] if refresh else []
+        if status := engine.stream("up", *flags, *refreshed, *renewed):
+            raise typer.Exit(status)
     applied.remember(engine, declared, engine.saved())
     if refresh:
         from mesh_federation.cli import added_items  # checks take time to load

@@ -1,8 +1,13 @@
-"""Clusters between two runs: starts stopped ones, forgets missing ones, and removes those that no run completed."""
+"""Clusters beside the engine: starts stopped ones, forgets missing ones, and removes those that no run completed.
+
+The clusters of a new stack are begun before the engine, which takes seconds to load on one processor.
+"""
 
 import json
-from collections.abc import Callable, Collection
+import signal
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from mesh_federation.clusters import journal, kubeconfigs, kubectl
 from mesh_federation.clusters.identity import SILENT
@@ -11,6 +16,7 @@ from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.state_owner import unknown_to_state
 from mesh_federation.jobs import kubeconfig
 from mesh_federation.jobs.cluster import JOBS
+from mesh_federation.plan.provisioning import Provision, provision
 from mesh_federation.process import ProcessResult
 from mesh_federation.resources.existing import keep
 from mesh_federation.stack.config import Cluster, Federation
@@ -20,10 +26,13 @@ GONE_FOR_GOOD = "PULUMI_K8S_DELETE_UNREACHABLE"
 """Variable of the Kubernetes provider: objects of a cluster that does not answer count as deleted."""
 
 
-def start_all(engine: Engine, tell: Callable[[str], None]) -> None:
+def start_all(engine: Engine, tell: Callable[[str], None]) -> list[RecordedCluster]:
     """Start every stopped cluster of the stack, and forget missing ones, so that the next run recreates them.
 
     The kubeconfigs of the others are written again: a file may be lost, or lead to another cluster.
+
+    Returns:
+        All clusters that the state had.
 
     Raises:
         EngineError: the state does not know the clusters of this checkout, or a cluster does not start.
@@ -43,6 +52,38 @@ def start_all(engine: Engine, tell: Callable[[str], None]) -> None:
         for done in pool.map(lambda settings: engine.run_job(kubeconfig.JOB, "create", settings), reached):
             if done.returncode:
                 raise EngineError(done.stderr.strip())
+    return clusters
+
+
+def ours(engine: Engine, federation: Federation) -> list[Provision]:
+    """Return the clusters of a federation that the engine makes."""
+    planned = (provision(federation, each, engine.stack) for each in federation.clusters.values())
+    return [each for each in planned if each.provider.ours]
+
+
+@contextmanager
+def begun(engine: Engine, early: Collection[Provision]) -> Iterator[None]:
+    """Make the clusters of a new stack while the block runs, in which the engine makes them too.
+
+    Its jobs wait for these, as for those of a run that was killed, and find the clusters made. One that fails here
+    fails there too, which tells it. Where the engine makes no cluster, because the program is refused, none stays.
+
+    Args:
+        engine: the engine of the stack.
+        early: the clusters.
+    """
+    jobs = [engine.start_job(JOBS[each.provider.name], "create", each.settings) for each in early]
+    try:
+        yield
+    except BaseException:
+        for job in jobs:
+            job.send_signal(signal.SIGINT)
+            job.wait()
+        for each in early if not engine.recorded_clusters() else ():
+            engine.run_job(JOBS[each.provider.name], "delete", each.settings)
+        raise
+    for job in jobs:
+        job.wait()
 
 
 def remove_orphans(

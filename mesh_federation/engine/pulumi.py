@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -215,10 +216,27 @@ class Engine:
             previous: what it printed when it was last run.
         """
         return process.run(
-            [sys.executable, "-m", ENTRY, job.name, *([action] if action else [])],
+            _command(job, action),
             environment={**self.environment, document.VARIABLE: document.write(settings), PREVIOUS: previous},
             folder=self.workspace.checkout,
             stdin=stdin,
+        )
+
+    def start_job(self, job: Job[Settings], action: str, settings: Settings) -> subprocess.Popen[bytes]:
+        """Start a job whose failure does not count, because a Command of the engine will do the same.
+
+        Args:
+            job: which.
+            action: the word for what it is to do.
+            settings: of the job.
+        """
+        return subprocess.Popen(
+            _command(job, action),
+            env={**self.environment, document.VARIABLE: document.write(settings)},
+            cwd=self.workspace.checkout,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def steps(self, *arguments: str) -> list[Step]:
@@ -394,6 +412,10 @@ class Engine:
         saved = json.loads(file.read_text(encoding="utf-8"))
         latest = saved["checkpoint"].get("latest") if saved.get("version") == STATE_VERSION else None
         return {"version": STATE_VERSION, "deployment": latest} if latest else None
+
+
+def _command(job: Job[Settings], action: str) -> list[str]:
+    return [sys.executable, "-m", ENTRY, job.name, *([action] if action else [])]
 
 
 def _reason(failed: ProcessResult) -> str:

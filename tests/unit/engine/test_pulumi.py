@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from yaml import safe_load
 
 from mesh_federation import document
 from mesh_federation.clusters import journal
@@ -21,10 +22,12 @@ from mesh_federation.engine import clusters
 from mesh_federation.engine.pulumi import Engine, EngineError, RecordedCluster
 from mesh_federation.engine.step import Step
 from mesh_federation.jobs.cluster import JOBS
+from mesh_federation.loader import layered, parse
+from mesh_federation.plan.provisioning import Provision
 from mesh_federation.toolchain import pins
 from mesh_federation.toolchain.host import Host
 from tests.checkout import eventually
-from tests.unit.cli.conftest import DECLARED, STACK, Desk
+from tests.unit.cli.conftest import DECLARED, SOUND, STACK, Desk
 from tests.unit.clusters.fake_machine import simulated
 
 SALT = "encryptionsalt: v1:abc:def"
@@ -662,3 +665,32 @@ def test_a_cluster_that_cannot_be_woken_is_an_error_in_its_scripts_words(desk: D
     recorded(desk, command(KWOK))
     with pytest.raises(EngineError, match="^etcd: corrupt$"):
         clusters.start_all(desk.engine, told)
+
+
+# Those of a new stack, which are begun before the engine.
+
+
+def of_simulated_stack(desk: Desk) -> list[Provision]:
+    """The clusters of the stack `simulated`."""
+    layers = layered(safe_load(SOUND)["config"]["mesh-federation:federation"], desk.stack_file, None)
+    return clusters.ours(desk.engine, parse(layers.tree))
+
+
+def test_clusters_of_a_new_stack_are_begun_before_the_engine_and_found_by_it(desk: Desk, scripts: Path) -> None:
+    recorded(desk)
+    early = of_simulated_stack(desk)
+    assert [each.cluster for each in early] == ["east", "west"]
+    with clusters.begun(desk.engine, early):
+        made = {f"create {each.name} " for each in early}
+        eventually(lambda: scripts.exists() and set(scripts.read_text(encoding="utf-8").splitlines()) == made)
+        recorded(desk, command(KWOK))
+    assert "delete" not in scripts.read_text(encoding="utf-8")
+
+
+def test_clusters_that_were_begun_for_an_engine_that_makes_none_are_removed(desk: Desk, scripts: Path) -> None:
+    recorded(desk)
+    early = of_simulated_stack(desk)
+    with pytest.raises(EngineError, match="refused"), clusters.begun(desk.engine, early):
+        raise EngineError("refused")
+    asked = scripts.read_text(encoding="utf-8").splitlines()
+    assert asked[-2:] == [f"delete {each.name} " for each in early]
