@@ -78,7 +78,7 @@ class ControlPlane:
             "listen-client-urls": clients, "advertise-client-urls": clients,
             "listen-peer-urls": peers, "initial-advertise-peer-urls": peers, "initial-cluster": f"node0={peers}",
         }  # fmt: skip
-        return [*_replaced(urls), *self._certified(""), *self._certified("peer-")]
+        return [*_replaced(urls), *self._certified(""), *self._certified("peer-"), *ELECTED_AT_ONCE]
 
     def _api_server(self) -> list[Option]:
         return [
@@ -109,6 +109,9 @@ def _added(name: str, value: str) -> Option:
 ALONE = (_added("leader-elect", "false"),)
 """A controller that runs once needs no leader. One that loses its lease, because the API server of a busy machine does
 not answer within seconds, ends; it lists everything when it starts again, which keeps that API server busy."""
+
+ELECTED_AT_ONCE = (_added("heartbeat-interval", "20"), _added("election-timeout", "100"))
+"""Milliseconds. An etcd that is alone waits for others first, by default for a second in which nothing else works."""
 
 
 def _replaced(options: Mapping[str, str]) -> list[Option]:

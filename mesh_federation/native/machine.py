@@ -24,6 +24,7 @@ from pathlib import Path
 from mesh_federation import document, process
 from mesh_federation.native import network
 from mesh_federation.native.agent_settings import AgentSettings
+from mesh_federation.native.api_server import wait_until_ready
 from mesh_federation.native.namespaces import Mount, NamespaceKind, make_private, mount, unshare
 from mesh_federation.native.node_settings import API_PORT, KUBELET_PORT, LOCK, NodeReport, NodeSettings
 from mesh_federation.native.sandbox import INTERPRETER
@@ -169,13 +170,15 @@ def _start_control_plane(settings: NodeSettings) -> str:
     if made.exists():
         for stale in (settings.kept / "pids").glob("*.pid"):
             stale.unlink()  # numbers of processes of other namespaces
-        _kwokctl(settings, "start", "cluster", "--wait=60s")
+        _kwokctl(settings, "start", "cluster")
     else:
         files = (f"--config={settings.control_plane}", f"--kubeconfig={settings.kubeconfig}")
-        _kwokctl(settings, "create", "cluster", "--wait=60s", *files)
+        _kwokctl(settings, "create", "cluster", *files)
         made.touch()
     view = ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "--output=json"]
-    return process.run([*view, f"--kubeconfig={settings.kubeconfig}"], timeout=SECONDS_TO_START).stdout
+    kubeconfig = process.run([*view, f"--kubeconfig={settings.kubeconfig}"], timeout=SECONDS_TO_START).stdout
+    wait_until_ready(settings)
+    return kubeconfig
 
 
 def _adopt_control_plane(settings: NodeSettings, supervisor: Supervisor) -> None:

@@ -114,6 +114,13 @@ def test_a_controller_that_runs_once_ends_for_no_lease(machine: FakeMachine, com
     assert patched(machine, component)["leader-elect"] == ("false", False)
 
 
+def test_an_etcd_that_is_alone_waits_for_no_others(machine: FakeMachine) -> None:
+    create(machine)
+    etcd = patched(machine, "etcd")
+    heartbeat, election = (int(str(etcd[name][0])) for name in ("heartbeat-interval", "election-timeout"))
+    assert 5 * heartbeat <= election <= 100  # etcd refuses more heartbeats than that
+
+
 def test_etcd_answers_over_tls_alone_and_only_who_has_a_certificate_of_the_cluster(machine: FakeMachine) -> None:
     create(machine)
     options, pki = configuration(machine), f"{machine.home}/kwok/clusters/{EAST}/pki"
