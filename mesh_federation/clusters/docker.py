@@ -43,6 +43,13 @@ KNOWN = {
         "Docker's disk is full",
         "see what fills it with `docker system df`, and free some with `docker system prune`",
     ),
+    r"did not receive an exit event": Problem(
+        "",
+        "container-frozen",
+        "Docker cannot end a container: it was told to while a pod was being started, whose processes stay frozen",
+        "thaw them, then run again: sudo find /sys/fs/cgroup/freezer/docker -name freezer.state"
+        " -exec sh -c 'echo THAWED > {}' ';'",
+    ),
 }
 """What Docker says when nothing works, by a pattern; kind and k3d repeat it."""
 

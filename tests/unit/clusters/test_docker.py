@@ -28,6 +28,12 @@ def path(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("permission denied while trying to connect to the docker API at unix:///x", "refuses this user", "group"),
         ("write /x: no space left on device", "disk is full", "docker system prune"),
+        (
+            "Could not kill running container 1370, cannot remove - tried to kill container, but did not receive an"
+            " exit event",
+            "stay frozen",
+            "THAWED",
+        ),
         ("inotify_init: too many open files", "inotify limits are used up", "sysctl -w fs.inotify.max_user_instances="),
     ],
 )
