@@ -114,6 +114,11 @@ def test_a_controller_that_runs_once_ends_for_no_lease(machine: FakeMachine, com
     assert patched(machine, component)["leader-elect"] == ("false", False)
 
 
+def test_what_spares_the_engine_memory_does_not_reach_control_planes_that_stay(machine: FakeMachine) -> None:
+    machine.run("kwok", "create", settings=simulated(EAST), variables={"GOGC": "300"})
+    assert {call.env["GOGC"] for call in machine.calls("kwokctl")} == {"100"}
+
+
 def test_an_etcd_that_is_alone_waits_for_no_others(machine: FakeMachine) -> None:
     create(machine)
     etcd = patched(machine, "etcd")

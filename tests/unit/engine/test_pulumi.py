@@ -87,6 +87,17 @@ def test_a_stack_is_there_when_its_state_is_and_not_when_only_a_copy_is_left(
     assert desk.engine.exists() is there
 
 
+@pytest.mark.parametrize(("said", "used"), [({}, "300"), ({"GOGC": "50"}, "50")])
+def test_an_engine_that_lives_for_seconds_collects_less_unless_the_user_says_otherwise(
+    desk: Desk, said: dict[str, str], used: str
+) -> None:
+    desk = desk.ambient(**said)
+    with_stack(desk)
+    desk.on("up", f"echo $GOGC > {desk.root}/seen")
+    assert desk.engine.stream("up") == 0
+    assert (desk.root / "seen").read_text(encoding="utf-8") == f"{used}\n"
+
+
 def destroyed_with(desk: Desk) -> list[str]:
     """Remove the stack, and return the lines of the configuration that the engine was given for it."""
     seen = desk.root / "seen"
