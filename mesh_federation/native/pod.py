@@ -37,6 +37,8 @@ from mesh_federation.native.volumes import IssueToken, PodVolumes
 REFUSED = "NotSupported"
 NOT_FOUND, CONFLICT = 404, 409
 OVER = ("Succeeded", "Failed")
+FIRST_PAUSE = 0.5
+"""Seconds until volumes whose source is missing are tried again, as with kubelets; doubled each time."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class PodLife:
 
     def _prepare(self) -> bool:
         """Make the network and the volumes; say whether the pod is still wanted then."""
+        pause = FIRST_PAUSE
         while not self._ends:
             try:
                 self._connect()
@@ -206,7 +209,8 @@ class PodLife:
                 self._event(WARNING, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
             except (SourceMissing, ApiError, OSError) as error:
                 self._event(WARNING, "FailedMount", f"the volumes cannot be made: {error}")
-            self._wait(RETRY_SECONDS)
+            self._wait(pause)
+            pause = min(2 * pause, RETRY_SECONDS)
         return False
 
     def _connect(self) -> None:
