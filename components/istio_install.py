@@ -101,11 +101,11 @@ class IstioInstall(pulumi.ComponentResource):
         running = create_planned(istiod, target, self, before, {TRUST_HASH: checksum})
         webhook = WebhookArgs("istiod", plan.probe, args.kubeconfig, target, list(running.values()), [checksum])
         answering = wait_for_webhook(f"{target.cluster}-webhook", webhook, self)
-        accepting = [*definitions, answering, self._roots(args, answering)]
+        accepting = [*definitions, answering]
         create_planned([plan.strict_mtls], target, self, accepting)
         # No gateway opens, and no pod starts, before foreign callers are refused.
         refusing = create_planned([plan.foreign_callers], target, self, accepting)
-        self.ready = [*accepting, *refusing.values()]
+        self.ready = [*accepting, *refusing.values(), self._roots(args, list(running.values()))]
         self.register_outputs({})
 
     def _definitions(self, args: IstioInstallArgs) -> list[pulumi.Resource]:
@@ -119,7 +119,7 @@ class IstioInstall(pulumi.ComponentResource):
             applied.append(crds.apply(f"{cluster}-gateway-api-crds", gateway_api, self))
         return applied
 
-    def _roots(self, args: IstioInstallArgs, answering: pulumi.Resource) -> local.Command:
+    def _roots(self, args: IstioInstallArgs, running: Sequence[pulumi.Resource]) -> local.Command:
         """Wait until every namespace has the new roots: pods that start before do not trust istiod."""
         target, roots = args.target, args.material.bundle_hash()
         arguments = JobArgs(
@@ -128,6 +128,6 @@ class IstioInstall(pulumi.ComponentResource):
             triggers=[target.provider.id, roots],
             kubeconfig=args.kubeconfig,
             target=target,
-            after=[answering],
+            after=running,
         )
         return job.run(f"{target.cluster}-roots", arguments, self)
