@@ -4,7 +4,8 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,9 @@ import pytest
 
 from mesh_federation.cli import __main__ as command
 from mesh_federation.clusters import docker
+from mesh_federation.engine import clusters
+from mesh_federation.engine.pulumi import Engine
+from mesh_federation.plan.provisioning import Provision
 from mesh_federation.toolchain.errors import ToolchainError
 from mesh_federation.toolchain.install import Choice, Missing, Progress, Toolchain
 from mesh_federation.toolchain.pins import Pins
@@ -43,6 +47,26 @@ def test_nothing_is_begun_where_docker_is_needed_and_missing(
     assert (done.status, desk.calls()) == (1, [])
     assert f"{STACK} cannot run on this machine: 1 problem" in done.err
     assert docker.MISSING.what in done.err and docker.MISSING.fix in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "known", "begun"), [("up --yes", [], ["east", "west"]), ("up", [], []), ("up --yes", ["east"], [])]
+)
+def test_clusters_are_begun_before_the_engine_only_where_nobody_is_asked_and_the_state_has_none(
+    mesh: Mesh, answering: Desk, monkeypatch: pytest.MonkeyPatch, words: str, known: list[str], begun: list[str]
+) -> None:
+    early: list[str] = []
+
+    @contextmanager
+    def begin(_: Engine, clusters: Collection[Provision]) -> Iterator[None]:
+        early.extend(each.cluster for each in clusters)
+        yield
+
+    monkeypatch.setattr(clusters, "begun", begin)
+    monkeypatch.setattr(clusters, "start_all", lambda *_: known)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert mesh(*words.split(), "--stack", STACK).status == 0
+    assert early == begun
 
 
 @pytest.mark.parametrize(("words", "started"), [("up --yes", "up"), ("preview", "preview"), ("down", "destroy")])
