@@ -13,7 +13,7 @@ from pathlib import Path
 from mesh_federation import document
 from mesh_federation.native import node
 from mesh_federation.native.agent_settings import AgentSettings
-from mesh_federation.native.api_client import METADATA, ApiClient, ApiError, Listing
+from mesh_federation.native.api_client import METADATA, ApiClient, ApiError, Listing, client_context
 from mesh_federation.native.api_object import ApiObject
 from mesh_federation.native.event_recorder import EventRecorder
 from mesh_federation.native.image import ImageTable
@@ -45,7 +45,7 @@ def main(path: str) -> None:
         sys.exit(f"the agent does not start: {error}")
     threading.stack_size(THREAD_STACK)
     _fresh_folder(Path(settings.folder))
-    api = ApiClient(settings.api_server, _client_context(settings))
+    api = ApiClient(settings.api_server, client_context(settings.authority, settings.certificate, settings.key))
     events = EventRecorder(api, settings.node)
     shared = NodeAgent(
         settings, api, events, images, Addresses(settings.pod_subnet),
@@ -140,12 +140,6 @@ def _fresh_folder(folder: Path) -> None:
     unshare(NamespaceKind.MOUNT)
     make_private()
     mount("tmpfs", folder / "memory", "tmpfs", Mount.NO_SUID | Mount.NO_DEVICES, "mode=700")
-
-
-def _client_context(settings: AgentSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.authority)
-    context.load_cert_chain(settings.certificate, settings.key)
-    return context
 
 
 def _server_context(settings: AgentSettings) -> ssl.SSLContext:

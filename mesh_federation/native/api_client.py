@@ -51,6 +51,22 @@ class ObjectChange:
     deleted: bool
 
 
+def client_context(authority: str, certificate: str, key: str) -> ssl.SSLContext:
+    """Return what a client shows an API server, and checks of it.
+
+    Args:
+        authority: path of the certificate with which the server is checked.
+        certificate: path of the client's certificate.
+        key: path of its key.
+
+    Raises:
+        OSError: a file is missing or is none of its kind.
+    """
+    context = ssl.create_default_context(cafile=authority)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 class ApiClient:
     """A client for several threads."""
 

@@ -4,6 +4,7 @@ import http.client
 import ssl
 import time
 
+from mesh_federation.native.api_client import client_context
 from mesh_federation.native.node_settings import API_PORT, NodeSettings
 
 READY = "/readyz?exclude=poststarthook/scheduling/bootstrap-system-priority-classes"
@@ -19,8 +20,8 @@ def wait_until_ready(settings: NodeSettings) -> None:
     Raises:
         OSError: there are no certificates.
     """
-    context = ssl.create_default_context(cafile=f"{settings.pki}/ca.crt")
-    context.load_cert_chain(f"{settings.pki}/admin.crt", f"{settings.pki}/admin.key")
+    pki = settings.pki
+    context = client_context(str(pki / "ca.crt"), str(pki / "admin.crt"), str(pki / "admin.key"))
     deadline = time.monotonic() + SECONDS
     while not _is_ready(context) and time.monotonic() < deadline:
         time.sleep(PAUSE)
