@@ -1,7 +1,7 @@
 """The network of a sandbox: a bridge that joins the nodes of all clusters, and one interface per node.
 
 Pods of one cluster reach another cluster through its node alone, that is through Services of type LoadBalancer: no node
-has a route to the pods of another one.
+has a route to the pods of another one. A node refuses at once what it has no route for.
 
 Sources: ip(8), nft(8); Kubernetes' network model for pods of one cluster.
 """
@@ -72,10 +72,13 @@ def join_bridge(node: str, address: str, subnet: str, pods: str) -> None:
     for name, value in SYSCTLS.items():
         (Path("/proc/sys") / name).write_text(value, encoding="ascii")
     hidden = f"ip saddr {inside} oifname {UPLINK} masquerade"
+    # The kernel limits how often it says "unreachable" (icmp_ratelimit): without a reset, callers wait for a timeout.
+    lost = "meta l4proto tcp fib daddr type != local fib daddr oif missing reject with tcp reset"
     _run(
         "nft",
-        f"add table ip native; add chain ip native out {{ type nat hook postrouting priority 100; }}; "
-        f"add rule ip native out {hidden}",
+        "add table ip native; add chain ip native out { type nat hook postrouting priority 100; }; "
+        f"add rule ip native out {hidden}; add chain ip native in {{ type filter hook prerouting priority 0; }}; "
+        f"add rule ip native in {lost}",
     )
 
 

@@ -20,6 +20,8 @@ from mesh_federation.stack.problem import Problem, ProblemError
 
 PROGRAMS = {"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux", "curl": "curl"}
 """Packages by the program that is needed of each."""
+MODULES = ("bridge", "veth", "nf_tables", "nft_masq", "nft_fib_ipv4", "nft_reject_ipv4")
+"""Of the kernel, for networks of nodes and pods."""
 OLDEST_KERNEL = (5, 12)
 """The first with mount_setattr(2), by which mounts of pods are read-only."""
 ELSEWHERE = "use the stack `simulated`, whose pods do not run, or a stack of kind, which needs Docker"
@@ -113,7 +115,7 @@ def _too_slow(seconds: float) -> Problem:
 
 def _without_network(printed: str) -> Problem:
     what = "this kernel does not give native clusters the network that they need"
-    return Problem("", "no-network", what, "sudo modprobe -a bridge veth nf_tables nft_masq", printed)
+    return Problem("", "no-network", what, f"sudo modprobe -a {' '.join(MODULES)}", printed)
 
 
 def main() -> None:
