@@ -12,12 +12,16 @@ from mesh_federation.cli.streams import tell
 from mesh_federation.engine import clusters, state_owner
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.state_owner import StateProblem
+from mesh_federation.engine.workspace import Workspace
 from mesh_federation.stack.problem import Problem
 
 
 def down(stack: str, yes: bool) -> None:
     """Remove a stack; without its state, remove the clusters that this checkout made for it."""
     workspace = stacks.checkout_to_remove(stack)
+    if not stacks.may_be_up(workspace, stack):
+        _nothing(workspace, stack)
+        return
     engine = stacks.engine(workspace, stack, stacks.toolchain(stacks.providers_to_remove(workspace, stack)))
     engine.end_workers()
     confirms = not yes and sys.stdin.isatty()
@@ -25,8 +29,7 @@ def down(stack: str, yes: bool) -> None:
         _remove_by_journal(engine, problem, confirms)
         return
     if not engine.exists():
-        forget(workspace, stack)
-        print(f"{stack}: nothing of it is up")
+        _nothing(workspace, stack)
         return
     stacks.refuse_second_run(engine)
     stacks.unlock(engine)
@@ -38,6 +41,11 @@ def down(stack: str, yes: bool) -> None:
     forget(workspace, stack)
     shutil.rmtree(engine.workspace.home / "kubeconfigs" / stack, ignore_errors=True)
     print(f"{stack}: nothing is left")
+
+
+def _nothing(workspace: Workspace, stack: str) -> None:
+    forget(workspace, stack)
+    print(f"{stack}: nothing of it is up")
 
 
 def _remove_by_journal(engine: Engine, problem: StateProblem, confirms: bool) -> None:

@@ -44,9 +44,14 @@ def checkout_to_remove(stack: str) -> Workspace:
         Refused: there is neither such a stack nor such a stack file.
     """
     workspace = CURRENT.get().workspace()
-    if workspace.own_state(stack) or not workspace.uses_own_state() or state_owner.recorded_clusters(workspace, stack):
-        return workspace
-    return checkout(stack, None)
+    return workspace if may_be_up(workspace, stack) else checkout(stack, None)
+
+
+def may_be_up(workspace: Workspace, stack: str) -> bool:
+    """Return whether a stack has a state, may have one in another backend, or has clusters in the journal."""
+    if workspace.own_state(stack) or not workspace.uses_own_state():
+        return True
+    return bool(state_owner.recorded_clusters(workspace, stack))
 
 
 @contextmanager

@@ -171,6 +171,12 @@ def test_what_the_toolchain_lacks_is_told_with_the_fix(mesh: Mesh, desk: Desk, f
     assert desk.calls() == []
 
 
+def test_down_of_a_stack_of_which_nothing_is_up_needs_no_program(mesh: Mesh, desk: Desk, fakes: Fakes) -> None:
+    fakes.ready = lambda *_, **__: Missing(("etcd",))
+    done = mesh("down", "--yes", "--stack", STACK)
+    assert (done.status, done.out, done.err) == (0, f"{STACK}: nothing of it is up\n", "")
+
+
 @pytest.mark.parametrize(("command", "chosen"), [("preview", Pins.previewed), ("up", Pins.needed)])
 def test_a_toolchain_that_is_not_there_is_got_before_anything_starts(
     mesh: Mesh, answering: Desk, fakes: Fakes, command: str, chosen: Choice
