@@ -138,7 +138,7 @@ class ContainerLife:
         process = self.process.pid if self.process else 0
         return ContainerStatus(self.spec, self.state, self._last, self._restarts, self.started, self._ready, process)
 
-    def create(self) -> None:
+    def leave_initializing(self) -> None:
         """Wait for a process, and no longer for the pod's first containers."""
         if isinstance(self.state, Waiting) and self.state.reason == INITIALIZING:
             self.state = Waiting(CREATING)

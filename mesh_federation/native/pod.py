@@ -37,7 +37,7 @@ from mesh_federation.native.volumes import IssueToken, PodVolumes
 REFUSED = "NotSupported"
 NOT_FOUND, CONFLICT = 404, 409
 OVER = ("Succeeded", "Failed")
-FIRST_PAUSE = 0.5
+FIRST_RETRY_SECONDS = 0.5
 """Seconds until volumes whose source is missing are tried again, as with kubelets; doubled each time."""
 
 
@@ -198,7 +198,7 @@ class PodLife:
 
     def _prepare(self) -> bool:
         """Make the network and the volumes; say whether the pod is still wanted then."""
-        pause = FIRST_PAUSE
+        pause = FIRST_RETRY_SECONDS
         while not self._ends:
             try:
                 self._connect()
@@ -280,7 +280,7 @@ class PodLife:
             if not (first.spec.sidecar and first.started):
                 return
         for each in self._main:
-            each.create()
+            each.leave_initializing()
         for each in self._main:
             self._start_if_due(each, self._spec.restart_policy)
 

@@ -133,14 +133,17 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
         first = group[0]
         for later in group[1:]:
             if later.trust_domain != first.trust_domain:
-                told_apart = f"give {later.name} a meshID of its own, by which this stack tells the two meshes apart"
-                joined = f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID"
+                key = "trustDomain"
+                fix = f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID"
+                if later.observed:  # its owner's Istio says the trust domain
+                    key = "meshID"
+                    fix = f"give {later.name} a meshID of its own, by which this stack tells the two meshes apart"
                 yield Problem(
-                    f"{later.path}.{'meshID' if later.observed else 'trustDomain'}",
+                    f"{later.path}.{key}",
                     FederationRule.MESH_OF_TWO_TRUST_DOMAINS,
                     f"clusters {first.name} ({first.trust_domain}) and {later.name} ({later.trust_domain}) have"
                     f" the meshID {later.mesh_id}: workloads of one mesh need one trust domain",
-                    told_apart if later.observed else joined,
+                    fix,
                 )
         for section, trust in authorities(federation):
             if trust.model == "separate":
