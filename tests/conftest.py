@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,9 @@ settings.load_profile("bounded")
 
 for name in ("MESH_OVERLAY", "STACK"):  # of the person or the make that runs the tests: no stack here is meant by it
     os.environ.pop(name, None)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's for what runs in the background: programs inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 gc.set_threshold(200_000, 50, 100)  # with the usual one, a seventh of the unit tier's time goes into collections
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh_federation.native import support
-from mesh_federation.native.sandbox import INTERPRETER, PACKAGES, Sandbox
+from mesh_federation.native.sandbox import INTERPRETER, Sandbox, environment
 
 JOIN = """
 from mesh_federation.native import network
@@ -54,7 +54,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 def starts(sandbox: Sandbox, script: str) -> "subprocess.Popen[str]":
     """Start a script of Python in the sandbox."""
     return subprocess.Popen(
-        sandbox.command(INTERPRETER, "-s", "-c", script), env={**os.environ, "PYTHONPATH": str(PACKAGES)},
+        sandbox.command(INTERPRETER, "-s", "-c", script), env=environment(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
