@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import events
 from benchmarks.follow import following
-from benchmarks.scratch import CHECKOUT, BenchError, clean_environment, run
+from benchmarks.scratch import CHECKOUT, BenchError, clean_environment, printed, run
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.workspace import Workspace
 from mesh_federation.stack.overlay import VARIABLE as OVERLAY
@@ -88,6 +88,22 @@ class Product:
             raise BenchError("the engine wrote no event log")
         return seconds, seen
 
+    def answered(self) -> tuple[float, float]:
+        """Bring the stack up as `make up` does; returns seconds until the first answered call, and until the end.
+
+        Raises:
+            BenchError: it fails, or no call is answered.
+        """
+        begun = time.monotonic()
+        answers = [
+            time.monotonic() - begun
+            for line in printed(*self._command("up", "--yes", "--call", f"--stack={self.stack}"))
+            if line.strip().startswith("200 from ")
+        ]
+        if not answers:
+            raise BenchError("`up --call` told of no call that was answered")
+        return answers[0], time.monotonic() - begun
+
     def preview(self) -> float:
         """Show what an up would do; returns seconds."""
         return self.timed("preview")
@@ -122,7 +138,12 @@ class Product:
         return time.monotonic() - begun
 
     def _mesh(self, *command: str, **environment: str) -> None:
-        run([sys.executable, "-m", "mesh_federation.cli", *command], self.checkout, {**self.environment, **environment})
+        run(*self._command(*command, **environment))
+
+    def _command(self, *command: str, **environment: str) -> tuple[list[str], Path, dict[str, str]]:
+        """Return the command line, the folder and the environment of a command."""
+        line = [sys.executable, "-m", "mesh_federation.cli", *command]
+        return line, self.checkout, {**self.environment, **environment}
 
 
 def _body(inputs: Mapping[str, object]) -> Body:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -91,3 +92,26 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], st
         said = (done.stdout + done.stderr).strip()
         raise BenchError(f"{' '.join(command[:4])} failed ({done.returncode}):\n{said[-3000:]}")
     return done.stdout
+
+
+def printed(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a command and yield each line that it prints, as it prints it.
+
+    Raises:
+        BenchError: it failed; with the end of what it said.
+    """
+    said = []
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace",
+    ) as running:  # fmt: skip
+        assert running.stdout
+        try:
+            for line in running.stdout:
+                said.append(line)
+                yield line
+        except BaseException:
+            running.kill()
+            raise
+    if running.returncode:
+        raise BenchError(f"{' '.join(command[:4])} failed ({running.returncode}):\n{''.join(said)[-3000:]}")
