@@ -105,7 +105,7 @@ def answers_by_pod(lab: Lab, cluster: str, count: int) -> Counter[str]:
     """Call from east, and count which pods of a cluster answered: httpbin logs every call that it answers."""
     mark = uuid4().hex
     replies = lab.calls("east", "sleep", count, f"{URL}/anything/{mark}")
-    assert [reply for reply in replies if reply.status != 200] == []
+    assert [reply.status for reply in replies] == [200] * count, [each for each in replies if each.status != 200]
     logs = ["logs", "--namespace=httpbin", "--selector=app=httpbin", "-c", "httpbin", "--prefix", "--tail=-1"]
     return Counter(line.split()[0] for line in lab.ask(cluster, *logs).splitlines() if mark in line)
 
@@ -197,9 +197,8 @@ def test_a_weight_is_the_share_of_calls_that_leave_the_cluster(local: Lab, recor
 
 def test_a_request_a_connection_spreads_calls_over_the_pods_behind_a_gateway(local: Lab, record_property: Note) -> None:
     """Without it callers keep one connection, and with it one pod: what that comes to is noted, not required."""
-    with scaled(local, "west", 3):
-        # httpbin closes connections that are idle for 5 s, which is about what scaling takes: pitfall 57.
-        eventually(partial(local.settled, "east", "sleep", 200), PATIENCE)
+    # A client beside it, as scaling takes about the 5 s after which httpbin closes idle connections: pitfall 57.
+    with calling(local, f"{URL}/headers"), scaled(local, "west", 3):
         record_property("calls by pod of west, connections kept", sorted(answers_by_pod(local, "west", 120).values()))
         change(local, connectionPool={"maxRequestsPerConnection": 1})
         eventually(lambda: len(answers_by_pod(local, "west", CALLS)) > 1, PATIENCE)
