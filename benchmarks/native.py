@@ -27,8 +27,8 @@ Written by `make bench-native`. Do not edit this page; run the benchmark again.
 The stack `embedded` in a new checkout, from nothing to the first answer (200) of a call from one mesh to another, as
 `make up` makes it: packages and toolchain are there, and no cluster, state or rendered chart. Every further cluster is
 a mesh of its own that imports the same service. Seconds: median (minimum to maximum)."""
-TAIL = """- `up`: all of `./mesh up --yes --call`: every importing cluster has called, an undeclared caller was refused.
-  first 200: until it tells the first answer.
+TAIL = """- first 200: until `./mesh up --yes --call` tells the first answer.
+- `up`: until it ends. By then every importing cluster was answered, and an undeclared caller was refused.
 - `up` again: nothing is to change. `verify`: all checks, refusals included; all passed.
 - Memory: what control planes and pods use once it is up; pages that processes share are counted once (PSS)."""
 

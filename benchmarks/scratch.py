@@ -89,8 +89,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], st
     """
     done = process.run(command, folder=folder, environment=environment, stdin=stdin)
     if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        raise BenchError(f"{' '.join(command[:4])} failed ({done.returncode}):\n{said[-3000:]}")
+        raise _failure(command, done.returncode, done.stdout + done.stderr)
     return done.stdout
 
 
@@ -114,4 +113,8 @@ def printed(command: Sequence[str], folder: Path, environment: Mapping[str, str]
             running.kill()
             raise
     if running.returncode:
-        raise BenchError(f"{' '.join(command[:4])} failed ({running.returncode}):\n{''.join(said)[-3000:]}")
+        raise _failure(command, running.returncode, "".join(said))
+
+
+def _failure(command: Sequence[str], status: int, said: str) -> BenchError:
+    return BenchError(f"{' '.join(command[:4])} failed ({status}):\n{said.strip()[-3000:]}")

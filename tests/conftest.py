@@ -17,7 +17,8 @@ settings.load_profile("bounded")
 for name in ("MESH_OVERLAY", "STACK"):  # of the person or the make that runs the tests: no stack here is meant by it
     os.environ.pop(name, None)
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's for what runs in the background: programs inherit it
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 gc.set_threshold(200_000, 50, 100)  # with the usual one, a seventh of the unit tier's time goes into collections

@@ -9,6 +9,7 @@ from mesh_federation.cli import stacks
 from mesh_federation.cli.card import forget
 from mesh_federation.cli.errors import Refused
 from mesh_federation.cli.streams import tell
+from mesh_federation.cli.surroundings import CURRENT
 from mesh_federation.engine import clusters, state_owner
 from mesh_federation.engine.pulumi import Engine
 from mesh_federation.engine.state_owner import StateProblem
@@ -18,9 +19,9 @@ from mesh_federation.stack.problem import Problem
 
 def down(stack: str, yes: bool) -> None:
     """Remove a stack; without its state, remove the clusters that this checkout made for it."""
-    workspace = stacks.checkout_to_remove(stack)
+    workspace = CURRENT.get().workspace()
     if not stacks.may_be_up(workspace, stack):
-        _nothing(workspace, stack)
+        _nothing_is_up(stacks.checkout(stack, None), stack)  # one that is up may have lost its file
         return
     engine = stacks.engine(workspace, stack, stacks.toolchain(stacks.providers_to_remove(workspace, stack)))
     engine.end_workers()
@@ -29,7 +30,7 @@ def down(stack: str, yes: bool) -> None:
         _remove_by_journal(engine, problem, confirms)
         return
     if not engine.exists():
-        _nothing(workspace, stack)
+        _nothing_is_up(workspace, stack)
         return
     stacks.refuse_second_run(engine)
     stacks.unlock(engine)
@@ -43,7 +44,8 @@ def down(stack: str, yes: bool) -> None:
     print(f"{stack}: nothing is left")
 
 
-def _nothing(workspace: Workspace, stack: str) -> None:
+def _nothing_is_up(workspace: Workspace, stack: str) -> None:
+    """Say so, and take its card away."""
     forget(workspace, stack)
     print(f"{stack}: nothing of it is up")
 

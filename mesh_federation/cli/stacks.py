@@ -37,16 +37,6 @@ def checkout(stack: str, overlay: Path | None) -> Workspace:
     return workspace
 
 
-def checkout_to_remove(stack: str) -> Workspace:
-    """Return the checkout of a stack that is to be removed; a stack that is up may have lost its file.
-
-    Raises:
-        Refused: there is neither such a stack nor such a stack file.
-    """
-    workspace = CURRENT.get().workspace()
-    return workspace if may_be_up(workspace, stack) else checkout(stack, None)
-
-
 def may_be_up(workspace: Workspace, stack: str) -> bool:
     """Return whether a stack has a state, may have one in another backend, or has clusters in the journal."""
     if workspace.own_state(stack) or not workspace.uses_own_state():

@@ -135,7 +135,7 @@ def meshes_are_of_one_trust(federation: Federation) -> Iterator[Problem]:
             if later.trust_domain != first.trust_domain:
                 key = "trustDomain"
                 fix = f"write trustDomain: {first.trust_domain}, or give {later.name} its own meshID"
-                if later.observed:  # its owner's Istio says the trust domain
+                if later.observed:  # its owner chose the trust domain
                     key = "meshID"
                     fix = f"give {later.name} a meshID of its own, by which this stack tells the two meshes apart"
                 yield Problem(

@@ -10,21 +10,20 @@ import pytest
 from mesh_federation.native import support
 from mesh_federation.native.sandbox import INTERPRETER, Sandbox, environment
 
-JOIN = """
-from mesh_federation.native import network
-from mesh_federation.native.namespaces import NamespaceKind, unshare
-unshare(NamespaceKind.NETWORK | NamespaceKind.MOUNT)
-network.join_bridge("west-1", "192.0.2.9", "192.0.2.0/24", "198.51.100.0/24")
-print("joined", flush=True)
-input()
-"""
-
-DIAL = """
+NODE = """
 import errno, socket
 from mesh_federation.native import network, pod_network
 from mesh_federation.native.namespaces import NamespaceKind, unshare
 unshare(NamespaceKind.NETWORK | NamespaceKind.MOUNT)
 network.join_bridge("west-1", "192.0.2.9", "192.0.2.0/24", "198.51.100.0/24")
+"""
+
+JOIN = """
+print("joined", flush=True)
+input()
+"""
+
+DIAL = """
 pod = pod_network.connect("198.51.100.5", "198.51.100.1", "pod", "pod", {})
 
 def dial(address):
@@ -52,9 +51,9 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def starts(sandbox: Sandbox, script: str) -> "subprocess.Popen[str]":
-    """Start a script of Python in the sandbox."""
+    """Start a process that joins the network as a node, and then runs a script of Python."""
     return subprocess.Popen(
-        sandbox.command(INTERPRETER, "-s", "-c", script), env=environment(),
+        sandbox.command(INTERPRETER, "-s", "-c", NODE + script), env=environment(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
