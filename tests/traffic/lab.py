@@ -225,3 +225,17 @@ class Lab:
         federation = self.checkout.declared()
         yield federation
         self.checkout.declare(federation)
+
+
+@contextmanager
+def brought_up(made: Checkout, provider: str) -> Iterator[Lab]:
+    """Bring a checkout's stack up; `down` leaves nothing of it."""
+    lab = Lab(made, provider)
+    before = lab.nodes.on_machine()
+    try:
+        made.up()
+        yield lab
+    finally:
+        made.down()
+        assert not made.stack_exists()
+        assert lab.nodes.on_machine() <= before

@@ -3,13 +3,12 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from tests.checkout import Checkout, eventually
+from tests.checkout import eventually
 from tests.traffic.conftest import Prepare
-from tests.traffic.lab import PATIENCE, Lab
+from tests.traffic.lab import PATIENCE, Lab, brought_up
 from tests.traffic.mutations import of
 from tests.traffic.verified import goes_red_and_green, until_green
 
@@ -33,18 +32,6 @@ def on(*stacks: str) -> pytest.MarkDecorator:
     )  # fmt: skip
 
 
-@contextmanager
-def brought_up(made: Checkout, provider: str) -> Iterator[Lab]:
-    """Bring a checkout's stack up; `down` leaves nothing of it."""
-    lab = Lab(made, provider)
-    before = lab.nodes.on_machine()
-    try:
-        made.up()
-        yield lab
-    finally:
-        goes(lab, before)
-
-
 @pytest.fixture(scope="module")
 def running(request: pytest.FixtureRequest, prepare: Prepare, provider: str) -> Iterator[Lab]:
     """A committed stack that is up on the provider of this run."""
@@ -60,13 +47,6 @@ def stack(running: Lab) -> Iterator[Lab]:
     if running.checkout.declared() != declared:
         running.checkout.declare(declared)
         running.checkout.up()
-
-
-def goes(lab: Lab, before: set[str]) -> None:
-    """Take a stack down, and see that nothing of it is left."""
-    lab.checkout.down()
-    assert not lab.checkout.stack_exists()
-    assert lab.nodes.on_machine() <= before
 
 
 def checks_notice(lab: Lab) -> None:
@@ -99,19 +79,6 @@ def test_a_stack_is_verified_and_a_second_up_changes_nothing(stack: Lab, record_
     record_property(f"{name}: istioctl analyze", "ran" if shutil.which("istioctl") else "NOT RUN: no istioctl")
     if shutil.which("istioctl"):
         assert [error for cluster in stack.checkout.clusters() for error in stack.errors(cluster)] == []
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", ["egress", "gateway-api", "multi-primary"])
-def test_istio_may_be_in_a_namespace_of_another_name(prepare: Prepare, provider: str, name: str) -> None:
-    with prepare(name) as made:
-        with made.edited() as federation:
-            federation["istio"] = {"namespace": "mesh-control"}
-        with brought_up(made, provider) as lab:
-            assert set(made.up().changes()) == {"unchanged"}
-            until_green(lab)
-            for cluster in made.clusters():
-                assert "NotFound" in lab.kubectl(cluster, "get", "namespace", "istio-system").text
 
 
 @pytest.mark.long
